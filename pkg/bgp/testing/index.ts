@@ -4,5 +4,7 @@ export { MessageReader } from "../codec/message-reader.ts";
 export type { Connection, ConnectionEvents, Transport } from "../driver/transport.ts";
 export { localEnd, negotiated } from "../routes/testing/fixtures.ts";
 export { Listener } from "../routes/testing/listener.ts";
+export { type ModelRoute, ModelRouter, type ModelSettings, type Removal } from "./model-router.ts";
 export { SimulatedNetwork } from "./simulated-network.ts";
 export { type RouterPath, SimulatedRouter } from "./simulated-router.ts";
+export { Stall } from "./stall.ts";

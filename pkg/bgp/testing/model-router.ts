@@ -1,0 +1,555 @@
+import type { Clock, Millis, Random } from "#pkg/clock";
+import type { BgpRole, SessionSettings } from "#pkg/config";
+import { type Family, families } from "#pkg/net";
+import { address } from "#pkg/net/testing";
+import { decodeMessage, encodeMessage, encodeRouteRefresh } from "../codec/message-codec.ts";
+import { MessageReader } from "../codec/message-reader.ts";
+import {
+  type Capability,
+  type Message,
+  type Notification,
+  type Open,
+  type Update,
+  unicast,
+  unicastFamily,
+} from "../codec/messages.ts";
+import { NotificationError } from "../codec/notification-error.ts";
+import { encodeEndOfRib } from "../codec/update-encoder.ts";
+import type { Connection, Incoming, Transport } from "../driver/transport.ts";
+import { negotiate } from "../session/negotiation.ts";
+import type { Negotiated } from "../session/state.ts";
+import { settings } from "./settings.ts";
+import type { SimulatedNetwork } from "./simulated-network.ts";
+
+/** The configuration of a router towards its one neighbor. */
+export interface ModelSettings {
+  readonly asn: number;
+  readonly peerAsn: number;
+  readonly routerId: string;
+  readonly families: readonly Family[];
+  /** It connects, and not only waits. */
+  readonly dials: boolean;
+  readonly holdTimeSeconds: number;
+  /** It keeps routes of a neighbor that restarts (RFC 4724). */
+  readonly gracefulRestart: boolean;
+  /** It keeps them after a NOTIFICATION, too (RFC 8538). */
+  readonly notification: boolean;
+  /** It keeps them longer, as the last resort (RFC 9494). */
+  readonly longLived: boolean;
+  readonly addPath: boolean;
+  readonly routeRefresh: boolean;
+  readonly enhancedRouteRefresh: boolean;
+  readonly extendedMessage: boolean;
+  readonly fourOctetAsn: boolean;
+  readonly role: BgpRole | undefined;
+  readonly roleStrict: boolean;
+  readonly password: string | undefined;
+  /** How many prefixes of a family it takes. */
+  readonly prefixLimit: number;
+  /** `shutDown`: it has no session with the neighbor; `refusing`: it answers an OPEN with Unsupported Capability. */
+  readonly is: "up" | "shutDown" | "refusing";
+  /** For how long it has no session after an error, as BIRD. */
+  readonly waitAfterError: Millis;
+}
+
+export interface ModelRoute {
+  readonly prefix: string;
+  readonly family: Family;
+  readonly path: number | undefined;
+  readonly nextHops: readonly string[];
+  readonly communities: readonly number[];
+  isStale: boolean;
+  /** It was there before the neighbor began to send all once more (RFC 7313). */
+  isBeforeRefresh: boolean;
+}
+
+/** Why a route went. `timer`: its neighbor did not come back in time. */
+export type Removal = "withdrawn" | "endOfRib" | "endOfRefresh" | "notKept" | "timer" | "session" | "restart";
+
+export interface ModelRouterOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly network: SimulatedNetwork;
+  readonly own: string;
+  readonly neighbor: string;
+  /** A key of TCP MD5 is the same at both ends, where one of them dials. */
+  readonly hasSameKey: () => boolean;
+  readonly onRemoved: (route: ModelRoute, why: Removal) => void;
+  readonly onViolation: (what: string) => void;
+  readonly onEvent: (what: string) => void;
+}
+
+interface Attempt {
+  readonly connection: Connection;
+  readonly reader: MessageReader;
+  readonly incoming: boolean;
+  readonly ours: Open;
+  theirs: Open | undefined;
+  negotiated: Negotiated | undefined;
+  state: "openSent" | "openConfirm" | "established";
+  heardAt: Millis;
+  keepaliveAt: Millis;
+  /** It answers nothing and hears nothing any more. */
+  isOver: boolean;
+}
+
+const retryTime: Millis = 10_000;
+const cease = (subcode: number, data = new Uint8Array()): Notification => ({ type: "notification", code: 6, subcode, data });
+
+/**
+ * A router in simulated time that keeps to the RFCs and takes what they allow it: it dials and resolves collisions (RFC 4271, section 6.8),
+ * keeps routes of a neighbor that restarts (RFC 4724, 8538, 9494), asks for routes again (RFC 2918, 7313), and ends sessions for its
+ * limits (RFC 4486) and its configuration. It says what violates a rule.
+ */
+export class ModelRouter {
+  readonly #options: ModelRouterOptions;
+  settings: ModelSettings;
+  readonly routes = new Map<string, ModelRoute>(); // prefix and path identifier -> route
+  readonly #attempts = new Set<Attempt>();
+  #dialled: { readonly connection: Connection; readonly at: Millis } | undefined; // It is not connected yet.
+  /** Counts lives: what a former life has scheduled does nothing. */
+  #life = 0;
+  #runs = false;
+  #isInHurry = false;
+  /** It may have no session before. */
+  #heldUntil: Millis = -Infinity;
+  #dialAt: Millis = Infinity;
+  /** Counts ends of sessions. */
+  #staleEpoch = 0;
+  /** It restarted and has kept its routes. */
+  #restarting = false;
+  /** How the last session ended that the neighbor has ended. */
+  endedBy: "hard" | "notification" | undefined;
+
+  constructor(options: ModelRouterOptions, settings: ModelSettings) {
+    this.#options = options;
+    this.settings = settings;
+  }
+
+  get established(): Attempt | undefined {
+    return this.#attempts.values().find(({ state }) => state === "established");
+  }
+
+  get heldUntil(): Millis {
+    return this.#heldUntil;
+  }
+
+  get runs(): boolean {
+    return this.#runs;
+  }
+
+  /** Whether it takes a connection now. */
+  get isReady(): boolean {
+    return this.#runs && this.settings.is !== "shutDown" && this.#options.clock.now() >= this.#heldUntil;
+  }
+
+  /** How many prefixes of a family it has. */
+  count(family: Family): number {
+    return new Set([...this.routes.values()].filter((route) => route.family === family).map(({ prefix }) => prefix)).size;
+  }
+
+  start(restarting: boolean): void {
+    const { network, own, clock } = this.#options;
+    this.#life++;
+    this.#runs = true;
+    this.#restarting = restarting;
+    this.#heldUntil = -Infinity;
+    network.listener(own).expect(settings(), (incoming) => this.#accept(incoming));
+    this.#tick(this.#life);
+    this.#dialLater(1_000);
+    if (restarting) this.#keep(120_000, 0);
+    else for (const route of [...this.routes.values()]) this.#remove(route, "restart");
+    const life = this.#life;
+    if (restarting)
+      clock.schedule("router", clock.now() + 120_000, () => {
+        if (this.#life === life) this.#restarting = false;
+      });
+  }
+
+  /** Its process ends, and its kernel closes the connections; where that is to be a graceful restart it goes on forwarding. */
+  stop(keepsRoutes: boolean): void {
+    this.#life++;
+    this.#runs = false;
+    this.#staleEpoch++;
+    for (const attempt of this.#attempts) this.#drop(attempt);
+    this.#dialled?.connection.destroy();
+    this.#dialled = undefined;
+    if (!keepsRoutes) for (const route of [...this.routes.values()]) this.#remove(route, "restart");
+    for (const route of this.routes.values()) route.isStale = true;
+  }
+
+  /** It gets another configuration, which ends its sessions, with a word or without one. */
+  configure(changed: Partial<ModelSettings>, says: boolean): void {
+    this.settings = { ...this.settings, ...changed };
+    this.#heldUntil = -Infinity;
+    const subcode = this.settings.is === "shutDown" ? 2 : 6;
+    for (const attempt of [...this.#attempts]) {
+      if (says) this.#notify(attempt, cease(subcode), subcode === 2);
+      else this.#end(attempt, subcode !== 2);
+    }
+    this.#dialLater(500);
+  }
+
+  /** An operator clears the session, or an error ends it. */
+  notify(code: number, subcode: number): void {
+    const { established } = this;
+    if (established === undefined) return;
+    this.#notify(established, { type: "notification", code, subcode, data: new Uint8Array() }, false);
+    this.#heldUntil = this.#options.clock.now() + (code === 6 ? 0 : this.settings.waitAfterError);
+    this.#dialLater(this.settings.waitAfterError + 1_000);
+  }
+
+  /** It connects at once when its session is lost next. */
+  hurry(): void {
+    this.#isInHurry = true;
+  }
+
+  refresh(family: Family): void {
+    const { established } = this;
+    if (established?.negotiated?.routeRefresh && established.negotiated.families.has(family))
+      established.connection.write(encodeRouteRefresh(family, "request"), () => {});
+  }
+
+  #accept(incoming: Incoming): void {
+    if (!this.isReady || !this.#options.hasSameKey()) {
+      incoming.open({ connected() {}, received() {}, closed() {} }).destroy();
+      return;
+    }
+    this.#open((events) => incoming.open(events), true);
+  }
+
+  #open(open: (events: Parameters<Transport["dial"]>[1]) => Connection, incoming: boolean): void {
+    const { clock } = this.#options;
+    const life = this.#life;
+    let attempt: Attempt | undefined;
+    const begin = (connection: Connection) => {
+      this.#dialled = incoming ? this.#dialled : undefined;
+      const ours = this.#ourOpen();
+      attempt = {
+        connection,
+        reader: new MessageReader(),
+        incoming,
+        ours,
+        theirs: undefined,
+        negotiated: undefined,
+        state: "openSent",
+        heardAt: clock.now(),
+        keepaliveAt: -Infinity,
+        isOver: false,
+      };
+      this.#attempts.add(attempt);
+      connection.write(encodeMessage(ours), () => {});
+    };
+    const connection: Connection = open({
+      connected: () => {
+        if (life === this.#life) begin(connection);
+      },
+      received: (octets) => {
+        if (attempt !== undefined && !attempt.isOver) this.#read(attempt, octets);
+      },
+      closed: () => {
+        if (life !== this.#life) return;
+        if (attempt === undefined) {
+          if (this.#dialled?.connection === connection) this.#dialled = undefined;
+        } else if (!attempt.isOver) this.#end(attempt, true);
+      },
+    });
+    if (incoming) begin(connection);
+    else this.#dialled = { connection, at: clock.now() };
+  }
+
+  #read(attempt: Attempt, octets: Uint8Array): void {
+    attempt.heardAt = this.#options.clock.now();
+    attempt.reader.push(octets);
+    try {
+      for (;;) {
+        const agreed = attempt.negotiated;
+        const frame = attempt.reader.next(agreed?.extendedMessage ?? false);
+        if (frame === undefined) return;
+        const plain = { families: new Set<Family>(["IPv4"]), fourOctetAsn: false, extendedNextHop: false };
+        const internal = this.settings.asn === this.settings.peerAsn;
+        const message = decodeMessage(frame, { ...plain, ...agreed, internal, ...(agreed && { pathsReceived: agreed.addPath }) });
+        if (!attempt.isOver) this.#receive(attempt, message);
+      }
+    } catch (error) {
+      if (!(error instanceof NotificationError)) throw error;
+      this.#options.onViolation(`malformed: ${error.message}`);
+      this.#notify(attempt, error.notification, false);
+    }
+  }
+
+  #receive(attempt: Attempt, message: Message): void {
+    switch (message.type) {
+      case "open":
+        this.#opened(attempt, message);
+        break;
+      case "keepalive":
+        if (attempt.state === "openConfirm") this.#establish(attempt);
+        break;
+      case "notification": {
+        this.#options.onEvent(`received ${message.code}/${message.subcode}`);
+        this.endedBy = message.code === 6 && message.subcode === 9 ? "hard" : "notification";
+        const keeps = attempt.negotiated?.gracefulNotification === true && !(message.code === 6 && message.subcode === 9);
+        if (attempt.state === "established" && message.code !== 6)
+          this.#options.onViolation(`ended with ${message.code}/${message.subcode}`);
+        this.#end(attempt, keeps);
+        break;
+      }
+      case "update":
+        if (attempt.state === "established") this.#update(attempt, message);
+        else this.#options.onViolation(`an UPDATE in ${attempt.state}`);
+        break;
+      case "routeRefresh":
+        this.#mark(attempt, message);
+        break;
+      default:
+        message satisfies never;
+    }
+  }
+
+  #opened(attempt: Attempt, open: Open): void {
+    if (attempt.state !== "openSent") {
+      this.#options.onViolation(`an OPEN in ${attempt.state}`);
+      return;
+    }
+    if (this.settings.is === "refusing") {
+      this.#notify(attempt, { type: "notification", code: 2, subcode: 7, data: new Uint8Array() }, false);
+      this.#dialLater(this.settings.waitAfterError);
+      return;
+    }
+    const { asn, peerAsn, families, holdTimeSeconds, role, roleStrict } = this.settings;
+    const mine: SessionSettings = settings({
+      myAsn: asn,
+      peerAsn,
+      families,
+      holdTimeSeconds,
+      keepaliveSeconds: 0,
+      role,
+      roleStrict,
+    });
+    const agreement = negotiate(mine, attempt.ours, open);
+    if ("because" in agreement) {
+      this.#options.onEvent(`refuses: ${agreement.because}`);
+      this.#notify(attempt, agreement.notification, false);
+      this.#heldUntil = this.#options.clock.now() + this.settings.waitAfterError;
+      this.#dialLater(this.settings.waitAfterError + 1_000);
+      return;
+    }
+    const restart = open.capabilities.find((one) => one.type === "gracefulRestart");
+    for (const other of [...this.#attempts]) {
+      if (other === attempt || other.state === "openSent") continue;
+      if (other.state === "established") {
+        if (attempt.incoming && restart !== undefined && other.negotiated?.gracefulRestart === true) {
+          this.#options.onEvent("the neighbor restarted");
+          this.#end(other, true);
+          continue;
+        }
+        this.#notify(attempt, cease(7), false);
+        return;
+      }
+      const higher = attempt.ours.routerId.compare(open.routerId) > 0;
+      if (higher === attempt.incoming) {
+        this.#notify(attempt, cease(7), false);
+        return;
+      }
+      this.#notify(other, cease(7), false);
+    }
+    attempt.theirs = open;
+    attempt.negotiated = {
+      ...agreement,
+      addPath: new Set(agreement.families.values().filter((each) => this.#getsPaths(open, each))),
+    };
+    attempt.state = "openConfirm";
+    attempt.connection.write(encodeMessage({ type: "keepalive" }), () => {});
+  }
+
+  #getsPaths(open: Open, family: Family): boolean {
+    const offered = open.capabilities.flatMap((one) => (one.type === "addPath" ? one.families : []));
+    return this.settings.addPath && offered.some((one) => unicastFamily(one) === family && one.direction !== "receive");
+  }
+
+  #establish(attempt: Attempt): void {
+    this.endedBy = undefined;
+    attempt.state = "established";
+    this.#staleEpoch++;
+    const restart = attempt.theirs?.capabilities.find((one) => one.type === "gracefulRestart");
+    for (const family of families) {
+      const offered = restart?.families.find((one) => unicastFamily(one) === family);
+      if (offered?.forwardingPreserved === true && attempt.negotiated?.families.has(family)) continue;
+      for (const route of [...this.routes.values()]) if (route.family === family && route.isStale) this.#remove(route, "notKept");
+    }
+    for (const family of attempt.negotiated?.families ?? []) attempt.connection.write(encodeEndOfRib(family), () => {});
+    this.#options.onEvent(`established${attempt.incoming ? "" : " by dialling"}`);
+  }
+
+  #update(attempt: Attempt, update: Update): void {
+    const { onViolation } = this.#options;
+    if (update.forgiven.length > 0) onViolation(update.forgiven.join("; "));
+    if (update.ignored.length > 0) onViolation(`routes of a family that was not agreed on: ${JSON.stringify(update.ignored)}`);
+    for (const [index, prefix] of update.withdrawn.entries()) {
+      const route = this.routes.get(`${prefix} ${update.withdrawnPaths[index]}`);
+      if (route !== undefined) this.#remove(route, "withdrawn");
+    }
+    for (const [index, prefix] of update.announced.entries()) {
+      const path = update.announcedPaths[index];
+      if ((path === undefined) === attempt.negotiated?.addPath.has(prefix.family))
+        onViolation(`a path identifier ${path} of ${prefix.family}`);
+      this.routes.set(`${prefix} ${path}`, {
+        prefix: `${prefix}`,
+        family: prefix.family,
+        path,
+        nextHops: (update.attributes?.nextHops ?? []).map(String),
+        communities: update.attributes?.communities ?? [],
+        isStale: false,
+        isBeforeRefresh: false,
+      });
+    }
+    if (update.endOfRib !== undefined) {
+      const family = unicastFamily(update.endOfRib);
+      for (const route of [...this.routes.values()])
+        if (route.isStale && route.family === family) this.#remove(route, "endOfRib");
+    }
+    for (const family of families) {
+      if (this.count(family) <= this.settings.prefixLimit) continue;
+      const data = new Uint8Array(7);
+      const view = new DataView(data.buffer);
+      view.setUint16(0, unicast[family].afi);
+      view.setUint8(2, 1);
+      view.setUint32(3, this.settings.prefixLimit);
+      this.#notify(attempt, cease(1, data), true);
+      this.#heldUntil = Infinity; // Until an operator raises it.
+      return;
+    }
+  }
+
+  #mark(attempt: Attempt, message: Extract<Message, { type: "routeRefresh" }>): void {
+    const family = unicastFamily(message);
+    if (!attempt.negotiated?.enhancedRouteRefresh) this.#options.onViolation(`a mark of RFC 7313: ${message.subtype}`);
+    for (const route of [...this.routes.values()]) {
+      if (route.family !== family) continue;
+      if (message.subtype === "beginning") route.isBeforeRefresh = true;
+      else if (route.isBeforeRefresh) this.#remove(route, "endOfRefresh");
+    }
+  }
+
+  #remove(route: ModelRoute, why: Removal): void {
+    this.routes.delete(`${route.prefix} ${route.path}`);
+    this.#options.onRemoved(route, why);
+  }
+
+  /** @param forGood it keeps no routes */
+  #notify(attempt: Attempt, notification: Notification, forGood: boolean): void {
+    this.#options.onEvent(`sends ${notification.code}/${notification.subcode}`);
+    const hard = attempt.negotiated?.gracefulNotification && forGood;
+    const said = hard ? cease(9, new Uint8Array([notification.code, notification.subcode, ...notification.data])) : notification;
+    attempt.connection.write(encodeMessage(said), () => {});
+    this.#end(attempt, attempt.negotiated?.gracefulNotification === true && !forGood, true);
+  }
+
+  #end(attempt: Attempt, keeps: boolean, isPolite = false): void {
+    if (attempt.isOver) return;
+    const { state, negotiated, theirs } = attempt;
+    this.#attempts.delete(attempt);
+    attempt.isOver = true;
+    if (isPolite) attempt.connection.end();
+    else attempt.connection.destroy();
+    if (state !== "established") return;
+    this.#dialLater(this.#isInHurry ? 0 : retryTime);
+    if (this.#isInHurry) this.#dial();
+    this.#isInHurry = false;
+    const restart = theirs?.capabilities.find((one) => one.type === "gracefulRestart");
+    const longer = theirs?.capabilities.find((one) => one.type === "longLivedGracefulRestart");
+    const isKept = keeps && this.settings.gracefulRestart && negotiated?.gracefulRestart === true && restart !== undefined;
+    for (const route of [...this.routes.values()]) {
+      const isCovered = isKept && restart.families.some((one) => unicastFamily(one) === route.family);
+      // Twice in a row without being fresh in between: RFC 4724, section 4.2.
+      if (!isCovered || route.isStale) this.#remove(route, "session");
+      route.isStale = true;
+    }
+    const longMs = negotiated?.longLivedGracefulRestart ? (longer?.families[0]?.staleSeconds ?? 0) * 1000 : 0;
+    if (isKept) this.#keep(restart.timeSeconds * 1000, longMs);
+    this.#options.onEvent(`lost the session${isKept ? " and keeps routes" : ""}`);
+  }
+
+  #keep(forMs: Millis, longerMs: Millis): void {
+    const { clock } = this.#options;
+    const epoch = ++this.#staleEpoch;
+    clock.schedule("router", clock.now() + forMs + longerMs, () => {
+      if (epoch !== this.#staleEpoch) return;
+      for (const route of [...this.routes.values()]) if (route.isStale) this.#remove(route, "timer");
+    });
+  }
+
+  /** Without a word. */
+  #drop(attempt: Attempt): void {
+    this.#attempts.delete(attempt);
+    attempt.isOver = true;
+    attempt.connection.destroy();
+  }
+
+  #dialLater(ms: Millis): void {
+    const { clock, random } = this.#options;
+    this.#dialAt = clock.now() + Math.floor(ms * (0.75 + 0.25 * random()));
+  }
+
+  /** Runs timers each second, and connects where there is no session. */
+  #tick(life: number): void {
+    if (life !== this.#life) return;
+    const { clock } = this.#options;
+    const now = clock.now();
+    if (this.#dialled !== undefined && now - this.#dialled.at > retryTime) {
+      this.#dialled.connection.destroy();
+      this.#dialled = undefined;
+    }
+    for (const attempt of [...this.#attempts]) {
+      const holdMs = (attempt.negotiated?.holdTimeSeconds ?? 240) * 1000;
+      if (holdMs > 0 && now - attempt.heardAt >= holdMs)
+        this.#notify(attempt, { type: "notification", code: 4, subcode: 0, data: new Uint8Array() }, false);
+      else if (attempt.negotiated !== undefined && holdMs > 0 && now >= attempt.keepaliveAt) {
+        attempt.keepaliveAt = now + holdMs / 3;
+        attempt.connection.write(encodeMessage({ type: "keepalive" }), () => {});
+      }
+    }
+    this.#dial();
+    clock.schedule("router", now + 1_000, () => this.#tick(life));
+  }
+
+  #dial(): void {
+    const { clock, network, own, neighbor, hasSameKey } = this.#options;
+    if (!this.settings.dials || !this.isReady || clock.now() < this.#dialAt || this.#dialled !== undefined) return;
+    this.#dialLater(retryTime);
+    const isAgreed = this.#attempts.values().some(({ state, incoming }) => state !== "openSent" || !incoming);
+    if (!isAgreed && hasSameKey())
+      this.#open((events) => network.transport(own).dial(settings({ address: address(neighbor) }), events), false);
+  }
+
+  #ourOpen(): Open {
+    const { asn, routerId, families, holdTimeSeconds } = this.settings;
+    const { gracefulRestart, notification, longLived, addPath, routeRefresh, enhancedRouteRefresh } = this.settings;
+    const capabilities: Capability[] = families.map((family) => ({ type: "multiprotocol" as const, ...unicast[family] }));
+    if (routeRefresh) capabilities.push({ type: "routeRefresh" });
+    if (routeRefresh && enhancedRouteRefresh) capabilities.push({ type: "enhancedRouteRefresh" });
+    if (this.settings.extendedMessage) capabilities.push({ type: "extendedMessage" });
+    if (this.settings.fourOctetAsn) capabilities.push({ type: "fourOctetAsn", asn });
+    if (gracefulRestart)
+      capabilities.push({
+        type: "gracefulRestart",
+        restarting: this.#restarting,
+        notification,
+        timeSeconds: 120,
+        families: families.map((family) => ({ ...unicast[family], forwardingPreserved: true })),
+      });
+    if (gracefulRestart && longLived)
+      capabilities.push({
+        type: "longLivedGracefulRestart",
+        families: families.map((family) => ({ ...unicast[family], forwardingPreserved: true, staleSeconds: 3600 })),
+      });
+    if (addPath)
+      capabilities.push({
+        type: "addPath",
+        families: families.map((family) => ({ ...unicast[family], direction: "receive" as const })),
+      });
+    if (this.settings.role !== undefined) capabilities.push({ type: "role", role: this.settings.role });
+    return { type: "open", version: 4, asn, holdTimeSeconds, routerId: address(routerId), capabilities };
+  }
+}

@@ -1,0 +1,175 @@
+import type { ModelSettings } from "#pkg/bgp/testing";
+import type { Millis } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
+import type { Family } from "#pkg/net";
+import type { Act, PeerFields, RouteChange, Story } from "./story.ts";
+
+export function drawStory(seed: number): Story {
+  const random = seededRandom(seed);
+  const routers = random() < 0.7 ? 1 : 2;
+  const one = <Of>(...values: readonly Of[]): Of => values[Math.floor(random() * values.length)] as Of;
+  const chance = (share: number) => random() < share;
+  const acts: Act[] = [];
+  let at: Millis = 0;
+  acts.push({ at, type: "routes", changes: Array.from({ length: 1 + Math.floor(random() * 5) }, () => drawChange(one, chance)) });
+  for (let router = 0; router < routers; router++) {
+    const [notification, addPath, longLived] = [chance(0.4), chance(0.4), chance(0.3)];
+    const ours = { gracefulRestartNotification: notification, addPath, longLivedStaleSeconds: longLived ? 600 : 0 };
+    acts.push({
+      at,
+      type: "router",
+      router,
+      fields: { notification, addPath, longLived, ...drawRouter(one, 2) },
+      says: chance(0.5),
+    });
+    acts.push({ at, type: "peer", router, fields: { ...ours, ...drawPeer(one, 2) } });
+  }
+  const count = 5 + Math.floor(random() * 40);
+  for (let index = 0; index < count; index++) {
+    at += one(0, 1, 5, 50, 500, 3_000, 12_000, 40_000, 150_000) * random();
+    at = Math.floor(at);
+    const router = Math.floor(random() * routers);
+    acts.push({ at, ...drawAct(router, one, chance) });
+  }
+  return { seed, routers, acts, latency: one(0, 3, 20, 20, 200) };
+}
+
+type One = <Of>(...values: readonly Of[]) => Of;
+type Chance = (share: number) => boolean;
+type WithoutTime<A> = A extends unknown ? Omit<A, "at"> : never;
+
+function drawAct(router: number, one: One, chance: Chance): WithoutTime<Act> {
+  const kind = one(
+    ...([
+      "peer",
+      "peer",
+      "peer",
+      "peer",
+      "removePeer",
+      "secret",
+      "drain",
+      "routes",
+      "routes",
+      "routes",
+      "routes",
+      "restart",
+      "stall",
+      "ipv6",
+    ] as const),
+    ...([
+      "router",
+      "router",
+      "router",
+      "router",
+      "routerRestart",
+      "notify",
+      "refresh",
+      "refresh",
+      "break",
+      "break",
+      "freeze",
+      "silent",
+    ] as const),
+  );
+  switch (kind) {
+    case "peer":
+      return { type: kind, router, fields: drawPeer(one, 1 + (chance(0.4) ? 1 : 0)) };
+    case "removePeer":
+      return chance(0.4) ? { type: kind, router } : { type: "break", router, dials: chance(0.5) };
+    case "secret":
+      return { type: kind, value: one("one", "two", undefined) };
+    case "drain":
+      return { type: kind, on: chance(0.5) };
+    case "routes":
+      return { type: kind, changes: Array.from({ length: one(1, 1, 2, 6) }, () => drawChange(one, chance)) };
+    case "restart":
+      return {
+        type: kind,
+        awayMs: one(0, 100, 2_000, 20_000, 100_000),
+        how: one("killed", "killed", "leaves"),
+        forwardingPreserved: chance(0.8),
+      };
+    case "stall":
+      return { type: kind, ms: one(50, 500, 3_000, 20_000, 100_000) };
+    case "ipv6":
+      return { type: kind, on: chance(0.6) };
+    case "router":
+      return { type: kind, router, fields: drawRouter(one, 1 + (chance(0.4) ? 1 : 0)), says: chance(0.5) };
+    case "routerRestart":
+      return { type: kind, router, awayMs: one(100, 2_000, 15_000, 60_000), keeps: chance(0.7), crash: chance(0.3) };
+    case "notify":
+      return {
+        type: kind,
+        router,
+        ...one(
+          { code: 6, subcode: 4 },
+          { code: 6, subcode: 5 },
+          { code: 6, subcode: 6 },
+          { code: 6, subcode: 8 },
+          { code: 3, subcode: 1 },
+          { code: 4, subcode: 0 },
+        ),
+      };
+    case "refresh":
+      return { type: kind, router, family: one<Family>("IPv4", "IPv6") };
+    case "break":
+      return { type: kind, router, dials: chance(0.5) };
+    case "freeze":
+    case "silent":
+      return { type: kind, router, ms: one(20, 500, 5_000, 15_000, 100_000) };
+  }
+}
+
+function drawChange(one: One, chance: Chance): RouteChange {
+  const family = one<Family>("IPv4", "IPv4", "IPv6");
+  const version = chance(0.25) ? 0 : one(1, 2, 3);
+  const paths = chance(0.6) ? [] : [1, 2, 3, 4].filter(() => chance(0.5));
+  return { host: one(1, 2, 3, 4, 5, 6), family, version, paths };
+}
+
+const both: readonly Family[] = ["IPv4", "IPv6"];
+
+function drawPeer(one: One, count: number): PeerFields {
+  const draws: (() => PeerFields)[] = [
+    () => ({ families: one(both, ["IPv4"], ["IPv6"], both) }),
+    () => ({ passive: one(true, false) }),
+    () => ({ holdTimeSeconds: one(0, 3, 9, 90), keepaliveSeconds: one(1, 3) }),
+    () => ({ keepaliveSeconds: one(1, 2, 3) }),
+    () => ({ connectTimeSeconds: one(1, 10) }),
+    () => ({ gracefulRestartSeconds: one(0, 30, 120) }),
+    () => ({ gracefulRestartNotification: one(true, false), gracefulRestartSeconds: 120 }),
+    () => ({ longLivedStaleSeconds: one(0, 600) }),
+    () => ({ addPath: one(true, true, false) }),
+    () => ({ role: one("customer" as const, "peer" as const, undefined), roleStrict: false }),
+    () => ({ role: "customer" as const, roleStrict: one(true, false) }),
+    () => ({ maximumPrefix: one(5, undefined) }),
+    () => ({ password: one("one", undefined), hasSecret: false }),
+    () => ({ hasSecret: one(true, false) }),
+    () => ({ drainWhenCordoned: one(true, false) }),
+    () => ({ routerIdText: one("192.0.2.1", "10.0.0.1", "203.0.113.9", undefined) }),
+  ];
+  return Object.assign({}, ...Array.from({ length: count }, () => one(...draws)()));
+}
+
+function drawRouter(one: One, count: number): Partial<ModelSettings> {
+  const draws: (() => Partial<ModelSettings>)[] = [
+    () => ({ families: one(both, ["IPv4"], ["IPv6"], both) }),
+    () => ({ dials: one(true, false) }),
+    () => ({ holdTimeSeconds: one(0, 3, 9, 90, 180) }),
+    () => ({ gracefulRestart: one(true, true, false) }),
+    () => ({ notification: one(true, false) }),
+    () => ({ longLived: one(true, false) }),
+    () => ({ addPath: one(true, true, false) }),
+    () => ({ routeRefresh: one(true, false), enhancedRouteRefresh: one(true, false) }),
+    () => ({ extendedMessage: one(true, false) }),
+    () => ({ fourOctetAsn: one(true, false) }),
+    () => ({ role: one("provider" as const, undefined) }),
+    () => ({ password: one("one", "two", undefined) }),
+    () => ({ prefixLimit: one(1, 3, 1_000) }),
+    () => ({ is: one("up" as const, "up" as const, "up" as const, "shutDown" as const, "refusing" as const) }),
+    () => ({ is: "up" as const }),
+    () => ({ waitAfterError: one(0, 10_000, 60_000) }),
+    () => ({ routerId: one("192.0.2.2", "10.0.0.2", "203.0.113.2") }),
+  ];
+  return Object.assign({}, ...Array.from({ length: count }, () => one(...draws)()));
+}

@@ -1,0 +1,72 @@
+import type { ModelSettings } from "#pkg/bgp/testing";
+import type { Millis } from "#pkg/clock";
+import type { Peer } from "#pkg/config";
+import type { Family } from "#pkg/net";
+
+/** Fields of a peer, as an operator writes them. */
+export type PeerFields = Partial<
+  Pick<
+    Peer,
+    | "families"
+    | "passive"
+    | "holdTimeSeconds"
+    | "keepaliveSeconds"
+    | "connectTimeSeconds"
+    | "gracefulRestartSeconds"
+    | "gracefulRestartNotification"
+    | "longLivedStaleSeconds"
+    | "addPath"
+    | "role"
+    | "roleStrict"
+    | "myAsn"
+    | "maximumPrefix"
+    | "password"
+    | "drainWhenCordoned"
+  >
+> & { readonly routerIdText?: string | undefined; readonly hasSecret?: boolean | undefined };
+
+export type Act = { readonly at: Millis } & (
+  | { readonly type: "peer"; readonly router: number; readonly fields: PeerFields }
+  | { readonly type: "removePeer"; readonly router: number }
+  | { readonly type: "secret"; readonly value: string | undefined }
+  | { readonly type: "drain"; readonly on: boolean }
+  | { readonly type: "routes"; readonly changes: readonly RouteChange[] }
+  | {
+      readonly type: "restart";
+      readonly awayMs: Millis;
+      readonly how: "killed" | "leaves";
+      readonly forwardingPreserved: boolean;
+    }
+  | { readonly type: "stall"; readonly ms: Millis }
+  | { readonly type: "ipv6"; readonly on: boolean }
+  | { readonly type: "router"; readonly router: number; readonly fields: Partial<ModelSettings>; readonly says: boolean }
+  | {
+      readonly type: "routerRestart";
+      readonly router: number;
+      readonly awayMs: Millis;
+      readonly keeps: boolean;
+      readonly crash: boolean;
+    }
+  | { readonly type: "notify"; readonly router: number; readonly code: number; readonly subcode: number }
+  | { readonly type: "refresh"; readonly router: number; readonly family: Family }
+  /** `dials`: the router connects at once again, as this side does. */
+  | { readonly type: "break"; readonly router: number; readonly dials: boolean }
+  | { readonly type: "freeze"; readonly router: number; readonly ms: Millis }
+  | { readonly type: "silent"; readonly router: number; readonly ms: Millis }
+);
+
+export interface RouteChange {
+  readonly host: number;
+  readonly family: Family;
+  /** 0 withdraws. */
+  readonly version: number;
+  /** Next hops of several paths; none for a route by itself. */
+  readonly paths: readonly number[];
+}
+
+export interface Story {
+  readonly seed: number;
+  readonly routers: number;
+  readonly acts: readonly Act[];
+  readonly latency: Millis;
+}
