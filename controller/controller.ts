@@ -43,6 +43,15 @@ const drainMs = 1_000;
 // Each takes some 2 ms.
 const portionsPerTurn = 2;
 
+/** What the core is told of where the configuration is, as `NAMESPACE/NAME`. */
+export function sourceName({
+  namespace,
+  configMap,
+  configSource,
+}: Pick<ControllerOptions, "namespace" | "configMap" | "configSource">) {
+  return `${namespace}/${configSource === "crds" ? "custom resources" : configMap}`;
+}
+
 /**
  * The controller without its process. Follows Services and the ConfigMaps. Begins to work when it leads, and each of them has been seen
  * whole: no address is given before all that are taken are known.

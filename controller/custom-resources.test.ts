@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import { announcedConfigMap, announcedKey, encodeAnnounced, subjectOf } from "#pkg/announced";
 import { SimulatedClock, seededRandom } from "#pkg/clock/testing";
 import { configurationKinds, parseConfiguration } from "#pkg/convert";
 import { Recorder } from "#pkg/core";
@@ -10,7 +11,7 @@ import { configKey, statusConfigMap } from "#pkg/live-config";
 import { silentLog } from "#pkg/log/testing";
 import { Registry } from "#pkg/metrics";
 import { classlessOnly } from "#pkg/service";
-import { Controller } from "./controller.ts";
+import { Controller, sourceName } from "./controller.ts";
 import { ControllerMetrics } from "./metrics.ts";
 
 const namespace = "metallb-system";
@@ -57,7 +58,7 @@ class World implements AsyncDisposable {
       this.clock.advanceBy(50);
       await setImmediate();
     }
-    return this.cluster.transcript.splice(0).filter((line) => !line.includes(": written"));
+    return this.cluster.transcript.splice(0).filter((line) => !line.includes(": written") && !line.includes("ingot.dev/"));
   }
 
   get lastGood(): string | undefined {
@@ -82,15 +83,14 @@ class World implements AsyncDisposable {
   }
 
   #start(configSource: Source): Controller {
+    const source = { namespace, configMap: "config", configSource } as const;
     const controller = new Controller({
+      ...source,
       cluster: this.cluster,
       elector: { mayWrite: true },
       events: this.cluster,
-      namespace,
-      configMap: "config",
-      configSource,
       classes: classlessOnly,
-      coreOptions: { seed: 1, configMap: "custom resources", hasConditions: false, hasPoolAnnotations: false },
+      coreOptions: { seed: 1, configMap: sourceName(source), hasConditions: true, hasPoolAnnotations: false },
       recorder: new Recorder(),
       metrics: new ControllerMetrics(new Registry()),
       log: silentLog,
@@ -163,7 +163,10 @@ test("all objects gone, or a definition, turns nothing off, also after a restart
 
 test("without definitions a Service is told why it waits, and gets its address once they and the objects are there", async () => {
   await using world = new World(false);
-  assert.match((await world.settle()).join("\n"), /default\/web: Warning .*are not all installed \(custom resources\)/);
+  assert.match(
+    (await world.settle()).join("\n"),
+    /default\/web: Warning .*are not all installed \(metallb-system\/custom resources\)/,
+  );
   world.install();
   for (let round = 0; round < 10; round++) await world.settle();
   world.see("ipaddresspools", "a", { addresses: ["10.0.0.0/30"] });
@@ -301,3 +304,20 @@ for (const { name, edits, isOneApply, after } of orders)
     const { pools = [] } = parseConfiguration(world.lastGood ?? "").config ?? {};
     assert.deepEqual(Object.fromEntries(pools.map(({ name, protocols }) => [name, protocols])), after);
   });
+
+test("commands in conditions name the namespace where the configuration is custom resources", async () => {
+  await using world = new World();
+  await world.settle();
+  world.see("ipaddresspools", "main", { addresses: ["10.0.0.0/30"] });
+  world.see("l2advertisements", "all", {});
+  world.sync();
+  await world.settle();
+  const subject = subjectOf(world.cluster.service("default/web") ?? assert.fail());
+  const message = "no speaker is Ready; kubectl -n metallb-system get pods says why";
+  const line = encodeAnnounced({ cause: "noActiveSpeaker", subject, message });
+  const name = announcedConfigMap("default/web");
+  world.cluster.put("configmaps", configMap(`${namespace}/${name}`, { [announcedKey("default/web")]: line }));
+  for (let seconds = 0; seconds < 12; seconds += 4) await world.settle();
+  const said = world.cluster.service("default/web")?.conditions.map((one) => one.message) ?? [];
+  assert.ok(said.includes(message), said.join("\n"));
+});

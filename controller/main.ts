@@ -13,7 +13,7 @@ import { createRegistry, metricsRoute } from "#pkg/metrics";
 import { HeapTrimmer, liveness, podNamespace, readiness, runDaemon } from "#pkg/process";
 import { readClasses } from "#pkg/service";
 import { controllerApi } from "./api.ts";
-import { Controller } from "./controller.ts";
+import { Controller, sourceName } from "./controller.ts";
 import { flags } from "./flags.ts";
 import { MemberlistSecret } from "./memberlist-secret.ts";
 import { ControllerMetrics, registerUsage } from "./metrics.ts";
@@ -38,7 +38,7 @@ await runDaemon({
     const events = stack.use(new EventRecorder(cluster, { component: "metallb-controller", namespace, log, clock }));
     const coreOptions = {
       seed: Math.trunc(random() * 2 ** 32),
-      configMap: configSource === "crds" ? `custom resources in ${namespace}` : `${namespace}/${values.config}`,
+      configMap: sourceName({ namespace, configMap: values.config, configSource }),
       hasConditions: values["service-conditions"],
       hasPoolAnnotations: values["pool-annotations"],
     };

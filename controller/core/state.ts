@@ -25,7 +25,7 @@ import type { AllocationTerms } from "./waiting/waits.ts";
 export interface ControllerOptions {
   /** Of chance: any number. */
   readonly seed: number;
-  /** Namespace and name of the ConfigMap with the configuration, as `NAMESPACE/NAME`. */
+  /** Namespace and name of the ConfigMap with the configuration, as `NAMESPACE/NAME`; or what the configuration is instead. */
   readonly configMap: string;
   /** Services get conditions. */
   readonly hasConditions: boolean;
