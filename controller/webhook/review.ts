@@ -20,7 +20,8 @@ export interface Time {
 export interface ReviewOptions {
   /** Namespace of the ConfigMap with the configuration. */
   readonly namespace: string;
-  readonly configMap: string;
+  /** Undefined where the configuration is no ConfigMap. */
+  readonly configMap: string | undefined;
   readonly reader: Pick<ConfigReader, "read">;
   readonly terms: {
     readonly controller: { trial(after: ParsedConfig, until: Millis): Promise<Trial | undefined> };

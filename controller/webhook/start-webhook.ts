@@ -29,7 +29,8 @@ export function startWebhook({ cluster, namespace, values, terms, elector, stack
   const port = values["webhook-port"];
   if (port === 0) return;
   const reader = stack.use(new ConfigReader(log));
-  const review = { namespace, configMap: values.config, reader, terms };
+  const configMap = values["config-source"] === "crds" ? undefined : values.config;
+  const review = { namespace, configMap, reader, terms };
   const server = stack.use(
     new WebhookServer({
       port,

@@ -37,13 +37,18 @@ const change = (text: string | undefined, more: Partial<AdmissionRequest> = {}):
   ...more,
 });
 /** @param turns in which it may be tried */
-function review(asked: AdmissionRequest, known: Trial | undefined = trial, turns = 1_000) {
+function review(asked: AdmissionRequest, known: Trial | undefined = trial, turns = 1_000, configMap: string | null = "config") {
   let now = 0;
   const time = { now: () => now, deadline: turns, nextTurn: async () => now++ };
   const reader = { read: (text: string, done: (parsed: ParsedConfig) => void) => done(parseConfig(text)) };
-  const options = { namespace, configMap: "config", reader, terms: { controller: { trial: async () => known } } };
+  const options = { namespace, configMap: configMap ?? undefined, reader, terms: { controller: { trial: async () => known } } };
   return reviewChange(asked, options, time);
 }
+test("a ConfigMap that is not the configuration, because custom resources are, may be anything", async () => {
+  const asked = change("address-pools: [{name: a}]");
+  assert.equal((await review(asked)).allowed, false);
+  assert.deepEqual(await review(asked, trial, 1_000, null), { allowed: true, warnings: [] });
+});
 const many: Trial = {
   ...trial,
   config: parseConfig(pools("10.0.0.0/22")).config,
