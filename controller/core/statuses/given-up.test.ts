@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ApiError } from "#pkg/k8s";
+import { service } from "#pkg/k8s/testing";
 import { renumberAnnotation } from "#pkg/live-config";
-import { configText, startWorld } from "../../testing/world.ts";
+import { configText, coreOptions, startWorld } from "../../testing/world.ts";
+import { createState } from "../state.ts";
+import { step } from "../step.ts";
 
 const ten = configText("main 10.0.0.0-10.0.0.9");
 const wants = (address: string) => ({ annotations: { "metallb.io/loadBalancerIPs": address } });
@@ -31,6 +34,22 @@ test("an address is in nobody else's status before the one that gave it up has a
     ["default/old: status 10.0.0.2", "default/new: status 10.0.0.1"],
   );
   assert.match(verdictOn(world, "new"), /^assigned/);
+});
+
+test("an address is in nobody else's status while one has given it up that spells it otherwise", async () => {
+  const world = await startWorld(configText("main fd00::1-fd00::9"), {});
+  world.cluster.refused.set("default/old", refused);
+  const six = { clusterIPs: ["fd96::1"] };
+  world.service("old", { ...six, ...wants("fd00::2"), ingress: ["FD00:0::0001"] });
+  await world.restart();
+  await world.settle();
+  world.service("new", { ...six, ...wants("fd00::1") });
+  await world.settle();
+  assert.deepEqual(world.addresses("old", "new"), ["old=FD00:0::0001", "new="]);
+  world.cluster.refused.clear();
+  world.clock.advanceBy(60_000);
+  await world.settle();
+  assert.deepEqual(world.addresses("old", "new"), ["old=fd00::2", "new=fd00::1"]);
 });
 
 test("whoever holds such an address is served when the Service that gave it up is deleted, or is no longer ours", async () => {
@@ -90,4 +109,13 @@ test("Services whose owners ask for each other's addresses keep their own, also 
     );
   }
   assert.deepEqual(world.addresses("a", "b"), ["a=10.0.0.1", "b=10.0.0.2"]);
+});
+
+test("a standby, which gives nobody an address, remembers nothing as given up", () => {
+  const state = createState(coreOptions);
+  const now = service("default/web", { ingress: ["10.0.0.1"] });
+  step(state, { type: "begin" }, 0);
+  step(state, { type: "services", changed: [{ key: now.key, now }] }, 0);
+  step(state, { type: "service", key: now.key }, 0);
+  assert.equal(state.givenUp.by("10.0.0.1", "default/other"), undefined);
 });

@@ -1,7 +1,7 @@
 import type { Allocator } from "#pkg/allocator";
 import { Part } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
-import { isOurs } from "#pkg/service";
+import { recordedAddresses } from "#pkg/service";
 import type { Agenda } from "../agenda.ts";
 
 /**
@@ -25,7 +25,11 @@ export class GivenUp extends Part {
   /** Takes the Service's status as it is; undefined if there is no such Service. */
   look(key: string, service: Service | undefined): void {
     const held = (this.allocator.held(key)?.addresses ?? []).map(String);
-    this.#set(key, service !== undefined && isOurs(service) ? service.ingress.filter((text) => !held.includes(text)) : []);
+    const recorded = service === undefined ? [] : recordedAddresses(service).map(String);
+    this.#set(
+      key,
+      recorded.filter((text) => !held.includes(text)),
+    );
   }
 
   /** Its status is what it holds, although nobody has seen that yet. */
