@@ -130,7 +130,7 @@ export class Announcements extends PartOf<Context> {
     for (let key = this.#due(); key !== undefined; key = this.#due()) {
       const service = services.get(key);
       this.toldStrays.add(key);
-      if (service === undefined) continue;
+      if (service === undefined || !this.#takeOne()) continue;
       const message = `nobody gives the Service an address: ${classWords(service).message}; ${next}`;
       this.context.record(service, "Warning", "otherLoadBalancerClass", message);
     }

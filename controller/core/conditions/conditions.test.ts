@@ -408,6 +408,13 @@ test("a Service with annotations of ours that is another load balancer's is told
   );
 });
 
+test("of thousands of such Services there are not as many Events", async () => {
+  const world = await begin({});
+  for (let i = 0; i < 2_000; i++) world.service(`s${i}`, { isClaimed: false, otherClass: "ingot.dev/layer-2" });
+  const lines = (await pass(world, 40_000)).filter((line) => line.includes("otherLoadBalancerClass"));
+  assert.ok(lines.length >= 500 && lines.length < 530, `${lines.length} Events`);
+});
+
 test("a Service has the name of its pool in MetalLB's annotations while it has an address, written after that and only on change", async () => {
   const names = ["metallb.universe.tf/ip-allocated-from-pool", "metallb.io/ip-allocated-from-pool"];
   const world = new World({ hasPoolAnnotations: true });
