@@ -28,11 +28,13 @@ test("a Service whose address and port another one has among its externalIPs is 
   assert.equal(told(await world.settle()).length, 1, "it is another fault");
 });
 
-test("another port, another address and its own externalIPs are no fault of a Service", async () => {
+test("another port, another address, its own externalIPs, and those that kube-proxy passes over are no fault of a Service", async () => {
   const world = await startWorld(pools, { web: { externalIPs: ["10.0.0.0"] } });
   world.service("port", { ...other, ports: [{ name: "", protocol: "TCP", port: 81 }] });
   world.service("protocol", { ...other, ports: [{ name: "", protocol: "UDP", port: 80 }] });
   world.service("elsewhere", { type: "ClusterIP", externalIPs: ["10.0.0.1", "no address"] });
+  world.service("headless", { ...other, clusterIPs: [] });
+  world.service("name", { ...other, type: "ExternalName", clusterIPs: [] });
   assert.deepEqual(told(await world.settle()), []);
   assert.equal(causeOf(world, "web"), "assigned");
 });

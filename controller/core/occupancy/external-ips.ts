@@ -66,6 +66,8 @@ export class ExternalIPs extends PartOf<Context> {
   }
 }
 
+/** None of a headless Service or an ExternalName, which kube-proxy passes over. */
 function addressesOf(service: Service | undefined): Set<string> {
-  return new Set((service?.externalIPs ?? []).flatMap((text) => parseAddress(text)?.toString() ?? []));
+  const named = service === undefined || service.clusterIPs.length === 0 ? [] : (service.externalIPs ?? []);
+  return new Set(named.flatMap((text) => parseAddress(text)?.toString() ?? []));
 }
