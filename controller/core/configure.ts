@@ -98,8 +98,8 @@ function isDone(state: ControllerState, configuring: Configuring): boolean {
     case "look":
       for (const key of keys.slice(looked, looked + servicesAtOnce)) look(state, configuring, key);
       configuring.looked += servicesAtOnce;
-      if (configuring.looked < keys.length) return false;
-      finish(state, configuring);
+      if (configuring.looked < keys.length || !takeAppeared(state)) return false;
+      tellElsewhere(state, configuring);
       return true;
     default:
       return phase satisfies never;
@@ -149,10 +149,10 @@ function keepSome({ allocator, services, statuses, pools }: ControllerState, con
 
 /** Services that came meanwhile may have on record what must not be given to others. */
 function isSettled(state: ControllerState, { settling }: Configuring): boolean {
-  takeAppeared(state);
+  if (!takeAppeared(state)) return false;
   const decideOn = (key: string) => {
     state.agenda.settled.add(key);
-    return settle(state, key);
+    return settle(state, key, state.allocator.held(key));
   };
   for (let decisions = 0; decisions < decisionsAtOnce; decisions++) if (settling.step(state.allocator, decideOn)) return true;
   return false;
@@ -167,15 +167,17 @@ function look({ allocator, agenda }: ControllerState, { elsewhere }: Configuring
   }
 }
 
-/** In one portion, so that none appears before decisions go on. */
-function finish(state: ControllerState, { elsewhere }: Configuring): void {
-  takeAppeared(state);
+function tellElsewhere(state: ControllerState, { elsewhere }: Configuring): void {
   if (elsewhere.length === 0) return;
   const message = `reserved addresses stay with the Services that hold them: ${list(elsewhere, "; ")}`;
   state.context.recordConfigEvent("Normal", "ReservedAddressHeld", message);
 }
 
-function takeAppeared(state: ControllerState): void {
-  takeRecorded(state, state.pools.appeared);
-  state.pools.appeared.clear();
+/** @returns whether those were all: after a restore of the API they are thousands */
+function takeAppeared(state: ControllerState): boolean {
+  const { appeared } = state.pools;
+  const some = [...appeared.values().take(servicesAtOnce)];
+  for (const key of some) appeared.delete(key);
+  takeRecorded(state, some);
+  return appeared.size === 0;
 }

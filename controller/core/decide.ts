@@ -21,16 +21,15 @@ export function decideOn(state: ControllerState, key: string): Outcome | undefin
     warn(asked, context, key, service, service?.ingress.length === 0 ? warning : undefined);
     return "done";
   }
-  if (service !== undefined && statuses.isContested(service)) {
-    const held = allocator.held(key);
-    giveInsisted(service, state);
-    settle(state, key, held);
-  } else if (!isSettled) settle(state, key);
+  const held = allocator.held(key);
+  const isContested = service !== undefined && statuses.isContested(service);
+  if (isContested) giveInsisted(service, state);
+  if (isContested || !isSettled) settle(state, key, held);
   return statuses.put(key, service, statusOf(service, allocator.held(key)));
 }
 
 /** Gives a Service its addresses. Its status is still to be written. @param held until now */
-export function settle(state: ControllerState, key: string, held = state.allocator.held(key)): Decision {
+export function settle(state: ControllerState, key: string, held: Allocation | undefined): Decision {
   const { services, statuses, configuration, summary, context } = state;
   const service = services.get(key);
   const decision = decide(state, key, service, held);
@@ -51,7 +50,7 @@ export function takeRecorded(state: ControllerState, keys: Iterable<string>): vo
   }
 }
 
-function decide(state: ControllerState, key: string, service: Service | undefined, held = state.allocator.held(key)): Decision {
+function decide(state: ControllerState, key: string, service: Service | undefined, held: Allocation | undefined): Decision {
   const { allocator, statuses, verdicts, givenUp, asked } = state;
   const before: AllocationTerms = { ...(asked.terms.get(key) ?? termsOf(undefined, undefined, [])), allocation: held };
   const decision = decideFor(key, statuses.withoutReplaced(service), allocator);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseConfig } from "#pkg/config";
+import type { Service } from "#pkg/k8s";
 import { service } from "#pkg/k8s/testing";
 import { annotations } from "#pkg/service";
 import { configText, coreOptions, type ServiceSpec, startWorld, type World } from "../testing/world.ts";
@@ -149,6 +150,15 @@ test("Services that shared an address in the backup, and do not since, share it 
   assert.deepEqual(world.addresses("a", "b"), ["a=10.0.0.0", "b=10.0.0.0"]);
 });
 
+test("a pool that is full since a Service came with its last address on record says so since then", async () => {
+  const world = await startWorld(one);
+  world.clock.advanceBy(60_000);
+  world.service("web", recorded);
+  await world.settle();
+  const [pool] = world.controller.view.pools();
+  assert.deepEqual([pool?.verdict.cause, pool?.since], ["full", 60_000]);
+});
+
 test("three Services whose addresses the backup has in another order have them in that order, and who waits gets none of them", async () => {
   const world = await startWorld(configText("main 10.0.0.0-10.0.0.2"), { a: {}, b: {}, c: {}, waits: {} });
   for (const [name, address] of Object.entries({ a: "10.0.0.1", b: "10.0.0.2", c: "10.0.0.0" }))
@@ -263,4 +273,35 @@ test("a controller that leads begins once all changes of the list count", () => 
   assert.equal(state.isWorking, false);
   step(state, { type: "service", key: "default/b" }, 0);
   assert.equal(state.isWorking, true);
+});
+
+test("thousands of Services that come with addresses on record while a configuration comes into force are looked at in portions, and all keep these", () => {
+  const state = createState(coreOptions);
+  const queue: ControllerEvent[] = [];
+  const large = configText("main 10.0.0.0-10.0.15.255");
+  let most = 0;
+  const dispatch = (event: ControllerEvent): void => {
+    const effects = step(state, event, 0);
+    most = Math.max(most, effects.filter((effect) => effect.type === "log" && effect.message === "addresses assigned").length);
+    for (const effect of effects)
+      if (effect.type === "readConfig") {
+        const { secretText } = effect;
+        queue.push({ type: "configRead", secretText, parsed: parseConfig(secretText) });
+      } else if (effect.type === "portion" || effect.type === "judgePortion") queue.push(effect);
+  };
+  for (const event of [{ type: "begin" }, { type: "seen", isCurrent: true }, { type: "lead" }] as const) dispatch(event);
+  dispatch({ type: "configMap", now: { about: undefined, version: "1", secretText: large, mayRenumber: false } });
+  const come = (count: number, of: (i: number) => Partial<Service>) => {
+    const changed = Array.from({ length: count }, (_, i) => service(`default/${count}-${i}`, of(i)));
+    dispatch({ type: "services", changed: changed.map((now) => ({ key: now.key, now })) });
+    for (const { key } of changed) dispatch({ type: "service", key });
+    return changed;
+  };
+  come(100, () => ({})); // More than are decided on in one portion.
+  while (state.pools.configuring?.phase !== "settle") dispatch(queue.shift() ?? assert.fail("nothing is settled"));
+  const back = come(2_000, (i) => ({ ingress: [`10.0.${8 + (i >> 8)}.${i & 255}`] }));
+  for (let event = queue.shift(); event !== undefined; event = queue.shift()) dispatch(event);
+  assert.ok(most <= 400, `${most} in one turn`);
+  assert.equal(state.pools.configuring, undefined);
+  for (const { key, ingress } of back) assert.deepEqual(state.allocator.held(key)?.addresses.map(String), ingress);
 });
