@@ -51,9 +51,10 @@ export class FloodFilter {
     }
   }
 
-  /** Something became of a member: its process may be another one now, and its packets may not be what passes. */
+  /** Something became of a member, or somebody became one: its process may be another one now, and its packets may not be what passes. */
   changed(address: string): void {
-    this.#members.get(address)?.clear();
+    this.#members.set(address, new Set());
+    this.#strangers.delete(address);
     for (const words of this.#strangers.values()) words.clear(); // One of them may be that member.
   }
 

@@ -1,14 +1,17 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { test } from "node:test";
 import type { Clock } from "#pkg/clock";
 import { SimulatedClock, seededRandom } from "#pkg/clock/testing";
 import type { Fields, Log } from "#pkg/log";
 import { silentLog } from "#pkg/log/testing";
-import { Keyring } from "./codec/keyring.ts";
+import { Keyring, Nonces } from "./codec/keyring.ts";
+import type { PacketMessage } from "./codec/messages.ts";
+import { decodePacket, encodePacket } from "./codec/packet.ts";
 import { encodeStream } from "./codec/stream.ts";
 import { Memberlist, type MemberlistEvent, type MemberlistOptions } from "./memberlist.ts";
-import { pushPull, state } from "./testing/lone-ring.ts";
+import { alive, pushPull, state } from "./testing/lone-ring.ts";
 import { FakeNetwork } from "./testing/network.ts";
 import type { SocketAddress } from "./transport.ts";
 
@@ -120,6 +123,41 @@ test("a view of 4,000 members is taken in within a second of the processor, so t
   const { user, system } = process.threadCpuUsage(before);
   assert.equal(member.members().length, 4_001);
   assert.ok(user + system < 1_000_000, `${(user + system) / 1000} ms`);
+});
+
+test("1,000 nodes that a member hears of within 100 ms are its members 100 ms later", async () => {
+  await using harness = new Harness();
+  const keyring = encrypted(1);
+  const member = await harness.started({ keyring });
+  const nonces = new Nonces(randomBytes);
+  const packet = (messages: readonly PacketMessage[]) =>
+    encodePacket(messages, keyring, { nonce: nonces.next(), checksum: false });
+  const nodes = Array.from({ length: 1000 }, (_, i) =>
+    alive(`node-${i}`, 1, { endpoint: { address: Uint8Array.of(10, 0, i >> 8, i & 255), port: 7946 } }),
+  );
+  for (const { endpoint } of nodes) {
+    const local = { address: endpoint.address.join("."), port: endpoint.port };
+    await harness.network.open(local, {
+      packet(bytes, from) {
+        const [ping] = decodePacket(bytes, keyring).messages;
+        if (ping?.type === "ping")
+          harness.network.send(packet([{ type: "ack", sequence: ping.sequence, payload: undefined }]), local, from);
+      },
+      problem() {},
+      connection: () => true,
+      stream() {},
+    });
+  }
+  for (let i = 0; i < nodes.length; i += 10) {
+    harness.network.send(
+      packet(nodes.slice(i, i + 10)),
+      { address: "10.0.0.0", port: 7946 },
+      { address: "192.0.2.1", port: 7946 },
+    );
+    await harness.pass(1);
+  }
+  await harness.pass(100);
+  assert.equal(member.members().length, 1001);
 });
 
 test("idle members at the fast pace wake up by a timer once for each heartbeat, the first by place twice", async () => {

@@ -314,11 +314,12 @@ export class Memberlist implements AsyncDisposable {
     if (running !== undefined) this.#carryOutAll(step(running.ring, event, this.#options.clock.now()), running);
   }
 
-  /** One view may bring thousands of members, so that what concerns all of them is done once. */
   #carryOutAll(effects: readonly Effect[], running: Running): void {
-    if (effects.some((effect) => effect.type === "member" && (effect.change === "joined" || effect.change === "updated")))
-      this.#packets.setMembers(running.ring.order.map(({ endpoint }) => socketAddress(endpoint).address));
     for (const effect of effects) this.#carryOut(effect, running);
+    const { order } = running.ring;
+    // Some are forgotten, or have another address.
+    if (this.#packets.members > order.length)
+      this.#packets.setMembers(order.map(({ endpoint }) => socketAddress(endpoint).address));
   }
 
   #arm(): void {
@@ -329,6 +330,9 @@ export class Memberlist implements AsyncDisposable {
     switch (effect.type) {
       case "send":
         send(this.#parts, effect, transport);
+        break;
+      case "asks":
+        this.#packets.know(socketAddress(effect.endpoint).address);
         break;
       case "exchange":
         void exchange(this.#parts, effect, transport);

@@ -33,6 +33,14 @@ export class PacketGuard implements KnownSources {
     this.nonceAt = isEncrypted ? 1 : undefined; // Behind the version of the encryption.
   }
 
+  get members(): number {
+    return this.#members.size;
+  }
+
+  addMember(address: string): void {
+    this.#members.add(address);
+  }
+
   /** All members now. */
   setMembers(addresses: Iterable<string>): void {
     this.#members.clear();

@@ -42,6 +42,11 @@ export class IncomingPackets implements Disposable {
     return this.#guard;
   }
 
+  /** How many addresses members have. */
+  get members(): number {
+    return this.#guard.members;
+  }
+
   /** All members now. */
   setMembers(addresses: readonly string[]): void {
     this.#guard.setMembers(addresses);
@@ -50,6 +55,7 @@ export class IncomingPackets implements Disposable {
 
   /** Something became of a member, or somebody became one. */
   memberChanged(address: string): void {
+    this.#guard.addMember(address);
     this.#flood.changed(address);
     if (this.#flood.isOn) this.#filter();
   }

@@ -63,7 +63,7 @@ export function endpoint({ address, port }: SocketAddress): Endpoint {
 // Every packet comes from an address and names its sender by text, and most are of the same few.
 const texts = new Map<number, string>(); // an IPv4 address -> its text
 const parsed = new Map<string, AddressOctets>(); // text -> address
-export const maxRemembered = 4096;
+export const maxRemembered = 16_384; // Of some thousand members, and some more.
 
 function textOf(address: AddressOctets): string {
   if (address.length !== 4) return Address.fromBytes(address).toString();

@@ -62,6 +62,8 @@ export type Effect =
       readonly failures: readonly { readonly endpoint: Endpoint; readonly reason: string }[];
     }
   | { readonly type: "leaveFinished" }
+  /** Somebody who is said to be alive is asked whether that is true, and answers from there. */
+  | { readonly type: "asks"; readonly endpoint: Endpoint }
   | {
       readonly type: "timingChanged";
       readonly timing: TimingName;

@@ -45,6 +45,7 @@ function ask(ring: Ring, newcomer: Newcomer, now: Millis): void {
   const { node, versions } = alive;
   newcomer.asked++;
   newcomer.askAt = now + askAgainAfter * 2 ** asked;
+  if (asked === 0) ring.effects.push({ type: "asks", endpoint });
   sendToNode(ring, { endpoint, versions }, [ownPing(ring, sequence, node)]); // Other queued messages are not for a node that may not exist.
   if (asked === 0) return;
   pingThroughOthers(ring, sequence, { node, endpoint });
