@@ -40,38 +40,3 @@ export function placeOf(node: NodeName): number {
   hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
   return (hash ^ (hash >>> 13)) >>> 0;
 }
-
-/** The eligible record whose place follows that of `self`; after the last place comes the first. */
-export function neighborOf<T extends Placed>(self: T, records: readonly T[], eligible: (record: T) => boolean): T | undefined {
-  return nearest(self, records, eligible, (record) => (record.place - self.place) >>> 0);
-}
-
-/** The one whose neighbor `self` is. */
-export function neighborBefore<T extends Placed>(
-  self: T,
-  records: readonly T[],
-  eligible: (record: T) => boolean,
-): T | undefined {
-  return nearest(self, records, eligible, (record) => (self.place - record.place) >>> 0);
-}
-
-interface Placed {
-  readonly place: number;
-}
-
-function nearest<T>(
-  self: T,
-  records: readonly T[],
-  eligible: (record: T) => boolean,
-  distanceTo: (record: T) => number,
-): T | undefined {
-  let nearest: T | undefined;
-  let least = Infinity;
-  for (const record of records) {
-    const distance = distanceTo(record);
-    if (record === self || distance >= least || !eligible(record)) continue;
-    nearest = record;
-    least = distance;
-  }
-  return nearest;
-}

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decodeHeartbeat, encodeHeartbeat } from "../codec/heartbeat.ts";
 import { alive, dead, LoneRing, suspect } from "../testing/lone-ring.ts";
-import { neighborOf, placeOf } from "./choice.ts";
+import { placeOf } from "./choice.ts";
 import { heartbeatInterval } from "./heartbeat.ts";
 
 /** At the fast pace, among these; `before` is the one whose neighbor it is. */
@@ -30,7 +30,7 @@ test("in each interval the neighbor gets one heartbeat, each with a greater numb
   const beats = lone.sends().map(({ to, messages: [first] }) => ({ to, beat: first?.type === "ack" && decodeHeartbeat(first) }));
   assert.deepEqual(
     beats.map(({ beat }) => beat),
-    Array.from({ length: 10 }, (_, i) => ({ node: "self", life: 1, count: i + 1, digest: lone.ring.heartbeats.members })),
+    Array.from({ length: 10 }, (_, i) => ({ node: "self", life: 1, count: i + 1, digest: lone.ring.places.digest })),
   );
   assert.equal(new Set(beats.map(({ to }) => to)).size, 1);
 });
@@ -152,7 +152,7 @@ test("a neighbor that accuses this node is probed at once: it may hear nobody, w
   for (const accuser of "ab") {
     const { lone } = among("ab");
     lone.packet(suspect("self", 1, accuser));
-    const neighbor = neighborOf(lone.ring.self, lone.ring.order, () => true);
+    const neighbor = lone.ring.places.after(lone.ring.self);
     assert.equal(lone.probe?.node, accuser === neighbor?.node ? accuser : undefined);
   }
 });
@@ -162,6 +162,7 @@ test("one whose last answer took long is probed in every fourth interval, until 
   lone.ring.othersIn = 8;
   lone.ring.heartbeats.awaited = undefined;
   lone.record("a").slowProbes = 1;
+  lone.ring.places.update(lone.record("a"));
   const interval = heartbeatInterval(lone.ring);
   assert.deepEqual(pinged(lone, 4 * interval), ["a"]);
   lone.now += 26;
@@ -181,13 +182,13 @@ test("ten heartbeats in a row that show the same difference lead to one comparis
     for (let i = 0; i < beats; i++) beat(lone, before, ++count, 1, digest);
     return lone.take("exchange").map(({ message }) => message.type);
   };
-  const { members } = lone.ring.heartbeats;
-  assert.deepEqual(pulls(30, members), []);
+  const own = lone.ring.places.digest;
+  assert.deepEqual(pulls(30, own), []);
   assert.deepEqual(pulls(9, 1), []);
   assert.deepEqual(pulls(9, 2), []);
   assert.deepEqual(pulls(1, 2), ["pushPull"]);
   assert.deepEqual(pulls(30, 2), []);
-  assert.deepEqual(pulls(1, members), []);
+  assert.deepEqual(pulls(1, own), []);
   assert.deepEqual(pulls(10, 2), ["pushPull"]);
 });
 
@@ -202,7 +203,7 @@ test("the digest is that of members and incarnations and of gossip, in whatever 
   ].map((messages) => {
     const lone = new LoneRing({ timing: "fast" });
     for (const message of messages) message.type === "alive" ? lone.meet(message) : lone.packet(message);
-    return lone.ring.heartbeats.members;
+    return lone.ring.places.digest;
   });
   const [first] = digests;
   assert.deepEqual(

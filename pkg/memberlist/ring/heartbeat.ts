@@ -1,8 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import { encodeDigest, encodeHeartbeat, type Heartbeat } from "../codec/heartbeat.ts";
 import type { NodeName } from "../codec/messages.ts";
-import { neighborBefore, neighborOf } from "./choice.ts";
-import { isMember, type NodeRecord } from "./node-record.ts";
+import type { NodeRecord } from "./node-record.ts";
 import { maxU32, type Ring } from "./ring.ts";
 import { sendDirect } from "./sending.ts";
 import { isLarge } from "./timing.ts";
@@ -20,14 +19,14 @@ const followerDelay: Millis = 6;
 const catchUp: Millis = 14;
 
 /** Between two heartbeats. The first one's go round the ring like a wave. */
-export function heartbeatInterval({ timing, heartbeats }: Ring): Millis {
-  return timing.probeInterval + (timing.heartbeats && !heartbeats.leads ? followerDelay : 0);
+export function heartbeatInterval({ timing, places, self }: Ring): Millis {
+  return timing.probeInterval + (timing.heartbeats && !places.isFirst(self) ? followerDelay : 0);
 }
 
 /** Tells the neighbor that this node lives. */
 export function sendHeartbeat(ring: Ring): void {
-  const { self, order, heartbeats, options } = ring;
-  const neighbor = neighborOf(self, order, isMember);
+  const { self, places, heartbeats, options } = ring;
+  const neighbor = places.after(self);
   if (neighbor === undefined || ring.leave === "announced") return;
   heartbeats.sent = (heartbeats.sent + 1) % maxU32;
   const { node } = self;
@@ -48,7 +47,7 @@ export function onHeartbeat(ring: Ring, heartbeat: Heartbeat, now: Millis): bool
   compare(ring, heartbeat.node, heartbeat.digest);
   noteDigest(ring, heartbeat.node, heartbeat.digest);
   // Not the first one: what others send would change its pace, and the wave would never form.
-  return !ring.heartbeats.leads && ring.probeAt > now && ring.probeAt - now <= catchUp;
+  return !ring.places.isFirst(ring.self) && ring.probeAt > now && ring.probeAt - now <= catchUp;
 }
 
 function isLater({ life, count }: Heartbeat, than: Heartbeat): boolean {
@@ -61,10 +60,8 @@ function nextDue({ timing }: Ring, now: Millis): Millis {
 
 /** Awaits heartbeats of the one whose neighbor this node is now; to be called when anything about members or the timing has changed. */
 export function awaitHeartbeats(ring: Ring, now: Millis): void {
-  const { self, order, timing, heartbeats } = ring;
-  heartbeats.members = digestOfMembers(order);
-  heartbeats.leads = !order.some((record) => isMember(record) && record.place < self.place);
-  const node = timing.heartbeats ? neighborBefore(self, order, isMember)?.node : undefined;
+  const { self, places, timing, heartbeats } = ring;
+  const node = timing.heartbeats ? places.before(self)?.node : undefined;
   if (node === heartbeats.awaited?.node) return;
   heartbeats.awaited = node === undefined ? undefined : { node, latest: undefined, dueAt: nextDue(ring, now) };
 }
@@ -111,18 +108,6 @@ export function noteDigest(ring: Ring, node: NodeName, theirs: number | undefine
   if (theirs === digestOf(ring)) ring.agreeing.add(node);
 }
 
-function digestOf({ heartbeats, options }: Ring): number {
-  return (heartbeats.members + (options.userDigest?.() ?? 0)) >>> 0;
-}
-
-/** Leaves out suspicions, because these change by themselves. */
-function digestOfMembers(order: readonly NodeRecord[]): number {
-  let digest = 0;
-  for (const record of order) if (isMember(record)) digest += mixed(record.place ^ Math.imul(record.incarnation, 0x9e37_79b1));
-  return digest >>> 0;
-}
-
-function mixed(hash: number): number {
-  const half = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
-  return (half ^ (half >>> 13)) >>> 0;
+function digestOf({ places, options }: Ring): number {
+  return (places.digest + (options.userDigest?.() ?? 0)) >>> 0;
 }

@@ -7,7 +7,7 @@ import type { Evidence, MemberEvent } from "./events.ts";
 import { answeredBy, askNewcomer, endAsking } from "./newcomers.ts";
 import { isMember, memberOf, type NodeRecord, newRecord, offersFast } from "./node-record.ts";
 import { isFoundByPaths, noteAccuser, noteDeath, noteReturn } from "./paths.ts";
-import { changeLocalHealth, maxU32, type Ring, sameEndpoint, withPort } from "./ring.ts";
+import { changeLocalHealth, maxU32, noteChange, type Ring, sameEndpoint, withPort } from "./ring.ts";
 import { broadcast, finishLeave, sendToNode } from "./sending.ts";
 import { confirmSuspicion, extendSuspicion, startSuspicion, suspicionBounds, suspicionDueAt, wantsAccuser } from "./suspicion.ts";
 import { pullSoon } from "./timing.ts";
@@ -104,8 +104,8 @@ function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): 
   record.versions = alive.versions;
   record.meta = alive.meta;
   record.offersFast = offersFast(alive.meta);
-  ring.timingStale = true; // Also where nothing is emitted: the incarnation is another.
   if (before !== "alive") setStatus(record, "alive", now);
+  noteChange(ring, record); // Also where nothing is emitted: the incarnation is another.
   if (before === "dead" || before === "left") {
     // One that is slow stays so until it answers quickly: it may have been taken for dead for that, and a process that is replaced has the same network.
     if (before === "dead") noteReturn(ring, record, now);
@@ -271,7 +271,7 @@ export function leave(ring: Ring, now: Millis): void {
   ring.leave = "announcing";
   const { node, incarnation } = ring.self;
   mergeDead(ring, { type: "dead", node, incarnation, from: node }, now);
-  if (!ring.order.some(isMember)) finishLeave(ring); // Nobody receives it.
+  if (ring.places.members.length === 0) finishLeave(ring); // Nobody receives it.
 }
 
 /** Outbids an accusation. One that leaves no greater number is ignored: we could never come back from it. */
@@ -302,7 +302,7 @@ function setStatus(record: NodeRecord, status: MemberStatus, now: Millis): void 
 }
 
 function emitChange(ring: Ring, change: MemberEvent["change"], record: NodeRecord, evidence?: Evidence): void {
-  ring.timingStale = true;
+  noteChange(ring, record);
   ring.effects.push({ type: "member", change, member: memberOf(record), evidence });
 }
 

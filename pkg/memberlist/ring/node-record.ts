@@ -27,6 +27,8 @@ export interface NodeRecord {
   successor: Alive | undefined;
   /** See `placeOf`. */
   readonly place: number;
+  /** What of it counts for the ring as a whole; undefined while it is no member. */
+  counted: { readonly endpoint: number | string; readonly digest: number } | undefined;
 }
 
 /** A record before anybody vouched for the node: dead, with incarnation 0. */
@@ -52,6 +54,7 @@ export function newRecord(
     lostPackets: 0,
     successor: undefined,
     place: placeOf(node),
+    counted: undefined,
   };
 }
 
@@ -69,6 +72,14 @@ export function offersFast(meta: Uint8Array | undefined): boolean {
 
 export function isMember({ status }: NodeRecord): boolean {
   return status === "alive" || status === "suspect";
+}
+
+/** More slow answers than this in a row are the network's fault, not that of a process that stalled. */
+export const slowProbesTolerated = 9;
+
+/** Whether a node cannot be reached as quickly as the fast timing needs it. */
+export function isSlow({ slowProbes }: NodeRecord): boolean {
+  return slowProbes > slowProbesTolerated;
 }
 
 /** The current values, for a caller that keeps them. */

@@ -49,7 +49,7 @@ export function judgePaths(ring: Ring, now: Millis): void {
 function isAgreed(ring: Ring, { accusers }: Path, about: NodeRecord): boolean {
   const witnesses = witnessesOf(ring, about);
   // A node that hears none of several others is more likely to be cut off itself.
-  if (witnesses.length === 0) return ring.order.filter(isMember).length === 2;
+  if (witnesses.length === 0) return ring.places.members.length === 2;
   return witnesses.every(({ node }) => accusers.get(node) === about.incarnation);
 }
 

@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import type { Suspect } from "../codec/messages.ts";
-import { isMember, type NodeRecord } from "./node-record.ts";
+import type { NodeRecord } from "./node-record.ts";
 import type { Ring } from "./ring.ts";
 
 /**
@@ -37,15 +37,8 @@ export function choosePaths(ring: Ring): void {
 }
 
 /** Members to which a node keeps paths; the same both ways. */
-function watchedBy({ order }: Ring, whose: NodeRecord): readonly NodeRecord[] {
-  const others = order.filter((record) => record !== whose && isMember(record));
-  if (others.length <= 2 * watchedEachSide) return others;
-  const sorted = others.sort((a, b) => distance(whose, a) - distance(whose, b));
-  return [...sorted.slice(0, watchedEachSide), ...sorted.slice(-watchedEachSide)];
-}
-
-function distance(from: NodeRecord, to: NodeRecord): number {
-  return (to.place - from.place) >>> 0;
+function watchedBy({ places }: Ring, whose: NodeRecord): readonly NodeRecord[] {
+  return places.beside(whose, watchedEachSide);
 }
 
 /** Members whose path to the node is down, too, if it failed: those that keep one, and whom this node hears by its own. */

@@ -549,6 +549,7 @@ test("in a large ring a member to which packets are lost is probed every some se
   const lone = LoneRing.among(Array.from({ length: 200 }, (_, i) => String.fromCharCode(0x30 + i)).join(""), { timing: "fast" });
   const lost = lone.record("a");
   lost.lostPackets = 3;
+  lone.ring.places.update(lost);
   lone.ring.order.sort((one, other) => Number(other === lost) - Number(one === lost));
   lone.ring.probeIndex = 1; // Its turn has just been.
   const end = lone.now + 60_000;

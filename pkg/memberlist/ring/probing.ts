@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import { decodeDigest, decodeHeartbeat } from "../codec/heartbeat.ts";
 import type { Ack, Endpoint, IndirectPing, Nack, NodeName, PacketMessage, Ping } from "../codec/messages.ts";
-import { neighborOf, randomIndex, shuffle } from "./choice.ts";
+import { randomIndex, shuffle } from "./choice.ts";
 import {
   countedLateness,
   digestPayload,
@@ -12,22 +12,15 @@ import {
   takeOverdue,
 } from "./heartbeat.ts";
 import { confirmUnanswered, deadOf, mergeSuspect } from "./merging.ts";
-import { isMember, type NodeRecord } from "./node-record.ts";
+import { isMember, isSlow, type NodeRecord, slowProbesTolerated } from "./node-record.ts";
 import { changeLocalHealth, nextSequence, ownPing, type Probe, type Ring, sameEndpoint, withPort } from "./ring.ts";
 import { pingOnStream, pingThroughOthers, sendDirect, sendToNode } from "./sending.ts";
 import { wantsAccuser } from "./suspicion.ts";
 
-/** An answer that takes longer would take too long for the fast timing in an indirect probe... */
+/** An answer that takes longer would take too long for the fast timing in an indirect probe. */
 const slowAnswer: Millis = 25;
-/** ...and more than this many in a row are the network's fault, not that of a process that stalled. */
-const slowProbesTolerated = 9;
 /** Quick answers that a slow member has to give: one quick answer among many slow ones would make the ring alternate. */
 const quickProbesWanted = 3;
-
-/** Whether a node cannot be reached as quickly as the fast timing needs it. */
-export function isSlow({ slowProbes }: NodeRecord): boolean {
-  return slowProbes > slowProbesTolerated;
-}
 
 /** Intervals between probes of one whose last answer took long: more often would add to the load where processes lack processor time. */
 const doubtsEvery = 4;
@@ -77,11 +70,13 @@ function probeNext(ring: Ring, now: Millis): void {
   const isFree = (record: NodeRecord) => record.status === "alive" && !isBeingProbed(ring, record);
   if (heartbeats) sendHeartbeat(ring);
   const isDoubtsTurn = ring.othersIn % Math.min(doubtsEvery, othersEvery) === 0;
-  const doubtful = isDoubtsTurn ? ring.order.find((record) => isFree(record) && isDoubtful(ring, record)) : undefined;
+  const doubtful = isDoubtsTurn
+    ? ring.places.doubted.values().find((record) => isFree(record) && isDoubtful(ring, record))
+    : undefined;
   if (doubtful !== undefined) startProbe(ring, doubtful, now);
   // Members that fail together with a suspect may have been the ones to await each other's heartbeats.
   const isNeighborsTurn = heartbeats ? ring.suspicions.size > 0 : !isOthersTurn;
-  const neighbor = isNeighborsTurn ? neighborOf(ring.self, ring.order, isFree) : undefined;
+  const neighbor = isNeighborsTurn ? ring.places.after(ring.self, isFree) : undefined;
   if (neighbor !== undefined) startProbe(ring, neighbor, now);
   if (isOthersTurn || (isNeighborsTurn && neighbor === undefined)) {
     const lossy = chooseLossy(ring, isFree);
@@ -93,8 +88,8 @@ function probeNext(ring: Ring, now: Millis): void {
 /** The share of others' turns of members to which packets are lost: until their own turn comes, nobody would see the end of that. */
 const lossyShare = 1 / 8;
 
-function chooseLossy({ order, options: { random } }: Ring, isFree: (record: NodeRecord) => boolean): NodeRecord | undefined {
-  const lossy = order.filter((record) => record.lostPackets > lostPacketsTolerated && isFree(record));
+function chooseLossy({ places, options: { random } }: Ring, isFree: (record: NodeRecord) => boolean): NodeRecord | undefined {
+  const lossy = [...places.doubted].filter((record) => record.lostPackets > lostPacketsTolerated && isFree(record));
   return lossy.length === 0 || random() >= lossyShare ? undefined : lossy[randomIndex(random, lossy.length)];
 }
 
@@ -174,6 +169,7 @@ function noteTime(ring: Ring, { node }: Probe, time: Millis): void {
   const was = isSlow(record);
   if (time <= slowAnswer) record.slowProbes = was && record.slowProbes > slowProbesTolerated + 1 ? record.slowProbes - 1 : 0;
   else record.slowProbes = Math.min(record.slowProbes + 1, slowProbesTolerated + quickProbesWanted);
+  ring.places.update(record);
   if (isSlow(record) !== was) ring.timingStale = true;
 }
 
@@ -189,6 +185,7 @@ function noteLost(ring: Ring, node: NodeName, before = 0): void {
   const record = ring.records.get(node);
   if (record === undefined) return;
   record.lostPackets = Math.max(record.lostPackets, before) + 1;
+  ring.places.update(record);
   if (record.lostPackets > lostPacketsTolerated) ring.effects.push({ type: "packetsLost", node });
 }
 
@@ -197,6 +194,7 @@ function noteArrived(ring: Ring, record: NodeRecord | undefined): void {
   if (record === undefined || record.lostPackets === 0) return;
   if (record.lostPackets > lostPacketsTolerated) ring.effects.push({ type: "packetsArrive", node: record.node });
   record.lostPackets = 0;
+  ring.places.update(record);
 }
 
 /** A packet of its own arrived. */
@@ -239,7 +237,7 @@ function probeSilent(ring: Ring, now: Millis): void {
 
 /** Probes the neighbor that accuses this node, wrongly: it may be that it hears nobody, while what it sends still arrives. */
 export function probeAccuser(ring: Ring, node: NodeName, now: Millis): void {
-  const neighbor = ring.timing.heartbeats ? neighborOf(ring.self, ring.order, isMember) : undefined;
+  const neighbor = ring.timing.heartbeats ? ring.places.after(ring.self) : undefined;
   if (neighbor?.node === node && neighbor.status === "alive" && !isBeingProbed(ring, neighbor)) startProbe(ring, neighbor, now);
 }
 
@@ -249,7 +247,7 @@ const maxRelaysOfMember = 64;
 /** Pings a node for another member. For a node that is no member, this node would send packets to anybody. */
 export function onIndirectPing(ring: Ring, ping: IndirectPing, from: Endpoint, now: Millis): void {
   const to = replyTo(ping, from);
-  if (!ring.order.some((record) => isMember(record) && sameEndpoint(record.endpoint, to))) return;
+  if (ring.places.at(to) === undefined) return;
   if (
     ring.relays
       .values()
@@ -265,8 +263,6 @@ export function onIndirectPing(ring: Ring, ping: IndirectPing, from: Endpoint, n
 
 export function onAck(ring: Ring, ack: Ack, from: Endpoint, now: Millis): void {
   const { sequence } = ack;
-  const answering = (): NodeRecord | undefined =>
-    ring.order.find((record) => isMember(record) && sameEndpoint(record.endpoint, from));
   const relay = ring.relays.get(sequence);
   const probe = ring.probes.get(sequence);
   if (relay !== undefined) {
@@ -279,7 +275,7 @@ export function onAck(ring: Ring, ack: Ack, from: Endpoint, now: Millis): void {
     noteTime(ring, probe, time);
     noteDigest(ring, node, decodeDigest(ack.payload));
     if (indirectAt !== Infinity) noteRoundTrip(ring, node, time);
-    const answered = answering();
+    const answered = ring.places.at(from);
     noteHeard(answered, now);
     if (answered === undefined || answered.node === node) noteArrived(ring, ring.records.get(node));
     else noteLost(ring, node); // Another passed it on.
@@ -287,7 +283,7 @@ export function onAck(ring: Ring, ack: Ack, from: Endpoint, now: Millis): void {
   } else {
     const heartbeat = decodeHeartbeat(ack);
     if (heartbeat === undefined) {
-      const answered = answering();
+      const answered = ring.places.at(from);
       noteHeard(answered, now);
       noteArrived(ring, answered); // The direct answer, which was later than another's.
     } else {

@@ -278,7 +278,7 @@ for (const [name, others, payloads, exchanges] of [
 ] as const)
   test(`the periodic push/pull is ${exchanges === 0 ? "left out" : "made"} where ${name}`, () => {
     const lone = amongMany(others);
-    const digest = lone.ring.heartbeats.members;
+    const digest = lone.ring.places.digest;
     const payload = { same: encodeDigest(digest), other: encodeDigest(digest + 1), none: undefined };
     const answers = payloads.map((each) => payload[each]);
     assert.equal(exchangesAfter(lone, answers), exchanges);
@@ -300,5 +300,5 @@ test("after a join, digests count that were told since", () => {
   const lone = amongMany(40);
   for (const node of ["1", "2"]) lone.ring.agreeing.add(node);
   lone.meet(alive("new", 1, { endpoint: at(99) }));
-  assert.equal(exchangesAfter(lone, [encodeDigest(lone.ring.heartbeats.members)]), 1);
+  assert.equal(exchangesAfter(lone, [encodeDigest(lone.ring.places.digest)]), 1);
 });

@@ -4,7 +4,7 @@ import { chooseRandom } from "./choice.ts";
 import { mergeStates, onNewcomerAck } from "./merging.ts";
 import { isMember, type NodeRecord, stateOf } from "./node-record.ts";
 import { onStreamAck } from "./probing.ts";
-import { type ExchangePurpose, nextSequence, ownPing, type Ring, sameEndpoint } from "./ring.ts";
+import { type ExchangePurpose, nextSequence, ownPing, type Ring } from "./ring.ts";
 import { sendDirect } from "./sending.ts";
 import { pushPullInterval } from "./timing.ts";
 
@@ -41,7 +41,7 @@ function goOnJoining(ring: Ring, id: number, now: Millis): void {
   while (join.underway < maxJoinsAtOnce) {
     const to = join.waiting.shift();
     if (to === undefined) break;
-    if (ring.order.some((record) => isMember(record) && sameEndpoint(record.endpoint, to))) join.joined++;
+    if (ring.places.at(to) !== undefined) join.joined++;
     else {
       join.underway++;
       openPushPull(ring, { type: "join", join: id, to }, to, now);
@@ -54,8 +54,8 @@ function goOnJoining(ring: Ring, id: number, now: Millis): void {
 
 /** Exchanges views with a member; does nothing if the node is no longer a member. */
 export function pull(ring: Ring, node: NodeName, now: Millis): void {
-  const member = ring.order.find((record) => record.node === node && isMember(record));
-  if (member !== undefined && member.node !== ring.self.node)
+  const member = ring.records.get(node);
+  if (member !== undefined && isMember(member) && member !== ring.self)
     openPushPull(ring, { type: "pushPull", to: member.endpoint }, member.endpoint, now);
 }
 
@@ -155,7 +155,7 @@ export function reconnect(ring: Ring, now: Millis): void {
   member.sequence = nextSequence(ring);
   sendDirect(ring, member.endpoint, ownPing(ring, member.sequence, member.node));
   const { reconnectInterval, reconnectSpread } = ring.timing;
-  const shared = reconnectSpread * ring.order.filter(isMember).length;
+  const shared = reconnectSpread * ring.places.members.length;
   const interval = Math.max(reconnectInterval, shared, (now - member.since) * reconnectSlowdown);
   ring.reconnectAt = now + interval * (0.5 + ring.options.random()); // By chance, so that not all nodes ping together.
 }

@@ -10,6 +10,7 @@ import { FailedMembers } from "./failed-members.ts";
 import { type NodeRecord, newRecord, ownMetadata } from "./node-record.ts";
 import { noOverload } from "./overload.ts";
 import { noPaths } from "./path-state.ts";
+import { Places } from "./places.ts";
 import type { Suspicion } from "./suspicion.ts";
 import { type Timing, type TimingName, timings } from "./timing.ts";
 
@@ -90,10 +91,6 @@ export type RingCounters = ReturnType<typeof newRingCounters>;
 interface Heartbeats {
   /** How many this node has sent. */
   sent: number;
-  /** Whether this node is the first by place. */
-  leads: boolean;
-  /** Digest of all members and their incarnations. */
-  members: number;
   /** Between the digest that a member told and its own, and how often it was seen in a row. */
   difference: { readonly node: NodeName; readonly theirs: number; readonly ours: number; times: number } | undefined;
   /** The member whose neighbor this node is, the last heartbeat from there, and the time when the next one is overdue. */
@@ -119,6 +116,7 @@ export class Ring {
   readonly records: Map<NodeName, NodeRecord>;
   /** The same records, in the order in which they are probed. */
   readonly order: NodeRecord[];
+  readonly places = new Places();
   readonly suspicions = new Map<NodeName, Suspicion>();
   /** Suspects of others that this node is about to probe itself. */
   readonly toCheck = new Set<NodeName>();
@@ -150,7 +148,7 @@ export class Ring {
   /** Where in the order the next probe looks first. */
   probeIndex = 0;
   probeAt: Millis = Infinity;
-  readonly heartbeats: Heartbeats = { sent: 0, leads: true, members: 0, difference: undefined, awaited: undefined };
+  readonly heartbeats: Heartbeats = { sent: 0, difference: undefined, awaited: undefined };
   /** Intervals until the next node in the order is probed, beside or instead of the neighbor. */
   othersIn = 2;
   /** Infinity while there is nothing to gossip. */
@@ -216,6 +214,12 @@ export function newRingCounters() {
     /** Times that this process ran so late that it gave waiting packets precedence. */
     stalls: 0,
   };
+}
+
+/** To be called when anything has changed about a record that others than its node have to do with. */
+export function noteChange(ring: Ring, record: NodeRecord): void {
+  ring.places.update(record);
+  ring.timingStale = true;
 }
 
 /** Never 0, which is that of heartbeats. */

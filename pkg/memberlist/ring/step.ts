@@ -16,13 +16,13 @@ import {
   onNewcomerAck,
 } from "./merging.ts";
 import { askAgain, askAgainAt } from "./newcomers.ts";
-import { isMember, memberOf, type NodeRecord, ownMetadata } from "./node-record.ts";
+import { isMember, isSlow, memberOf, type NodeRecord, ownMetadata } from "./node-record.ts";
 import { addStall, continueBackOff, type Overload } from "./overload.ts";
 import { judgePaths, pathChanged } from "./path-failures.ts";
 import { choosePaths, endDistrust, pathsDueAt } from "./paths.ts";
-import { doProbing, isSlow, onAck, onIndirectPing, onNack, onPing, onSendFailed, probeAccuser } from "./probing.ts";
+import { doProbing, onAck, onIndirectPing, onNack, onPing, onSendFailed, probeAccuser } from "./probing.ts";
 import { join, onExchangeEnd, onReconnectAck, onRequest, periodicPushPull, pull, reconnect } from "./push-pull.ts";
-import { Ring, type RingOptions, sameEndpoint } from "./ring.ts";
+import { Ring, type RingOptions } from "./ring.ts";
 import { broadcastUser, gossip, sendDirect } from "./sending.ts";
 import { suspicionBounds, suspicionDueAt } from "./suspicion.ts";
 import { pushPullInterval, type TimingName, timings } from "./timing.ts";
@@ -222,13 +222,19 @@ function answerAccusation(ring: Ring, { node, incarnation }: Suspect | Dead, fro
  * Whether a node was a member all the time since another went, and not long ago. One that was not may come from behind a cut, where
  * the other lives: it must not receive a death that never was, which it would believe.
  */
-function sawItGo({ order, timing, cutOffUntil }: Ring, witness: Endpoint, { status, since }: NodeRecord, now: Millis): boolean {
+function sawItGo(
+  { order, places, timing, cutOffUntil }: Ring,
+  witness: Endpoint,
+  { status, since }: NodeRecord,
+  now: Millis,
+): boolean {
   if (status === "left") return true;
   if (since <= cutOffUntil) return false; // Perhaps it is this node that was behind a cut.
   // A witness that missed it then has suspected the node since. Later, others forget that it was gone, and may know better that it
   // is back.
   if (now - since > Math.min(suspicionBounds(timing, order.length).max, timing.gossipToTheDead / 2)) return false;
-  return order.some((record) => isMember(record) && record.since <= since && sameEndpoint(record.endpoint, witness));
+  const member = places.at(witness);
+  return member !== undefined && member.since <= since;
 }
 
 function takeEffects(ring: Ring, now: Millis): Effect[] {
@@ -265,14 +271,13 @@ function changeTiming(ring: Ring, name: TimingName, because: NodeName | undefine
   ring.effects.push({ type: "timingChanged", timing: name, because });
 }
 
-function isFastOffered({ options: { timing }, order, overload }: Ring): boolean {
+function isFastOffered({ options: { timing }, places, overload }: Ring): boolean {
   if (timing !== "auto") return timing === "fast";
-  return overload.backOffUntil === undefined && !order.some((record) => isMember(record) && isSlow(record));
+  return overload.backOffUntil === undefined && !places.doubted.values().some(isSlow);
 }
 
 /** The first that does not offer the fast timing; where that is this node, the one that it finds too slow, or itself. */
-function holdsBack({ order, self }: Ring): NodeName | undefined {
-  const without = order.find((record) => isMember(record) && !record.offersFast);
-  const slow = without === self ? (order.find((record) => isMember(record) && isSlow(record)) ?? self) : without;
-  return slow?.node;
+function holdsBack({ places, self }: Ring): NodeName | undefined {
+  const [without] = places.withoutFast;
+  return (without === self ? (places.doubted.values().find(isSlow) ?? self) : without)?.node;
 }
