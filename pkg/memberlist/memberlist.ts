@@ -13,7 +13,6 @@ import { type EvidenceView, evidenceView, type MemberView, memberView } from "./
 import { exchange, send } from "./outgoing.ts";
 import { IncomingPackets } from "./packets.ts";
 import type { Effect, Event, MemberEvent, PathVerdict } from "./ring/events.ts";
-import { isMember } from "./ring/node-record.ts";
 import type { Ring } from "./ring/ring.ts";
 import { members, nextDeadline, startRing, step } from "./ring/step.ts";
 import type { TimingName } from "./ring/timing.ts";
@@ -147,8 +146,7 @@ export class Memberlist implements AsyncDisposable {
 
   /** Binds, and is a ring of one from then on. @throws {Error} that names address, port and protocol, when they cannot be had */
   async start(): Promise<void> {
-    const { name, bind, keyring, firstIncarnation, timing, clock, random, openTransport } = this.#options;
-    const { userState, userDigest } = this.#options;
+    const { name, bind, keyring, firstIncarnation, timing, clock, random, openTransport, userState, userDigest } = this.#options;
     const transport = await openTransport(bind, {
       packet: (bytes, from) => this.#packets.receive(bytes, from),
       connection: (from) => this.#gate.admits(from.address),
@@ -196,11 +194,9 @@ export class Memberlist implements AsyncDisposable {
 
   /** Round-trip time of the last direct ping of each other member. */
   roundTrips(): ReadonlyMap<string, Millis> {
-    const { order } = this.#started().ring;
+    const { members } = this.#started().ring.places;
     return new Map(
-      order.flatMap((record) =>
-        isMember(record) && record.roundTrip !== undefined ? [[nodeNameText(record.node), record.roundTrip] as const] : [],
-      ),
+      members.flatMap(({ node, roundTrip }) => (roundTrip === undefined ? [] : [[nodeNameText(node), roundTrip] as const])),
     );
   }
 
@@ -314,10 +310,10 @@ export class Memberlist implements AsyncDisposable {
     if (running !== undefined) this.#carryOutAll(step(running.ring, event, this.#options.clock.now()), running);
   }
 
+  /** Where members have more addresses than there are records, some are forgotten, or have another address. */
   #carryOutAll(effects: readonly Effect[], running: Running): void {
     for (const effect of effects) this.#carryOut(effect, running);
     const { order } = running.ring;
-    // Some are forgotten, or have another address.
     if (this.#packets.members > order.length)
       this.#packets.setMembers(order.map(({ endpoint }) => socketAddress(endpoint).address));
   }

@@ -279,6 +279,21 @@ test("it joins the Pods of the others, and counts on nobody before", async () =>
   assert.deepEqual(bench.take(), ["active node1,node2,node3, not synced", "active node1,node2,node3"]);
 });
 
+test("those that start together each ask all others, and not the same ones first", async () => {
+  const asked: string[][] = [];
+  for (let node = 10; node < 30; node++) {
+    const bench = new Bench(`node${node}`);
+    bench.members.start();
+    bench.see(...Array.from({ length: 8 }, (_, i) => podOf(`node${i}`, `192.0.2.${i}`)));
+    await settled();
+    await bench.advance(200);
+    const join = bench.take().find((did) => did.startsWith("join ")) ?? "";
+    asked.push(join.slice("join ".length).split(","));
+  }
+  for (const addresses of asked) assert.equal(new Set(addresses).size, 8);
+  assert.ok(new Set(asked.map(([first]) => first)).size > 4);
+});
+
 test("a central speaker is told which nodes have a speaker's Pod, its own among them, whenever they are others", async () => {
   const bench = new Bench(centralName("node1"));
   bench.members.start();

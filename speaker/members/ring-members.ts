@@ -14,6 +14,7 @@ import {
   MetadataKey,
 } from "#pkg/memberlist";
 import { equalBytes } from "#pkg/net";
+import { fnv1a } from "#pkg/text";
 import type { MemberEvents } from "../core/index.ts";
 import { decodeMacs, macsOf } from "./macs.ts";
 import type { Members, MembersDescription } from "./members.ts";
@@ -251,9 +252,11 @@ export class RingMembers implements Members {
   }
 
   async #join(wanted: SpeakerPods): Promise<void> {
-    const { memberlist, joinPort } = this.#options;
+    const { memberlist, joinPort, node } = this.#options;
     const at = (address: string) => (joinPort === undefined ? address : `[${address}]:${joinPort}`);
-    const { failures } = await memberlist.join([...wanted.keys()].sort().map(at));
+    // Each in another order: where thousands start together, all of them would else ask the same few, and send each of these its view.
+    const placeOf = (address: string) => fnv1a(`${node} ${address}`);
+    const { failures } = await memberlist.join([...wanted.keys()].sort((a, b) => placeOf(a) - placeOf(b)).map(at));
     // The facts of the others come first: whoever takes itself for in the ring, and knows no owners, takes addresses of theirs.
     while (!this.#state.isStopped && (this.#areOthersMembers || this.#heard.length > 0)) {
       this.#tell();

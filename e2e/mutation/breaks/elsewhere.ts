@@ -57,7 +57,7 @@ export const elsewhere: readonly Break[] = [
   },
   { before: "lostAt - since < youngMs", after: "true", tests: ringTests },
   { before: "Number(length) < parsed.bits && ", after: "", tests: ringTests },
-  { before: "this.#members.get(address)?.clear();", after: "", tests: floodTests },
+  { before: "this.#members.set(address, new Set());", after: "", tests: floodTests },
   {
     before: "const all = [...this.#members.values(),",
     after: "const all = [new Set<number>(),",
