@@ -128,13 +128,13 @@ export class HandoverKeeper implements Disposable {
   }
 
   /** From now on this is the handover of the address; undefined for none. The kernel gets it soon, or with `flush`. */
-  want(address: { readonly family: Family; toString(): string }, handover: Handover | undefined): void {
+  want(address: Address, handover: Handover | undefined): void {
     const kept = this.#kept[address.family];
     const { table, pending } = kept;
-    if (handover === undefined && !table.handovers.has(address.toString())) return;
-    if (table.inherited.size > 0) kept.isWhole = false; // It may take the place of one of those.
-    for (const [set, keys] of want(table, address.toString(), handover))
-      for (const { element } of keys) pending[set].add(hex(element.key));
+    if (table.inherited.size > 0)
+      kept.isWhole = false; // It may take the place of one of those.
+    else if (handover === undefined && !table.handovers.has(address.toString())) return;
+    for (const [set, keys] of want(table, address, handover)) for (const { element } of keys) pending[set].add(hex(element.key));
     this.#soon();
   }
 
@@ -270,9 +270,11 @@ export class HandoverKeeper implements Disposable {
     if (kept.inheritedUntil === -Infinity) {
       kept.inheritedUntil = now + inheritedMs;
       inherit(table, kept.inheritedUntil);
-      const owned = [...(found?.owned.keys() ?? [])].filter((key) => !table.inherited.has(key));
-      const [addresses, unfinished] = [[...table.inherited.keys()], owned].map((keys) =>
-        keys.map((key) => Address.fromBytes(Buffer.from(key, "hex"))),
+      const isPassed = (key: string) => table.inherited.get(key)?.some(({ set }) => set === "passed") === true;
+      const [unfinished, addresses] = [false, true].map((passed) =>
+        [...table.inherited.keys()]
+          .filter((key) => isPassed(key) === passed)
+          .map((key) => Address.fromBytes(Buffer.from(key, "hex"))),
       ) as [Address[], Address[]];
       if (addresses.length + unfinished.length > 0) this.#options.onInherited({ addresses, unfinished });
     }

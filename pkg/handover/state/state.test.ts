@@ -41,14 +41,14 @@ function keys(elements: Elements | undefined): Record<string, string[]> {
 test("the speakers are known in the change that hands anything over: else a packet could come back", () => {
   const table = createTable("IPv4");
   wantSpeakers(table, ["02:00:00:00:00:01", "no MAC address"]);
-  want(table, "192.0.2.1", handover(1));
+  want(table, address("192.0.2.1"), handover(1));
   const sets = plan(table, 0, 100).flatMap((change) => (change.type === "addElements" ? [change.set] : []));
   assert.deepEqual(sets, ["speakers", "links", "owned"]);
 });
 
 test("what this node no longer owns it takes from the node that has it now, and from no other", () => {
   const table = createTable("IPv4");
-  want(table, "192.0.2.1", handover(1, 2, ["02:00:00:00:00:05"]));
+  want(table, address("192.0.2.1"), handover(1, 2, ["02:00:00:00:00:05"]));
   settle(table);
   assert.deepEqual(keys(table.found), {
     speakers: [],
@@ -60,7 +60,7 @@ test("what this node no longer owns it takes from the node that has it now, and 
 
 test("what the former owner itself hands to this node goes on to another one", () => {
   const table = createTable("IPv4");
-  want(table, "192.0.2.1", { ...handover(1), beyond: { from: ["02:00:00:00:00:02"], to: address("10.0.0.3") } });
+  want(table, address("192.0.2.1"), { ...handover(1), beyond: { from: ["02:00:00:00:00:02"], to: address("10.0.0.3") } });
   settle(table);
   assert.deepEqual(keys(table.found), {
     speakers: [],
@@ -77,7 +77,7 @@ test("speakers that an earlier life knew stay, because one of them may be away: 
   table.found.speakers.set("020000000009", { key, until: Infinity });
   inherit(table, far);
   wantSpeakers(table, ["02:00:00:00:00:01"]);
-  want(table, "192.0.2.1", handover(1));
+  want(table, address("192.0.2.1"), handover(1));
   table.isComplete = true;
   settle(table);
   assert.deepEqual(keys(table.found).speakers, ["020000000001 ", "020000000009 "]);
@@ -92,11 +92,30 @@ test("what an earlier life left stays until all is known, then goes with the tab
   assert.deepEqual(plan(table, 0, 100), [{ type: "deleteTable" }]);
 });
 
+test("what an earlier life handed over goes on when all is known, until it is said what is to be done with the address", () => {
+  const table = createTable("IPv4");
+  want(table, address("192.0.2.1"), handover(1));
+  want(table, address("192.0.2.2"), handover(2));
+  settle(table);
+  const next = createTable("IPv4");
+  next.found = table.found;
+  inherit(next, far);
+  next.isComplete = true;
+  settle(next);
+  assert.deepEqual(keys(next.found).owned, ["c0000201 0a000002", "c0000202 0a000002"]);
+  want(next, address("192.0.2.1"), handover(1, 3));
+  settle(next);
+  assert.deepEqual(keys(next.found).owned, ["c0000201 0a000003", "c0000202 0a000002"]);
+  for (const n of [1, 2]) want(next, address(`192.0.2.${n}`), undefined);
+  settle(next);
+  assert.equal(next.found, undefined);
+});
+
 test("beside what is wanted already, what an earlier life left stays until all is known", () => {
   const table = createTable("IPv4");
   table.found = noElements();
   table.found.owned.set("c0000202", { key: Uint8Array.of(192, 0, 2, 2), value: Uint8Array.of(10, 0, 0, 2), until: Infinity });
-  want(table, "192.0.2.1", handover(1));
+  want(table, address("192.0.2.1"), handover(1));
   settle(table);
   assert.deepEqual(keys(table.found).owned, ["c0000201 0a000002", "c0000202 0a000002"]);
   table.isComplete = true;
@@ -111,14 +130,14 @@ test("a handover that begins again lasts its whole time: the kernel keeps the fi
     );
   const renewed = ["deleteElements links 1", "addElements links 1", "deleteElements owned 1", "addElements owned 1"];
   const table = createTable("IPv4");
-  want(table, "192.0.2.1", handover(1));
+  want(table, address("192.0.2.1"), handover(1));
   settle(table);
-  want(table, "192.0.2.1", undefined);
-  want(table, "192.0.2.1", { ...handover(1), until: 2 * far });
+  want(table, address("192.0.2.1"), undefined);
+  want(table, address("192.0.2.1"), { ...handover(1), until: 2 * far });
   assert.deepEqual(renewals(table), renewed);
   settle(table);
   const next = createTable("IPv4");
-  want(next, "192.0.2.1", handover(1));
+  want(next, address("192.0.2.1"), handover(1));
   next.found = table.found;
   inherit(next, far);
   assert.deepEqual(renewals(next), renewed, "in the next life of the speaker");
@@ -127,7 +146,7 @@ test("a handover that begins again lasts its whole time: the kernel keeps the fi
 
 test("what is over is not put there", () => {
   const table = createTable("IPv4");
-  want(table, "192.0.2.1", handover(1));
+  want(table, address("192.0.2.1"), handover(1));
   apply(table, plan(table, far, 100));
   assert.equal(table.found?.owned.size, 0);
 });
@@ -144,8 +163,8 @@ test("property: from whatever the kernel has, portions lead to what is wanted, a
       const table = createTable("IPv4");
       table.isComplete = true;
       for (const each of [before, after]) {
-        for (const key of [...table.handovers.keys()]) want(table, key, undefined);
-        for (const { n, to, from, lingers } of each) want(table, `192.0.2.${n}`, handover(n, to, from, lingers));
+        for (const { address: of } of [...table.handovers.values()]) want(table, of, undefined);
+        for (const { n, to, from, lingers } of each) want(table, address(`192.0.2.${n}`), handover(n, to, from, lingers));
         settle(table, atOnce);
       }
       assert.deepEqual(keys(table.found), keys(table.wanted));

@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import type { FilterChange, FilterElement } from "#pkg/linux";
-import type { Family } from "#pkg/net";
+import type { Address, Family } from "#pkg/net";
 import { elementsOf, type Handover, macLength, type SetName, setNames, shapeOf, speakerElement } from "./shape.ts";
 
 // A message of this many elements is below 64 KiB, the most that an attribute has room for.
@@ -29,8 +29,11 @@ export interface TableState {
   readonly wanted: Elements;
   /** Address -> its handover. */
   readonly handovers: Map<string, Handover>;
-  /** Address, in hexadecimal -> keys of what an earlier life of the speaker passed on to its former owner; the kernel ends it. */
-  readonly inherited: Map<string, string[]>;
+  /**
+   * Address, in hexadecimal -> what an earlier life of the speaker handed over or passed on. The kernel ends it, unless the caller says first what is
+   * to be done with the address.
+   */
+  readonly inherited: Map<string, { readonly set: "owned" | "passed"; readonly key: string }[]>;
   /** MAC addresses, in hexadecimal, that an earlier life of the speaker knew: of speakers that are away while this one begins, too. */
   readonly formerSpeakers: Map<string, Element>;
   /** The caller has named all handovers: remains of an earlier life may go. */
@@ -57,7 +60,7 @@ export function noElements(): Elements {
 
 /**
  * At the beginning the kernel has what an earlier life left. A node that owned an address in between is to pass on what its successor sends, also with
- * a new speaker, which has no part in it.
+ * a new speaker, which has no part in it. One that still owned it is to hand over what clients send, until the new speaker knows who owns it.
  */
 export function inherit({ found, wanted, inherited, formerSpeakers, handovers }: TableState, until: Millis): void {
   for (const [key, element] of found?.speakers ?? []) {
@@ -67,22 +70,24 @@ export function inherit({ found, wanted, inherited, formerSpeakers, handovers }:
   for (const set of ["links", "owned", "passed"] as const)
     for (const key of found?.[set].keys() ?? []) endsTooSoon(found, set, key);
   const own = new Set([...handovers.values()].map(({ address }) => hex(address.toBytes())));
-  for (const [key, element] of found?.passed ?? []) {
-    const address = key.slice(2 * macLength);
-    const link = found?.links.get(address);
-    if (link === undefined || own.has(address)) continue;
-    inherited.set(address, [...(inherited.get(address) ?? []), key]);
-    wanted.passed.set(key, { ...element, until });
-    wanted.links.set(address, { ...link, until });
-    found?.passed.set(key, { ...element, until: Infinity });
-    found?.links.set(address, { ...link, until: Infinity });
-  }
+  for (const set of ["owned", "passed"] as const)
+    for (const [key, element] of found?.[set] ?? []) {
+      const address = set === "owned" ? key : key.slice(2 * macLength);
+      const link = found?.links.get(address);
+      if (link === undefined || own.has(address)) continue;
+      inherited.set(address, [...(inherited.get(address) ?? []), { set, key }]);
+      wanted[set].set(key, { ...element, until });
+      wanted.links.set(address, { ...link, until });
+      found?.[set].set(key, { ...element, until: Infinity });
+      found?.links.set(address, { ...link, until: Infinity });
+    }
 }
 
 /** Elements that the kernel has ended, or that somebody took away, are not put back: they would last longer than a handover may. */
 export function forgetEnded(table: TableState): void {
-  const isThere = (key: string) => table.found?.passed.has(key) === true;
-  const ended = table.inherited.entries().filter(([, keys]) => !keys.every(isThere));
+  const ended = table.inherited
+    .entries()
+    .filter(([, each]) => !each.every(({ set, key }) => table.found?.[set].has(key) === true));
   forgetInherited(
     table,
     [...ended].map(([address]) => address),
@@ -91,15 +96,16 @@ export function forgetEnded(table: TableState): void {
 
 export function forgetInherited({ wanted, inherited }: TableState, addresses: Iterable<string>): void {
   for (const address of [...addresses]) {
-    for (const key of inherited.get(address) ?? []) wanted.passed.delete(key);
+    for (const { set, key } of inherited.get(address) ?? []) wanted[set].delete(key);
     if (inherited.delete(address)) wanted.links.delete(address);
   }
 }
 
 /** From now on this is the handover of the address; undefined for none. @returns the keys of the elements that may be others now */
-export function want(table: TableState, address: string, handover: Handover | undefined) {
+export function want(table: TableState, of: Address, handover: Handover | undefined) {
   const { wanted, handovers } = table;
-  if (handover !== undefined) forgetInherited(table, [hex(handover.address.toBytes())]);
+  const address = of.toString();
+  forgetInherited(table, [hex(of.toBytes())]);
   const before = handovers.get(address);
   const each = [before, handover].flatMap((one) => (one === undefined ? [] : elementsOf(one)));
   for (const { set, element } of before === undefined ? [] : elementsOf(before)) wanted[set].delete(hex(element.key));

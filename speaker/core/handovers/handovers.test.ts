@@ -614,6 +614,23 @@ test("a speaker that is back before the others notice hands to the node that has
   }
 });
 
+test("the kernel ends what an earlier process began where nobody has the connections, or nothing is to be kept", () => {
+  for (const isKept of [true, false]) {
+    const bench = new Bench(owner, { hasRing: true, active: [owner] });
+    const ended: string[] = [];
+    bench.runner.onStep = (_, effects) =>
+      ended.push(...effects.flatMap((effect) => (effect.type === "setHandover" && !effect.handover ? `${effect.address}` : [])));
+    bench.setInterfaces(here);
+    bench.setConfig(pools(isKept ? kept : kept.replace("keep-connections: true, ", "")));
+    bench.runner.dispatch({ type: "inherited", inherited: { addresses: [], unfinished: [address(x)] } });
+    assert.deepEqual(ended, []);
+    bench.serve("default/web", [x]);
+    bench.start();
+    bench.settle();
+    assert.deepEqual(ended, [x]);
+  }
+});
+
 test("a node that takes over from one that failed passes that one's packets on, from when it is back, and says that it has served", () => {
   const { bench, others, hear } = onLan(third);
   exclude(bench, owner, true);

@@ -56,13 +56,17 @@ export function handoversConfigured(state: SpeakerState, now: Millis, effects: S
 /** The address has another owner, or another pool, or no Service any more. */
 export function handOver(state: SpeakerState, change: PlacementChange, now: Millis, effects: SpeakerEffect[]): void {
   const { node, handovers } = state;
-  if (!handovers.isWanted && handovers.current.size + handovers.served.size === 0) return;
+  if (!handovers.isWanted && handovers.current.size + handovers.served.size + handovers.unfinished.size === 0) return;
   const { address, pool, isHeld, before, placed } = change;
   const key = address.toString();
   const owner = placed?.owner;
+  // The kernel goes on with what an earlier process of this node began.
+  const isLeftOver = handovers.inherited.has(key) || handovers.unfinished.has(key);
   if (!isHeld || pool?.keepConnections !== true || !hasOwners(pool)) {
     endHandover(state, key, effects);
+    if (isLeftOver) effects.push({ type: "setHandover", address, handover: undefined });
     stopServing(state, key, effects);
+    handovers.unfinished.delete(key);
     handovers.lastOwners.delete(key);
     return;
   }
@@ -81,7 +85,10 @@ export function handOver(state: SpeakerState, change: PlacementChange, now: Mill
     // Clients that send here already have not heard of the former owner: the kernel goes on as before until that one passes packets on.
     const told = waits ? current?.told : undefined;
     if (told === undefined) endHandover(state, key, effects);
-    if (from === undefined || livesUntil(state, from, address) <= now) return;
+    if (from === undefined || livesUntil(state, from, address) <= now) {
+      if (isLeftOver) effects.push({ type: "setHandover", address, handover: undefined });
+      return;
+    }
     const beyond = current?.from === from ? current.beyond : current?.from;
     const failed = known === former ? undefined : former;
     const begun = begin(state, address, { from, isGuess: known === undefined, since: now, told, isAgain, beyond, failed }, now);
