@@ -10,7 +10,8 @@ import { learnMacs } from "../members/members.ts";
 import { announceAddress, currentConflicts, reannounceAddress, withdrawAddress } from "./address-defender.ts";
 import { describeConflict } from "./conflict-reports.ts";
 
-const winner = elect(["node1", "node2"], x) ?? "";
+const both = ["node1", "node2"];
+const winner = elect(both, x) ?? "";
 const loser = winner === "node1" ? "node2" : "node1";
 
 test("what another node announced before is announced at once, also where new addresses have to be free", () => {
@@ -109,6 +110,26 @@ test("of two nodes that do not see each other one stops answering, the other doe
   loses.clock.advanceBy(500);
   assert.deepEqual(loses.take().at(-1), `announce ${x}`);
   assert.deepEqual(loses.noted.at(-1), `ended ${winner}`);
+});
+
+test("a node that was away since this process began is no foreign host once it is back: hosts learn within a second who answers", () => {
+  const bench = new ConflictBench("node1", ["node1"]);
+  const back = "02:00:00:00:00:02"; // Not known yet.
+  bench.announce();
+  bench.clock.advanceBy(10_000);
+  bench.sight(back);
+  bench.sight(back);
+  bench.take();
+  bench.runner.dispatch({ type: "member", change: "joined", node: "node2", incarnation: 1, life: 1, macs: [back] });
+  bench.membersChanged(both);
+  bench.clock.advanceBy(1_000);
+  assert.deepEqual(
+    [bench.take(), bench.noted],
+    [
+      [`probe ${back} for ${x}`, `reannounce ${x}`, `announce ${x}`],
+      [`began ${back}`, `ended ${back}`],
+    ],
+  );
 });
 
 test("an address that is withdrawn is forgotten with its conflicts", () => {

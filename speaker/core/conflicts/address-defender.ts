@@ -98,7 +98,10 @@ export function nodesReturned(state: SpeakerState, nodes: readonly string[], now
   const { defended, deadlines } = state.conflicts;
   for (const [key, entry] of defended) {
     if (!deadlines.has(key)) continue; // No rivals.
-    for (const node of nodes) advance(state, entry, { type: "nodeReturned", node }, now, effects);
+    for (const node of nodes) {
+      const macs = state.members.macs.macs.get(node) ?? [];
+      advance(state, entry, { type: "nodeReturned", node, macs }, now, effects);
+    }
   }
 }
 

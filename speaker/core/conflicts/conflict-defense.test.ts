@@ -136,7 +136,7 @@ const events = {
   speakerAnnounces: { type: "sighting", sighting: bySpeaker("announces", { preferred: true }) },
   speakerProves: { type: "sighting", sighting: bySpeaker("proves", { preferred: true }) },
   speakerProbes: { type: "sighting", sighting: bySpeaker("probes", { preferred: true }) },
-  nodeReturned: { type: "nodeReturned", node: "node2" },
+  nodeReturned: { type: "nodeReturned", node: "node2", macs: [] },
   announcers: { type: "announcers", nodes: ["node2"] },
   quarantine: { type: "quarantine", isQuarantined: true },
   timer: { type: "timer" },
@@ -345,7 +345,7 @@ suite("against another speaker that this node does not see in the ring", () => {
     bench.sight(bySpeaker("announces", { preferred: true })).until(20_400);
     bench.take();
     bench.proofs.clear();
-    bench.step({ type: "nodeReturned", node: "node2" });
+    bench.step({ type: "nodeReturned", node: "node2", macs: [] });
     assert.deepEqual(bench.until(30_000).take(), [
       `20700: challenge ${speaker}`,
       "20900: conflictEnded node2 followed",

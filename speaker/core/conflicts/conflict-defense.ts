@@ -20,7 +20,7 @@ const reprobeEvery: Millis = 60_000;
 export type DefenseEvent =
   | { readonly type: "sighting"; readonly sighting: Sighting }
   /** The node is a member of the ring again: both nodes will agree on the owner within moments. */
-  | { readonly type: "nodeReturned"; readonly node: string }
+  | { readonly type: "nodeReturned"; readonly node: string; readonly macs: readonly string[] }
   /** These active members, and no others, say over the ring that they announce the address. */
   | { readonly type: "announcers"; readonly nodes: readonly string[] }
   /** An entry of `ingot-conflicts` says that a foreign host has the address, or none does any more. */
@@ -71,7 +71,7 @@ function react(defense: ConflictDefense, event: DefenseEvent, now: Millis, probe
       return sightedSpeaker(defense, sighting, sighting.by, now);
     }
     case "nodeReturned":
-      nodeReturned(defense, event.node, now);
+      nodeReturned(defense, event.node, event.macs, now);
       return [];
     case "announcers":
       return announcersChanged(defense, event.nodes, now);

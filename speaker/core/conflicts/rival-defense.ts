@@ -31,8 +31,15 @@ export function shouldAsk({ rivals }: ConflictDefense): boolean {
   );
 }
 
-export function nodeReturned({ rivals }: ConflictDefense, node: string, now: Millis): void {
-  for (const rival of rivals.values()) {
+export function nodeReturned({ rivals }: ConflictDefense, node: string, macs: readonly string[], now: Millis): void {
+  for (const rival of [...rivals.values()]) {
+    if (rival.kind === "foreign" && macs.includes(rival.sighting.mac)) {
+      // It was away since this process began, which did not know its MAC address. Hosts may have it in their tables.
+      const by = { node, active: true, preferred: false, saysSo: false, mayBeCutOff: false };
+      const known = enter(rivals, { ...rival.sighting, by }, "speaker", "kept", now, now + graceOfLost + answerWithin);
+      known.announces = true;
+      known.reported = rival.reported;
+    }
     if (rival.node !== node) continue;
     if (rival.phase === "followed") {
       rival.unanswered = maxUnanswered - 1;
