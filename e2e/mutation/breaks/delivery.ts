@@ -24,7 +24,7 @@ export const delivery: readonly Break[] = [
     tests: handoverTests,
   },
   {
-    before: "const macs = successor === undefined ? undefined : links.map(({ mac }) => mac);",
+    before: "const macs = successors.length === 0 ? undefined : links.map(({ mac }) => mac);",
     after: "const macs = undefined as readonly string[] | undefined;",
     tests: handoverTests,
   },

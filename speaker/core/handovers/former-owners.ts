@@ -75,7 +75,7 @@ export function reviewGuess({ node, members }: SpeakerState, key: string, curren
   if (now >= current.since + heardMs && all.includes(current.from)) current.guess = undefined;
   const { guess } = current;
   const servers = all.filter((other) => other !== node && !guess?.not.includes(other));
-  if (guess === undefined || current.successor !== undefined || servers.length === 0) return;
+  if (guess === undefined || current.successors.length > 0 || servers.length === 0) return;
   const isRight = servers.includes(guess.from);
   current.from = isRight ? guess.from : (servers.at(-1) ?? guess.from);
   current.guess = isRight ? undefined : { from: guess.from, not: [...guess.not, ...servers] };

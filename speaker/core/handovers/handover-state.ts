@@ -24,9 +24,9 @@ export interface CurrentHandover {
   readonly failed: string | undefined;
   /** Where it is to; undefined while the former owner cannot be reached on the link. */
   told: Handover | undefined;
-  /** The node that owns the address in place of this one; undefined while this node does. */
-  successor: string | undefined;
-  /** Until when clients may not have heard of the successor; undefined afterwards, and while there is none. */
+  /** The nodes that owned the address in place of this one: the next where the one before failed. Empty while this node owns it. */
+  successors: readonly string[];
+  /** Until when clients may not have heard of the first successor; undefined afterwards, and while there is none. */
   lingersUntil: Millis | undefined;
   /** The former owner failed, as it seems, and packets wait for it until then; undefined where it lives. */
   returnsBy: Millis | undefined;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { GossipState } from "#pkg/gossip";
+import { GossipState, GossipStore } from "#pkg/gossip";
+import { GossipNode } from "#pkg/gossip/testing";
 import { families } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { drainLabel } from "#pkg/placement";
@@ -188,6 +189,29 @@ test("when the owner in the middle fails, the next one hands to the node that th
   fails(bench, next);
   assert.deepEqual(bench.onWire, [x]);
   assert.match(handedOver(bench).join(), new RegExp(`^${x} to ${own(owner)}`));
+});
+
+test("when the owner after this node fails, this node passes on what the next one sends, too: to the node before it, over which the connections go", () => {
+  const { bench, others, hear } = onLan(next);
+  const fourth = new GossipNode("node4");
+  const store = new GossipStore(next, 1);
+  store.joined("node4", 1);
+  fourth.state.participate();
+  fourth.state.setReachability({ answers: true, hasKernelAccess: true, interfaces: new Map([["eth0", []]]) });
+  fourth.state.setLinks([{ mac: mac("node4"), addresses: [address(own("node4"))] }]);
+  bench.runner.dispatch({ type: "member", change: "joined", node: "node4", incarnation: 0, life: 1, macs: [mac("node4")] });
+  bench.runner.dispatch({ type: "gossip", entries: store.merge(fourth.payload(), 0) });
+  bench.membersChanged([...nodes, "node4"]);
+  exclude(bench, owner, true);
+  others.find(({ name }) => name === owner)?.state.setServing(address(x), true);
+  hear();
+  if (!bench.onWire.includes(x)) return assert.fail("another owner than without the fourth node");
+  exclude(bench, next, true);
+  const [first = "", last = ""] = [third, "node4"].sort((one) => (handedOver(bench).join().includes(mac(one)) ? -1 : 1));
+  assert.deepEqual(handedOver(bench), [`${x} to ${own(owner)} from ${mac(first)} and clients`]);
+  bench.clock.advanceBy(1_000);
+  fails(bench, first);
+  assert.deepEqual(handedOver(bench), [`${x} to ${own(owner)} from ${mac(first)} and ${mac(last)} and clients`]);
 });
 
 test("the kernel goes on while the thread that answers begins again, and the others are told of the same links", () => {

@@ -108,14 +108,18 @@ export function handOver(state: SpeakerState, change: PlacementChange, now: Mill
     state.members.gossip?.setServing(address, true); // Until it is known.
   } else if (before === undefined && isBeginning(state, now)) serve(state, address, now, effects); // An earlier process of this node may have had it.
   handovers.awaited.delete(key);
-  if (current !== undefined && current.successor === undefined && owner !== undefined) {
-    current.successor = owner;
+  if (current === undefined || owner === undefined || current.successors.includes(owner)) return;
+  const previous = current.successors.at(-1);
+  // The previous one hands to this node, and the next one does so in its place where it failed.
+  if (previous !== undefined && isLiving(state, previous, address, now)) return;
+  current.successors = [...current.successors, owner];
+  if (previous === undefined) {
     current.isAgain ||= owner === current.from;
     current.lingersUntil = now + lingerMs;
-    reviewServers(state, key, current, now);
-    tell(state, key, pool, effects);
     dueBy(state, current.lingersUntil);
   }
+  reviewServers(state, key, current, now);
+  tell(state, key, pool, effects);
 }
 
 type Beginning = Pick<CurrentHandover, "from" | "since"> & Partial<CurrentHandover> & { readonly isGuess: boolean };
@@ -129,7 +133,7 @@ function begin(state: SpeakerState, address: Address, what: Beginning, now: Mill
     guess: isGuess ? { from, not: state.members.gossip?.servers(key) ?? [] } : undefined,
     since,
     told,
-    successor: undefined,
+    successors: [],
     lingersUntil: undefined,
     isAgain,
     beyond,
@@ -232,12 +236,12 @@ function leaving(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): vo
   for (const [key, current] of handovers.current) {
     const pool = layer2PoolAt(state, current.address);
     const placed = placements.get(key)?.find(({ owner }) => owner === node);
-    if (placed === undefined || pool === undefined || current.successor !== undefined) continue;
+    if (placed === undefined || pool === undefined || current.successors.length > 0) continue;
     const nodes = nodesOf(state, pool);
     const lastResort = nodes.drained.find((other) => other !== node);
     const successor = placed.chosen ? (heirs?.get(key) ?? lastResort) : ownerWithout(node, placed, nodes);
     if (successor === undefined) continue;
-    current.successor = successor;
+    current.successors = [successor];
     current.isAgain ||= successor === current.from;
     current.lingersUntil = Infinity;
     announceNow(state, key, current.address);

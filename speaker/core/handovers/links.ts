@@ -29,22 +29,22 @@ export class Ways {
 
   /** Undefined while the former owner cannot be reached on the link. */
   handoverOf(current: CurrentHandover, pool: Pool): Handover | undefined {
-    const { address, from, since, successor, beyond, failed, lingersUntil } = current;
-    const key = [pool.interfaces, address.family, from, successor, beyond, failed, lingersUntil !== undefined].join(" ");
+    const { address, from, since, successors, beyond, failed, lingersUntil } = current;
+    const key = [pool.interfaces, address.family, from, successors, beyond, failed, lingersUntil !== undefined].join(" ");
     if (!this.#known.has(key)) this.#known.set(key, this.#find(current, pool));
     const way = this.#known.get(key);
     return way && { ...way, address, until: since + maxMs };
   }
 
-  #find({ address, from, successor, beyond, failed, lingersUntil }: CurrentHandover, pool: Pool): Way | undefined {
+  #find({ address, from, successors, beyond, failed, lingersUntil }: CurrentHandover, pool: Pool): Way | undefined {
     const lingers = lingersUntil !== undefined;
     const { gossip } = this.#state.members;
     if (gossip === undefined) return undefined;
     const names = interfacesHere(this.#state, pool);
     const here = this.#own.filter(({ name }) => names.length === 0 || matchesInterface(names, name));
     // A node that has it again takes nothing back that it does not know.
-    const links = successor === undefined || successor === from ? [] : gossip.links(successor);
-    const macs = successor === undefined ? undefined : links.map(({ mac }) => mac);
+    const links = successors.filter((one) => one !== from).flatMap((one) => gossip.links(one));
+    const macs = successors.length === 0 ? undefined : links.map(({ mac }) => mac);
     if (macs?.length === 0 && !lingers && (failed ?? beyond) === undefined) return undefined;
     const reachedBy = (node: string, link: (typeof here)[number]) => reached(gossip.links(node), address, link, this.#own);
     for (const link of here) {
