@@ -102,6 +102,46 @@ test("drain --wait finds the processes again each time: one that was silent once
   assert.deepEqual([status, out], [0, "n1 can go: it announces nothing, and no kept connection goes through it\n"]);
 });
 
+test("drain: connections count from when no process announces an address at the node any more, although its speaker answers sooner", async () => {
+  const [before, after] = [cluster({ owner: "n1" }), cluster({ connections: 12 })].map(({ processes }) => processes);
+  if (before === undefined || after === undefined) return assert.fail();
+  let hasMoved = false;
+  const get = async (...[target, asked]: Parameters<typeof before.get>) => {
+    const answer = await (hasMoved ? after : before).get(target, asked);
+    if (!asked.startsWith("/v1/services")) return answer;
+    hasMoved = true; // Some processes take longer to answer.
+    return after.get(target, asked);
+  };
+  const { status, out } = await ingotctl("drain n1", { ...cluster({}), processes: { ...before, get } });
+  assert.equal(status, 3);
+  assert.match(out, /12 open connections/);
+});
+
+test("drain --wait ends where the Node is deleted, or somebody takes the label off, and not where the API server is away for a moment", async () => {
+  const cases: { change: (stored: Record<string, object>) => void; status: number; says: RegExp }[] = [
+    { change: (stored) => delete stored[path], status: 1, says: /^ingotctl: there is no node n1\n$/ },
+    {
+      change: (stored) => Object.assign(stored, { [path]: { metadata: { name: "n1" } } }),
+      status: 3,
+      says: /^n1 is drained no more\n$/,
+    },
+    { change: (stored) => Object.assign(stored, { [path]: new Error("it restarts") }), status: 3, says: /n1 cannot go yet/ },
+  ];
+  for (const { change, status: wanted, says } of cases) {
+    const given = cluster({ owner: "n1" });
+    const get = async (...[target, asked]: Parameters<typeof given.processes.get>) => {
+      if (asked === "/v1/node") change(given.api.stored);
+      return given.processes.get(target, asked);
+    };
+    const { status, out, err } = await ingotctl("drain n1 --wait --timeout=60", {
+      ...given,
+      processes: { ...given.processes, get },
+    });
+    assert.equal(status, wanted);
+    assert.match(err + out, says);
+  }
+});
+
 test("drain: a speaker that does not answer leaves open whether its node can go", async () => {
   const { api, processes } = cluster({});
   const silent = {

@@ -46,6 +46,15 @@ Besides the rights that all commands need it takes the right to get and patch th
         return { ...result(found, question), unreachable: found.unreachable };
       io.progress(`${found.announced.length} addresses and ${found.connections ?? "uncounted"} connections at ${node}`);
       await io.sleep(everyMs);
+      const label = await labelOf(question, node).catch(() => ""); // The API server may be away for a moment.
+      if (label === undefined) return noNode(node);
+      if (label === null || label === "false")
+        return {
+          value: { node, canGo: false },
+          text: `${maskControls(node)} is drained no more\n`,
+          unreachable: [],
+          isLossy: true,
+        };
     }
   },
 });
@@ -89,8 +98,9 @@ async function progressOf(all: Processes, node: string, isWaiting: boolean): Pro
     targets: all.targets.filter((target) => target.node === node),
     get: (...of) => all.get(...of),
   };
-  const [services, handovers, facts] = await Promise.all([
-    askServicesBriefly(all),
+  const services = await askServicesBriefly(all);
+  // Not before: a node that has an address does not count connections to it.
+  const [handovers, facts] = await Promise.all([
     askAll<HandoversAnswer>(own, "/v1/handovers", "speaker"),
     askAll<NodeAnswer>(own, "/v1/node", "speaker"),
   ]);
