@@ -22,6 +22,29 @@ test("handovers are kept in a kernel", { skip: !available && "needs unshare, nft
   await run.catch(({ stdout, stderr }) => assert.fail(stdout + stderr));
 });
 
+test("a kernel that is short of memory for a moment is asked again within seconds, since addresses move meanwhile", () => {
+  const clock = new SimulatedClock();
+  const filter = new SimulatedFilter(() => clock.now());
+  const errnoNoBuffers = 105;
+  let failures = 0;
+  const kernel = {
+    query: filter.query.bind(filter),
+    change(...[table, changes]: Parameters<SimulatedFilter["change"]>) {
+      if (table.table === "ingot" && failures++ === 0) throw new SystemCallError("recvfrom", errnoNoBuffers, "receive a message");
+      return filter.change(table, changes);
+    },
+  };
+  const options = { read: () => "", onFailures: () => {}, onInherited: () => {}, log: silentLog, clock };
+  using keeper = new HandoverKeeper({ kernel, ...options });
+  keeper.check();
+  const to = { to: address("10.0.0.2"), interfaceIndex: 1, from: undefined, lingers: false, until: 600_000 };
+  keeper.want(address("192.0.2.1"), { address: address("192.0.2.1"), ...to });
+  keeper.flush();
+  assert.deepEqual([failures, filter.isActive], [1, false]);
+  clock.advanceBy(2_001);
+  assert.ok(filter.isActive);
+});
+
 test("a kernel without memory while handovers become impossible is asked again, and the speaker goes on", () => {
   const clock = new SimulatedClock();
   const filter = new SimulatedFilter(() => clock.now());

@@ -29,10 +29,9 @@ const betweenLooks: Millis = 2_000;
 // Thousands of elements take the main thread some milliseconds to read: seldom, and not for more.
 const betweenComparisons: Millis = 60_000;
 const maxCompared = 2_000;
-// A program that removes the table again and again finds it back at least this often.
+// A program that removes the table again and again finds it back at least this often, and a kernel that refuses is asked again.
 const maxPause: Millis = 60_000;
 const looksUntilCalm = 30;
-const pauseAfterFailure: Millis = 60_000;
 // People mend a setting or load a module, and expect to see it.
 const betweenChecks: Millis = 60_000;
 // The most that a handover takes.
@@ -220,8 +219,7 @@ export class HandoverKeeper implements Disposable {
         return Infinity;
       }
       this.#options.log.error("the packet filter could not be read or changed", fields);
-      kept.pausedUntil = now + pauseAfterFailure;
-      return kept.pausedUntil;
+      return pauseFrom(kept, now);
     }
   }
 
@@ -254,7 +252,7 @@ export class HandoverKeeper implements Disposable {
     if (isThorough) kept.compareAt = now + betweenComparisons;
     if (marks !== undefined && !isOurs(mark)) {
       this.#options.log.error("the packet filter has a table of our name that is not ours", { op: "handover", family });
-      kept.pausedUntil = now + pauseAfterFailure;
+      pauseFrom(kept, now);
       kept.isRead = false;
       return;
     }
@@ -285,9 +283,8 @@ export class HandoverKeeper implements Disposable {
     }
     this.#restored++;
     this.#options.log.warn("somebody changed the packet filter's table ingot, putting back", { op: "handover", family });
-    kept.calmLooks = 0;
-    kept.pausedUntil = this.#restored === 1 ? now : now + kept.pause;
-    kept.pause = Math.min(maxPause, 2 * kept.pause);
+    const end = pauseFrom(kept, now);
+    kept.pausedUntil = this.#restored === 1 ? now : end;
   }
 
   /** @returns whether the rules are those that belong there */
@@ -337,6 +334,14 @@ export class HandoverKeeper implements Disposable {
     this.#netfilter ??= new Netfilter();
     return this.#netfilter;
   }
+}
+
+/** What fails, or is taken away, again and again is tried more and more seldom. @returns until when nothing is tried */
+function pauseFrom(kept: Kept, now: Millis): Millis {
+  kept.calmLooks = 0;
+  kept.pausedUntil = now + kept.pause;
+  kept.pause = Math.min(maxPause, 2 * kept.pause);
+  return kept.pausedUntil;
 }
 
 function nameOf(family: Family) {
