@@ -94,8 +94,21 @@ export function command<const O extends Options>(description: CommandDescription
   return {
     ...description,
     help: `${parts.filter((part) => part !== "").join("\n\n")}\n`,
-    run: async (args, io) => description.run(parse(description, args), io),
+    run: async (args, io) => {
+      const given = parse(description, args);
+      return description.run(given, forCluster(given.values, io));
+    },
   };
+}
+
+/** Lets commands of kubectl in remedies name the cluster that was asked, where it is not the one that kubectl asks by itself. */
+function forCluster<O extends Options>(values: Values<O>, io: Io): Io {
+  const words = Object.entries(values).flatMap(([option, value]) =>
+    (option === "context" || option === "kubeconfig") && /^[\w./:@+-]+$/.test(`${value}`) ? [`--${option}`, value] : [],
+  );
+  if (words.length === 0) return io;
+  const named = (text: string) => text.replaceAll(/\bkubectl (?=[a-z-])/g, `kubectl ${words.join(" ")} `);
+  return { ...io, out: (text) => io.out(named(text)), err: (text) => io.err(named(text)) };
 }
 
 /** @param text the value of an option --timeout @returns milliseconds @throws {UsageError} */

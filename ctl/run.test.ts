@@ -313,6 +313,18 @@ for (const { args, says } of misused) {
   });
 }
 
+test("commands of kubectl in remedies ask the cluster that was asked", async () => {
+  const { out } = await ingotctl("check --context prod --kubeconfig ./edge.yaml");
+  assert.match(out, /kubectl --context prod --kubeconfig \.\/edge\.yaml cluster-info/);
+  assert.match((await ingotctl("check")).out, /kubectl cluster-info/);
+  const { out: json } = await ingotctl("check -o json --context it's\"");
+  assert.match(
+    JSON.stringify(JSON.parse(json)),
+    /kubectl cluster-info/,
+    "a name that a shell or JSON reads as more than a word is left out",
+  );
+});
+
 const helpful: { args: string; says: RegExp }[] = [
   { args: "help", says: /^Usage: ingotctl COMMAND [\s\S]* {2}validate +Check a configuration\n/ },
   { args: "--help", says: /^Usage: ingotctl COMMAND / },

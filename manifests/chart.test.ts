@@ -313,6 +313,10 @@ const refused: readonly { readonly values: Values; readonly says: RegExp }[] = [
   { values: { controller: { replicas: 0 } }, says: /at '\/controller\/replicas': minimum: got 0, want 1/ },
   { values: { configInline: "address-pools: []" }, says: /at '\/configInline': got string, want object/ },
   {
+    values: { configInline: { "address-pools": [] }, configSource: "crds" },
+    says: /configInline is not read with configSource: crds/,
+  },
+  {
     values: { speaker: { image: { repository: "quay.io/metallb/speaker" } } },
     says: /speaker\.image\.repository is quay\.io\/metallb\/speaker, MetalLB's image/,
   },

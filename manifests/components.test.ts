@@ -184,6 +184,23 @@ test("all components work on top of one another", { skip }, async () => {
   }
 });
 
+test("a reference to a field has the version that the API would fill in: without it, kubectl apply --server-side meets a conflict", {
+  skip,
+}, async () => {
+  const references = JSON.stringify(loadAll(await render(names, image))).match(/"fieldRef":\{.*?\}/g) ?? [];
+  assert.notEqual(references.length, 0);
+  assert.deepEqual(
+    references.filter((each) => !each.includes('"apiVersion":"v1"')),
+    [],
+  );
+});
+
+test("in another namespace, no field of any object names metallb-system", { skip }, async () => {
+  const objects = loadAll(await render(names, image, { namespace: "lb" }));
+  assert.match(JSON.stringify(objects), /"lb"/);
+  assert.doesNotMatch(JSON.stringify(objects), /"metallb-system"/);
+});
+
 test("a file is rendered for each choice, with the image", { skip }, async (t) => {
   const directory = mkdtempSync(join(tmpdir(), "ingot-choices-"));
   t.after(() => rmSync(directory, { recursive: true }));

@@ -48,13 +48,18 @@ const manifests = files.flatMap((file) => loadAll(readFileSync(join(base, file),
 /** The objects of a component, which has each of its files in its kustomization. */
 function component(name: string): Manifest[] {
   const folder = join(import.meta.dirname, "components", name);
-  const { kind, resources } = load(readFileSync(join(folder, "kustomization.yaml"), "utf8")) as {
+  const {
+    kind,
+    resources,
+    configurations = [],
+  } = load(readFileSync(join(folder, "kustomization.yaml"), "utf8")) as {
     kind: string;
     resources: string[];
+    configurations?: string[];
   };
   assert.equal(kind, "Component");
   const others = readdirSync(folder).filter((file) => file !== "kustomization.yaml");
-  assert.deepEqual(others.sort(), [...resources].sort());
+  assert.deepEqual(others.sort(), [...resources, ...configurations].sort());
   return resources.flatMap((file) => loadAll(readFileSync(join(folder, file), "utf8")) as Manifest[]);
 }
 
@@ -179,7 +184,7 @@ test("speaker: is on the host's network, may send raw packets and be on time and
     { name: "memberlist-tcp", containerPort: 7946 },
     { name: "memberlist-udp", containerPort: 7946, protocol: "UDP" },
   ]);
-  const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
+  const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { apiVersion: "v1", fieldPath } } });
   assert.deepEqual(
     container.env.slice(0, 5),
     [

@@ -25,9 +25,10 @@ export interface ImageName {
  * Renders the manifests with components, as `kubectl apply -k` would apply them. Takes `kubectl` from the search path, or from the
  * environment variable `KUBECTL`.
  * @param components names of folders in `components/`, the first to be applied first
+ * @param overlay other fields of a kustomization, such as `namespace`
  * @throws {Error} with the message of kustomize, or where there is no kubectl
  */
-export async function render(components: readonly string[], image: ImageName): Promise<string> {
+export async function render(components: readonly string[], image: ImageName, overlay: object = {}): Promise<string> {
   const kubectl = process.env.KUBECTL || "kubectl";
   const folder = await realpath(await mkdtemp(join(tmpdir(), "ingot-render-")));
   try {
@@ -38,6 +39,7 @@ export async function render(components: readonly string[], image: ImageName): P
       resources: [path()],
       components: components.map((name) => path("components", name)),
       images: [{ name: "ingot", newName: image.name, newTag: image.tag }],
+      ...overlay,
     };
     await writeFile(join(folder, "kustomization.yaml"), JSON.stringify(kustomization));
     const { stdout } = await promisify(execFile)(kubectl, ["kustomize", folder], { maxBuffer: 1 << 24 });

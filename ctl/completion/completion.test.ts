@@ -4,9 +4,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import type { ClusterOptions } from "../cluster/processes.ts";
 import { Exit } from "../command.ts";
 import { commands } from "../commands.ts";
-import { ingotctl } from "../testing/ingotctl.ts";
+import { run } from "../run.ts";
+import { fakeIo, ingotctl } from "../testing/ingotctl.ts";
 import { smallCluster } from "../testing/small-cluster.ts";
 
 const missing = (shell: string) => spawnSync(shell, ["--version"]).error !== undefined && `${shell} is missing: install it`;
@@ -36,6 +38,30 @@ test("names in the cluster are listed for shells, and nothing without a cluster"
   assert.match(out, /^node\/n1$/m);
   assert.equal((await ingotctl("completion names node", { processes: smallCluster().processes })).out, "n1\nn2\n");
   assert.deepEqual([(await ingotctl("completion names")).out, (await ingotctl("completion names")).status], ["", Exit.ok]);
+});
+
+test("names are those of the cluster that the line names", async () => {
+  const asked: ClusterOptions[] = [];
+  const connect = async (options: ClusterOptions) => {
+    asked.push(options);
+    return smallCluster().processes;
+  };
+  const outside = fakeIo();
+  const io = { ...outside, cluster: { ...outside.cluster, connect } };
+  const lines = [
+    "ingotctl services --context prod --system-namespace lb",
+    "ingotctl explain --system-namespace = lb --context=prod", // As bash has it.
+    "ingotctl explain",
+  ];
+  for (const line of lines) await run(["completion", "names", "node", "--", ...line.split(" ")], io);
+  assert.deepEqual(
+    asked.map(({ context, systemNamespace }) => [context, systemNamespace]),
+    [
+      ["prod", "lb"],
+      ["prod", "lb"],
+      [undefined, "metallb-system"],
+    ],
+  );
 });
 
 const offered: { words: string[]; want: string[] }[] = [

@@ -17,9 +17,17 @@ Names of Services, nodes, peers and pools are completed, too: the code asks the 
 
 The exit status is 0, or 2 for another shell.`;
 
-/** Prints the arguments that shells offer, one a line: `svc/default/web`, or the bare names of one kind. Without a cluster it prints nothing. */
-async function printNames(kind: string | undefined, io: Io): Promise<number> {
-  const options = { kubeconfig: undefined, context: undefined, systemNamespace: "metallb-system" };
+/**
+ * Prints the arguments that shells offer, one a line: `svc/default/web`, or the bare names of one kind. Without a cluster it prints nothing.
+ * @param line what is typed so far, whose options name the cluster; bash has `=` as a word
+ */
+async function printNames(kind: string, line: string, io: Io): Promise<number> {
+  const given = (option: string) => new RegExp(`--${option}[ =]+([^ ]+)`).exec(line)?.[1];
+  const options = {
+    kubeconfig: given("kubeconfig"),
+    context: given("context"),
+    systemNamespace: given("system-namespace") ?? "metallb-system",
+  };
   try {
     await using processes = await io.cluster.connect(options);
     const [{ services }, { pools }, { peers }] = await Promise.all([
@@ -34,7 +42,7 @@ async function printNames(kind: string | undefined, io: Io): Promise<number> {
       pool: pools.map(({ pool }) => pool),
     };
     const lines = Object.entries(names).flatMap(([of, those]) =>
-      kind === undefined ? those.map((name) => `${of}/${name}`) : of === kind ? those : [],
+      kind === "all" ? those.map((name) => `${of}/${name}`) : of === kind ? those : [],
     );
     // A name that a shell reads as more than a word is no Kubernetes name.
     io.out(
@@ -62,7 +70,7 @@ export function completion(others: readonly Command[]): Command {
     examples: ["ingotctl completion bash > ~/.local/share/bash-completion/completions/ingotctl"],
     notes: "",
     async run({ args: [shell = "", ...more] }, io) {
-      if (shell === "names" && more.length <= 1) return printNames(more[0], io);
+      if (shell === "names") return printNames(more[0] ?? "all", more.join(" "), io);
       const script = Object.hasOwn(scripts, shell) ? scripts[shell] : undefined;
       if (script === undefined || more.length > 0)
         throw new UsageError(`completion takes one of ${shells.join(", ")}; see "ingotctl help completion"`);

@@ -38,8 +38,7 @@ ${values.join("\n")}
   case $current in -*) kind= ;; esac
   case $kind in
     "") ;;
-    all) words="$words $(ingotctl completion names 2>/dev/null)" ;;
-    *) words="$words $(ingotctl completion names $kind 2>/dev/null)" ;;
+    *) words="$words $(ingotctl completion names "$kind" -- "\${COMP_WORDS[@]}" 2>/dev/null)" ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))
   case \${COMPREPLY[0]} in */) compopt -o nospace ;; esac
@@ -48,8 +47,9 @@ complete -o default -F _ingotctl ${programs.join(" ")}
 `;
 }
 
-function namesCommand(completes: Completes): string {
-  return `ingotctl completion names${completes === "all" ? "" : ` ${completes}`} 2>/dev/null`;
+/** @param line the words that are typed so far */
+function namesCommand(completes: Completes, line: string): string {
+  return `ingotctl completion names ${completes} -- ${line} 2>/dev/null`;
 }
 
 function letter(short: string | undefined): string[] {
@@ -60,7 +60,7 @@ function zsh(commands: Commands): string {
   const named = commands.map(({ name, summary }) => `    ${quoted(`${name}:${summary}`)}`);
   const cases = commands.map(({ name, options, subjects, completes }) => {
     const specs = Object.entries(options).map((option) => `      ${zshSpec(option)}`);
-    const named = completes === undefined ? "" : ` $(${namesCommand(completes)})`;
+    const named = completes === undefined ? "" : ` $(${namesCommand(completes, "$words")})`;
     const words = `${(subjects ?? []).join(" ")}${named}`.trim();
     const rest = words === "" ? "'*:file:_files'" : `'*:subject:{compadd -- ${words}}'`;
     return `    ${name})\n      _arguments -s \\\n${[...specs, `      ${rest}`].join(" \\\n")} ;;`;
@@ -101,7 +101,7 @@ function fish(commands: Commands): string {
       first("help", "Show the list of commands, or the help of one"),
       ...commands.flatMap(({ name, options, subjects, completes }) => {
         const seen = `complete -c ${program} -n '__fish_seen_subcommand_from ${name}'`;
-        const named = completes === undefined ? [] : [`(${namesCommand(completes)})`];
+        const named = completes === undefined ? [] : [`(${namesCommand(completes, "(commandline -opc)")})`];
         const words = [...(subjects ?? []), ...named];
         const given = words.length === 0 ? [] : [`${seen} -f -a ${quoted(words.join(" "))}`];
         return [...given, ...Object.entries(options).map((option) => `${seen} ${fishOption(option)}`)];

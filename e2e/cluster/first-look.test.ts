@@ -65,6 +65,12 @@ step("controller and speakers become ready, from nothing but the manifests", asy
   await rolledOut("deployment/controller", "daemonset/speaker");
 });
 
+step("a server-side apply of the same meets no conflict, and finds nothing to change", async () => {
+  await cluster.kubectl(["apply", "--server-side", "-k", cluster.directory]);
+  for (const side of ["--server-side=false", "--server-side=true"])
+    await cluster.kubectl(["diff", side, "-k", cluster.directory]);
+});
+
 step("a service gets its address", async () => {
   await apply(service("web"));
   const address = await waitFor("an address", () => ingressOf("web"), patience);

@@ -29,7 +29,25 @@ const operators = {
   ],
 };
 
-const cases: { name: string; peer?: object; allocation?: object; answers?: object; want: RegExp[] }[] = [
+const ofChart = {
+  "/apis/apps/v1/deployments": [
+    {
+      metadata: {
+        namespace,
+        name: "metallb-controller",
+        labels: {
+          "app.kubernetes.io/name": "metallb",
+          "app.kubernetes.io/component": "controller",
+          "app.kubernetes.io/managed-by": "Helm",
+          "app.kubernetes.io/instance": "metallb",
+        },
+      },
+      spec: { template: { spec: { containers: [{ args: ["--port=7472"] }] } } },
+    },
+  ],
+};
+
+const cases: { name: string; peer?: object; allocation?: object; answers?: object; want: RegExp[]; advice?: RegExp }[] = [
   { name: "nothing is needed", want: [] },
   { name: "a password in the object", peer: { password: "x" }, want: [] },
   { name: "a Secret that is not there", want: [/^error Secret metallb-system\/tor: it is not there/], peer: {} },
@@ -64,6 +82,20 @@ const cases: { name: string; peer?: object; allocation?: object; answers?: objec
       /^warning IPAddressPool metallb-system\/lan: spec\.serviceAllocation\.namespaceSelectors asks for labels of Namespaces/,
     ],
   },
+  {
+    name: "a pool for namespaces by their labels, for a release of Helm",
+    allocation: byLabels,
+    answers: ofChart,
+    want: [/asks for labels of Namespaces/],
+    advice: /^upgrade to Ingot's chart with rbac\.namespaces: true$/,
+  },
+  {
+    name: "a Secret with the label, for a release of Helm",
+    peer: {},
+    answers: { ...ofChart, [`/api/v1/namespaces/${namespace}/secrets/tor`]: marked },
+    want: [/^warning Secret metallb-system\/tor: /],
+    advice: /^upgrade to Ingot's chart with "tor" in the list rbac\.bgpPasswords$/,
+  },
   { name: "the same afterwards", allocation: byLabels, answers: takenOver, want: [] },
   {
     name: "the ring's key, as MetalLB's operator has it",
@@ -78,7 +110,7 @@ const cases: { name: string; peer?: object; allocation?: object; answers?: objec
     want: [],
   },
 ];
-for (const { name, peer, allocation, answers, want } of cases)
+for (const { name, peer, allocation, answers, want, advice = /./ } of cases)
   test(`components that a configuration needs: ${name}`, async () => {
     const passwordSecret = peer && !("password" in peer) && { passwordSecret: { name: "tor" } };
     const tor = { myASN: 64512, peerASN: 64513, peerAddress: "192.0.2.1", ...peer, ...passwordSecret };
@@ -92,9 +124,9 @@ for (const { name, peer, allocation, answers, want } of cases)
       [list("bgppeers")]: peer ? of("tor", tor) : [],
       ...answers,
     });
-    const findings = checkComponents(seen, checkConfiguration(seen).namespaceLabels).map(
-      (each) => `${each.severity} ${each.where}: ${each.found}`,
-    );
+    const found = checkComponents(seen, checkConfiguration(seen).namespaceLabels);
+    for (const each of found) assert.match(each.advice, advice);
+    const findings = found.map((each) => `${each.severity} ${each.where}: ${each.found}`);
     assert.equal(findings.length, want.length, findings.join("\n"));
     for (const [index, pattern] of want.entries()) assert.match(findings[index] ?? "", pattern);
     assert.doesNotMatch(JSON.stringify(seen.secrets), /c2VjcmV0/);

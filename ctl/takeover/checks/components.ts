@@ -1,6 +1,6 @@
 import type { ParsedConfig } from "#pkg/config";
 import { quote } from "#pkg/text";
-import { type ClusterView, metadata, otherKeySecretOf, ringSecret } from "../view.ts";
+import { type ClusterView, helmReleaseOf, metadata, otherKeySecretOf, ringSecret } from "../view.ts";
 import type { TakeoverFinding } from "./finding.ts";
 
 /** What the configuration needs beside ingot.yaml as it is: rights of components, and a label on Secrets. MetalLB has all rights to both. */
@@ -12,10 +12,14 @@ export function checkComponents(view: ClusterView, namespaceLabels: ParsedConfig
       check: "components",
       found: `${namespaceLabels.path} asks for labels of Namespaces: without the right to read them the configuration is refused as a whole`,
       where: namespaceLabels.object ?? `ConfigMap ${view.namespace}/${view.configMapName}`,
-      advice: "install Ingot with the component namespaces",
+      advice: isOfHelm(view)
+        ? "upgrade to Ingot's chart with rbac.namespaces: true"
+        : "install Ingot with the component namespaces",
     });
   return findings;
 }
+
+const isOfHelm = ({ controllers, speakers }: ClusterView) => [...controllers, ...speakers].some(helmReleaseOf);
 
 /** MetalLB's operator, for one, has the key of the ring elsewhere than its manifests. */
 function checkKey({ speakers, secrets, namespace }: ClusterView): TakeoverFinding[] {
@@ -39,7 +43,9 @@ function checkSecret(view: ClusterView, name: string): TakeoverFinding[] {
   const where = `Secret ${view.namespace}/${name}`;
   const secret = view.secrets.find((each) => metadata(each).name === name);
   if (secret === undefined && view.unread.some(({ what }) => what === where)) return [];
-  const component = `name ${quote(name)} in the Role of the component bgp-passwords, and install Ingot with it`;
+  const component = isOfHelm(view)
+    ? `upgrade to Ingot's chart with ${quote(name)} in the list rbac.bgpPasswords`
+    : `name ${quote(name)} in the Role of the component bgp-passwords, and install Ingot with it`;
   const finding = (severity: TakeoverFinding["severity"], found: string, advice: string) => {
     return [{ severity, check: "components", found: `${found}: sessions of peers that have it wait`, where, advice }];
   };
