@@ -75,7 +75,7 @@ function processFindings({ namespace, targets, isNodeLocal = false, unreachable,
         severity,
         where: program,
         found: `there is no Pod of a ${program} in namespace ${namespace}: ${effect}`,
-        fix: `kubectl -n ${namespace} describe ${kind}`,
+        fix: `kubectl -n ${namespace} describe ${kind}; or name the namespace that they run in by --system-namespace`,
       });
   const leaders = configurations.filter(({ body }) => body.leader === true);
   const controllers = configurations.filter(({ body }) => body.leader !== undefined);

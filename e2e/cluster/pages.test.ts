@@ -148,6 +148,11 @@ step(
     const left = await kubectl("get", "clusterrole,clusterrolebinding,namespace", "-o", "name");
     assert.doesNotMatch(left, /metallb/);
     await silent("kept");
+    const conditions = () => kubectl("get", "services", "-o", "jsonpath={.items[*].status.conditions[*].type}");
+    assert.match(await conditions(), /ingot\.dev\/Announced/);
+    await type("docs/upgrade.md", "Uninstall", 2);
+    assert.equal(await conditions(), "");
+    assert.equal(await addressOf("kept"), address);
   },
 );
 
