@@ -105,7 +105,7 @@ const waitingAtOnce: Readonly<Record<Selection, number>> = {
   quick: 0,
   test: processors + 1,
   scenarios: processors + 1,
-  root: processors + 1,
+  root: processors + 3,
   computing: 0,
   waiting: processors + 3,
   kubernetes: processors + 1,
