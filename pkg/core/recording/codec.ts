@@ -91,9 +91,9 @@ export function* encodePieces(value: unknown, hide: Hide, depth = 0): Generator<
 function roomBeside(value: unknown, room: number): number {
   let left = room - 1;
   if (typeof value !== "object" || value === null || !(Array.isArray(value) || isRecord(value))) return left;
-  for (const key in value) {
+  for (const each of Array.isArray(value) ? value : Object.values(value)) {
     if (left < 0) return left;
-    left = roomBeside((value as Record<string, unknown>)[key], left);
+    left = roomBeside(each, left);
   }
   return left;
 }
