@@ -150,7 +150,7 @@ test("other Nodes are followed when the core asks for that, and nothing is missi
   assert.ok(one && two);
   one.see(node("node1"));
   two.see(node("node2"));
-  assert.deepEqual([...bench.state.nodes.followed.seen], ["node1", "node2"]);
+  assert.deepEqual([...bench.state.nodes.followed.seen.keys()], ["node1", "node2"]);
   one.sync();
   assert.ok(!bench.state.nodes.followed.isWhole);
   two.sync();

@@ -23,7 +23,7 @@ import { apiLost, apiViewTimer, noteOldViews } from "./members/api-view.ts";
 import { followTimer, forgetTold, reconsiderNodes, takeTold, tellOwnNode } from "./members/followed-nodes.ts";
 import { allMembers, foreignMembersChanged, nextMembersAt, setMembers } from "./members/foreign-members.ts";
 import { forgetDeleted, memberChanged, membersSettled, noteStrangers, pullAwaited, reclaimed } from "./members/members.ts";
-import { nodeEvent, nodesTold } from "./members/node-changes.ts";
+import { apiViewsChanged, nodeEvent, nodesTold } from "./members/node-changes.ts";
 import { reachabilityChanged } from "./members/nodes.ts";
 import { checkPlacement } from "./placement/placement-warning.ts";
 import {
@@ -181,7 +181,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       break;
     case "apiLost":
       apiLost(state, event.since, now, effects);
-      viewsChanged(state);
+      apiViewsChanged(state, now, effects);
       flush(state, effects);
       break;
     case "clusterSynced":
@@ -338,7 +338,7 @@ function gossipChanged(
   if (nodes) {
     noteOldViews(state, effects);
     nodesChanged(state, now, effects);
-    viewsChanged(state);
+    apiViewsChanged(state, now, effects);
     touchPools(state, state.ownedPools.filter(isSticky));
   } else if (signs && dependsOnOthers(state)) dataPathStep(state, undefined, now, effects);
   touchPlaced(state, addresses);
@@ -364,7 +364,7 @@ function timer(state: SpeakerState, now: Millis, chance: number, effects: Speake
   touchPools(state, bgpTimer(state, now, effects));
   if (now >= state.apiView.dueAt) {
     apiViewTimer(state, now, effects);
-    viewsChanged(state);
+    apiViewsChanged(state, now, effects);
   }
   if (now >= nextDataPathAt(state)) dataPathStep(state, { type: "timer", chance }, now, effects);
   pullAwaited(state, now, effects);

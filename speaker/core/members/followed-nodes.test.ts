@@ -11,10 +11,12 @@ import {
   excludeLabel,
   isDrained as hasDrained,
   outOfServiceTaint,
+  type PoolNodes,
 } from "#pkg/placement";
 import { fnv1a } from "#pkg/text";
 import { Bench, eth0, pools, ssd, x } from "../../testing/speaker-bench.ts";
 import { learnMacs } from "./members.ts";
+import { ownNodeRule } from "./node-state.ts";
 import { nodesOf } from "./nodes.ts";
 
 const rule = { fromMembers: 3, maxUntold: 1, afterMs: 1_000, jitterMs: 1 };
@@ -24,8 +26,8 @@ const all = ["node1", "node2", "node3", "node4"];
 class Scene extends Bench {
   readonly others = new Map(all.slice(1).map((name) => [name, new GossipNode(name)]));
 
-  constructor(pool = ssd) {
-    super("node1", { hasRing: true, active: all, isSynced: true, ownNode: rule });
+  constructor(pool = ssd, ownNode = rule) {
+    super("node1", { hasRing: true, active: all, isSynced: true, ownNode });
     for (const name of this.others.keys())
       this.runner.dispatch({ type: "member", change: "joined", node: name, incarnation: 0, life: 1, macs: undefined });
     this.setConfig(pools(pool));
@@ -62,10 +64,14 @@ class Scene extends Bench {
     return this.state.nodes.followed.names;
   }
 
-  get eligible(): readonly string[] {
+  get poolNodes(): PoolNodes {
     const [pool] = this.state.config?.config.pools ?? [];
     assert.ok(pool);
-    return eligibleFor(nodesOf(this.state, pool), address(x));
+    return nodesOf(this.state, pool);
+  }
+
+  get eligible(): readonly string[] {
+    return eligibleFor(this.poolNodes, address(x));
   }
 }
 
@@ -127,6 +133,42 @@ test("while the API is asked for a Node, its word counts and not its speaker's",
   const scene = new Scene();
   scene.tell("node3", { disk: "ssd" });
   assert.deepEqual(scene.eligible, ["node1"]);
+});
+
+test("a node that does not see the API believes those that do of themselves, until it sees the API again", () => {
+  const scene = new Scene("{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}", ownNodeRule);
+  const participate = (name: string, view: "current" | "behind"): void => {
+    const { state } = scene.others.get(name) ?? {};
+    state?.participate();
+    state?.setReachability({ answers: true, hasKernelAccess: true, interfaces: new Map([["eth0", []]]) });
+    state?.setView(view);
+  };
+  participate("node2", "current");
+  participate("node3", "behind");
+  scene.tell("node2", { [excludeLabel]: "" });
+  scene.tell("node3", { [excludeLabel]: "" });
+  scene.tell("node4", undefined);
+  assert.deepEqual(scene.poolNodes.excluded, []);
+  scene.runner.dispatch({ type: "apiLost", since: scene.clock.now() });
+  scene.clock.advanceBy(1_000);
+  assert.deepEqual(scene.poolNodes.excluded, [], "it may be about to see it again");
+  scene.clock.advanceBy(2_000);
+  assert.deepEqual(scene.poolNodes.excluded, ["node2"], "node3 does not see the API either, and node4 does not say so");
+  participate("node3", "current");
+  scene.tell("node3", { [excludeLabel]: "" });
+  assert.deepEqual(scene.poolNodes.excluded, ["node2", "node3"]);
+  scene.setNode("node3", { disk: "hdd" });
+  assert.deepEqual(scene.poolNodes.excluded, ["node2"], "the API's word is the last");
+  scene.runner.dispatch({ type: "apiLost", since: Infinity });
+  assert.deepEqual(scene.poolNodes.excluded, ["node2"], "what it has missed is about to come");
+  scene.tell("node2", { disk: "hdd" });
+  assert.deepEqual(scene.poolNodes.excluded, []);
+  scene.tell("node2", { [excludeLabel]: "" });
+  assert.deepEqual(scene.poolNodes.excluded, ["node2"]);
+  scene.clock.advanceBy(10_000);
+  assert.deepEqual(scene.poolNodes.excluded, [], "the API has no other word of node2 than before");
+  scene.tell("node2", { [excludeLabel]: "", disk: "hdd" });
+  assert.deepEqual(scene.poolNodes.excluded, []);
 });
 
 test("a member that tells nothing is followed by itself, and more than a few as all Nodes", () => {

@@ -35,10 +35,27 @@ export function tellOwnNode({ node, nodes, members: { gossip } }: SpeakerState):
 }
 
 /** Whether what the node's speaker tells counts. */
-export function isTold({ node, nodes: { followed } }: SpeakerState, other: string): boolean {
-  if (other === node) return false;
-  if (followed.names !== "all" && !followed.names.includes(other)) return true;
-  return !followed.isWhole && !followed.seen.has(other); // Until the API has been asked.
+export function isTold(state: SpeakerState, other: string): boolean {
+  const { overheard } = state.nodes.followed;
+  return other !== state.node && (!isFollowed(state, other) || overheard.has(other) || seesMore(state, other));
+}
+
+/** Whether the API has been asked for the Node. */
+function isFollowed({ nodes: { followed } }: SpeakerState, node: string): boolean {
+  const { names, isWhole, seen } = followed;
+  return (names === "all" || names.includes(node)) && (isWhole || seen.has(node));
+}
+
+/** Whether the other node sees changes in the API, and this one does not: nodes that disagree on which are excluded leave an address to one another. */
+function seesMore({ apiView, members: { gossip } }: SpeakerState, other: string): boolean {
+  return apiView.view !== "current" && gossip?.isParticipating(other) === true && gossip.view(other) === "current";
+}
+
+/** What the node's speaker tells, as far as that counts. @returns undefined where it does not, and where the speaker tells nothing */
+export function heedTold(state: SpeakerState, node: string): Traits | undefined {
+  const traits = isTold(state, node) ? state.members.gossip?.traits(node) : undefined;
+  if (traits !== undefined && isFollowed(state, node)) state.nodes.followed.overheard.add(node);
+  return traits;
 }
 
 /** What the API has of a node, as far as the configuration asks for it, by the words of its speaker; undefined: no such node. */
@@ -66,10 +83,10 @@ export function toldNode(
 export function takeTold(state: SpeakerState): void {
   const { members, nodes } = state;
   for (const node of members.active) {
-    const traits = isTold(state, node) ? members.gossip?.traits(node) : undefined;
+    const traits = heedTold(state, node);
     if (traits === undefined) continue;
     const told = toldNode(state, traits);
-    if (told === undefined) forgetTold(state, [node]);
+    if (told === undefined) forgetFields(nodes, node);
     else {
       nodes.labels.set(node, told.labels);
       nodes.taints.set(node, told.taints);
@@ -79,11 +96,13 @@ export function takeTold(state: SpeakerState): void {
 
 /** Nobody tells of these nodes any more. */
 export function forgetTold(state: SpeakerState, gone: readonly string[]): void {
-  for (const node of gone.filter((one) => isTold(state, one))) {
-    state.nodes.labels.delete(node);
-    state.nodes.taints.delete(node);
-    state.nodes.cordoned.delete(node);
-  }
+  for (const node of gone) if (node !== state.node && !isFollowed(state, node)) forgetFields(state.nodes, node);
+}
+
+function forgetFields({ labels, taints, cordoned }: SpeakerState["nodes"], node: string): void {
+  labels.delete(node);
+  taints.delete(node);
+  cordoned.delete(node);
 }
 
 /** A failed member may be cut off; Kubernetes knows whether its kubelet is. */
@@ -114,6 +133,7 @@ export function followTimer(state: SpeakerState, now: Millis, effects: SpeakerEf
   if (isSame(names, followed.names)) return false;
   followed.names = names;
   followed.seen.clear();
+  followed.overheard.clear();
   followed.isWhole = false;
   if (names !== "all") {
     const kept = new Set([...names, ...state.members.active, ...state.members.lost]);

@@ -2,6 +2,7 @@ import type { Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import type { Address } from "#pkg/net";
 import type { Labels, PoolNodes } from "#pkg/placement";
+import type { NodeFields } from "../events.ts";
 
 /** When a speaker leaves it to the others to tell their labels and taints. */
 export interface OwnNodeRule {
@@ -37,12 +38,13 @@ export interface Nodes {
 export interface FollowedNodes {
   readonly rule: OwnNodeRule;
   names: "all" | readonly string[];
-  /** Nodes that the API has, of those that are followed. */
-  readonly seen: Set<string>;
+  readonly seen: Map<string, NodeFields>; // Node that the API has, of those that are followed -> what the API has of it
   /** All that the API has of them has been seen. */
   isWhole: boolean;
   /** Failed members whose taints count, because they may be cut off. */
   readonly asked: Set<string>;
+  /** Nodes among them whose speakers were believed while this node did not see the API. */
+  readonly overheard: Set<string>;
   /** When others are followed; Infinity for never. */
   dueAt: Millis;
 }
@@ -57,7 +59,7 @@ export function noNodes(rule: OwnNodeRule): Nodes {
     annotations: {},
     flannelAddresses: [],
     podCIDRs: [],
-    followed: { rule, names: "all", seen: new Set(), isWhole: false, asked: new Set(), dueAt: Infinity },
+    followed: { rule, names: "all", seen: new Map(), isWhole: false, asked: new Set(), overheard: new Set(), dueAt: Infinity },
     pools: new Map(),
   };
 }
