@@ -48,6 +48,20 @@ test("an address of nobody for more than 8 s is found, and two owners of which o
   assert.match(two.invariants.problem ?? "", /: node-0 and node-1 answer, since/);
 });
 
+test("speakers that lost the API may give up an address that its Service did not ask for, for a moment between two samples", async () => {
+  for (const isRefused of [false, true]) {
+    const scene = await Scene.atRest();
+    const [address = ""] = scene.cluster.people.status("a");
+    for (const node of [0, 1]) scene.speaker(node).connection.isCut = true;
+    await scene.pass(12_000); // They know that, and place what they have once more.
+    if (isRefused) for (const isDual of [true, false]) scene.cluster.people.setService("a", { ...spec, isDual });
+    for (const node of [0, 1]) scene.speaker(node).announced.delete(address);
+    await scene.pass(9_000);
+    if (isRefused) assert.equal(scene.invariants.problem, undefined);
+    else assert.match(scene.invariants.problem ?? "", /nobody of node-0,node-1 answers/);
+  }
+});
+
 test("a node that names another owner than the one that answers is found, but for one that has lost the API", async () => {
   for (const hasLostApi of [false, true]) {
     const scene = await Scene.atRest();

@@ -11,8 +11,7 @@ import type { Judge } from "./judge.ts";
 import { Leadership } from "./leadership.ts";
 import { Moves } from "./moves.ts";
 import { Occupied } from "./occupied.ts";
-import { Known, sampleOf } from "./ownership-sample.ts";
-import { hasWrongFamilies } from "./promised.ts";
+import { isOnlyRefused, Known, sampleOf } from "./ownership-sample.ts";
 import { wrongAtRest } from "./rest.ts";
 import { Routes } from "./routes.ts";
 import { wronglyTold } from "./told.ts";
@@ -21,12 +20,6 @@ import { wronglyTold } from "./told.ts";
 const handOverMs: Millis = 6_000;
 // The router looks at its hold timers every second.
 const noticeMs: Millis = 1_500;
-
-/** Whether all that have it have addresses of families that they do not ask for, as until a controller has seen that they ask for others. */
-function isOnlyRefused(cluster: SimulatedCluster, address: string): boolean {
-  const holders = [...cluster.people.services].filter(([name]) => cluster.people.status(name).includes(address));
-  return holders.every(([name, spec]) => hasWrongFamilies(spec, cluster.people.status(name)));
-}
 
 /**
  * The promises, watched while a history runs. Problems are sentences for people.

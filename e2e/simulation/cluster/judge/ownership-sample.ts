@@ -7,6 +7,7 @@ import type { ServiceSpec } from "../api/objects.ts";
 import { ingressOf } from "../api/people.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
+import { hasWrongFamilies } from "./promised.ts";
 
 // A watch is late by less than that; a speaker that came to a list instead has not seen that the Service was gone.
 const unseenMs: Millis = 10_000;
@@ -17,7 +18,7 @@ const unseenMs: Millis = 10_000;
  */
 export class Known {
   readonly #bySpeaker = new WeakMap<SpeakerProcess, Set<string>>();
-  /** Speaker -> address whose Service was gone for a moment -> until when the speaker may see just that. */
+  /** Speaker -> address whose Service was gone, or might not have it, for a moment -> until when the speaker may see just that. */
   readonly #gone = new WeakMap<SpeakerProcess, Map<string, Millis>>();
 
   of(speaker: SpeakerProcess): Set<string> {
@@ -26,15 +27,17 @@ export class Known {
     return known;
   }
 
-  /** For the API's changes, in their order: samples miss a Service that is back at once, as from a backup. */
-  changed({ speakers, now }: SimulatedCluster, { plural, type, object }: ObjectChange): void {
-    if (plural !== "services" || type !== "DELETED") return;
-    for (const speaker of speakers.values()) {
+  /** For the API's changes, in their order: samples miss a Service that is back at once, or asks again for what it has, as from a backup. */
+  changed(cluster: SimulatedCluster, { plural, type, object }: ObjectChange): void {
+    if (plural !== "services") return;
+    const lost = ingressOf(object).filter((address) => type === "DELETED" || isOnlyRefused(cluster, address));
+    if (lost.length === 0) return;
+    for (const speaker of cluster.speakers.values()) {
       const gone = this.#gone.get(speaker) ?? new Map();
       this.#gone.set(speaker, gone);
-      for (const address of ingressOf(object)) {
+      for (const address of lost) {
         this.of(speaker).delete(address);
-        gone.set(address, now + unseenMs);
+        gone.set(address, cluster.now + unseenMs);
       }
     }
   }
@@ -49,6 +52,12 @@ export class Known {
     const known = this.of(speaker);
     for (const address of addresses) if (gone?.has(address) !== true && !speaker.hasLostApi) known.add(address);
   }
+}
+
+/** Whether all that have it have addresses of families that they do not ask for, as until a controller has seen that they ask for others. */
+export function isOnlyRefused({ people }: SimulatedCluster, address: string): boolean {
+  const holders = [...people.services].filter(([name]) => people.status(name).includes(address));
+  return holders.every(([name, spec]) => hasWrongFamilies(spec, people.status(name)));
 }
 
 /**
