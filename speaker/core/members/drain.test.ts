@@ -141,3 +141,16 @@ test("routes of a node that is excluded from load balancers are marked first too
   bench.settle();
   assert.deepEqual([[...bench.routes.keys()], told()], [[], "noPeer"]);
 });
+
+test("routes of a drained node are there before the last other node that delivers them is excluded from load balancers, and has no more", () => {
+  const { bench } = advertising("carried");
+  for (const node of nodes.filter((other) => other !== owner && other !== loser)) label(bench, node, excluded);
+  label(bench, owner, drained);
+  bench.clock.advanceBy(5_000);
+  bench.settle();
+  assert.deepEqual([...bench.routes.keys()], []);
+  label(bench, loser, excluded);
+  assert.deepEqual([...bench.routes.keys()], [x]);
+  label(bench, loser, {});
+  assert.deepEqual([...bench.routes.keys()], []);
+});

@@ -7,7 +7,7 @@ import { ownNodePools } from "../protocols/interface.ts";
 import type { SpeakerState } from "../state.ts";
 import { heedTold, nodesListed, reconsiderNodes, tellOwnNode, toldNode } from "./followed-nodes.ts";
 import { forgetNode } from "./members.ts";
-import { isDrainedNode, setNode } from "./nodes.ts";
+import { givesRoutesUp, setNode } from "./nodes.ts";
 
 type NodeEvent = Extract<ClusterEvent, { readonly type: "node" | "nodesListed" }>;
 
@@ -58,7 +58,7 @@ function nodeChanged(
 ): void {
   if (fields === undefined) forgetNode(state, node, effects);
   else state.members.deleted.delete(node);
-  const wasDrained = isDrainedNode(state, node);
+  const gaveUp = givesRoutesUp(state, node);
   const changed = setNode(state, node, fields);
   if (node === state.node) {
     changed.push(...ownNodeChanged(state, fields, now, effects), ...ownNodePools(state));
@@ -66,7 +66,7 @@ function nodeChanged(
     state.nodes.podCIDRs = fields?.podCIDRs ?? [];
     tellOwnNode(state);
     effects.push({ type: "checkNode" });
-  } else if (isDrainedNode(state, node) !== wasDrained) touchPools(state, othersChanged(state, now, effects)); // It takes routes over, or no longer.
+  } else if (givesRoutesUp(state, node) !== gaveUp) touchPools(state, othersChanged(state, now, effects)); // It takes routes over, or no longer.
   if (changed.length === 0) return;
   const pools = changed.map(({ name }) => name);
   const message = "pools that a node may announce have changed";

@@ -135,6 +135,11 @@ export function isDrainedNode({ nodes, members }: Pick<SpeakerState, "nodes" | "
   return withoutGossip.length === 0 && active.every((other) => gossip?.knowsDrain(other) !== false);
 }
 
+/** Whether the node is to have no routes, as far as others have them. They last until routers prefer those of others. */
+export function givesRoutesUp(state: SpeakerState, node: string): boolean {
+  return isDrainedNode(state, node) || eligibilityOf(state, [], node) === "excluded";
+}
+
 /** @param selectors choose the nodes; none: all */
 export function eligibilityOf(
   { nodes, ignoreExcludeLabel }: SpeakerState,

@@ -22,7 +22,7 @@ import { isUndelivering } from "../data-path/data-path.ts";
 import { unservedHere } from "../data-path/health-ports.ts";
 import type { BgpPeers, SpeakerEffect } from "../effects.ts";
 import type { NodeFields } from "../events.ts";
-import { eligibilityOf, isDrainedNode, undeliveringAt, undeliveringFor } from "../members/nodes.ts";
+import { eligibilityOf, givesRoutesUp, isDrainedNode, undeliveringAt, undeliveringFor } from "../members/nodes.ts";
 import { slotPaths, touchSlots } from "../placement/slots.ts";
 import { deliveryOf, entryName, serviceAdvertisements } from "../services/policy.ts";
 import { lookAtAll } from "../services/reporter.ts";
@@ -155,7 +155,7 @@ function allLeaving({ leaving, undelivering }: SpeakerState["bgp"]) {
 /** @returns whether the node leaves, or stays, as it did not before */
 function noteLeaving(state: SpeakerState, now: Millis): boolean {
   const { bgp, isStarted } = state;
-  const isLeaving = isDrainedNode(state, state.node) || eligibilityOf(state, [], state.node) === "excluded";
+  const isLeaving = givesRoutesUp(state, state.node);
   const isNew = isLeaving !== (bgp.leaving !== undefined);
   const pools = bgpPools(state.config?.config);
   const changed = families.filter((family) => isUndelivering(state, family, pools) !== bgp.undelivering.has(family));
@@ -202,7 +202,7 @@ function unableFor(state: SpeakerState, { pool, address }: Placing): readonly st
 /** Whether routers have routes for the address from a node that is to have traffic. */
 function carries(state: SpeakerState, node: string, { address, pool, holders }: Placing): boolean {
   const { family } = address;
-  return !isDrainedNode(state, node) && deliveryOf(state, node, pool, family, oldestOf(holders)?.service) === "carried";
+  return !givesRoutesUp(state, node) && deliveryOf(state, node, pool, family, oldestOf(holders)?.service) === "carried";
 }
 
 /** Other interfaces or gateways are there than before. @returns the pools for which they make a difference */
