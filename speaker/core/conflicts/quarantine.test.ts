@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PoolIndex, parseConfig } from "#pkg/config";
-import { elect } from "#pkg/placement";
+import { elect, placeNowhere } from "#pkg/placement";
 import { ConflictBench, first, x } from "../../testing/conflict-bench.ts";
 
 const nodes = ["node1", "node2"];
@@ -92,6 +92,24 @@ test("it is probed on the interface that this node knows by another name than th
   bench.setOccupants({ "192.0.2.1": "" });
   bench.clock.advanceTo(60_000);
   assert.equal(bench.take()[0], `listen ${x} on eth9`);
+});
+
+test("it is probed where the pool's entry for its Services announces it, and by no node that has no interface for that", () => {
+  const bench = new ConflictBench(inspector);
+  const text = `address-pools: [{name: lan, protocol: layer2, layer2-advertisements: [{interfaces: [eth9]}], addresses: [192.0.2.0/24]}]`;
+  const config = parseConfig(text).config ?? assert.fail();
+  bench.state.config = { config, pools: new PoolIndex(config.pools) };
+  bench.state.placements.set(x.toString(), [{ ...placeNowhere(x, [], "lan"), isOwned: true, entry: 0 }]);
+  const setInterface = (name: string) => {
+    bench.state.carriers.reachability = { answers: true, hasKernelAccess: true, interfaces: new Map([[name, []]]) };
+  };
+  setInterface("eth0");
+  bench.setOccupants({ "192.0.2.1": JSON.stringify({ node: inspector }) });
+  bench.clock.advanceTo(110_000);
+  assert.deepEqual([bench.take(), bench.written], [[], []]);
+  setInterface("eth9");
+  bench.clock.advanceBy(20_000);
+  assert.deepEqual([bench.take()[0], bench.written], [`listen ${x} on eth9`, [`${x} free`]]);
 });
 
 test("another node does not probe, and the elected one stops when somebody took it out", () => {

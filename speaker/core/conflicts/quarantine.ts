@@ -8,7 +8,7 @@ import type { SpeakerEffect } from "../effects.ts";
 import { interfacesHere } from "../interfaces/nics.ts";
 import { nodeOfMac } from "../members/members.ts";
 import { reachabilityOf } from "../members/nodes.ts";
-import { poolAt, type SpeakerState } from "../state.ts";
+import { layer2PoolAt, type SpeakerState } from "../state.ts";
 import { noteHeldBackElsewhere } from "./held-back.ts";
 import type { Rival } from "./rivals.ts";
 
@@ -82,7 +82,7 @@ export function inspectionTimer(state: SpeakerState, now: Millis, chance: number
       continue;
     }
     endInspection(state, key, address, effects);
-    if (!canProbe(state, state.node, poolAt(state, address))) continue; // It may have lost its carrier meanwhile, and asked nobody.
+    if (!canProbe(state, state.node, layer2PoolAt(state, address))) continue; // It may have lost its carrier meanwhile, and asked nobody.
     const fields = { event: "addressFree", ip: address };
     effects.push({ type: "log", level: "info", message: "quarantine ended: nobody answers for the address any more", fields });
     conflicts.written.delete(key);
@@ -95,7 +95,7 @@ function inspect(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): vo
   for (const [key, { node: seenBy }] of conflicts.occupants) {
     const address = parseAddress(key);
     if (address === undefined || conflicts.inspected.has(key)) continue;
-    const pool = poolAt(state, address);
+    const pool = layer2PoolAt(state, address);
     if (!isInspector(state, address, pool, seenBy)) continue;
     conflicts.inspected.set(key, { address, probes: 0, dueAt: now });
     if (!conflicts.defended.has(key))
