@@ -62,12 +62,12 @@ export interface PoolNodes {
   readonly active: readonly string[];
   /** Nodes that are not out of service. */
   readonly inService: readonly string[];
-  /** May announce the pool, have an interface for it and, where it puts addresses on NICs, may do that. */
+  /** May announce the pool, have an interface for it and, where it puts addresses into kernels, may do that. */
   readonly eligible: readonly string[];
   readonly excluded: readonly string[];
   /** May announce it, and have none. */
   readonly withoutInterface: readonly string[];
-  /** May announce it and have an interface for it, but may not put addresses there. */
+  /** May announce it and have an interface for it, but may not put addresses into the kernel. */
   readonly withoutKernelAccess: readonly string[];
   /** Eligible nodes whose view of the API is not current; none where that holds for all of them. */
   readonly behind: readonly string[];
@@ -97,7 +97,7 @@ export function poolNodes(
   const those = (wanted: Eligibility) => active.filter((node) => eligibilities.get(node) === wanted);
   const may = those("eligible");
   const [withInterface, withoutInterface] = parted(may, (node) => hasInterface(pool, reachabilityOf(node)));
-  const [eligible, withoutKernelAccess] = parted(withInterface, (node) => canHaveOnNics(pool, reachabilityOf(node)));
+  const [eligible, withoutKernelAccess] = parted(withInterface, (node) => canHaveInKernel(pool, reachabilityOf(node)));
   const inService = active.filter((node) => eligibilities.get(node) !== "outOfService");
   const subnets = new Map<string, readonly Prefix[]>();
   for (const node of pool.l2Placement.subnet ? withInterface : []) {
@@ -183,10 +183,9 @@ export function hasInterface({ interfaces, l2Placement }: Pool, reachability: Kn
   return [...reachability.interfaces.keys()].some((name) => matchesInterface(interfaces, name));
 }
 
-/** Whether the node may put the pool's addresses on its NICs, as far as it reports that, or they do not go there. */
-export function canHaveOnNics({ kernel }: Pool, reachability: KnownReachability): boolean {
-  const isOnNics = kernel?.placement === "lan" || kernel?.placement === "auto";
-  return !isOnNics || typeof reachability === "string" || reachability.hasKernelAccess;
+/** Whether the node may put the pool's addresses into its kernel, as far as it reports that, or they do not go there. */
+export function canHaveInKernel({ kernel }: Pool, reachability: KnownReachability): boolean {
+  return kernel === undefined || typeof reachability === "string" || reachability.hasKernelAccess;
 }
 
 /** The subnets that the node has on interfaces of the pool. */

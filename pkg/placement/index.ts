@@ -34,7 +34,7 @@ export {
 } from "./central.ts";
 export { compareRank, elect, isElected, isOwner, ownerOf, withOwner } from "./election.ts";
 export {
-  canHaveOnNics,
+  canHaveInKernel,
   cordonTaint,
   drainLabel,
   type Eligibility,

@@ -412,11 +412,14 @@ test("where no node can deliver all go on, and a pool with announce-when: alive 
 test("an address that each node has in its kernel goes from a node that cannot deliver, where another one of the pool does", () => {
   const inKernel = "{name: lan, protocol: interface, addresses: [192.0.2.0/28], node-selectors: [{match-labels: {edge: yes}}]}";
   const has = ({ bench }: Among) => [...bench.kernel.values()].flat().length > 0;
-  for (const [nodesOfPool, isKept] of [
-    [nodes, false],
-    [[owner], true],
+  for (const [nodesOfPool, hasKernelAccess, isKept] of [
+    [nodes, true, false],
+    [nodes, false, true],
+    [[owner], true, true],
   ] as const) {
     const one = amongOthers(owner, inKernel);
+    for (const { state } of one.others) state.setReachability({ answers: true, hasKernelAccess, interfaces: new Map() });
+    one.hear();
     for (const name of nodes) one.bench.setNode(name, nodesOfPool.includes(name) ? { edge: "yes" } : {});
     one.bench.settle();
     look(one);

@@ -3,7 +3,7 @@ import { isSlotPool, type LabelSelector, type Pool } from "#pkg/config";
 import { isCentral } from "#pkg/gossip";
 import { type Address, type Family, families, type Prefix, parseAddress } from "#pkg/net";
 import {
-  canHaveOnNics,
+  canHaveInKernel,
   type Eligibility,
   eligibility,
   eligibleFor,
@@ -201,7 +201,7 @@ export function whyNotHere(state: SpeakerState, pool: Pool, address: Address): N
   const own = eligibilityOf(state, pool.nodeSelectors, node);
   if (own !== "eligible") return whyNot[own];
   if (!hasInterface(pool, reachabilityOf(state, node))) return "noInterface";
-  if (!canHaveOnNics(pool, reachabilityOf(state, node))) return "noKernelAccess";
+  if (!canHaveInKernel(pool, reachabilityOf(state, node))) return "noKernelAccess";
   const nodes = nodesOf(state, pool);
   const within = eligibleFor(nodes, address);
   if (within !== nodes.eligible && nodes.eligible.includes(node) && !within.includes(node)) return "notInSubnet";
