@@ -5,7 +5,7 @@ import { decodeMetadata } from "../codec/metadata.ts";
 import { randomIndex, swap } from "./choice.ts";
 import type { Evidence, MemberEvent } from "./events.ts";
 import { answeredBy, askNewcomer, endAsking } from "./newcomers.ts";
-import { isMember, memberOf, type NodeRecord, newRecord, offersFast } from "./node-record.ts";
+import { isMember, memberOf, type NodeRecord, newRecord, noteMistake, offersFast } from "./node-record.ts";
 import { isFoundByPaths, noteAccuser, noteDeath, noteReturn } from "./paths.ts";
 import { changeLocalHealth, maxU32, noteChange, type Ring, sameEndpoint, withPort } from "./ring.ts";
 import { broadcast, finishLeave, sendToNode } from "./sending.ts";
@@ -109,6 +109,7 @@ function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): 
   if (before === "dead" || before === "left") {
     // One that is slow stays so until it answers quickly: it may have been taken for dead for that, and a process that is replaced has the same network.
     if (before === "dead") noteReturn(ring, record, now);
+    if (before === "dead") noteMistake(record);
     ring.failed.delete(record.node);
     ring.agreeing.clear();
     ring.pushPullAt = Math.min(ring.pushPullAt, now + pullSoon(ring.timing, ring.order.length, ring.options.random));

@@ -82,6 +82,14 @@ export function isSlow({ slowProbes }: NodeRecord): boolean {
   return slowProbes > slowProbesTolerated;
 }
 
+/** On a slow network each death is a mistake, and moves addresses: a return says as much as so many slow probes. */
+const slowProbesOfReturn = 3;
+
+/** It was taken for dead, and lives. Where an answer was quick since its last slow probe, it may have stood still, or started again. */
+export function noteMistake(record: NodeRecord): void {
+  if (record.slowProbes > 0 && !isSlow(record)) record.slowProbes += slowProbesOfReturn;
+}
+
 /** The current values, for a caller that keeps them. */
 export function memberOf(record: NodeRecord): Member {
   const { node, status, incarnation, endpoint, meta, versions, since } = record;
