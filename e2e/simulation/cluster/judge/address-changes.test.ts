@@ -112,6 +112,29 @@ test("a Service that a restore brings back may change an address that the config
   assert.match(scene.invariants.problem ?? "", /r had 198\.51\.100\.\d and has 198\.51\.100\.9, although nobody asked for that/);
 });
 
+test("of what a controller took from a Service after a restore it may give back what the restore gave it, and nothing else", async () => {
+  for (const [address, isAsked] of [
+    ["192.0.2.0", true],
+    ["192.0.2.7", false],
+  ] as const) {
+    const scene = await Scene.atRest();
+    const { cluster } = scene;
+    assert.deepEqual(cluster.people.status("a"), ["192.0.2.0"]);
+    const backup = cluster.api.backup();
+    const services = new Map(cluster.people.services);
+    cluster.people.setConfig(movedConfig, true);
+    await scene.pass(5_000);
+    cluster.restore(backup, services, true);
+    scene.write("a", "192.0.2.128");
+    assert.equal(scene.invariants.problem, undefined);
+    cluster.people.setConfig(firstConfig, false);
+    scene.write("a", address);
+    if (isAsked) assert.equal(scene.invariants.problem, undefined);
+    else
+      assert.match(scene.invariants.problem ?? "", /a had 192\.0\.2\.128 and has 192\.0\.2\.7, although nobody asked for that/);
+  }
+});
+
 test("an address may go to another Service where its Service was deleted, and a restore has brought that back, and only then", async () => {
   for (const isDeleted of [true, false]) {
     const scene = await Scene.atRest();

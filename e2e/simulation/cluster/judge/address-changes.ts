@@ -20,6 +20,7 @@ const unseenMs: Millis = 20_000;
  * - where people put a configuration in place that leaves one without a pool, and may;
  * - where a restore brings back one that the configuration last on record has no pool for, since that stays in force until a controller has seen
  *   another one;
+ * - where it gets those back that a restore gave it, of which a controller has taken one away meanwhile;
  * - where a host without a speaker has one of the pool `strict`, and had it before it was in use.
  *
  * The other Services and the ConfigMap it may have seen last some seconds ago.
@@ -36,6 +37,8 @@ export class AddressChanges {
   /** The last text that a controller put on record. */
   #onRecord: string | undefined;
   #restoredAt: Millis = -Infinity;
+  /** Name -> the addresses that the last restore gave it, and until when a controller may not know. */
+  readonly #restored = new Map<string, { readonly addresses: string; readonly until: Millis }>();
 
   constructor(occupied: Pick<Occupied, "mayTake">) {
     this.#occupied = occupied;
@@ -49,6 +52,8 @@ export class AddressChanges {
     if (plural !== "services") return undefined;
     const { name } = object.metadata;
     const [was, is] = [ingressOf(before), ingressOf(object)];
+    if (byPeople && cluster.restoredAt === cluster.now)
+      this.#restored.set(name, { addresses: is.toSorted().join(), until: cluster.now + unseenMs });
     const isByController = !byPeople && type === "MODIFIED";
     const isOther = was.toSorted().join() !== is.toSorted().join(); // Their order means nothing.
     const problem = isByController && isOther ? this.#judge(cluster, name, was, is) : undefined;
@@ -65,7 +70,9 @@ export class AddressChanges {
     const mustPart = (this.#parting.get(name) ?? -Infinity) >= cluster.now;
     const isTaken = was.some((address) => this.#occupied.mayTake(cluster, name, address));
     const isSwap = is.length === 0 && asksForOther(spec, was) && mayBeGiven(cluster, name, was);
-    if (was.length > 0 && !isMeant && !mustPart && !isTaken && !isSwap && !this.isStranded(cluster, was))
+    const restored = this.#restored.get(name);
+    const isReturn = restored?.addresses === is.toSorted().join() && cluster.now <= restored.until;
+    if (was.length > 0 && !isReturn && !isMeant && !mustPart && !isTaken && !isSwap && !this.isStranded(cluster, was))
       return `had ${was} and has ${is}, although nobody asked for that`;
     for (const address of is) {
       const others = was.includes(address) ? [] : holdersOf(cluster, address).filter((other) => other !== name);
