@@ -178,3 +178,20 @@ test("of thousands of Services four ports are asked in a second, and first those
     [true, true, true, false],
   );
 });
+
+test("a node whose kube-proxy serves none of many Local Services leaves all of them to others, however long it takes to ask for each", () => {
+  const count = 120;
+  const one = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.0.0/16]}");
+  for (let i = 0; i < count; i++) one.bench.serve(`n/s${i}`, [`192.0.1.${i}`], local, everywhere);
+  one.bench.settle();
+  one.bench.runner.dispatch({ type: "healthPorts", answers: new Map([["n/s0", "serves"]]) });
+  let scan = 0;
+  for (let second = 0; second < 2 * count; second++) {
+    const next = one.bench.view.nextHealthPorts(scan, one.bench.clock.now());
+    scan = next.scan;
+    one.bench.runner.dispatch({ type: "healthPorts", answers: new Map(next.ports.map(({ key }) => [key, "serves none"])) });
+    one.bench.clock.advanceBy(1_000);
+  }
+  const { unserved } = one.bench.state.healthPorts;
+  assert.deepEqual([unserved.size, [...unserved.values()].filter(({ isLeft }) => !isLeft).length], [count, 0]);
+});

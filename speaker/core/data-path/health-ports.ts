@@ -35,9 +35,12 @@ export interface NextHealthPorts {
 export function nextHealthPorts(state: SpeakerState, scan: number, now: Millis): NextHealthPorts {
   const { unserved, isSeen } = state.healthPorts;
   const { rows } = state.services;
+  // The next answer decides, where it is not long in coming.
+  const isDue = ({ isLeft, servedSince, since }: Unserved) =>
+    Number(!isLeft && servedSince === Infinity && now >= since + confirmMs);
   const ports = [...unserved]
     .filter(([, { triedAt, isLeft }]) => !isLeft || now >= triedAt + confirmMs)
-    .sort(([, a], [, b]) => a.triedAt - b.triedAt)
+    .sort(([, a], [, b]) => isDue(b) - isDue(a) || a.triedAt - b.triedAt)
     .slice(0, maxAtOnce - 1)
     .flatMap(([key]) => portOf(state, key) ?? []);
   let at = scan < rows.size ? scan : 0;
