@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import { SystemCallError, type TrackedInterface } from "#pkg/linux";
-import { type Mac, parseMac } from "#pkg/net";
+import { type Mac, matchesInterface, parseMac } from "#pkg/net";
 import {
   canReachHosts,
   eligibility,
@@ -24,12 +24,17 @@ interface InterfaceEntry {
   readonly error?: SystemCallError;
 }
 
-/** The interfaces of the namespace, with a socket on each that is eligible. One that fails is tried again; the others go on. */
+/**
+ * The interfaces of the namespace, with a socket on each that is eligible. One that fails is tried again; the others go on. A veth that leads to a
+ * Pod has none, unless an announcement names it: nobody asks there, a node may have hundreds, and while the kernel closes the sockets of one,
+ * which takes 40 ms, this thread answers nobody.
+ */
 export class Interfaces implements Disposable {
   readonly #shared: SharedMemory;
   readonly #log: WriteLog;
   readonly #memory = new FrameMemory();
   readonly #entries = new Map<number, InterfaceEntry>(); // interface index -> entry
+  readonly #named = new Map<string, readonly string[]>(); // globs, joined -> globs
   #macs: ReadonlySet<Mac> = new Set();
   #retryAt: Millis = Infinity;
 
@@ -55,7 +60,16 @@ export class Interfaces implements Disposable {
   states(): InterfaceState[] {
     return [...this.#entries.values()]
       .sort((a, b) => a.networkInterface.index - b.networkInterface.index)
-      .map(({ networkInterface, socket, error }) => interfaceState(networkInterface, status(networkInterface, socket), error));
+      .map(({ networkInterface, error }) => interfaceState(networkInterface, status(networkInterface, error), error));
+  }
+
+  /** There are announcements for interfaces of these names from now on. @returns like `update` */
+  name(globs: readonly string[], now: Millis): InterfaceSocket[] {
+    const key = globs.join(" ");
+    if (globs.length === 0 || this.#named.has(key)) return [];
+    this.#named.set(key, globs);
+    const all = [...this.#entries.values()].map(({ networkInterface }) => networkInterface);
+    return this.update(all, now);
   }
 
   /**
@@ -83,7 +97,8 @@ export class Interfaces implements Disposable {
         const isAnew = socket.update(networkInterface) || !reachedSubnets(networkInterface).isDisjointFrom(lost);
         if (isAnew) anew.push(socket);
         this.#entries.set(networkInterface.index, { networkInterface, socket });
-      } else if (eligibility(networkInterface) === "eligible") anew.push(...this.#open(networkInterface, error, now));
+      } else if (eligibility(networkInterface) === "eligible" && this.#isOfUse(networkInterface))
+        anew.push(...this.#open(networkInterface, error, now));
       else this.#entries.set(networkInterface.index, { networkInterface });
     }
     return anew;
@@ -118,6 +133,11 @@ export class Interfaces implements Disposable {
   [Symbol.dispose](): void {
     for (const socket of this.sockets()) socket[Symbol.dispose]();
     this.#entries.clear();
+  }
+
+  /** An interface that lost its subnet for a while keeps its socket. */
+  #isOfUse(one: TrackedInterface): boolean {
+    return canReachHosts(one) || this.#named.values().some((globs) => matchesInterface(globs, one.name));
   }
 
   #open(networkInterface: TrackedInterface, before: SystemCallError | undefined, now: Millis): InterfaceSocket[] {
@@ -156,8 +176,8 @@ export class Interfaces implements Disposable {
   }
 }
 
-function status(networkInterface: TrackedInterface, socket: InterfaceSocket | undefined): InterfaceStatus {
-  if (socket !== undefined) return "answering";
+function status(networkInterface: TrackedInterface, error: SystemCallError | undefined): InterfaceStatus {
   const verdict = eligibility(networkInterface);
-  return verdict === "eligible" ? "failing" : verdict;
+  if (verdict !== "eligible") return verdict;
+  return error === undefined ? "answering" : "failing";
 }

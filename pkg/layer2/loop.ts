@@ -75,7 +75,10 @@ export class AnswerLoop implements AddressBook, Disposable {
     this.#proofs.setKeys(keys);
     this.#proofs.isAlone = isAlone;
     this.#refresh = new RefreshSchedule(refreshMs, random);
-    for (const announcement of announced) this.#addRefresh(announcement);
+    for (const announcement of announced) {
+      this.#interfaces.name(announcement.interfaces, clock.now());
+      this.#addRefresh(announcement);
+    }
     this.#surveyAt = clock.now() + surveyEvery;
     this.#poll.watch([main.wakeFd, this.#watcher.fd]);
   }
@@ -163,6 +166,8 @@ export class AnswerLoop implements AddressBook, Disposable {
   }
 
   #announce(announcement: Announcement): void {
+    const named = this.#interfaces.name(announcement.interfaces, this.#clock.now());
+    if (named.length > 0) this.#beginAll(named);
     this.#announced.set(announcement.address, announcement);
     this.#addRefresh(announcement);
     for (const socket of this.#interfaces.sockets()) this.#begin(announcement, socket);
@@ -239,7 +244,11 @@ export class AnswerLoop implements AddressBook, Disposable {
   #updateInterfaces(now: Millis): void {
     const interfaces = this.#watcher.work(now);
     const anew = [...(interfaces === undefined ? [] : this.#interfaces.update(interfaces, now)), ...this.#interfaces.retry(now)];
-    if (interfaces !== undefined || anew.length > 0) this.#interfacesChanged();
+    if (interfaces !== undefined || anew.length > 0) this.#beginAll(anew);
+  }
+
+  #beginAll(anew: readonly InterfaceSocket[]): void {
+    this.#interfacesChanged();
     for (const socket of anew) {
       socket.startBurst();
       for (const announcement of this.#announced.values()) this.#begin(announcement, socket);

@@ -48,7 +48,7 @@ export function eligibility(one: NetworkInterface): "eligible" | IneligibleReaso
 
 /**
  * Whether a LAN with other hosts can be behind an interface. One end of a veth pair without an address in a subnet leads to a Pod (Calico's
- * `cali*` and the like): it is answered on, but announcements go nowhere, and a node may have hundreds of them.
+ * `cali*` and the like): nobody asks there, announcements go nowhere, and a node may have hundreds of them.
  */
 export function canReachHosts({ kind, addresses }: TrackedInterface): boolean {
   if (kind !== "veth") return true;
