@@ -43,8 +43,9 @@ export class EchoPorts implements Disposable {
     return this.#socketOf(path).send(encodeEcho({ address: path.own, discriminator, token: this.#token }), mac);
   }
 
-  /** Hands over the discriminators of our echoes that wait in the sockets in `ready`, or in all of them. */
-  drain(ready: readonly number[] | "all", take: (discriminator: number) => void): void {
+  /** Hands over the discriminators of our echoes that wait in the sockets in `ready`, or in all of them. @returns whether it closed one */
+  drain(ready: readonly number[] | "all", take: (discriminator: number) => void): boolean {
+    const { size } = this.#sockets;
     for (const [key, socket] of this.#sockets) {
       if (ready !== "all" && !ready.includes(socket.fd)) continue;
       try {
@@ -60,6 +61,7 @@ export class EchoPorts implements Disposable {
         socket[Symbol.dispose]();
       }
     }
+    return this.#sockets.size < size;
   }
 
   /** Closes everything until the next echo is sent. */

@@ -70,7 +70,7 @@ export class Engine implements Disposable {
       if (purpose === "echo") this.#reflect(datagram, socket);
       else this.#receive(datagram, purpose === "multihop", now);
     });
-    this.#echoes.drain(arrived, (discriminator) => this.#receiveEcho(discriminator, now));
+    if (this.#echoes.drain(arrived, (discriminator) => this.#receiveEcho(discriminator, now))) this.#watch();
     if (now >= this.#reviewAt) this.#review(now);
     if (now >= planned)
       for (const entry of this.#entries) if (now >= entry.nextAt) this.#work(entry, { type: "timer", late }, now);

@@ -3,7 +3,7 @@
  * other.
  */
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { closeSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
@@ -13,6 +13,7 @@ import type { Worker } from "node:worker_threads";
 import { parseConfig } from "#pkg/config";
 import { silentLog } from "#pkg/log/testing";
 import { parseAddress } from "#pkg/net";
+import { address } from "#pkg/net/testing";
 import { type ControlPacket, encodeControl } from "../codec/control-codec.ts";
 import { Bfd, type BfdStatus } from "../index.ts";
 
@@ -165,6 +166,37 @@ async function forgeDown(port: number, ttl: number, count: number, from = "127.0
   for (let i = 0; i < count; i++) await new Promise((resolve) => socket.send(encodeControl(down), port, "127.0.0.1", resolve));
   socket.close();
 }
+
+test("an interface that goes down takes its own session down, and leaves that of another interface up", async () => {
+  writeFileSync("/proc/sys/net/ipv4/ip_forward", "1");
+  const fields = "transmit-interval: 400, receive-interval: 400, echo-mode: true, echo-interval: 400";
+  const program = [process.execPath, new URL("./echo-peer.ts", import.meta.url).pathname, fields];
+  const far = spawn("unshare", ["--net", ...program], { stdio: ["pipe", "pipe", "inherit"] });
+  using _ = { [Symbol.dispose]: () => far.kill("SIGKILL") };
+  await once(far.stdout, "data");
+  for (const n of [0, 1])
+    for (const line of [
+      `link add near${n} type veth peer name far${n} netns ${far.pid}`,
+      `address add 10.0.${n}.1/24 dev near${n}`,
+      `link set near${n} up`,
+    ])
+      execFileSync("ip", line.split(" "));
+  far.stdin.write("\n");
+  await using bfd = newBfd();
+  const verdicts: string[] = [];
+  const watches = [0, 1].map((n) => {
+    const between = { peer: address(`10.0.${n}.2`), local: address(`10.0.${n}.1`), multihop: false };
+    return bfd.watch(between, profile(fields), ({ verdict }) => verdicts.push(`${n} ${verdict}`));
+  });
+  await until(() => bfd.describe().every(({ session }) => session.echo === "active") && bfd.describe().length === 2);
+  execFileSync("ip", ["link", "set", "near0", "down"]);
+  await until(() => watches[0]?.status.verdict !== "up");
+  await sleep(500);
+  assert.deepEqual(
+    verdicts.filter((line) => !line.endsWith("up")),
+    ["0 failed"],
+  );
+});
 
 test("forged Down packets from the peer's address do not take a session down", async () => {
   await using bfd = newBfd();
