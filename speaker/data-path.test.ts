@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { createServer } from "node:http";
+import { EventEmitter, once } from "node:events";
+import http, { createServer } from "node:http";
+import { syncBuiltinESMExports } from "node:module";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock/testing";
@@ -167,6 +168,53 @@ test("the core hears of the LAN's faults, each for its family, before it announc
   lan = { isIpv6Off: false, notForwarding: "eth0" };
   await told(2);
   assert.deepEqual(heard, ["46", "4"]);
+});
+
+test("a speaker without a descriptor to ask kube-proxy takes it for what it was", async (t) => {
+  await using server = createServer((_, response) => response.end());
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const { get } = http;
+  let failure: string | undefined;
+  let asked = 0;
+  t.mock.method(http, "get", (url: string, options: http.RequestOptions, then: (response: http.IncomingMessage) => void) => {
+    asked++;
+    if (failure === undefined) return get(url.replace(/:\d+\//, `:${url.includes("10256") ? port : 1}/`), options, then);
+    const request = new EventEmitter();
+    process.nextTick(() => request.emit("error", Object.assign(new Error("no socket"), { code: failure })));
+    return request;
+  });
+  syncBuiltinESMExports();
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  const clock = new SimulatedClock();
+  const heard: boolean[] = [];
+  const view = {
+    isClusterSynced: true,
+    podCIDRs: [],
+    nextConnectionTest: () => undefined,
+    nextHealthPorts: (scan: number) => ({ ports: [], scan, isQuiet: true }),
+  };
+  const emit = (event: SpeakerEvent) => void (event.type === "dataPath" && heard.push(event.faults.IPv4.includes("proxySilent")));
+  const lanFaults = () => ({ isIpv6Off: false, notForwarding: undefined });
+  using dataPath = new DataPath({ view, emit, clock, log: silentLog, lanFaults, api: undefined });
+  dataPath.start();
+  const turns = async (count: number) => {
+    for (let turn = 0; turn < count; turn++) {
+      clock.advanceBy(1_000);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+  };
+  await turns(2);
+  for (failure of ["EMFILE", "ECONNREFUSED"]) {
+    const before = asked;
+    await turns(10);
+    assert.ok(asked > before);
+    assert.deepEqual(heard, failure === "EMFILE" ? [false] : [false, true], failure);
+  }
 });
 
 test("a fault that is over at the next look is told to be, also while an answer is waited for", async () => {

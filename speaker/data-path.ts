@@ -112,8 +112,9 @@ export class DataPath implements Disposable {
   }
 
   async #askHealth(): Promise<void> {
-    const answers = await Promise.all(healthPorts.map(async (port) => [port, (await healthOf(port)) === 200] as const));
-    for (const [port, isHealthy] of answers) if (isHealthy || this.#healthy.has(port)) this.#healthy.set(port, isHealthy);
+    const answers = await Promise.all(healthPorts.map(async (port) => [port, await healthOf(port)] as const));
+    for (const [port, answer] of answers)
+      if (answer === 200 || (answer !== "untried" && this.#healthy.has(port))) this.#healthy.set(port, answer === 200);
     if (this.#told === undefined && !this.#isDisposed) this.#look();
   }
 
@@ -226,20 +227,20 @@ export function resultOf(code: string | undefined): ConnectionResult {
 }
 
 /** kube-proxy's answer for a Service. */
-const answersByStatus: ReadonlyMap<number | undefined, HealthAnswer> = new Map([
+const answersByStatus: ReadonlyMap<number | string | undefined, HealthAnswer> = new Map([
   [200, "serves"],
   [503, "serves none"],
 ]);
 
-/** The status; undefined without an answer. */
-function healthOf(port: number): Promise<number | undefined> {
+/** The status; undefined without an answer; `untried` where this process lacks something to ask. */
+function healthOf(port: number): Promise<number | "untried" | undefined> {
   return new Promise((resolve) => {
     const request = get(`http://127.0.0.1:${port}/healthz`, { agent: false, timeout: healthMs }, (response) => {
       response.resume();
       resolve(response.statusCode);
     });
     request.once("timeout", () => request.destroy(new Error(`Port ${port} does not answer`)));
-    request.once("error", () => resolve(undefined));
+    request.once("error", ({ code }: NodeJS.ErrnoException) => resolve(ownErrors.has(code) ? "untried" : undefined));
   });
 }
 
