@@ -34,6 +34,7 @@ export class FlowCounter implements Disposable {
   readonly #alarm: Alarm;
   #counts: Map<string, number> | undefined; // address -> connections, of the count that goes on
   #hasCounted = false;
+  #isFailing = false;
   #isStopped = false;
 
   constructor(options: FlowCounterOptions) {
@@ -87,9 +88,11 @@ export class FlowCounter implements Disposable {
         await nextTurn();
         if (this.#isStopped) return;
       }
+      this.#isFailing = false;
     } catch (error) {
       if (!(error instanceof SystemCallError) && !(error instanceof NetlinkError)) throw error;
-      log.warn("open connections cannot be counted", { op: "handover", error: error.message });
+      if (!this.#isFailing) log.warn("open connections cannot be counted, retrying", { op: "handover", error: error.message });
+      this.#isFailing = true;
     } finally {
       this.#counts = undefined;
     }
