@@ -1,6 +1,6 @@
 import type { Bfd } from "#pkg/bfd";
 import { forgetInterfaces, NlriTable, type RouteAttributes } from "#pkg/bgp";
-import { type Clock, inTurns, type Portions } from "#pkg/clock";
+import { type Clock, inPortions, inTurns, type Portions } from "#pkg/clock";
 import type { BfdProfile, Peer } from "#pkg/config";
 import type { NoValue, SecretValues } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
@@ -252,7 +252,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
     this.#changed.delete(peer);
     this.#filling.delete(peer);
     void this.#close(peer, "peerDeConfigured", removals[reason]).then(() => {
-      if (!this.#stopping) this.#options.portions.do(() => peer.routes.discard());
+      if (!this.#stopping) void inPortions(this.#options.portions, peer.routes.discard());
     });
   }
 

@@ -163,10 +163,10 @@ export class RoutesOut {
     for (const family of families) this.#unsendable[family] = 0;
   }
 
-  /** The peer is gone for good: others may use the numbers of its routes. */
-  discard(): void {
+  /** The peer is gone for good: others may use the numbers of its routes, when all is done up to the end. */
+  discard(): Generator<undefined, void> {
     this.stop();
-    this.#wanted.forgetAll();
+    return this.#wanted.forgetAll();
   }
 
   /**

@@ -13,6 +13,8 @@ class Chunk {
   readonly isUsed = new Uint8Array(chunkSize);
 }
 
+const forgottenAtOnce = 1_000;
+
 /**
  * The routes that a peer should have. A prefix has one route, whose path identifier is 0, or several paths, and then a route for sessions
  * without ADD-PATH besides (RFC 7911).
@@ -82,10 +84,13 @@ export class WantedRoutes {
     this.#table.release(entry);
   }
 
-  /** Forgets all, for a peer that is gone. */
-  forgetAll(): void {
-    for (const entry of this.values()) if (entry !== undefined) this.forget(entry);
-    this.#chunks.length = 0;
+  /** Forgets all, some between two `yield`s, for a peer that is gone. */
+  *forgetAll(): Generator<undefined, void> {
+    let looked = 0;
+    for (const entry of this.values()) {
+      if (entry !== undefined) this.forget(entry);
+      if (++looked % forgottenAtOnce === 0) yield;
+    }
   }
 
   /** How many routes of a family a session should carry. */
