@@ -162,7 +162,9 @@ function applySettings(transition: Transition, settings: SessionSettings): void 
       "the configuration of the peer changed",
       `${before.sourceAddress}` !== `${settings.sourceAddress}`,
     );
-    change(transition, { failures: 0, flaps: 0, hasBeenUp: false, plainOpen: false });
+    const isSameRouter = `${before.address}` === `${settings.address}`;
+    const prefixLimits = isSameRouter ? transition.session.prefixLimits : {};
+    change(transition, { failures: 0, flaps: 0, hasBeenUp: false, plainOpen: false, prefixLimits });
     if (running) begin(transition);
     return;
   }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { address } from "#pkg/net/testing";
 import { keepalive, LoneSession, notification, theirOpen } from "../testing/lone-session.ts";
 import { isAgreed } from "./state.ts";
 
@@ -46,6 +47,17 @@ test("other reasons of a router to end a session are tried again at once, as bef
   const one = new LoneSession({ connectTimeSeconds: 1 });
   one.dispatch({ type: "start" });
   assert.equal(ended(one, { ...notification(6, 4), data: new Uint8Array() }), 0);
+  assert.deepEqual(one.session.prefixLimits, {});
+});
+
+test("the limit of a router is not that of the next one", () => {
+  const one = new LoneSession();
+  one.dispatch({ type: "start" });
+  ended(one);
+  const { settings } = one.session;
+  one.dispatch({ type: "settings", settings: { ...settings, holdTimeSeconds: 30 } });
+  assert.deepEqual(one.session.prefixLimits, { IPv4: 9 });
+  one.dispatch({ type: "settings", settings: { ...settings, address: address("192.0.2.9") } });
   assert.deepEqual(one.session.prefixLimits, {});
 });
 
