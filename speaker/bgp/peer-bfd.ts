@@ -37,7 +37,12 @@ export class PeerBfd {
 
   /** Whether these settings give up a session that is up. */
   isGivenUp(peer: ReachedPeer, profile: BfdProfile | undefined): boolean {
-    return this.#watch?.status.verdict === "up" && (profile === undefined || endsOf(peer).text !== this.#ends);
+    return this.#watch?.status.verdict === "up" && (profile === undefined || this.isElsewhere(peer));
+  }
+
+  /** Whether a session is watched between other ends than these settings have. */
+  isElsewhere(peer: ReachedPeer): boolean {
+    return this.#watch !== undefined && endsOf(peer).text !== this.#ends;
   }
 
   /** Goes on with other settings in the same session, unless it is between other ends. */

@@ -286,6 +286,26 @@ test("BFD is between the session's ends, and a strict session awaits no BFD whil
   assert.deepEqual(bench.ends, ["192.0.2.7", "192.0.2.8"]);
 });
 
+test("a strict session whose source changes begins again when BFD is up from there", async () => {
+  const bench = new Bench(`${strict}, source-address: 192.0.2.7`);
+  bench.becomes("up");
+  bench.established();
+  const before = bench.calls.length;
+  bench.status = { verdict: "unknown", reason: "nothing has been received from the peer yet" };
+  bench.configure(`${strict}, source-address: 192.0.2.8`);
+  assert.deepEqual(bench.calls.slice(before), [
+    "close otherConfigurationChange: BFD is configured otherwise",
+    "configure",
+    "watch 192.0.2.1 fast",
+  ]);
+  assert.equal(bench.ends.at(-1), "192.0.2.8");
+  bench.becomes("up");
+  assert.equal(bench.calls.at(-1), "start");
+  bench.letClose();
+  await setImmediate();
+  assert.equal(bench.calls.at(-1), "watch no more", "the former");
+});
+
 // BIRD and FRR take the end of a BFD session that is up for a failure, and BIRD lets the node have no BGP session for a minute then.
 const ends: Readonly<Record<string, readonly [act: (bench: Bench) => unknown, ceases: string]>> = {
   "a peer that goes": [(bench) => void bench.close(), "close peerDeConfigured: gone"],

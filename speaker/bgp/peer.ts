@@ -256,6 +256,8 @@ export class BgpPeer {
     const peer: ReachedPeer = { ...this.#peer, address, sourceAddress };
     const known = this.#settings && { ...this.#settings, address, sourceAddress };
     const settings = typeof password === "object" ? known : sessionSettings(peer, password);
+    // It would connect at once with the other settings.
+    if (peer.bfdStrict && this.#bfd.isElsewhere(peer)) this.#stop("BFD is configured otherwise");
     const isPathGivenUp = this.#bfd.isGivenUp(peer, profile);
     if (settings !== undefined) this.#adopt(settings, isPathGivenUp);
     this.#bfd.configure(peer, profile, this.isEstablished);
@@ -281,7 +283,11 @@ export class BgpPeer {
   /** Ends the session, whose connection lacks an end now, until there is another one. */
   #awaitEnd(which: MissingEnd, what: string): void {
     this.#waitsForEnd = { for: which, what, since: this.#waitsForEnd?.since ?? this.#options.clock.now() };
-    const closed = this.#begun ? this.#session?.close("otherConfigurationChange", what) : undefined;
+    this.#stop(what);
+  }
+
+  #stop(why: string): void {
+    const closed = this.#begun ? this.#session?.close("otherConfigurationChange", why) : undefined;
     this.#begun = false;
     this.#bfd.end(closed);
   }

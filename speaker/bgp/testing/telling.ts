@@ -262,6 +262,7 @@ export class Telling {
       case "removePeer":
         this.#peers.delete(act.router);
         this.#removedAt[act.router] = this.#clock.now();
+        this.#process?.known.delete(act.router);
         this.#configure();
         break;
       case "secret":
