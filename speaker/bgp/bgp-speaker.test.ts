@@ -640,3 +640,20 @@ test("a peer without an address waits for the router on its interface, keeps its
   bench.configure(link("eth1"));
   assert.deepEqual([bench.keys, bench.searched], [["eth1:179"], ["eth1"]]);
 });
+
+test("a router that is found and also named has one session, that of the entry that names it", () => {
+  const bench = new Bench();
+  const found = "{my-asn: 64512, peer-asn: external, interface: eth0}";
+  const named = "{my-asn: 64512, peer-asn: 64513, peer-address: 'fe80::1', interface: eth0}";
+  bench.routers.set("eth0", ip("fe80::1"));
+  bench.configure(found);
+  bench.bgp.flush(true);
+  const session = () => bench.sessions.get("eth0:179")?.at(-1);
+  assert.equal(session()?.started, true);
+  bench.configure(found, named);
+  assert.equal(session()?.started, false);
+  const waits = bench.bgp.peers.find(({ key }) => key === "eth0:179")?.waitsFor;
+  assert.equal(waits, "the router on eth0 has an entry of its own, [fe80::1%eth0]:179");
+  bench.configure(found);
+  assert.equal(session()?.started, true);
+});

@@ -6,7 +6,7 @@ import type { NoValue, SecretValues } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import type { Address, Prefix } from "#pkg/net";
 import type { BgpRoute } from "#pkg/placement";
-import type { RouterDiscovery } from "#pkg/router-discovery";
+import type { FoundRouter, RouterDiscovery } from "#pkg/router-discovery";
 import type { BgpPeers } from "../core/index.ts";
 import { BgpPeer, type BgpSession, type NewPeerSession } from "./peer.ts";
 import { DesiredRoutes, type Paths, type RouteSink, tell } from "./routes/desired-routes.ts";
@@ -217,13 +217,13 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
   }
 
   #add(key: string, settings: Peer): BgpPeer {
-    const { newSession, bfd, discovery, clock, log } = this.#options;
+    const { newSession, bfd, clock, log } = this.#options;
     log.info("peer configured, starting BGP session", { event: "peerAdded", peer: key, name: settings.name });
     const restarting = this.#restarting;
     const peer = new BgpPeer(settings, {
       key,
       bfd,
-      routerOn: (name) => discovery.on(name),
+      routerOn: (name) => this.#routerOn(name),
       table: this.#table,
       clock,
       newSession: (session) => newSession({ key, restarting, ...session }),
@@ -244,6 +244,16 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
       else void Promise.all(former).then(begin);
     });
     return peer;
+  }
+
+  /** The router that was found, unless another entry names it: of two sessions with a router each would end the other, as a restart. */
+  #routerOn(name: string): FoundRouter {
+    const found = this.#options.discovery.on(name);
+    const { router } = found;
+    if ("missing" in router) return found;
+    const named = this.#wanted.entries().find(([, { address, interface: device }]) => device === name && address?.equals(router));
+    if (named === undefined) return found;
+    return { ...found, router: { missing: `the router on ${name} has an entry of its own, ${named[0]}` } };
   }
 
   #remove(peer: BgpPeer, reason: BgpPeers["whyRemoved"]): void {

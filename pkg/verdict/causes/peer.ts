@@ -30,8 +30,8 @@ export const peerCauses = {
   waitsForRouter: {
     states: isPending,
     means:
-      "The node is to find the router itself, and has found none: nobody advertises itself on the interface, or there is no default route.",
-    next: "give the node the interface, bring it up, and have the router send router advertisements there, as FRR does for neighbor eth0 interface; for a gateway, give the node a default route",
+      "The node is to find the router itself, and has found none: nobody advertises itself on the interface, or there is no default route; or another entry of the configuration names the router.",
+    next: "give the node the interface, bring it up, and have the router send router advertisements there, as FRR does for neighbor eth0 interface; for a gateway, give the node a default route; where the router has an entry of its own, remove one of both",
   },
   nodeValueRefused: {
     states: isPending,
