@@ -50,6 +50,8 @@ export interface ModelSettings {
   readonly is: "up" | "shutDown" | "refusing";
   /** For how long it has no session after an error, as BIRD. */
   readonly waitAfterError: Millis;
+  /** It watches the path by BFD. */
+  readonly bfd: boolean;
 }
 
 export interface ModelRoute {
@@ -202,6 +204,14 @@ export class ModelRouter {
   /** It connects at once when its session is lost next. */
   hurry(): void {
     this.#isInHurry = true;
+  }
+
+  /** BFD found the path gone: it keeps no routes (RFC 9384, section 3). @returns whether there was a session */
+  pathFailed(): boolean {
+    const { established } = this;
+    if (established === undefined) return false;
+    this.#notify(established, cease(10), true);
+    return true;
   }
 
   refresh(family: Family): void {

@@ -4,6 +4,9 @@ import { seededRandom } from "#pkg/clock/testing";
 import type { Family } from "#pkg/net";
 import type { Act, PeerFields, RouteChange, Story } from "./story.ts";
 
+/** More than a session looks at for one message, or a portion has. */
+const many = Array.from({ length: 2_500 }, (_, index) => 10 + index);
+
 export function drawStory(seed: number): Story {
   const random = seededRandom(seed);
   const routers = random() < 0.7 ? 1 : 2;
@@ -12,14 +15,21 @@ export function drawStory(seed: number): Story {
   const acts: Act[] = [];
   let at: Millis = 0;
   acts.push({ at, type: "routes", changes: Array.from({ length: 1 + Math.floor(random() * 5) }, () => drawChange(one, chance)) });
+  if (chance(0.05))
+    acts.push({ at, type: "routes", changes: many.map((host) => ({ host, family: "IPv4", version: 1, paths: [] })) });
   for (let router = 0; router < routers; router++) {
-    const [notification, addPath, longLived] = [chance(0.4), chance(0.4), chance(0.3)];
-    const ours = { gracefulRestartNotification: notification, addPath, longLivedStaleSeconds: longLived ? 600 : 0 };
+    const [notification, addPath, longLived, bfd] = [chance(0.4), chance(0.4), chance(0.3), chance(0.3)];
+    const ours = {
+      gracefulRestartNotification: notification,
+      addPath,
+      longLivedStaleSeconds: longLived ? 600 : 0,
+      ...(bfd && { bfdProfile: "fast" }),
+    };
     acts.push({
       at,
       type: "router",
       router,
-      fields: { notification, addPath, longLived, ...drawRouter(one, 2) },
+      fields: { notification, addPath, longLived, bfd, ...drawRouter(one, 2) },
       says: chance(0.5),
     });
     acts.push({ at, type: "peer", router, fields: { ...ours, ...drawPeer(one, 2) } });
@@ -146,6 +156,9 @@ function drawPeer(one: One, count: number): PeerFields {
     () => ({ password: one("one", undefined), hasSecret: false }),
     () => ({ hasSecret: one(true, false) }),
     () => ({ drainWhenCordoned: one(true, false) }),
+    () => ({ bfdProfile: "fast", bfdStrict: one(true, false) }),
+    () => ({ bfdProfile: undefined, bfdStrict: false }),
+    () => ({ ebgpMultihop: one(true, false) }),
     () => ({ routerIdText: one("192.0.2.1", "10.0.0.1", "203.0.113.9", undefined) }),
   ];
   return Object.assign({}, ...Array.from({ length: count }, () => one(...draws)()));
@@ -165,10 +178,11 @@ function drawRouter(one: One, count: number): Partial<ModelSettings> {
     () => ({ fourOctetAsn: one(true, false) }),
     () => ({ role: one("provider" as const, undefined) }),
     () => ({ password: one("one", "two", undefined) }),
-    () => ({ prefixLimit: one(1, 3, 1_000) }),
+    () => ({ prefixLimit: one(1, 3, 10_000) }),
     () => ({ is: one("up" as const, "up" as const, "up" as const, "shutDown" as const, "refusing" as const) }),
     () => ({ is: "up" as const }),
     () => ({ waitAfterError: one(0, 10_000, 60_000) }),
+    () => ({ bfd: one(true, true, false) }),
     () => ({ routerId: one("192.0.2.2", "10.0.0.2", "203.0.113.2") }),
   ];
   return Object.assign({}, ...Array.from({ length: count }, () => one(...draws)()));

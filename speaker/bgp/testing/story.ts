@@ -22,6 +22,9 @@ export type PeerFields = Partial<
     | "maximumPrefix"
     | "password"
     | "drainWhenCordoned"
+    | "bfdProfile"
+    | "bfdStrict"
+    | "ebgpMultihop"
   >
 > & { readonly routerIdText?: string | undefined; readonly hasSecret?: boolean | undefined };
 

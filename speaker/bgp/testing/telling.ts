@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
+import type { BfdEnds, BfdStatus, BfdWatch } from "#pkg/bfd";
 import { PeerSession } from "#pkg/bgp";
 import {
   type Connection,
@@ -44,13 +45,24 @@ function advertisementOf(version: number): BgpAdvertisement {
   advertisements.set(version, made);
   return made;
 }
-const basePeer = parseConfig("peers: [{my-asn: 65001, peer-asn: 65002, peer-address: 192.0.2.2}]").config?.peers[0] as Peer;
+const base = parseConfig(
+  "peers: [{my-asn: 65001, peer-asn: 65002, peer-address: 192.0.2.2}]\nbfd-profiles: [{name: fast}]",
+).config;
+assert.ok(base);
+const { bfdProfiles } = base;
+const basePeer = base.peers[0] as Peer;
+
+/** How soon BFD is up, and how soon it finds a path gone. */
+const detectionMs: Millis = 1_000;
 
 /** For how long a session that both sides want may be away: the longest back-off, an attempt, and what the router waits for itself. */
 const maxAwayMs: Millis = 200_000;
 
 /** The same where there was a session before, and neither side has said or heard anything that forbids the next one. */
 const maxShortAwayMs: Millis = 30_000;
+
+/** What the speaker does, which it does not while it stands still. */
+const ownActs: ReadonlySet<Act["type"]> = new Set(["peer", "removePeer", "secret", "drain", "routes", "ipv6"]);
 
 /** A clock of a process that can end. */
 class Life implements Clock {
@@ -100,6 +112,8 @@ export class Telling {
   #stalledUntil: Millis = 0;
   #hasIpv6 = true;
   #process: Process | undefined;
+  /** When the network, or the router's processes, broke off connections last, by router. */
+  readonly #brokenAt = routerAddresses.map(() => -Infinity);
   readonly #removedAt = routerAddresses.map(() => -Infinity);
   #silentUntil: Millis[];
   /** Somebody had another configuration, an error or another process since the last session, by router. */
@@ -197,6 +211,7 @@ export class Telling {
   }
 
   async #passTo(at: Millis): Promise<void> {
+    if (at < this.#clock.now()) return;
     let isOver = false;
     this.#clock.schedule("end of the wait", at, () => {
       isOver = true;
@@ -219,7 +234,7 @@ export class Telling {
     const fields = this.#peers.get(index);
     if (router === undefined || !router.runs || fields === undefined || this.#process === undefined) return false;
     const { settings } = router;
-    const { families, role, roleStrict, passive, hasSecret } = { ...basePeer, ...fields };
+    const { families, role, roleStrict, passive, hasSecret, bfdStrict } = { ...basePeer, ...fields };
     const areRolesFit = role === undefined || (settings.role === undefined ? !roleStrict : counterparts[role] === settings.role);
     return (
       settings.is === "up" &&
@@ -227,6 +242,7 @@ export class Telling {
       areRolesFit &&
       settings.password === this.#passwordOf(index) &&
       !(hasSecret && this.#secret === undefined) &&
+      !(bfdStrict && !settings.bfd) &&
       (settings.dials || !passive) &&
       families.some((family) => settings.families.includes(family)) &&
       families.every(
@@ -250,7 +266,9 @@ export class Telling {
   async #do(act: Act): Promise<void> {
     this.#look();
     const length = "ms" in act ? act.ms : "awayMs" in act ? act.awayMs : 0;
+    if (ownActs.has(act.type)) await this.#passTo(this.#stalledUntil);
     const router = "router" in act ? act.router : undefined;
+    if (router !== undefined && !ownActs.has(act.type)) this.#brokenAt[router] = this.#clock.now() + length;
     this.#disturb(router, this.#clock.now() + length);
     if (["peer", "removePeer", "secret", "router", "notify", "restart"].includes(act.type))
       for (const index of this.#isRough.keys()) if (router === undefined || router === index) this.#isRough[index] = true;
@@ -346,7 +364,7 @@ export class Telling {
   }
 
   #want({ host, family, version, paths }: RouteChange): void {
-    const text = family === "IPv4" ? `198.51.100.${host}` : `2001:db8:1::${host}`;
+    const text = family === "IPv4" ? `10.0.${host >> 8}.${host & 255}` : `2001:db8:1::${host}`;
     const prefix = `${text}/${family === "IPv4" ? 32 : 128}`;
     if (version === 0) this.#wanted.delete(prefix);
     else this.#wanted.set(prefix, { version, paths, since: this.#clock.now() });
@@ -397,7 +415,7 @@ export class Telling {
     if (bgp === undefined) return;
     bgp.setPeers({
       peers: this.#nodePeers(),
-      bfdProfiles: new Map(),
+      bfdProfiles,
       isDraining: this.#isDraining,
       isLeaving: false,
       whyRemoved: "removedFromConfig",
@@ -431,7 +449,7 @@ export class Telling {
         }),
       discovery: { watch() {}, on: () => ({ router: { missing: "nobody searches" }, others: [] }), interfacesChanged() {} },
       secrets: { watch() {}, get: (): string | NoValue => this.#secret ?? { missing: "the Secret is gone" } },
-      bfd: { watch: () => assert.fail("nobody watches paths") },
+      bfd: { watch: (ends, _profile, onChange) => this.#watch(life, ends, onChange) },
       ...shared,
     });
     this.#process = { bgp, life, forwardingPreserved, known: new Set(), accepts };
@@ -489,6 +507,50 @@ export class Telling {
     });
   }
 
+  /** In place of `Bfd`: up once packets pass for a second and the router does BFD, and failed once they do not. */
+  #watch(life: Life, { peer }: BfdEnds, onChange: (status: BfdStatus) => void): BfdWatch {
+    const index = routerAddresses.indexOf(`${peer}` as (typeof routerAddresses)[number]);
+    const router = this.#routers[index] as ModelRouter;
+    let status: BfdStatus = { verdict: "unknown", reason: "new" };
+    let otherSince: Millis | undefined;
+    let isOver = false;
+    const look = (): void => {
+      if (isOver || life.isOver) return;
+      life.schedule("BFD", this.#clock.now() + 100, look);
+      const isReached = router.runs && !this.#networks[index]?.silent;
+      const verdict =
+        status.verdict === "up"
+          ? isReached
+            ? router.settings.bfd
+              ? "up"
+              : "adminDown"
+            : "failed"
+          : isReached && router.settings.bfd
+            ? "up"
+            : status.verdict;
+      if (verdict === status.verdict) otherSince = undefined;
+      else otherSince ??= this.#clock.now();
+      if (otherSince === undefined || this.#clock.now() - otherSince < detectionMs) return;
+      status = { verdict, reason: "drawn" };
+      this.#say(`BFD to router ${index} is ${verdict}`);
+      onChange(status);
+      if (verdict === "failed" && router.runs) router.pathFailed();
+    };
+    look();
+    return {
+      get status() {
+        return status;
+      },
+      configure() {},
+      [Symbol.dispose]: () => {
+        isOver = true;
+        if (status.verdict !== "up" || life.isOver || !router.settings.bfd || this.#networks[index]?.silent) return;
+        const isCalm = this.#clock.now() - (this.#brokenAt[index] ?? 0) > 5_000;
+        if (router.pathFailed() && isCalm) this.#fault(`router ${index}: BFD ended before BGP`);
+      },
+    };
+  }
+
   #removed(index: number, route: ModelRoute, why: Removal): void {
     this.#say(`router ${index} loses ${route.prefix} ${route.path ?? ""}: ${why}`);
     const router = this.#routers[index];
@@ -521,16 +583,17 @@ export class Telling {
       const router = this.#routers[index];
       if (index >= this.#story.routers || router === undefined) continue;
       if (!router.runs) router.start(false);
-      const { role, myAsn, families } = { ...basePeer, ...this.#peers.get(index) };
+      const { role, myAsn, families, bfdStrict } = { ...basePeer, ...this.#peers.get(index) };
       const password = this.#passwordOf(index);
       const common = families.some((family) => router.settings.families.includes(family));
       const wanted: Partial<ModelSettings> = {
         password,
         is: "up",
-        prefixLimit: 1_000,
+        prefixLimit: 10_000,
         peerAsn: myAsn,
         role: role === undefined ? undefined : counterparts[role],
         roleStrict: false,
+        ...(bfdStrict && { bfd: true }),
         ...(!common && { families }),
         ...(this.#peers.get(index)?.passive && { dials: true }),
       };
@@ -635,7 +698,8 @@ const routerDefaults: Omit<ModelSettings, "routerId"> = {
   role: undefined,
   roleStrict: false,
   password: undefined,
-  prefixLimit: 1_000,
+  prefixLimit: 10_000,
   is: "up",
   waitAfterError: 10_000,
+  bfd: false,
 };
