@@ -10,11 +10,9 @@ export type ReadFile = (path: string) => string;
 const looseFile = "/proc/sys/net/netfilter/nf_conntrack_tcp_loose";
 // Interfaces of programs that may do kube-proxy's work. Theirs run where packets come in, before nf_tables sees them.
 const programs: Readonly<Record<string, string>> = { cilium_host: "Cilium", "bpfin.cali": "Calico's eBPF data plane" };
-// kube-proxy listens there, on loopback at least.
+// kube-proxy listens there, on an address of the node. Nobody else may have the port on all of them then.
 const kubeProxyPort = 10_249;
-const loopbacks = [Uint8Array.of(127, 0, 0, 1), Uint8Array.of(...new Uint8Array(15), 1)].map((octets) =>
-  Address.fromBytes(octets),
-);
+const allAddresses = [new Uint8Array(4), new Uint8Array(16)].map((octets) => Address.fromBytes(octets));
 
 export function readNow(path: string): string {
   return readFileSync(path, "utf8");
@@ -27,7 +25,7 @@ export function findObstacle(read: ReadFile): string | undefined {
   const devices = contentOf(read, "/proc/net/dev");
   const names = new Set(devices.split("\n").map((line) => line.split(":")[0]?.trim()));
   const program = Object.entries(programs).find(([device]) => names.has(device))?.[1];
-  if (program === undefined || !loopbacks.every(mayListen)) return undefined;
+  if (program === undefined || !allAddresses.every(mayListen)) return undefined;
   return `${program} takes the place of kube-proxy, which does not listen on port ${kubeProxyPort}: nf_tables does not see its packets`;
 }
 

@@ -120,7 +120,7 @@ test("Cilium beside kube-proxy, which listens, changes nothing, and nobody reads
     return path === "/proc/net/dev" ? devices : readFileSync(path, "utf8");
   };
   execFileSync("ip", ["link", "set", "lo", "up"]);
-  for (const host of ["127.0.0.1", "::1", "::", "0.0.0.0"]) {
+  for (const host of ["127.0.0.1", "127.0.0.2", "::1", "::", "0.0.0.0"]) {
     const server = createServer().listen(10_249, host);
     await once(server, "listening");
     assert.equal(findObstacle(read), undefined, host);
