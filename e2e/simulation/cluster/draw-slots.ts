@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import { seededRandom } from "#pkg/clock/testing";
 import { drawSticky } from "./draw-sticky.ts";
-import { fairWeather, type History, slotsConfig, withoutSlotsConfig } from "./history.ts";
+import { fairWeather, type History, slotsConfig, widerSlotsConfig, withoutSlotsConfig } from "./history.ts";
 
 // Between two deaths: all is as before by then, but for the slots of the one that died.
 const pauseMs: Millis = 15_000;
@@ -20,7 +20,7 @@ const service = (nodes: number) => ({
 
 /**
  * A history of next-hop slots, drawn by its seed. Where it is odd: speakers end one after the other, stay away for milliseconds to half a minute, and come back; in half of
- * these histories one speaker loses the API for some time. Where it is even: everything that befalls sticky addresses, and the pool loses its slots and has them again.
+ * these histories one speaker loses the API for some time. Where it is even: everything that befalls sticky addresses, and the pool loses its slots, or has twice as many, and has the same ones again.
  */
 export function drawSlots(seed: number): History {
   const random = seededRandom(seed);
@@ -45,7 +45,8 @@ export function drawSlots(seed: number): History {
   const end = acts.at(-1)?.at ?? 0;
   if (pick(2) === 0) {
     const from = pick(end + 1);
-    acts.push({ at: from, act: { type: "config", text: withoutSlotsConfig } });
+    const text = [withoutSlotsConfig, widerSlotsConfig][pick(2)] ?? "";
+    acts.push({ at: from, act: { type: "config", text } });
     acts.push({ at: from + pick(10_000), act: { type: "config", text: slotsConfig } });
   }
   acts.sort((a, b) => a.at - b.at);

@@ -307,6 +307,8 @@ ${peer}${of("addPath", "drained")
 export function hasField(config: string | undefined, field: keyof typeof centralFields): boolean {
   return config?.includes(centralFields[field]) === true;
 }
+/** The same with twice as many IPv4 slots. */
+export const widerSlotsConfig = slotsConfig.replace("192.0.2.224/28", "192.0.2.224/27");
 /** The same without slots. */
 export const withoutSlotsConfig = `${routedPool}${peer}`;
 /** Conditions of an undisturbed API. */

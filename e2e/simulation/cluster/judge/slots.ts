@@ -1,7 +1,7 @@
 import type { ObjectChange } from "#e2e/apiserver";
 import type { Millis } from "#pkg/clock";
 import { isByBgp } from "#pkg/placement";
-import type { History } from "../history.ts";
+import { type History, widerSlotsConfig } from "../history.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
 import type { Judge } from "./judge.ts";
@@ -12,6 +12,7 @@ const slots = [
   ...Array.from({ length: 16 }, (_, i) => `192.0.2.${224 + i}`),
   ...Array.from({ length: 16 }, (_, i) => `2001:db8::${(224 + i).toString(16)}`),
 ];
+const furtherSlots = Array.from({ length: 16 }, (_, i) => `192.0.2.${240 + i}`);
 // By then all know that a node has a slot.
 const settledMs: Millis = 5_000;
 // Speakers give slots to nodes that came back once nodes have been the same for five minutes, counted by each for itself.
@@ -84,7 +85,9 @@ function isAtWork({ process, isStopping }: SpeakerProcess): boolean {
 /** Slots of the configuration, whose owners may be all nodes. */
 function placeable(cluster: SimulatedCluster): Placeable {
   const able = ableNodes(cluster);
-  return new Map(cluster.people.config?.includes("next-hop-slots") ? slots.map((slot) => [slot, able]) : []);
+  const { config } = cluster.people;
+  const all = config === widerSlotsConfig ? [...slots, ...furtherSlots] : config?.includes("next-hop-slots") ? slots : [];
+  return new Map(all.map((slot) => [slot, able]));
 }
 
 /** The paths that a speaker has for an address of the pool; those of all its addresses are the same. */
