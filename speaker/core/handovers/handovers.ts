@@ -22,8 +22,8 @@ import { type CurrentHandover, maxMs } from "./handover-state.ts";
 import { isSame, reportLinks, Ways } from "./links.ts";
 
 // Connections that go on when an address moves. A node that takes an address over hands packets of TCP connections that it does not know to the
-// former owner; when it loses the address itself, it goes on for its successor, for clients that have not heard of that yet, and for no other
-// node. So packets follow the owners back, and come twice to no node. It ends when the former owner has no open connection any more, when it is
+// former owner; when it loses the address itself, it goes on for its successor, for the next one where that fails, for clients that have not heard
+// of it yet, and for no other node. So packets follow the owners back, and come twice to no node. It ends when the former owner has no open connection any more, when it is
 // gone, or after ten minutes.
 
 // The former owner counts its connections every 5 s, and tells the others.
