@@ -77,7 +77,7 @@ test("each kind of decision was made, and was in an answer under /v1", { skip: p
 });
 
 test("the model finds what is beyond a quota, and does not demand it", () => {
-  const asks = { families: [4] as const, pools: [], addresses: [], sharingKey: "", backend: "", port: 80 };
+  const asks = { families: [4] as const, pools: [], addresses: [], sharingKey: "", backend: "", ports: ["TCP 80"] };
   const pools = [{ name: "main", addresses: ["10.0.0.0", "10.0.0.1", "10.0.0.2"] }];
   const quota = { namespaces: ["default"], together: false, pools: ["main"], ipv4: 1 };
   const services = [["10.0.0.0"], []].map((has, i) => ({ ...asks, key: `default/${i}`, has }));
@@ -91,7 +91,7 @@ test("the model finds what is beyond a quota, and does not demand it", () => {
 });
 
 test("the model demands an address of each pool that a Service names, and all that it lists", () => {
-  const asks = { families: [4] as const, sharingKey: "", backend: "", port: 80, key: "default/a" };
+  const asks = { families: [4] as const, sharingKey: "", backend: "", ports: ["TCP 80"], key: "default/a" };
   const pools = ["main", "gold"].map((name, i) => ({ name, addresses: [`10.0.${i}.0`] }));
   const faults = (service: Pick<ModelService, "pools" | "addresses" | "has">) =>
     new Model(pools, [{ ...asks, ...service }]).faults();
@@ -102,7 +102,7 @@ test("the model demands an address of each pool that a Service names, and all th
 });
 
 test("the model finds an address that two have, one that is in no pool, one that somebody waits for in vain, and pools that strand", () => {
-  const asks = { families: [4] as const, pools: [], addresses: [], sharingKey: "", backend: "", port: 80 };
+  const asks = { families: [4] as const, pools: [], addresses: [], sharingKey: "", backend: "", ports: ["TCP 80"] };
   const pools = [{ name: "main", addresses: ["10.0.0.0", "10.0.0.1"] }];
   const of = (...has: (readonly string[])[]) =>
     new Model(

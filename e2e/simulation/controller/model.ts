@@ -60,6 +60,7 @@ export interface ModelQuota {
 export interface ModelService {
   /** `namespace/name`. */
   readonly key: string;
+  /** None: it is of a type that has no addresses. */
   readonly families: readonly (4 | 6)[];
   /** Several: one address of each. None: any pool. */
   readonly pools: readonly string[];
@@ -69,7 +70,10 @@ export interface ModelService {
   readonly sharingKey: string;
   /** The backends of a `Local` Service; Services that share must agree on them. */
   readonly backend: string;
-  readonly port: number;
+  /** Such as `TCP 80`. */
+  readonly ports: readonly string[];
+  /** Nobody can tell which addresses it asks for: it keeps what it has, and gets nothing new. */
+  readonly isMalformed?: boolean;
   readonly has: readonly string[];
   readonly labels?: ModelLabels;
   /** Undefined: Kubernetes has no such namespace. */
@@ -142,7 +146,12 @@ function matches({ matchLabels = {}, matchExpressions = [] }: ModelSelector, lab
 
 export function mayShare(a: ModelService, b: ModelService): boolean {
   if (a.key === b.key) return true;
-  return a.sharingKey !== "" && a.sharingKey === b.sharingKey && backendOf(a) === backendOf(b) && a.port !== b.port;
+  return (
+    a.sharingKey !== "" &&
+    a.sharingKey === b.sharingKey &&
+    backendOf(a) === backendOf(b) &&
+    !a.ports.some((port) => b.ports.includes(port))
+  );
 }
 
 /** The Pods that decide where it is announced: of another namespace they are others. */
@@ -201,6 +210,7 @@ export class Model {
   /** Whether a Service has what it asks for. */
   isMet(service: ModelService): boolean {
     const { has, families, addresses, pools } = service;
+    if (service.isMalformed) return this.#mayKeepAll(service);
     if (addresses.length > 0) return has.toSorted().join() === addresses.toSorted().join();
     if (pools.length < 2) {
       const [first] = has;
@@ -210,6 +220,11 @@ export class Model {
     const placesOf = has.map((address) => `${this.poolOf(address)?.name} ${familyOf(address)}`);
     const wanted = this.#placesFor(service)?.map(({ pool, family }) => `${pool.name} ${family}`);
     return wanted !== undefined && placesOf.sort().join() === wanted.sort().join();
+  }
+
+  #mayKeepAll({ has, families }: ModelService): boolean {
+    const isOfEach = new Set(has.map(familyOf)).size === has.length && has.every((one) => families.includes(familyOf(one)));
+    return isOfEach && new Set(has.map((one) => this.poolOf(one))).size <= 1;
   }
 
   /** Whether there are addresses that meet it, and that quotas allow. @param within of these pools alone */
@@ -245,6 +260,7 @@ export class Model {
   /** All sets of addresses that would meet it, but for quotas. */
   #choices(service: ModelService, within: readonly ModelPool[]): string[][] {
     const { families, addresses, pools } = service;
+    if (service.isMalformed) return [];
     if (addresses.length > 0) {
       const mayHave = (address: string) => {
         const home = this.poolOf(address);

@@ -62,7 +62,7 @@ class People {
     const services = names.flatMap((name) => {
       const service = this.#world.cluster.service(`default/${name}`);
       if (service === undefined) return [];
-      const wish = { families: [4] as const, pools: [], addresses: [], sharingKey: "", backend: "", port: 80 };
+      const wish = { families: [4] as const, pools: [], addresses: [], sharingKey: "", backend: "", ports: ["TCP 80"] };
       return [{ ...wish, key: service.key, has: service.ingress }];
     });
     assert.deepEqual(new Model(pools, services).faults(), []);

@@ -69,18 +69,36 @@ export function yaml({ pools, quotas }: Configuration, fieldsOf: Scene["fieldsOf
   return `address-pools:\n${list(entries)}${counted.length > 0 ? `quotas:\n${list(counted)}` : ""}`;
 }
 
-type Wishes = Map<string, Omit<ModelService, "has">>; // key -> what it asks for
+/** A Service that somebody asks for, and the way in which it is written down. */
+interface Wish extends Omit<ModelService, "has"> {
+  readonly type: "LoadBalancer" | "ClusterIP" | "ExternalName";
+  /** Another implementation's, by its class: nobody here touches it. */
+  readonly isOther: boolean;
+  readonly spelling: Spelling;
+}
+
+/** Ways to say the same, each chosen by chance. */
+interface Spelling {
+  /** By the newer names of annotations; the older ones may say something else. */
+  readonly isNew: boolean;
+  /** One address is in the annotation for several. */
+  readonly isList: boolean;
+  readonly hasBlanks: boolean;
+  /** IPv6 first. */
+  readonly isReversed: boolean;
+}
 
 /** Actions of people, one after another, and the conditions that hold each time when all is done. */
 export class Story {
   readonly #random: Random;
   readonly #world: World;
   readonly #scene: Scene;
-  readonly #wishes: Wishes = new Map();
+  readonly #wishes = new Map<string, Wish>(); // key -> what it asks for
   readonly #answers = new Answers();
   #inForce: Configuration;
   #wanted: Configuration;
   #services = 0; // Number of Services made so far.
+  #isHandwritten = false; // In this step: the next controller takes a status for what its Service has.
 
   constructor(random: Random, world: World, scene: Scene) {
     this.#random = random;
@@ -94,21 +112,23 @@ export class Story {
     const before = this.#look();
     const inForceBefore = this.#inForce;
     this.#scene.before?.(this.#world);
-    const touched = new Set([this.#act()]);
-    const excused = new Set<string>(); // Services that asked for something else in between, or that the next controller may move
+    this.#isHandwritten = false;
+    // Services that asked for something else in between, or that the next controller may move, or whose status somebody wrote.
+    const excused = new Set<string>();
+    const touched = new Set([this.#act(excused)]);
     // Something else happens in the middle of it.
     let isHurried = false;
     while (this.#random() < 0.2) {
       isHurried = true;
       for (let turns = 1 + Math.floor(this.#random() * 4); turns > 0; turns--) await this.#turn();
-      if (this.#random() < 0.3 && !this.#needsThisController(touched)) {
+      if (this.#random() < 0.3 && !this.#needsThisController(touched) && !this.#isHandwritten) {
         const seen = [...before.services, ...this.#look().services];
         await this.#world.handOver();
         // Where those on one address disagree, it goes by their age, and not by who changed.
         const changed = seen.filter(({ key }) => touched.has(key)).flatMap(({ has }) => has);
         for (const { key, has } of before.services) if (has.some((address) => changed.includes(address))) excused.add(key);
       } else {
-        const key = this.#act();
+        const key = this.#act(excused);
         if (touched.has(key)) excused.add(key);
         touched.add(key);
       }
@@ -119,14 +139,15 @@ export class Story {
     const after = this.#look();
     if (after.fits(this.#wanted.pools)) assert.equal(this.#inForce, this.#wanted);
     assert.deepEqual([...after.faults(), ...(this.#scene.faults?.(after) ?? [])], []);
-    await this.#answers.check(this.#world, this.#wishes.size, this.#pick(keys));
+    const listed = this.#wishes.values().filter(({ type }) => type === "LoadBalancer");
+    await this.#answers.check(this.#world, [...listed].length, this.#pick(keys));
     this.#assertStayed(before, after, touched.union(excused));
     // In the middle of a step another configuration may be in force, or an address be shared, that the end does not show.
     for (const now of this.#inForce === inForceBefore && !isHurried ? after.services : []) {
       const was = before.services.find(({ key }) => key === now.key)?.has ?? [];
       assert.deepEqual(after.overQuota({ ...now, has: was }, now.has), [], `${now.key} has ${now.has} and had ${was}`);
     }
-    const [changed = ""] = touched;
+    const changed = touched.difference(excused).values().next().value ?? "";
     if (!isHurried && this.#inForce === inForceBefore) assert.deepEqual(this.#scene.faultsOf?.(before, after, changed) ?? [], []);
     for (const now of after.services) {
       const was = before.services.find(({ key }) => key === now.key);
@@ -160,11 +181,12 @@ export class Story {
     }
   }
 
-  /** @returns the Service that changed, or `configuration` */
-  #act(): string {
+  /** @param excused gets Services that may have other addresses by it, though they ask for the same @returns the Service that changed, or `configuration` */
+  #act(excused: Set<string>): string {
     const key = this.#pick(keys);
-    const { cluster } = this.#world;
+    const { cluster, clock } = this.#world;
     const dice = this.#random();
+    const before = cluster.service(key);
     if (dice < 0.12) {
       this.#wanted = this.#pick(this.#scene.configurations);
       this.#world.config(this.#textOf(this.#wanted));
@@ -174,12 +196,23 @@ export class Story {
       cluster.remove("services", key);
       return key;
     }
-    const wish = drawWish(this.#random, key, cluster.service(key)?.ingress ?? []);
+    if (dice < 0.42 && before !== undefined) {
+      excused.add(key);
+      this.#isHandwritten = true;
+      clock.advanceBy(contestMs); // Once is a slip of the hand.
+      cluster.put("services", { ...before, ...this.#pick(handwritten) });
+      return key;
+    }
+    const wish = drawWish(this.#random, key, before?.ingress ?? []);
     this.#wishes.set(key, wish);
-    const ingress = cluster.service(key)?.ingress ?? [];
-    const uid = cluster.service(key)?.uid ?? `uid-${this.#services++}`;
-    const changed: Service = { ...serviceOf(wish), ingress, uid };
-    cluster.put("services", changed);
+    // It may be deleted and made again before anybody sees that.
+    const isAgain = before !== undefined && this.#random() < 0.1;
+    // One that was another implementation's has in its status what it has there.
+    if (isAgain || before?.isClaimed === false) excused.add(key);
+    const made = { uid: `uid-${this.#services++}`, created: Math.floor(this.#random() * 4), ingress: [] as readonly string[] };
+    const { uid, created, ingress } = isAgain || before === undefined ? made : before;
+    const now: Service = { ...serviceOf(wish), uid, created, ingress };
+    cluster.put("services", now);
     return key;
   }
 
@@ -203,7 +236,8 @@ export class Story {
   }
 
   #look(): Model {
-    const services = [...this.#wishes.values()].map((wish) => {
+    const ours = [...this.#wishes.values()].filter(({ isOther }) => !isOther);
+    const services = ours.map((wish) => {
       const { ingress: has = [], labels = {} } = this.#world.cluster.service(wish.key) ?? {};
       return { ...wish, has, labels, namespaceLabels: this.#scene.namespaces?.get(wish.key.replace(/\/.*/, "")) };
     });
@@ -219,25 +253,46 @@ function pick<T>(random: Random, items: readonly T[]): T {
   return items[Math.floor(random() * items.length)] as T;
 }
 
+// Then a status that somebody overwrites is put right at once.
+const contestMs = 601_000;
+/** What somebody, or another controller, writes into a status. */
+const handwritten: readonly Pick<Service, "ingress" | "hasHostnames">[] = [
+  ...[[], ["10.0.0.1"], ["10.0.1.0"], ["fd00:a0::1"], ["FD00:A0:0::0001"], ["::ffff:10.0.0.0"], ["192.0.2.1"], ["no address"]],
+  ...[
+    ["10.0.0.0", "10.0.0.1"],
+    ["fd00:a0::1", "10.0.0.0"],
+    ["10.0.0.0", "10.0.0.0"],
+    ["10.0.0.0", "10.0.1.0", "fd00:a0::2"],
+  ],
+].map((ingress) => ({ ingress, hasHostnames: ingress.length === 0 }));
+
 /** Draws a Service that somebody asks for. @param before the addresses that it has */
-export function drawWish(random: Random, key: string, before: readonly string[]): Omit<ModelService, "has"> {
+export function drawWish(random: Random, key: string, before: readonly string[]): Wish {
   const asked = ["10.0.0.0", "10.0.0.1", "10.0.1.0", "10.0.2.1", "192.0.2.1"];
   const [one, other] = [pick(random, asked), pick(random, asked)];
   // A move without a gap: the new address, then the one that it has.
   const isMove = before.length === 1 && before[0]?.includes(".") && before[0] !== one && random() < 0.5;
   const lists = [[one], [one], isMove ? [one, `${before}`] : [...new Set([one, other])]];
-  const addresses = random() < 0.25 ? pick(random, lists) : [];
-  const families = addresses.length > 0 ? [4] : pick(random, [[4], [4], [6], [4, 6]]);
+  const isMalformed = random() < 0.05;
+  const type = pick(random, [...new Array<"LoadBalancer">(18).fill("LoadBalancer"), "ClusterIP", "ExternalName"] as const);
+  const mayAsk = type === "LoadBalancer" && !isMalformed;
+  const addresses = mayAsk && random() < 0.25 ? pick(random, lists) : [];
+  const families = type !== "LoadBalancer" ? [] : addresses.length > 0 ? [4] : pick(random, [[4], [4], [6], [4, 6]]);
   const names = ["main", "gold", "team", "none"];
   const pools = pick(random, [[pick(random, names)], [pick(random, names)], [pick(random, names), pick(random, names)]]);
+  const is = () => random() < 0.5;
   return {
     key,
     families: families as (4 | 6)[],
-    pools: addresses.length === 0 && random() < 0.35 ? pools : [],
+    pools: mayAsk && addresses.length === 0 && random() < 0.35 ? pools : [],
     addresses,
     sharingKey: random() < 0.4 ? pick(random, ["k", "l"]) : "",
     backend: random() < 0.25 ? pick(random, ["app=x", "app=y"]) : "",
-    port: pick(random, [80, 81, 82]),
+    ports: pick(random, [["TCP 80"], ["TCP 81"], ["TCP 82"], ["UDP 80"], ["TCP 80", "UDP 81"], ["SCTP 80", "TCP 81"]]),
+    isMalformed,
+    type,
+    isOther: type === "LoadBalancer" && random() < 0.05,
+    spelling: { isNew: is(), isList: is(), hasBlanks: is(), isReversed: is() },
   };
 }
 
@@ -247,18 +302,31 @@ function isContested({ services }: Model, service: ModelService, address: string
 }
 
 /** The Service of somebody who asks for this. */
-export function serviceOf({ key, families, pools, addresses, sharingKey, backend, port }: Omit<ModelService, "has">): Service {
+export function serviceOf({ spelling, type, isOther, isMalformed, ...wish }: Wish): Service {
+  const { key, families, pools, addresses, sharingKey, backend, ports } = wish;
+  const { isNew, isList, hasBlanks, isReversed } = spelling;
+  const comma = hasBlanks ? " , " : ",";
+  const isInList = isMalformed || addresses.length > 1 || (isList && addresses.length === 1);
+  const texts = {
+    ...(sharingKey !== "" && { [annotations.sharing]: sharingKey }),
+    ...(pools.length > 0 && { [annotations.pool]: pools.join(comma) }),
+    ...(isInList && { [annotations.addresses]: isMalformed ? "10.0.0.1" : addresses.join(comma) }),
+  };
+  const newer = Object.entries(texts).map(([name, text]) => [name.replace("metallb.universe.tf/", "metallb.io/"), text]);
+  const older = Object.keys(texts).map((name) => [name, "other"]);
+  const clusterIPs = families.map((family) => (family === 4 ? "10.96.0.1" : "fd96::1"));
   return service(key, {
-    clusterIPs: families.map((family) => (family === 4 ? "10.96.0.1" : "fd96::1")),
-    annotations: {
-      ...(sharingKey !== "" && { [annotations.sharing]: sharingKey }),
-      ...(pools.length > 0 && { [annotations.pool]: pools.join() }),
-      ...(addresses.length > 1 && { [annotations.addresses]: addresses.join() }),
-    },
-    loadBalancerIP: addresses.length === 1 ? `${addresses}` : "",
+    type,
+    isClaimed: !isOther,
+    clusterIPs: isReversed ? clusterIPs.reverse() : clusterIPs,
+    annotations: isNew ? Object.fromEntries([...newer, ...(isReversed ? older : [])]) : texts,
+    loadBalancerIP: isMalformed || (addresses.length === 1 && !isInList) ? `${addresses[0] ?? "10.0.0.1"}` : "",
     externalTrafficPolicy: backend === "" ? "Cluster" : "Local",
     selector: backend === "" ? {} : { app: backend.slice("app=".length) },
-    ports: [{ name: "", protocol: "TCP", port }],
-    labels: { port: `${port}` },
+    ports: ports.map((one) => {
+      const [protocol = "", port] = one.split(" ");
+      return { name: one, protocol, port: Number(port) };
+    }),
+    labels: { port: ports[0]?.replace(/.* /, "") ?? "" },
   });
 }

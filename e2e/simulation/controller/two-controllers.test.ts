@@ -14,7 +14,7 @@ import { Controller } from "../../../controller/controller.ts";
 import { ControllerMetrics } from "../../../controller/metrics.ts";
 import { summaryKeys } from "../../../controller/status/summary.ts";
 import { namespace } from "../../../controller/testing/world.ts";
-import { Model, type ModelPool, type ModelQuota, type ModelService } from "./model.ts";
+import { Model, type ModelPool, type ModelQuota } from "./model.ts";
 import { forSeeds } from "./seeds.ts";
 import { block, type Configuration, drawWish, serviceOf, yaml } from "./story.ts";
 
@@ -47,7 +47,7 @@ interface Process {
 class Pair {
   readonly cluster = new FakeCluster();
   readonly clock = new SimulatedClock();
-  readonly wishes = new Map<string, Omit<ModelService, "has">>();
+  readonly wishes = new Map<string, ReturnType<typeof drawWish>>();
   readonly #random: Random;
   #uids = 0; // Number of Services made so far.
   readonly #processes: Process[] = [];
@@ -104,7 +104,8 @@ class Pair {
   }
 
   get model(): Model {
-    const services = [...this.wishes.values()].map((wish) => ({ ...wish, has: this.cluster.service(wish.key)?.ingress ?? [] }));
+    const ours = [...this.wishes.values()].filter(({ isOther }) => !isOther);
+    const services = ours.map((wish) => ({ ...wish, has: this.cluster.service(wish.key)?.ingress ?? [] }));
     const inForce = this.#processes.map(({ controller }) => controller.view.configuration.inForce?.pools.map(({ name }) => name));
     assert.deepEqual(inForce[0], inForce[1]);
     const text = this.cluster.configMap(`${namespace}/${statusConfigMap}`)?.data[lastGoodKey];
