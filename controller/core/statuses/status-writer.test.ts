@@ -127,11 +127,38 @@ test("a status that another controller overwrites without end is restored ever l
   const events = lines.filter((line) => line.includes("StatusOverwritten"));
   assert.match(
     events[0] ?? "",
-    /Another controller overwrote the status with \["192\.0\.2\.9"\]; it is set to \["10\.0\.0\.0"\] again in/,
+    /Another controller or an admission webhook overwrote the status with \["192\.0\.2\.9"\]; it is set to \["10\.0\.0\.0"\] again in/,
   );
   world.clock.advanceBy(300_000);
   await world.settle();
   assert.deepEqual(world.addresses("web"), ["web=10.0.0.0"]);
+});
+
+test("a status that an admission webhook empties is written again ever later, its Service says so, and has it when the webhook is gone", async () => {
+  const world = await startWorld(ten);
+  world.cluster.admit = () => [];
+  world.service("web");
+  const lines: string[] = [];
+  const pass = async (seconds: number) => {
+    for (let at = 0; at < seconds; at++) {
+      world.clock.advanceBy(1_000);
+      lines.push(...(await world.settle()));
+    }
+  };
+  await pass(600);
+  const written = lines.filter((line) => line === "default/web: status 10.0.0.0").length;
+  assert.ok(written > 3 && written < 12, `${written} times`);
+  assert.match(
+    lines.find((line) => line.includes("StatusOverwritten")) ?? "",
+    /admission webhook overwrote the status with \[\]/,
+  );
+  assert.equal([...world.statuses("default/web")][0]?.verdict.cause, "statusOverwritten");
+  world.cluster.admit = (addresses) => addresses;
+  await pass(400);
+  assert.deepEqual(world.addresses("web"), ["web=10.0.0.0"]);
+  lines.length = 0;
+  await pass(300);
+  assert.deepEqual(lines, [], "one that was seen is not written again");
 });
 
 test("a status that was overwritten once is restored at once, without an event", async () => {

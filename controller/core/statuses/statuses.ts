@@ -18,6 +18,11 @@ interface StatusContest extends Contest {
   readonly since: Millis;
 }
 
+interface WrittenStatus {
+  readonly status: readonly string[];
+  readonly at: Millis;
+}
+
 /** Why the status was refused last. */
 interface RefusedStatus extends Dated<Millis> {
   /** Whether an event has said so. */
@@ -41,6 +46,8 @@ const forbiddenMs: Millis = 30_000; // RBAC keeps the controller from all Servic
 const lastingFailures = 3;
 // Until an address is looked at again that another status still has; it is looked at earlier when that status changes.
 const givenUpMs: Millis = 5_000;
+// The API shows within moments what it was given; it does not what an admission webhook made something else of.
+const unseenMs: Millis = 60_000;
 
 /**
  * The wanted status of Services, and the results of writing it. It remembers the statuses that are on their way. Until these are seen, the API shows
@@ -51,7 +58,7 @@ export class Statuses extends PartOf<Context> {
   private readonly givenUp: GivenUp;
   private readonly replaced = new Map<string, readonly string[]>(); // service -> the status that is being replaced, until that is seen
   private readonly writing = new Map<string, Service>(); // service -> as it was when the write under way began
-  private readonly written = new Map<string, readonly string[]>(); // service -> what was written last, until that is seen
+  private readonly written = new Map<string, WrittenStatus>(); // service -> what was written last, until that is seen
   private readonly overwritten = new Set<string>(); // services whose status somebody else has replaced since
   private readonly contests = new Map<string, StatusContest>(); // service -> contest
   private readonly refusals = new Map<string, RefusedStatus>(); // service -> refusal
@@ -79,7 +86,7 @@ export class Statuses extends PartOf<Context> {
     const replaced = this.replaced.get(key);
     if (replaced !== undefined && isSameList(replaced, now.ingress))
       for (const known of [this.replaced, this.written]) known.delete(key);
-    else if (written !== undefined && isSameList(written, now.ingress)) this.written.delete(key);
+    else if (written !== undefined && isSameList(written.status, now.ingress)) this.written.delete(key);
     else if (isOurs(now) && hasStatus(before, held) && !hasStatus(now, held)) this.overwritten.add(key);
   }
 
@@ -114,7 +121,9 @@ export class Statuses extends PartOf<Context> {
 
   /** Makes this the Service's status, where it is not that already; `undefined` leaves it alone. @returns undefined while it is being written */
   put(key: string, service: Service | undefined, status: readonly string[] | undefined): Outcome | undefined {
-    const isOverwritten = this.overwritten.delete(key);
+    const isUnseen = this.context.now - (this.written.get(key)?.at ?? Infinity) >= unseenMs;
+    if (isUnseen) this.written.delete(key);
+    const isOverwritten = this.overwritten.delete(key) || isUnseen;
     if (service === undefined || status === undefined || hasStatus(service, status)) {
       this.#settled(key);
       return "done";
@@ -181,14 +190,14 @@ export class Statuses extends PartOf<Context> {
     });
     if (count === 1) return; // Once may be a slip of the hand.
     const message =
-      `Another controller overwrote the status with ${quotedList(service.ingress.slice(0, 2).map(shorten))}; it is set to ${quotedList(status)} again in ` +
-      `${(wait / 1000).toFixed(1)} s. Run one controller only, or give the Service the load balancer class of the other one`;
+      `Another controller or an admission webhook overwrote the status with ${quotedList(service.ingress.slice(0, 2).map(shorten))}; it is set to ${quotedList(status)} again in ` +
+      `${(wait / 1000).toFixed(1)} s. Run one controller only, or give the Service the load balancer class of the other one; have no webhook change statuses`;
     this.context.record(service, "Warning", "StatusOverwritten", message);
   }
 
   #write(service: Service, addresses: readonly string[]): undefined {
     this.writing.set(service.key, service);
-    this.written.set(service.key, addresses);
+    this.written.set(service.key, { status: addresses, at: this.context.now });
     const isPatient = this.failures.get(service.key)?.isUnanswered || this.lastWriteMs >= firstAnswerMs;
     this.context.do({ type: "writeStatus", service, addresses, answerWithin: isPatient ? undefined : firstAnswerMs });
   }
@@ -198,7 +207,7 @@ export class Statuses extends PartOf<Context> {
     if (service === undefined) return "done";
     this.writing.delete(key);
     const written = this.written.get(key);
-    if (write.result !== "written" && written !== undefined && isSameList(written, addresses)) this.written.delete(key);
+    if (write.result !== "written" && written !== undefined && isSameList(written.status, addresses)) this.written.delete(key);
     if (write.result === "failed") {
       const { failure } = write;
       this.#recordFailure(service, failure);
@@ -213,7 +222,8 @@ export class Statuses extends PartOf<Context> {
       if (addresses.length > 0) this.context.record(service, "Normal", "IPAllocated", `Assigned IP ${quotedList(addresses)}`);
     }
     // After a conflict the newer object is on its way, and decided on as soon as it is here.
-    return write.result === "conflict" ? "retry" : "done";
+    if (write.result === "conflict") return "retry";
+    return this.written.has(key) ? { at: this.context.now + unseenMs } : "done";
   }
 
   #recordFailure(service: Service, error: WriteFailure): void {
@@ -240,7 +250,7 @@ export class Statuses extends PartOf<Context> {
 }
 
 function overwritten(count: number): Verdict {
-  const message = `another controller overwrote the status ${count} times, and it is set again and again`;
+  const message = `another controller or an admission webhook overwrote the status ${count} times, and it is set again and again`;
   return verdict("service", "statusOverwritten", { message });
 }
 

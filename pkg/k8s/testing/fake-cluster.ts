@@ -128,6 +128,8 @@ export class FakeCluster
   readonly refused = new Map<string, ApiError>();
   /** A write of a Service's status waits for this, and fails if it fails. @param within how long the answer may take */
   beforeStatus: ((key: string, within: Millis) => Promise<void>) | undefined;
+  /** An admission webhook: what it makes of a status. */
+  admit: (addresses: readonly string[]) => readonly string[] = (addresses) => addresses;
   /** Informers of these kinds learn nothing. */
   readonly silent = new Set<Plural>();
   /** Nor do those of these kinds: the server refuses to list them. */
@@ -227,7 +229,10 @@ export class FakeCluster
           return "conflict";
         }
         this.transcript.push(`${service.key}: status ${addresses.join(" ") || "cleared"}`);
-        this.put("services", { ...stored, ingress: addresses, hasHostnames: false } as Service);
+        const ingress = this.admit(addresses);
+        // What is the same as before has no new version.
+        if (ingress.join() !== stored.ingress.join() || stored.hasHostnames)
+          this.put("services", { ...stored, ingress, hasHostnames: false } as Service);
         return "written";
       });
     return this.beforeStatus === undefined ? write() : this.beforeStatus(service.key, answerWithin).then(write);

@@ -213,8 +213,8 @@ const assignment = {
   },
   statusOverwritten: {
     states: ["Degraded"],
-    means: "Another controller writes the status of the Service, too.",
-    next: "run one controller only, or give the Service the load balancer class of the other one",
+    means: "Another controller writes the status of the Service, too, or an admission webhook changes what is written.",
+    next: "run one controller only, or give the Service the load balancer class of the other one; kubectl get mutatingwebhookconfigurations lists webhooks",
   },
   externalIPs: {
     states: ["Degraded"],
