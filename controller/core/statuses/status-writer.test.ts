@@ -4,7 +4,7 @@ import { setImmediate } from "node:timers/promises";
 import { ApiError } from "#pkg/k8s";
 import { annotations } from "#pkg/service";
 import { causes } from "#pkg/verdict";
-import { configText, startWorld, type World } from "../../testing/world.ts";
+import { configText, startWorld, World } from "../../testing/world.ts";
 
 const ten = configText("main 10.0.0.0-10.0.0.9");
 const refusals: { name: string; error: ApiError; isEvent: boolean }[] = [
@@ -159,6 +159,23 @@ test("a status that an admission webhook empties is written again ever later, it
   lines.length = 0;
   await pass(300);
   assert.deepEqual(lines, [], "one that was seen is not written again");
+});
+
+test("a Service gets conditions though nobody saw the status that was written before another one", async () => {
+  const world = new World({ hasConditions: true });
+  world.config(ten);
+  world.service("web");
+  world.controller.start();
+  world.cluster.deliver();
+  world.cluster.silent.add("services");
+  await world.settle();
+  assert.deepEqual(world.addresses("web"), ["web=10.0.0.0"]);
+  world.change("web", { ingress: ["10.0.0.5"] });
+  world.cluster.silent.clear();
+  await world.settle();
+  world.clock.advanceBy(30_000);
+  await world.settle();
+  assert.match(world.cluster.service("default/web")?.conditions[0]?.message ?? "", /10\.0\.0\.5 of pool main/);
 });
 
 test("a status that was overwritten once is restored at once, without an event", async () => {

@@ -21,6 +21,8 @@ interface StatusContest extends Contest {
 interface WrittenStatus {
   readonly status: readonly string[];
   readonly at: Millis;
+  /** The Service's version before it. */
+  readonly version: string;
 }
 
 /** Why the status was refused last. */
@@ -125,6 +127,8 @@ export class Statuses extends PartOf<Context> {
     if (isUnseen) this.written.delete(key);
     const isOverwritten = this.overwritten.delete(key) || isUnseen;
     if (service === undefined || status === undefined || hasStatus(service, status)) {
+      // Others wrote after that, and nobody saw what was there in between.
+      if (this.written.get(key)?.version !== service?.resourceVersion) this.written.delete(key);
       this.#settled(key);
       return "done";
     }
@@ -197,7 +201,7 @@ export class Statuses extends PartOf<Context> {
 
   #write(service: Service, addresses: readonly string[]): undefined {
     this.writing.set(service.key, service);
-    this.written.set(service.key, { status: addresses, at: this.context.now });
+    this.written.set(service.key, { status: addresses, at: this.context.now, version: service.resourceVersion });
     const isPatient = this.failures.get(service.key)?.isUnanswered || this.lastWriteMs >= firstAnswerMs;
     this.context.do({ type: "writeStatus", service, addresses, answerWithin: isPatient ? undefined : firstAnswerMs });
   }
