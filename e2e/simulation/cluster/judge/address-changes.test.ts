@@ -135,6 +135,23 @@ test("of what a controller took from a Service after a restore it may give back 
   }
 });
 
+test("a Service that a restore has just brought back may lose what a configuration has no pool for that people write then, and no other Service", async () => {
+  for (const isRestored of [true, false]) {
+    const scene = await Scene.atRest();
+    const { cluster } = scene;
+    const services = new Map(cluster.people.services);
+    const backup = cluster.api.backup();
+    if (isRestored) cluster.people.setService("a", undefined);
+    if (isRestored) cluster.restore(backup, services, true);
+    await scene.pass(100);
+    cluster.people.setConfig(movedConfig, false);
+    scene.write("a", "192.0.2.128");
+    if (isRestored) assert.equal(scene.invariants.problem, undefined);
+    else
+      assert.match(scene.invariants.problem ?? "", /a had 192\.0\.2\.0 and has 192\.0\.2\.128, although nobody asked for that/);
+  }
+});
+
 test("an address may go to another Service where its Service was deleted, and a restore has brought that back, and only then", async () => {
   for (const isDeleted of [true, false]) {
     const scene = await Scene.atRest();

@@ -20,6 +20,7 @@ const unseenMs: Millis = 20_000;
  * - where people put a configuration in place that leaves one without a pool, and may;
  * - where a restore brings back one that the configuration last on record has no pool for, since that stays in force until a controller has seen
  *   another one;
+ * - where a restore brings back one, which no controller may have seen yet when people write a configuration that has no pool for it;
  * - where it gets those back that a restore gave it, of which a controller has taken one away meanwhile;
  * - where a host without a speaker has one of the pool `strict`, and had it before it was in use.
  *
@@ -39,6 +40,8 @@ export class AddressChanges {
   #restoredAt: Millis = -Infinity;
   /** Name -> the addresses that the last restore gave it, and until when a controller may not know. */
   readonly #restored = new Map<string, { readonly addresses: string; readonly until: Millis }>();
+  /** What people wrote since then. */
+  #textsSince: string[] = [];
 
   constructor(occupied: Pick<Occupied, "mayTake">) {
     this.#occupied = occupied;
@@ -71,8 +74,19 @@ export class AddressChanges {
     const isTaken = was.some((address) => this.#occupied.mayTake(cluster, name, address));
     const isSwap = is.length === 0 && asksForOther(spec, was) && mayBeGiven(cluster, name, was);
     const restored = this.#restored.get(name);
-    const isReturn = restored?.addresses === is.toSorted().join() && cluster.now <= restored.until;
-    if (was.length > 0 && !isReturn && !isMeant && !mustPart && !isTaken && !isSwap && !this.isStranded(cluster, was))
+    const isRestored = (addresses: readonly string[]) =>
+      restored?.addresses === addresses.toSorted().join() && cluster.now <= restored.until;
+    const isUnseen = isRestored(was) && this.#textsSince.some((text) => was.some((address) => !hasPool(text, address)));
+    if (
+      was.length > 0 &&
+      !isRestored(is) &&
+      !isUnseen &&
+      !isMeant &&
+      !mustPart &&
+      !isTaken &&
+      !isSwap &&
+      !this.isStranded(cluster, was)
+    )
       return `had ${was} and has ${is}, although nobody asked for that`;
     for (const address of is) {
       const others = was.includes(address) ? [] : holdersOf(cluster, address).filter((other) => other !== name);
@@ -119,6 +133,7 @@ export class AddressChanges {
   #noteRestore({ restoredAt }: SimulatedCluster): void {
     if (restoredAt === this.#restoredAt) return;
     this.#restoredAt = restoredAt;
+    this.#textsSince = [];
     if (this.#onRecord === undefined) return;
     const until = Math.max(this.#stranding.get(this.#onRecord) ?? -Infinity, restoredAt + unseenMs);
     this.#stranding.set(this.#onRecord, until);
@@ -130,6 +145,7 @@ export class AddressChanges {
    */
   #noteConfig({ api, now }: SimulatedCluster, { type, key, object }: ObjectChange, byPeople: boolean): void {
     const text = fieldOf(object.data, "config");
+    if (byPeople && type !== "DELETED" && text !== undefined && now > this.#restoredAt) this.#textsSince.push(text);
     if (byPeople && type !== "DELETED" && text !== undefined && mayRenumber(object)) this.#stranding.set(text, Infinity);
     const inPlace = api.get("configmaps", `${namespace}/config`);
     const textInPlace = fieldOf(inPlace?.data, "config");
