@@ -29,6 +29,10 @@ export function byManifest(directory: string, manifest: string): Way {
       const rendered = join(on.cluster.directory, "ingot.yaml");
       await writeFile(rendered, await on.kubectl("kustomize", on.cluster.directory));
       await on.kubectl("apply", "-f", rendered);
+      if (!isFrrK8s(manifest)) return;
+      await on.rolledOut("deployment/controller", "daemonset/speaker");
+      await on.kubectl("-n", namespace, "delete", "daemonset/frr-k8s-daemon", "deployment/frr-k8s-statuscleaner");
+      await on.kubectl("delete", "validatingwebhookconfiguration", "frr-k8s-validating-webhook-configuration");
     },
     takeBack: async (on) => void (await on.kubectl("apply", "-f", manifest)),
   };
@@ -52,7 +56,7 @@ export function byChart(directory: string, manifest: string, chart: string): Way
     install: async (on) => {
       await load(on, directory, manifest);
       const speaker = { frr: { enabled: manifest.endsWith("-frr.yaml") }, tolerations: [{ key: "edge", operator: "Exists" }] };
-      const given = await values(on, "metallb", { frrk8s: { enabled: false }, speaker });
+      const given = await values(on, "metallb", { frrk8s: { enabled: isFrrK8s(manifest) }, speaker });
       await helm(on, "install", "metallb", chart, ...given, "--create-namespace");
     },
     takeOver: async (on) => {
@@ -127,6 +131,10 @@ export function byOperator(directory: string, operator: string): Way {
 async function load(on: InstalledCluster, directory: string, manifest: string): Promise<void> {
   const text = await readFile(manifest, "utf8");
   await loadMetallb(on, directory, (name) => text.match(new RegExp(`quay\\.io/metallb/${name}:v[\\d.]+`))?.[0] ?? name);
-  const [frr] = text.match(/quay\.io\/frrouting\/frr:[\d.]+/) ?? [];
-  if (frr !== undefined && existsSync(join(directory, "frr"))) await loadRoot(on, join(directory, "frr"), frr, {});
+  for (const name of ["frr", "frr-k8s"]) {
+    const [image] = text.match(new RegExp(`quay\\.io/\\w+/${name}:v?[\\d.]+`)) ?? [];
+    if (image !== undefined && existsSync(join(directory, name))) await loadRoot(on, join(directory, name), image, {});
+  }
 }
+
+export const isFrrK8s = (manifest: string) => manifest.endsWith("-frr-k8s.yaml");

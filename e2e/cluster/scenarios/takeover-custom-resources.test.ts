@@ -9,24 +9,26 @@ import { waitFor } from "#e2e/lab";
 import { steps } from "../steps.ts";
 import { BorderRouter, nodeAsn, routerAsn } from "./border-router.ts";
 import { InstalledCluster, namespace } from "./installed.ts";
-import { byChart, byManifest, byOperator } from "./metallb-ways.ts";
+import { byChart, byManifest, byOperator, isFrrK8s } from "./metallb-ways.ts";
 import { assertNothingLostBesideHandOvers, print } from "./packets.ts";
 import type { Streamed } from "./stream.ts";
 
 // The steps of docs/migrate-from-metallb.md for MetalLB 0.13 to 0.16 with its custom resources kept, and the way back, on a cluster where MetalLB
-// itself runs, in native or in FRR mode, from its manifest, its chart or its operator.
+// itself runs, in native, FRR or FRR-K8s mode, from its manifest, its chart or its operator.
 const directory = process.env.METALLB_CRDS;
 const all = ["node1", "node2", "node3"];
 
 if (directory === undefined)
   test("MetalLB with custom resources is replaced while it runs", {
-    skip: "set METALLB_CRDS to a directory with the binaries `controller` and `speaker` of a MetalLB from 0.13 to 0.16, linked statically (CGO_ENABLED=0), and its `metallb-native.yaml`; or its `metallb-frr.yaml`, with `cp-tool`, `frr-metrics`, `frr-reloader.sh` and a folder `frr`, a root file system with FRR. With METALLB_CHART, the folder of its chart, that installs it; with METALLB_OPERATOR, a folder with the operator's `metallb-operator.yaml` and `root`, the files of its image, the operator does",
+    skip: "set METALLB_CRDS to a directory with the binaries `controller` and `speaker` of a MetalLB from 0.13 to 0.16, linked statically (CGO_ENABLED=0), and its `metallb-native.yaml`; or its `metallb-frr.yaml`, with `cp-tool`, `frr-metrics`, `frr-reloader.sh` and a folder `frr`, a root file system with FRR; or its `metallb-frr-k8s.yaml`, with `frr` and a folder `frr-k8s`, the files of that image. With METALLB_CHART, the folder of its chart, that installs it; with METALLB_OPERATOR, a folder with the operator's `metallb-operator.yaml` and `root`, the files of its image, the operator does",
   });
 else takeOver(directory);
 
 function takeOver(directory: string): void {
   const chart = process.env.METALLB_CHART;
-  const manifest = ["metallb-native.yaml", "metallb-frr.yaml"].map((name) => join(directory, name)).find(existsSync) ?? "";
+  const manifest =
+    ["metallb-native.yaml", "metallb-frr.yaml", "metallb-frr-k8s.yaml"].map((name) => join(directory, name)).find(existsSync) ??
+    "";
   const operator = process.env.METALLB_OPERATOR;
   const ofDirectory = chart === undefined ? byManifest(directory, manifest) : byChart(directory, manifest, chart);
   const way = operator === undefined ? ofDirectory : byOperator(directory, operator);
@@ -119,7 +121,8 @@ function takeOver(directory: string): void {
       await on.rolledOut(...way.workloads);
     });
     print("taken back", streamed);
-    await assertKept(on, streamed);
+    const { far: _, ...local } = streamed; // FRR-K8s waits for the sessions that Ingot's speakers still have.
+    await assertKept(on, isFrrK8s(manifest) ? local : streamed);
     assert.match(await images(on), /^(quay\.io\/\w+\/\w+:v?[\d.]+ ?)+$/);
   });
 
