@@ -2,6 +2,7 @@ import type { Millis } from "#pkg/clock";
 import { SystemCallError, type TrackedInterface } from "#pkg/linux";
 import { type Mac, matchesInterface, parseMac } from "#pkg/net";
 import {
+  canBeAsked,
   canReachHosts,
   eligibility,
   type IneligibleReason,
@@ -135,9 +136,9 @@ export class Interfaces implements Disposable {
     this.#entries.clear();
   }
 
-  /** An interface that lost its subnet for a while keeps its socket. */
+  /** An interface that lost its addresses for a while keeps its socket. */
   #isOfUse(one: TrackedInterface): boolean {
-    return canReachHosts(one) || this.#named.values().some((globs) => matchesInterface(globs, one.name));
+    return canBeAsked(one) || this.#named.values().some((globs) => matchesInterface(globs, one.name));
   }
 
   #open(networkInterface: TrackedInterface, before: SystemCallError | undefined, now: Millis): InterfaceSocket[] {

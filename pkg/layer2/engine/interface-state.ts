@@ -48,11 +48,15 @@ export function eligibility(one: NetworkInterface): "eligible" | IneligibleReaso
 
 /**
  * Whether a LAN with other hosts can be behind an interface. One end of a veth pair without an address in a subnet leads to a Pod (Calico's
- * `cali*` and the like): nobody asks there, announcements go nowhere, and a node may have hundreds of them.
+ * `cali*` and the like): announcements go nowhere, and a node may have hundreds of them.
  */
 export function canReachHosts({ kind, addresses }: TrackedInterface): boolean {
-  if (kind !== "veth") return true;
-  return addresses.some(({ address, prefixLength }) => prefixLength < address.bits && !isLinkLocal(address));
+  return kind !== "veth" || addresses.some(({ address, prefixLength }) => prefixLength < address.bits && !isLinkLocal(address));
+}
+
+/** Whether somebody may ask on an interface: a node that is a container itself may have its only address, without a subnet, on a veth. */
+export function canBeAsked({ kind, addresses }: TrackedInterface): boolean {
+  return kind !== "veth" || addresses.some(({ address }) => !isLinkLocal(address));
 }
 
 /**
