@@ -64,10 +64,10 @@ export class Interfaces implements Disposable {
       .map(({ networkInterface, error }) => interfaceState(networkInterface, status(networkInterface, error), error));
   }
 
-  /** There are announcements for interfaces of these names from now on. @returns like `update` */
-  name(globs: readonly string[], now: Millis): InterfaceSocket[] {
+  /** There are announcements for interfaces of these names from now on. @returns like `update`; undefined where there were before */
+  name(globs: readonly string[], now: Millis): InterfaceSocket[] | undefined {
     const key = globs.join(" ");
-    if (globs.length === 0 || this.#named.has(key)) return [];
+    if (globs.length === 0 || this.#named.has(key)) return undefined;
     this.#named.set(key, globs);
     const all = [...this.#entries.values()].map(({ networkInterface }) => networkInterface);
     return this.update(all, now);

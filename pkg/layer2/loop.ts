@@ -167,7 +167,7 @@ export class AnswerLoop implements AddressBook, Disposable {
 
   #announce(announcement: Announcement): void {
     const named = this.#interfaces.name(announcement.interfaces, this.#clock.now());
-    if (named.length > 0) this.#beginAll(named);
+    if (named !== undefined) this.#beginAll(named);
     this.#announced.set(announcement.address, announcement);
     this.#addRefresh(announcement);
     for (const socket of this.#interfaces.sockets()) this.#begin(announcement, socket);

@@ -1,6 +1,8 @@
 /** Interfaces that come, go and change under the announcements. Run by `layer2.test.ts`. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TrackedInterface } from "#pkg/linux";
@@ -228,6 +230,27 @@ test("an address is neither answered for, nor probed, nor seen on an interface t
     sightings.map((sighting) => sighting.interface),
     ["lan0", "cali0"],
   );
+});
+
+test("an interface to a Pod is said to fail where a pool names it and its socket cannot be opened", async () => {
+  await lan.join("cali0", "host1");
+  ip("address flush dev cali0 scope global");
+  using _ = { [Symbol.dispose]: () => ip("link delete cali0") };
+  await using layer2 = await started();
+  layer2.announce(virtual);
+  await layer2.begin();
+  await until(() => statusOf(layer2, "cali0") === "answering");
+  await sleep(3_000); // Its IPv6 address is checked by now: nothing else tells of it.
+  const limit = (soft: string | number) => `prlimit --pid ${process.pid} --nofile=${soft}:4096`;
+  const shell = spawn("sh", ["-c", `read free; ${limit("$free")}; echo few; read enough; ${limit(4_096)}`]);
+  const free = openSync("/dev/null", "r");
+  closeSync(free);
+  shell.stdin.write(`${free}\n`);
+  await once(shell.stdout, "data");
+  layer2.announce(quiet, { interfaces: ["cali0"] });
+  await until(() => statusOf(layer2, "cali0") === "failing");
+  shell.stdin.end("\n");
+  await until(() => statusOf(layer2, "cali0") === "answering");
 });
 
 test("a node with many Pods closes no sockets of theirs when its speaker ends, each of which takes the kernel a while", async () => {
