@@ -12,7 +12,7 @@ export interface Contest {
 
 const minWaitMs: Millis = 1_000;
 const maxWaitMs: Millis = 300_000;
-export const contestMemoryMs: Millis = 600_000; // What was left alone for so long is contested from the start.
+export const contestMemoryMs: Millis = 600_000; // An address that was left alone for so long is contested from the start.
 
 /** It was overwritten once more. It is put right at once the first time and then ever later: two controllers that disagree cost the API little. */
 export function contested(last: Contest | undefined, { now, random }: Pick<Context, "now" | "random">): Contest {

@@ -79,7 +79,7 @@ export async function askAny(
   return { answers: answers.sort(byPlace), unreachable: unreachable.sort(byPlace) };
 }
 
-/** Those of them alone, over the same connections. */
+/** The same processes, cut down to these, over the same connections. */
 export function only(processes: Processes, isWanted: (target: Target) => boolean): Processes {
   return {
     targets: processes.targets.filter(isWanted),

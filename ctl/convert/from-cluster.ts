@@ -9,7 +9,7 @@ import { UsageError } from "../command.ts";
 export const origins = ["metallb", "openelb", "purelb", "configmap"] as const;
 export type Origin = (typeof origins)[number];
 
-/** What the API serves of one of these. */
+/** The objects that the API serves of one of these kinds. */
 interface Served {
   readonly group: string;
   readonly kinds: readonly ApiKind[];

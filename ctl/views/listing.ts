@@ -25,7 +25,7 @@ export interface Column<T> {
   readonly isWide?: boolean;
 }
 
-/** What each list says of a verdict besides its state. */
+/** The part of a verdict that each list shows besides its state. */
 export const sinceAndCause: readonly Column<{ readonly verdict: BriefVerdict }>[] = [
   { heading: "SINCE", cell: ({ verdict }, now) => age(verdict.since, now), key: ({ verdict }) => -Date.parse(verdict.since) },
   { heading: "CAUSE", cell: ({ verdict }) => verdict.cause },

@@ -57,7 +57,7 @@ export interface Pool {
    */
   readonly interfaces: readonly string[];
   /**
-   * Where the addresses of Services are announced on layer 2. Of those that are for a Service the last one counts. Empty: all Services have
+   * Where the addresses of Services are announced on layer 2. If several are for a Service, the last one counts. Empty: all Services have
    * the pool as it is; always so with protocol `interface` and with slots.
    */
   readonly layer2Advertisements: readonly Layer2Advertisement[];

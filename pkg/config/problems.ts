@@ -9,7 +9,7 @@ import type { Position } from "./yaml/offsets.ts";
 export interface Problem {
   /** An error refuses the configuration; a warning does not. */
   readonly severity: "error" | "warning";
-  /** Where in the configuration, such as `address-pools[0].addresses[1]`; empty for the whole. Of an object, where in it. */
+  /** Where in the configuration, such as `address-pools[0].addresses[1]`; empty for the whole. Of custom resources, the place within the object. */
   readonly path: string;
   /** The object of Kubernetes that it is in, such as `IPAddressPool metallb-system/a`; absent for a configuration in a ConfigMap. */
   readonly object?: string;

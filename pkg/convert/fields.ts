@@ -14,7 +14,7 @@ export interface Schema {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly minLength?: number;
-  /** What is wrong with an object whose fields fit, and in which of them. */
+  /** The fault of an object whose fields fit, and the field that has it. */
   readonly check?: (value: object) => { readonly field: string; readonly message: string } | undefined;
 }
 

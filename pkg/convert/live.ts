@@ -13,7 +13,7 @@ export interface LiveObject {
   readonly metadata: {
     readonly namespace: string;
     readonly name: string;
-    /** Of pools, which advertisements select by them. */
+    /** Labels of pools, by which advertisements select them. */
     readonly labels?: Readonly<Record<string, unknown>>;
     readonly annotations?: Readonly<Record<string, unknown>>;
   };

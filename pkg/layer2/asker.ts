@@ -221,7 +221,7 @@ interface SynResult {
 
 const headersOf = ({ address }: WireQuestion): number => (address.family === "IPv6" ? 60 : 40);
 
-/** How much data the next smaller one of the usual packets has; 0 where there is none. */
+/** How much data the next smaller one of the usual packets has; 0 if all are larger. */
 function lessThan(data: number, headers: number): number {
   return Math.max(0, (usualSizes.find((size) => size < data + headers) ?? 0) - headers);
 }

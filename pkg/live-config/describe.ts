@@ -164,7 +164,7 @@ export function decisionLines({ inForce, verdict }: Decided, before?: CandidateR
   return [...why, { level: "error", message, fields: { event: "configStale", error: explain(verdict) } }];
 }
 
-/** Of a thousand objects, one changed: whatever was amiss with the others has been said. */
+/** If one of a thousand objects changed, the faults of the others have been told before. */
 function newWarnings(warnings: readonly Problem[], before: CandidateResult | undefined): readonly Problem[] {
   if (before?.type !== "accepted") return warnings;
   const said = new Set(before.warnings.map(problemText));

@@ -52,7 +52,7 @@ interface Watched {
   link: Link;
   /** Undefined while there is no interface, or it has no carrier or no link-local address. */
   port: Port | undefined;
-  /** Why there is none. */
+  /** Why there is no port. */
   missing: string;
   retryAt: Millis;
 }

@@ -126,7 +126,7 @@ export class StatusKeeper implements Disposable {
     if (isStatusOther) await cluster.applyObject(kind, { name, namespace }, status);
   }
 
-  /** Of a write now: what it would find, and what it would make of that. */
+  /** Everything on which the result of a write depends at this moment. */
   #attempt(object: StatusObject): string {
     const { labels, address, status } = object;
     return textOf({ version: this.#found(object)?.resourceVersion, labels: textOf(labels), address, status: textOf(status) });

@@ -174,7 +174,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
     this.#options.portions.do(portion);
   }
 
-  /** A node may have hundreds of peers, so this takes turns; it begins anew where others are wanted meanwhile. */
+  /** A node may have hundreds of peers, so this takes turns; it starts over if other peers are wanted meanwhile. */
   #apply(): void {
     if (!this.#started || this.#stopping) return;
     const { secrets, discovery } = this.#options;

@@ -75,7 +75,7 @@ function reasonOf({ lastDown, lastFailure }: PeerView, bfd: BfdStatus | undefine
   return isSilent && isLasting ? { ...lastDown, what: `${lastDown.what}; since then: ${bare(lastFailure.what)}` } : lastFailure;
 }
 
-/** What failed, without the source and guesses at the reason, which is known. */
+/** The failure, without the source and without guesses at the reason, which is known. */
 function bare(what: string): string {
   return what.replace(/ \(from [^)]*\)/, "").replace(/: .*/s, "");
 }

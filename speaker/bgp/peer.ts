@@ -172,7 +172,7 @@ export class BgpPeer {
     return this.#peer.address;
   }
 
-  /** Of the session, and of the path to the peer where it is watched. */
+  /** The states of the session, and of the path to the peer where that is watched. */
   get states() {
     const state = this.#session?.describe().state ?? ("idle" as const);
     const router = this.#peer.address ?? this.#peer.interface ?? "";

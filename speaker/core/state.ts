@@ -150,7 +150,7 @@ export interface UnmetNodes {
   until: Millis | undefined;
   /** Those that this speaker watches by BFD, as text. */
   watched: string;
-  /** Those of them to which there was a path by BFD, and is none now. */
+  /** The nodes among them that BFD reached before, and reaches no longer. */
   failed: ReadonlySet<string>;
 }
 

@@ -4,7 +4,7 @@ import type { ConfigStatus } from "#pkg/live-config";
 import { type CauseOf, verdict } from "#pkg/verdict";
 import type { WriteFailure } from "../events.ts";
 
-/** What is kept of an error. */
+/** The part of an error that is kept. */
 export function failureOf({ status, reason, message, cause, retryAfterMs }: ApiError): WriteFailure {
   return { status, reason, message, cause: cause instanceof Error ? cause.message : undefined, retryAfterMs };
 }
@@ -44,7 +44,7 @@ export function textOf({ message, cause }: WriteFailure): string {
 export interface Refusals {
   readonly count: number;
   readonly since: Millis;
-  /** Of the last one. */
+  /** Message of the last refusal. */
   readonly message: string;
 }
 

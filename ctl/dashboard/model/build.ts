@@ -89,7 +89,7 @@ export function buildModel(
   };
 }
 
-/** The causes of all that is not well, as far as processes answer. Processes that have not been asked yet are none. */
+/** The causes of all that is not well, as far as processes answer. Processes that have not been asked yet do not count. */
 function causeRows(
   before: Model,
   heard: readonly Heard[],

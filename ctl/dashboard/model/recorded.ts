@@ -7,7 +7,7 @@ const looks: readonly (readonly [RegExp, EventRow["state"]])[] = [
   [/^(?:took|announces|advertises)/, "Announced"],
 ];
 
-/** What processes recorded, as the changes that the timeline shows. */
+/** The recordings of processes, as the changes that the timeline shows. */
 export function recordedEvents(moments: readonly Moment[]): EventRow[] {
   return moments.map(({ at, program, node, what, why }, index) => {
     const who = node === "" ? program : node;

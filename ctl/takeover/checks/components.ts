@@ -3,7 +3,7 @@ import { quote } from "#pkg/text";
 import { type ClusterView, helmReleaseOf, metadata, otherKeySecretOf, ringSecret } from "../view.ts";
 import type { TakeoverFinding } from "./finding.ts";
 
-/** What the configuration needs beside ingot.yaml as it is: rights of components, and a label on Secrets. MetalLB has all rights to both. */
+/** The configuration's needs beside ingot.yaml as it is: rights of components, and a label on Secrets. MetalLB has all rights to both. */
 export function checkComponents(view: ClusterView, namespaceLabels: ParsedConfig["namespaceLabels"]): TakeoverFinding[] {
   const findings = [...checkKey(view), ...view.passwordSecrets.flatMap((name) => checkSecret(view, name))];
   if (namespaceLabels !== undefined && !view.isTakenOver)

@@ -3,7 +3,7 @@ import { fields, list, text } from "#pkg/untrusted";
 import { type ClusterView, keyOf, metadata, type Raw } from "../view.ts";
 import type { TakeoverFinding } from "./finding.ts";
 
-/** What can take MetalLB's custom resources away, or keep them from being read, where Ingot is to read them; and FRR-K8s, which came with them. */
+/** Finds everything that can take MetalLB's custom resources away, or keep Ingot from reading them, and FRR-K8s, which came with them. */
 export function checkDefinitions(view: ClusterView): TakeoverFinding[] {
   const findings: TakeoverFinding[] = [];
   const ofHelm = view.definitions.filter(isDeletedByHelm).map((definition) => metadata(definition).name);

@@ -126,7 +126,7 @@ export interface ServiceAdvertisements {
   readonly key: string;
   /** In the pool's order: with what the Service asked for and may have, or undefined where one is for others. */
   readonly advertisements: readonly (BgpAdvertisement | undefined)[];
-  /** What it asked for and did not get, each in words. */
+  /** Requests of the Service that were not granted, each in words. */
   readonly notGranted: readonly string[];
 }
 

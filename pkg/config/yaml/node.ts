@@ -37,7 +37,7 @@ export interface YamlEntry {
 const quoted = { style: SCALAR_STYLE.DOUBLE_QUOTED } as ScalarEvent; // Text that is text, whatever it looks like.
 const plain = { style: SCALAR_STYLE.PLAIN } as ScalarEvent;
 
-/** What the text of a value would be read as, without places in it. Fields that are undefined are not there. */
+/** The node as which the text of a value would be read, without places in the text. Fields that are undefined are not there. */
 export function nodeOf(value: unknown): YamlNode {
   if (Array.isArray(value)) return { kind: "list", offset: 0, items: value.map(nodeOf) };
   if (typeof value === "object" && value !== null) {

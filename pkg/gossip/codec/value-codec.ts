@@ -99,7 +99,7 @@ const dataPathBits: Readonly<Record<DataPathReport, number>> = {
   broken: knowsDataPathsBit | undeliveredBits.IPv4 | undeliveredBits.IPv6,
 };
 
-/** Of a node that does not deliver these. */
+/** The report of a node that does not deliver packets of these families. */
 export function dataPathReport(undelivered: readonly Family[]): DataPathReport {
   return dataPathOf(undelivered.reduce((bits, family) => bits | undeliveredBits[family], knowsDataPathsBit));
 }

@@ -96,7 +96,7 @@ export function takeDiffering({ heartbeats }: Ring): NodeName | undefined {
   return heartbeats.difference.node;
 }
 
-/** Of what this node knows, for its answers to pings. None in a small ring, where whole views cost little. */
+/** The digest of this node's knowledge, for its answers to pings. None in a small ring, where whole views cost little. */
 export function digestPayload(ring: Ring): Uint8Array | undefined {
   return isLarge(ring.order.length) ? encodeDigest(digestOf(ring)) : undefined;
 }

@@ -9,7 +9,7 @@ import { type CurrentHandover, maxMs } from "./handover-state.ts";
 /** Tells the others by which addresses and interfaces they reach this node. */
 export function reportLinks(state: SpeakerState): void {
   const { handovers, members } = state;
-  // A process that begins knows no pools yet. What an earlier one said holds until then.
+  // A process that begins knows no pools yet. The report of an earlier process holds until then.
   if (handovers.begunAt === Infinity) return;
   members.gossip?.setLinks(handovers.isWanted ? ownLinks(state).map(({ mac, addresses }) => ({ mac, addresses })) : []);
 }

@@ -115,7 +115,7 @@ export function undeliveringFor(
   return gossip.undelivering(active, family);
 }
 
-/** Those that cannot deliver packets for the address, besides. */
+/** Further nodes that cannot deliver packets for the address. */
 export function undeliveringAt({ members }: Pick<SpeakerState, "members">, pool: Pool, address: Address): readonly string[] {
   const { active, gossip, withoutGossip } = members;
   if (pool.announceWhen === "alive" || gossip === undefined || withoutGossip.length > 0) return [];

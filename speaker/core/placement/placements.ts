@@ -21,7 +21,7 @@ const byName = Object.entries(protocols) as [ProtocolName, Protocol][];
 
 // Some milliseconds. The first elections for 10,000 addresses take long: at a stretch they would delay all else.
 const maxAtOnce = 100;
-// Whoever places the first one has looked at thousands of nodes before.
+// A turn looks at thousands of nodes before its first placement.
 const maxAtOnceInLargeRing = 50;
 // Some 10 ms. An election hashes the name of each node.
 const maxHashesAtOnce = 20_000;

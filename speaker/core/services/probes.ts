@@ -65,7 +65,7 @@ function centralPlan({ placements, served }: SpeakerState, address: Address): Pr
   return { tests: [], own: undefined, isHere, nextHops, why: isHere ? "" : "it does not announce it" };
 }
 
-/** Of a round through all addresses: the one test of this address, where it is this node's to do. */
+/** The one test of this address in a round through all addresses, if this node has to make it. */
 export function roundTest(state: SpeakerState, placement: AddressPlacement): WireTest | undefined {
   const { address, isOwned } = placement;
   const service = portOf(state, holderKeys(state.services, address.toString()));

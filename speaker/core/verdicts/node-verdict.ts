@@ -134,7 +134,7 @@ export function nodeVerdicts(
   return first === undefined ? [verdict("node", "ready", { message: `the speaker on ${node} does its work` })] : [first, ...rest];
 }
 
-// Of Services, in a message.
+// The most Services that a message names.
 const maxNamed = 5;
 
 const pathFaults: Readonly<Record<PathFault, string>> = {

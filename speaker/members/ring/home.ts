@@ -33,7 +33,7 @@ export function followInterfaces(before: Home, interfaces: readonly InterfaceSta
   return { address, name, addresses, lostAt: before.lostAt ?? now, lookAt: isLooking ? before.lookAt : now + moveMs };
 }
 
-/** Looks for another address where it is time to; again later if there is none. */
+/** Looks for another address if it is time to, and again later if it finds no address. */
 export function lookForAddress(home: Home, now: Millis): Home {
   const { address: before, addresses, lostAt, lookAt } = home;
   if (lostAt === undefined || now < lookAt) return home;
