@@ -1,3 +1,4 @@
+import type { Family } from "#pkg/net";
 import type { NodeEndpoints, ServiceFields } from "#pkg/service";
 
 /**
@@ -60,6 +61,8 @@ export interface ServicePort {
 export interface EndpointSlice extends ObjectMeta {
   /** Key of the Service they belong to. */
   readonly service: string;
+  /** Of the addresses of its endpoints; undefined where the API does not say. */
+  readonly family: Family | undefined;
   /** Each node once; those that serve nothing are left out. */
   readonly endpoints: readonly NodeEndpoints[];
   /** How many there are that serve nothing. */

@@ -158,6 +158,7 @@ for (const { name, spec, want } of clusterIPs)
 test("an EndpointSlice belongs to the Service in its label and counts for each node; unset readiness is ready, and what neither serves nor drains is left out", () => {
   const raw = {
     metadata: { ...metadata, labels: { "kubernetes.io/service-name": "web" } },
+    addressType: "IPv4",
     endpoints: [
       { addresses: ["10.1.0.1"], nodeName: "n1", conditions: { ready: true, serving: true } },
       { addresses: ["10.1.0.2"], nodeName: "n2", conditions: { ready: false } },
@@ -173,6 +174,7 @@ test("an EndpointSlice belongs to the Service in its label and counts for each n
   assert.deepEqual(project(resources.endpointSlices, raw), {
     ...meta,
     service: "ns/web",
+    family: "IPv4",
     endpoints: [
       { nodeName: "n1", ready: 2, draining: 0 },
       { nodeName: undefined, ready: 1, draining: 0 },
@@ -195,6 +197,7 @@ test("Endpoints read as one slice of the Service of their name", () => {
   assert.deepEqual(project(resources.endpoints, raw), {
     ...meta,
     service: "ns/x",
+    family: undefined,
     endpoints: [
       { nodeName: "n1", ready: 1, draining: 0 },
       { nodeName: undefined, ready: 1, draining: 0 },

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { remembered } from "#pkg/collections";
-import { parseAddress } from "#pkg/net";
+import { families, parseAddress } from "#pkg/net";
 import {
   claimsClass,
   classlessOnly,
@@ -226,6 +226,7 @@ function projectEndpointSlice(raw: Fields, { key, namespace, name, uid, resource
     uid,
     resourceVersion,
     service: service === "" ? "" : `${namespace}/${service}`,
+    family: families.find((family) => family === raw.addressType),
     endpoints: endpointsByNode(endpoints),
     idle: endpoints.filter(([, state]) => state === undefined).length,
   };
@@ -240,6 +241,7 @@ function projectEndpoints(raw: Fields, meta: ObjectMeta): EndpointSlice {
   return {
     ...meta,
     service: meta.key,
+    family: undefined,
     endpoints: endpointsByNode(those("addresses").map(({ nodeName }) => [optionalText(nodeName), "ready"])),
     idle: those("notReadyAddresses").length,
   };

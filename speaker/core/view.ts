@@ -169,7 +169,7 @@ export class SpeakerView {
     for (const [service, { service: fields, addresses }] of services.rows) {
       yield;
       if (fields.externalTrafficPolicy !== "Cluster") continue;
-      if (!endpointsOf(services, service).some(({ ready, nodeName }) => ready > 0 && nodeName !== node)) continue;
+      if (!endpointsOf(services, service, family).some(({ ready, nodeName }) => ready > 0 && nodeName !== node)) continue;
       for (const address of addresses) {
         if (address.family !== family) continue;
         for (const placement of placements.get(address.toString()) ?? [])

@@ -11,6 +11,7 @@ import type { Item } from "#pkg/kernel";
 import type { InterfaceState } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
 import { silentLog } from "#pkg/log/testing";
+import type { Family } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { type BgpRoute, elect, excludeLabel, type Labels } from "#pkg/placement";
 import type { MeasuredEffect, SpeakerEffect } from "../core/effects.ts";
@@ -116,8 +117,8 @@ export class Bench {
     this.runner.dispatch({ type: "service", key, service });
   }
 
-  endpoints(key: string, ready: Record<string, boolean>): void {
-    const now = endpointSlice(key, ready);
+  endpoints(key: string, ready: Record<string, boolean>, family?: Family): void {
+    const now = endpointSlice(key, ready, family);
     this.runner.dispatch({ type: "slice", key: now.key, now, before: this.#slices.get(now.key) });
     this.#slices.set(now.key, now);
   }

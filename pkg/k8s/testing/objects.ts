@@ -1,3 +1,4 @@
+import type { Family } from "#pkg/net";
 import type { ConfigMap, EndpointSlice, Namespace, Node, ObjectMeta, Pod, Secret, Service } from "../objects.ts";
 
 /** `namespace/name`, or the name alone in the namespace `default`. */
@@ -30,14 +31,14 @@ export function service(key: string, fields: Partial<Service> = {}): Service {
   };
 }
 
-/** The one slice of a Service, with an endpoint on each node for which it says true. */
-export function endpointSlice(of: string, ready: Readonly<Record<string, boolean>>): EndpointSlice {
+/** The one slice of a Service, or that of a family, with an endpoint on each node for which it says true. */
+export function endpointSlice(of: string, ready: Readonly<Record<string, boolean>>, family?: Family): EndpointSlice {
   const { namespace, name, key } = meta(of);
   const endpoints = Object.entries(ready).flatMap(([nodeName, isReady]) =>
     isReady ? [{ nodeName, ready: 1, draining: 0 }] : [],
   );
   const idle = Object.keys(ready).length - endpoints.length;
-  return { ...meta(`${namespace}/${name}-1`), service: key, endpoints, idle };
+  return { ...meta(`${namespace}/${name}-${family ?? 1}`), service: key, family, endpoints, idle };
 }
 
 export function node(name: string, fields: Partial<Node> = {}): Node {

@@ -118,12 +118,13 @@ function targetOf(state: SpeakerState, key: string, family: Family) {
   const row = state.services.rows.get(key);
   const found = portOf(state, [key]);
   const address = row?.service.clusterIPs.find((text) => parseAddress(text)?.family === family);
-  if (found === undefined || address === undefined || row?.addresses.length === 0 || !isAlive(state, key)) return undefined;
+  if (found === undefined || address === undefined || row?.addresses.length === 0 || !isAlive(state, key, family))
+    return undefined;
   return { key, address, port: found.port };
 }
 
-function isAlive({ services, members }: SpeakerState, key: string): boolean {
-  const ready = endpointsOf(services, key).filter((each) => each.ready > 0);
+function isAlive({ services, members }: SpeakerState, key: string, family: Family): boolean {
+  const ready = endpointsOf(services, key, family).filter((each) => each.ready > 0);
   const isGone = (node: string | undefined) =>
     node !== undefined && (members.missing.has(node) || !members.active.includes(node));
   return ready.length > 0 && !ready.some(({ nodeName }) => isGone(nodeName));
@@ -173,7 +174,7 @@ export function connectionTried(
 export function nobodyAnswers(state: SpeakerState, family: Family): boolean {
   const { silent, silentAtFirst } = state.dataPath[family].tests;
   if (silentAtFirst.length >= namespacesForAll) return areOthersWithout(state, family, "noConnection");
-  const tenants = silent.filter((key) => key !== apiService && isAlive(state, key));
+  const tenants = silent.filter((key) => key !== apiService && isAlive(state, key, family));
   const isApiThere = seesApi(state) || state.dataPath[family].since.has("noConnection");
   const isApiAway = isApiThere && isApiSilent(state.dataPath);
   return tenants.length >= namespacesForAll || (isApiAway && tenants.length > 0);

@@ -162,7 +162,7 @@ function placeAddress(
   const pool = poolAt(state, address);
   const before = placements.get(key) ?? none;
   const keys = holderKeys(services, key);
-  const onAddress = holdersWith(services, keys.slice(0, limits.holdersOfAddress)).map(
+  const onAddress = holdersWith(services, keys.slice(0, limits.holdersOfAddress), address.family).map(
     ({ addresses, mayHoldSeveral, asksFor, ...rest }) => ({
       ...rest,
       goesWith: pools.goesWith(addresses, address, mayHoldSeveral),

@@ -32,7 +32,9 @@ export function faultOf(state: SpeakerState, node: string, isAbout: (about: stri
 /** Whether the owner's fault is one of this address and the Service's packets. */
 export function suffers(state: SpeakerState, key: string, address: Address, owner: string, about: string): boolean {
   if (about !== `forwarded ${address.family}`) return about.split(" ").some((one) => parsePrefix(one)?.contains(address));
-  const isElsewhere = endpointsOf(state.services, key).some(({ ready, nodeName }) => ready > 0 && nodeName !== owner);
+  const isElsewhere = endpointsOf(state.services, key, address.family).some(
+    ({ ready, nodeName }) => ready > 0 && nodeName !== owner,
+  );
   return policyOf(state, key) === "Cluster" && isElsewhere;
 }
 

@@ -101,7 +101,7 @@ function isCommon(refusal: PlacementRefusal | { readonly announced: true }): boo
 function byAnyNode(state: SpeakerState, key: string, placement: AddressPlacement, own: Verdict | undefined): Found {
   const { address, pool } = placement;
   const isLocal = policyOf(state, key) === "Local";
-  const ready = isLocal ? endpointsInUse(endpointsOf(state.services, key)).map(({ nodeName }) => nodeName) : [];
+  const ready = isLocal ? endpointsInUse(endpointsOf(state.services, key, address.family)).map(({ nodeName }) => nodeName) : [];
   const { active, central } = state.members;
   const nodes = isLocal ? active.filter((node) => ready.includes(node)) : active;
   const announcers = isByBgp(placement) ? [...nodes, ...central] : nodes;

@@ -85,7 +85,8 @@ function announcersFor(state: SpeakerState, placement: AddressPlacement, service
   const ofNodes = announcers.filter((one) => !isCentral(one));
   const nodes = ofNodes.length < announcers.length ? [...new Set([...ofNodes, ...nextHopNodes(state, placement)])] : ofNodes;
   if (service === undefined || policyOf(state, service.key) === "Cluster") return nodes;
-  const serving = new Set(endpointsOf(state.services, service.key).flatMap(({ ready, nodeName }) => (ready > 0 ? nodeName : [])));
+  const endpoints = endpointsOf(state.services, service.key, placement.address.family);
+  const serving = new Set(endpoints.flatMap(({ ready, nodeName }) => (ready > 0 ? nodeName : [])));
   return nodes.filter((node) => serving.has(node));
 }
 

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { type EndpointSlice, resources } from "#pkg/k8s";
 import { service } from "#pkg/k8s/testing";
 import { address } from "#pkg/net/testing";
+import { Bench, nodes, pools } from "../../testing/speaker-bench.ts";
 import { createState } from "../state.ts";
 import { SpeakerView } from "../view.ts";
 import { holderKeys, holdersWith, noServices, type Services, setService, setSlice } from "./services.ts";
@@ -19,7 +20,7 @@ function withWeb(): Services {
 
 /** The known endpoints of the Service, in the order of the nodes. */
 function endpointsOf(services: Services) {
-  const [holder] = holdersWith(services, holderKeys(services, x.toString()));
+  const [holder] = holdersWith(services, holderKeys(services, x.toString()), x.family);
   assert.ok(holder);
   return holder.endpoints.toSorted((a, b) => String(a.nodeName).localeCompare(String(b.nodeName)));
 }
@@ -29,24 +30,27 @@ function slice(
   name: string,
   service: string,
   on: readonly { readonly node: string | undefined; readonly ready: boolean }[],
+  addressType = "IPv4",
 ): EndpointSlice {
   const meta = { key: `default/${name}`, namespace: "default", name, uid: name, resourceVersion: "1" };
   const endpoints = on.map(({ node, ready }) => ({
     nodeName: node,
     conditions: { ready, serving: true, terminating: !ready },
   }));
-  const raw = { metadata: { labels: { "kubernetes.io/service-name": service } }, endpoints };
+  const raw = { metadata: { labels: { "kubernetes.io/service-name": service } }, addressType, endpoints };
   return resources.endpointSlices.project(raw, meta);
 }
+
+const familyOf = (name: string) => (name.endsWith("6") ? "IPv6" : "IPv4");
 
 const anyEndpoints = fc.array(
   fc.record({ node: fc.constantFrom("node1", "node2", "node3", undefined), ready: fc.boolean() }, { noNullPrototype: true }),
   { maxLength: 6 },
 );
 
-test("whatever slices come, change, go and pass to another Service, each node has the sum of its endpoints", () => {
+test("whatever slices come, change, go and pass to another Service, each node has the sum of its endpoints of the family, or of both if it has none", () => {
   const anyChange = fc.record({
-    name: fc.constantFrom("a", "b", "c", "d"),
+    name: fc.constantFrom("a", "b", "c", "d6", "e6"),
     of: fc.constantFrom("web", "other", "gone"),
     on: anyEndpoints,
   });
@@ -59,11 +63,13 @@ test("whatever slices come, change, go and pass to another Service, each node ha
       >();
       for (const { name, of, on } of changes) {
         const before = slices.get(name)?.slice;
-        const now = of === "gone" ? undefined : slice(name, of, on);
+        const now = of === "gone" ? undefined : slice(name, of, on, familyOf(name));
         setSlice(services, `default/${name}`, now, before);
         if (now === undefined) slices.delete(name);
         else slices.set(name, { slice: now, of, on });
-        const all = [...slices.values()].filter((one) => one.of === "web").flatMap((one) => one.on);
+        const those = [...slices].filter(([, one]) => one.of === "web" && one.on.length > 0);
+        const own = those.filter(([each]) => familyOf(each) === "IPv4");
+        const all = (own.length > 0 ? own : those).flatMap(([, one]) => one.on);
         const want = ["node1", "node2", "node3", undefined].flatMap((nodeName) => {
           const there = all.filter(({ node }) => node === nodeName);
           const ready = there.filter((one) => one.ready).length;
@@ -75,6 +81,31 @@ test("whatever slices come, change, go and pass to another Service, each node ha
       }
     }),
   );
+});
+
+test("of a Local Service's addresses each is where its family has endpoints, which kube-proxy alone takes, and anywhere where it has none", () => {
+  const y = "2001:db8::1";
+  const lan = pools("{name: lan, protocol: layer2, addresses: [192.0.2.0/28, 2001:db8::/124]}");
+  const announcers = (ready: Record<string, boolean>) =>
+    nodes.flatMap((name) => {
+      const bench = new Bench(name);
+      bench.setConfig(lan);
+      bench.setService(web, service(web, { ingress: [x.toString(), y], externalTrafficPolicy: "Local" }));
+      bench.endpoints(web, Object.fromEntries(nodes.map((one) => [one, true])), "IPv4");
+      bench.endpoints(web, ready, "IPv6");
+      bench.start();
+      bench.proceed();
+      return [...bench.wire.keys()].map((key) => ({ name, key }));
+    });
+  for (const node of nodes) {
+    const found = announcers({ [node]: true });
+    assert.deepEqual(
+      found.filter(({ key }) => key === y).map(({ name }) => name),
+      [node],
+    );
+    assert.equal(found.length, 2);
+  }
+  assert.deepEqual(new Set(announcers({}).map(({ key }) => key)), new Set([x.toString(), y]));
 });
 
 test("a Service with 100,000 endpoints costs what its nodes cost, once for each slice and once for all", () => {

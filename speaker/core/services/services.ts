@@ -1,6 +1,6 @@
 import type { AsksFor } from "#pkg/config";
 import type { EndpointSlice, Service } from "#pkg/k8s";
-import type { Address } from "#pkg/net";
+import type { Address, Family } from "#pkg/net";
 import type { Holder, Labels } from "#pkg/placement";
 import {
   asksFor,
@@ -22,9 +22,12 @@ export interface Services {
   readonly holders: Map<string, string[]>; // address -> keys of the Services with it in their status, the oldest first
   readonly slices: Map<string, readonly EndpointSlice[]>; // service key -> slices
   readonly namespaces: Map<string, Labels>; // namespace -> its labels; empty unless the configuration asks for them
-  /** For Services with several slices, all of them together: service key -> node, undefined for the unknown one -> endpoints. */
-  readonly merged: Map<string, Map<string | undefined, NodeEndpoints>>;
+  /** For Services with several slices, those of each family together: service key -> family -> its endpoints. */
+  readonly merged: Map<string, Map<Family | undefined, ByNode>>;
 }
+
+/** Node, undefined for the unknown one -> endpoints. */
+type ByNode = Map<string | undefined, NodeEndpoints>;
 
 export interface ServiceRow {
   readonly service: Service;
@@ -86,8 +89,8 @@ export function holderKeys(services: Services, address: string): readonly string
   return services.holders.get(address) ?? [];
 }
 
-/** The Services with these keys, for callers that know the pools. */
-export function holdersWith(services: Services, keys: readonly string[]): readonly ServiceOnAddress[] {
+/** The Services with these keys, which have an address of the family, for callers that know the pools. */
+export function holdersWith(services: Services, keys: readonly string[], family: Family): readonly ServiceOnAddress[] {
   return keys.flatMap((key) => {
     const service = services.rows.get(key)?.service;
     if (service === undefined) return [];
@@ -100,16 +103,25 @@ export function holdersWith(services: Services, keys: readonly string[]): readon
         externalTrafficPolicy: service.externalTrafficPolicy,
         created: service.created,
         backendKey: keys.length > 1 ? backendKeyOf(service) : "", // Nobody compares that of one alone.
-        endpoints: endpointsOf(services, key),
+        endpoints: endpointsOf(services, key, family),
       },
     ];
   });
 }
 
-/** Endpoints of all its slices together. */
-export function endpointsOf({ slices, merged }: Services, service: string): readonly NodeEndpoints[] {
+/**
+ * The endpoints that serve an address of the family: those of the same family, which alone kube-proxy takes, where there are any. Else, and
+ * without a family, those of all slices together.
+ */
+export function endpointsOf({ slices, merged }: Services, service: string, family?: Family): readonly NodeEndpoints[] {
   const several = merged.get(service);
-  return several === undefined ? (slices.get(service)?.[0]?.endpoints ?? []) : [...several.values()];
+  if (several === undefined) return slices.get(service)?.[0]?.endpoints ?? [];
+  const own = family && several.get(family);
+  if (own !== undefined) return [...own.values()];
+  const [first = new Map<string | undefined, NodeEndpoints>(), ...others] = several.values();
+  const sum: ByNode = others.length === 0 ? first : new Map(first);
+  for (const nodes of others) count(sum, [...nodes.values()], 1);
+  return [...sum.values()];
 }
 
 /** How many endpoints there are that serve nothing, in all its slices together. */
@@ -123,9 +135,10 @@ function addSlice(services: Services, slice: EndpointSlice): void {
   const others = slices.get(slice.service) ?? [];
   slices.set(slice.service, others.concat(slice));
   if (others.length === 0) return;
-  const nodes = merged.get(slice.service) ?? new Map(others[0]?.endpoints.map((each) => [each.nodeName, each]));
-  merged.set(slice.service, nodes);
-  count(nodes, slice, 1);
+  const families: Map<Family | undefined, ByNode> = merged.get(slice.service) ?? new Map();
+  if (families.size === 0) for (const other of others) countSlice(families, other, 1);
+  merged.set(slice.service, families);
+  countSlice(families, slice, 1);
 }
 
 function removeSlice({ slices, merged }: Services, service: string, key: string): void {
@@ -134,13 +147,21 @@ function removeSlice({ slices, merged }: Services, service: string, key: string)
   if (slice === undefined) return;
   const others = all.filter((each) => each !== slice);
   put(slices, service, others);
-  const nodes = merged.get(service);
+  const families = merged.get(service);
   if (others.length < 2) merged.delete(service);
-  else if (nodes !== undefined) count(nodes, slice, -1);
+  else if (families !== undefined) countSlice(families, slice, -1);
 }
 
-/** Adds a slice's endpoints to the counts of their nodes, or subtracts them. A Service may have 1,000 slices, of which one changes. */
-function count(nodes: Map<string | undefined, NodeEndpoints>, { endpoints }: EndpointSlice, sign: 1 | -1): void {
+/** Families without endpoints are left out. */
+function countSlice(families: Map<Family | undefined, ByNode>, { family, endpoints }: EndpointSlice, sign: 1 | -1): void {
+  const nodes: ByNode = families.get(family) ?? new Map();
+  count(nodes, endpoints, sign);
+  if (nodes.size === 0) families.delete(family);
+  else families.set(family, nodes);
+}
+
+/** Adds endpoints to the counts of their nodes, or subtracts them. A Service may have 1,000 slices, of which one changes. */
+function count(nodes: ByNode, endpoints: readonly NodeEndpoints[], sign: 1 | -1): void {
   for (const { nodeName, ready, draining } of endpoints) {
     const before = nodes.get(nodeName) ?? { ready: 0, draining: 0 };
     const now = { nodeName, ready: before.ready + sign * ready, draining: before.draining + sign * draining };
