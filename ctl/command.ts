@@ -101,13 +101,12 @@ export function command<const O extends Options>(description: CommandDescription
   };
 }
 
-/** Lets commands of kubectl in remedies name the cluster that was asked, where it is not the one that kubectl asks by itself. */
+/** Lets commands of kubectl in remedies name the context that was asked. Sentences on `kubectl apply` are no commands. */
 function forCluster<O extends Options>(values: Values<O>, io: Io): Io {
-  const words = Object.entries(values).flatMap(([option, value]) =>
-    (option === "context" || option === "kubeconfig") && /^[\w./:@+-]+$/.test(`${value}`) ? [`--${option}`, value] : [],
-  );
-  if (words.length === 0) return io;
-  const named = (text: string) => text.replaceAll(/\bkubectl (?=[a-z-])/g, `kubectl ${words.join(" ")} `);
+  const context = Object.entries(values).find(([option]) => option === "context")?.[1];
+  if (typeof context !== "string" || !/^[\w./:@+-]+$/.test(context)) return io;
+  const named = (text: string) =>
+    text.replaceAll(/\bkubectl (?=[a-z-])(?!apply (?:leaves|takes) )/g, `kubectl --context ${context} `);
   return { ...io, out: (text) => io.out(named(text)), err: (text) => io.err(named(text)) };
 }
 
