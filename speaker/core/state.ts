@@ -210,7 +210,7 @@ export interface BgpPools {
   isDraining: boolean;
   /** The node gives its routes to other nodes. */
   leaving: Leaving | undefined;
-  /** It cannot deliver packets of these families, and gives their routes to nodes that can, in pools that ask for that. */
+  /** The node cannot deliver packets of these families. Where pools ask for that, it gives their routes to nodes that can. */
   readonly undelivering: Map<Family, Leaving>;
   /** Peers with a session, and the families of the routes that it carries. */
   carried: ReadonlyMap<string, readonly Family[]>; // key of a peer -> families

@@ -641,7 +641,7 @@ test("what a node told that is forgotten before that was passed on is not passed
   const bench = await started(two);
   bench.meet(...Array.from({ length: 300 }, (_, i) => ({ ...member(`other${i}`, `198.51.${i >> 7}.${i & 127}`), meta })));
   await bench.advance(10);
-  bench.lose("other7"); // What follows is told together.
+  bench.lose("other7"); // The members tell this together with the news of other1.
   bench.hear(participant("other1").payload());
   bench.take();
   bench.members.forgetGossip("other1");

@@ -168,7 +168,7 @@ export function stateOf({ cause }: AnnouncedLine): { readonly state: Verdict["st
   return { state: isAnnounced(cause) || state === "NotOurs" ? state : "Pending", cause };
 }
 
-/** Empty where all is well; another fault is told of anew, another reason for which nobody announces the Service is not. */
+/** Empty where all is well. A changed fault is told again; a changed reason for which nobody announces the Service is not. */
 function toTell({ cause, message }: AnnouncedLine): string {
   if (cause === "announcedWithFault") return message;
   return isAnnounced(cause) ? "" : "notAnnounced";

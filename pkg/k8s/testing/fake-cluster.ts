@@ -230,7 +230,7 @@ export class FakeCluster
         }
         this.transcript.push(`${service.key}: status ${addresses.join(" ") || "cleared"}`);
         const ingress = this.admit(addresses);
-        // What is the same as before has no new version.
+        // An unchanged status gets no new version.
         if (ingress.join() !== stored.ingress.join() || stored.hasHostnames)
           this.put("services", { ...stored, ingress, hasHostnames: false } as Service);
         return "written";

@@ -2,8 +2,8 @@ import type { Endpoint } from "../codec/messages.ts";
 import { isMember, type NodeRecord } from "./node-record.ts";
 
 /**
- * The members of a ring by their places, and what concerns all of them together: kept up to date with each change, because a ring of
- * thousands that counted it anew for each message would do little else.
+ * The members of a ring by their places, and sums over all of them. Each change of a member brings these up to date: in a ring of thousands, to
+ * count again for each message would take most of the time.
  */
 export class Places {
   /** Sorted by place. */

@@ -268,7 +268,7 @@ function speakerOf(state: SpeakerState, { mac, address, kind }: AddressSighting,
   return { node, active, preferred, saysSo, mayBeCutOff: members.lost.has(node) && isReady(state, node) };
 }
 
-/** Of two speakers that have lost one another, the one that is not alone, which the other one's proof says; else the elected one. */
+/** Of two speakers that have lost one another, the one that is not alone is preferred, else the elected one. A proof says whether its sender is alone. */
 function isPreferred(isElected: boolean, isSelfAlone: boolean, kind: AddressSighting["kind"]): boolean {
   if (kind !== "proves" && kind !== "provesAlone") return isElected || isSelfAlone;
   const isOtherAlone = kind === "provesAlone";

@@ -168,8 +168,8 @@ export function connectionTried(
 }
 
 /**
- * Whether Services that answered before are silent for which one tenant, or a node that is gone, cannot be the reason. Where none has answered since
- * this speaker started, Services of three namespaces are silent, and Services answered most other nodes.
+ * Whether Services that answered before are silent now, and neither one tenant nor a node that is gone can be the reason. Where none has answered
+ * since this speaker started, Services of three namespaces are silent, and Services answered most other nodes.
  */
 export function nobodyAnswers(state: SpeakerState, family: Family): boolean {
   const { silent, silentAtFirst } = state.dataPath[family].tests;

@@ -38,7 +38,7 @@ class Scene extends Bench {
     this.start();
   }
 
-  /** What the node's speaker tells, and the others pass on. */
+  /** The node's speaker tells this, and the others pass it on. */
   tell(name: string, labels: Record<string, string> | undefined, taint?: string): void {
     const one = this.others.get(name);
     assert.ok(one);
