@@ -9,9 +9,10 @@ import { isStatus, unless } from "./errors.ts";
 import { Http, type HttpClient, mergePatch } from "./http.ts";
 import { ListWatch } from "./informer.ts";
 import type { Handlers, Informer, Scope } from "./informers.ts";
+import { textMap } from "./kept.ts";
 import { Leases } from "./leases.ts";
 import type { Condition, ConfigMap, ObjectMeta, Service } from "./objects.ts";
-import { type Resource, textMap } from "./resources.ts";
+import type { Resource } from "./resources.ts";
 import { isAllowed, pathReview, reviewedUser, type TokenUser, tokenReview } from "./reviews.ts";
 
 export interface ConnectOptions {

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { remembered } from "#pkg/collections";
 import { families, parseAddress } from "#pkg/net";
 import {
   claimsClass,
@@ -11,6 +10,7 @@ import {
   poolAnnotations,
 } from "#pkg/service";
 import { type Fields, fields, list, optionalText, text } from "#pkg/untrusted";
+import { compact, cut, maxShort, shared, short, textMap, texts } from "./kept.ts";
 import type {
   Condition,
   ConfigMap,
@@ -327,35 +327,12 @@ function projectLease(raw: Fields, meta: ObjectMeta): Lease {
   };
 }
 
-/** Each name of a node once, however many slices have it. */
-const nodeNames = new Map<string, string>();
-const maxNodeNames = 10_000;
-
-function shared(nodeName: string): string {
-  return remembered(nodeNames, nodeName, maxNodeNames, () => nodeName);
-}
-
 function isDeleting(metadata: Fields): boolean {
   return text(metadata.deletionTimestamp) !== "";
 }
 
-// Most objects have no annotations of ours, no ingress, or no selector: they share one empty value.
-const noTexts: Readonly<Record<string, string>> = Object.freeze({});
+// Most Services have no details of their ingress: they share one empty value.
 const noDetails: Readonly<Record<string, IngressDetails>> = Object.freeze({});
-const noItems: readonly never[] = Object.freeze([]);
-
-const maxShort = 1024;
-
-/** Cut after 1 KiB, which no value needs that is of use: anybody may write up to 256 KiB into the annotations of a Service. */
-function short(value: string): string {
-  return cut(value, maxShort);
-}
-
-function cut(value: string, max: number): string {
-  if (value.length <= max) return value;
-  return Buffer.from(value.slice(0, max)).toString(); // A slice alone would keep the whole text in memory.
-}
-
 const maxLabels = 8192;
 
 /** All of them, or none: the API bounds the length of each, and not how many there are. Null is what `parseJson` makes of very many. */
@@ -374,27 +351,4 @@ function shortMap(map: Readonly<Record<string, string>>): Readonly<Record<string
   // Pairs as they are would be made texts of for each comparison: of 6,000 that took 8 ms.
   const sorted = entries.map((entry) => JSON.stringify(entry)).sort();
   return { sha256: createHash("sha256").update(sorted.join()).digest("hex") };
-}
-
-export function textMap(
-  raw: unknown,
-  wanted: (name: string) => boolean = () => true,
-  keep: (value: string) => string = (value) => value,
-): Readonly<Record<string, string>> {
-  const map = fields(raw);
-  const kept: [string, string][] = [];
-  for (const name of Object.keys(map)) {
-    const value = map[name]; // A Service may have 20,000 annotations, and `Object.entries` would make as many lists.
-    if (typeof value === "string" && wanted(name)) kept.push([name, keep(value)]);
-  }
-  return kept.length === 0 ? noTexts : Object.fromEntries(kept);
-}
-
-function texts(raw: unknown): readonly string[] {
-  return compact(list(raw).filter((item): item is string => typeof item === "string" && item !== ""));
-}
-
-/** An array of exactly its size: a grown array keeps room for more, at 10,000 Services 30 % of all memory. */
-function compact<T>(items: readonly T[]): readonly T[] {
-  return items.length === 0 ? noItems : items.slice();
 }
