@@ -10,6 +10,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 export interface TcpFlows {
   /** Of how many there are, those that were reset or closed. */
   readonly broken: number;
+  /** Why, such as ECONNRESET; each code once. */
+  readonly codes: readonly string[];
   /** Answered within the last second. */
   readonly answering: number;
   /** The longest time between two answers on one that is not broken, in ms, since the line before. */
@@ -24,6 +26,7 @@ export interface NewFlows {
 
 interface Flow {
   isBroken: boolean;
+  code: string | undefined;
   answeredAt: number;
   silence: number;
 }
@@ -47,12 +50,13 @@ async function ask(address: string, port: number, count: number): Promise<never>
   const openOne = async () => {
     const socket = connect({ host: address, port });
     sockets.push(socket);
-    const flow: Flow = { isBroken: false, answeredAt: performance.now(), silence: 0 };
+    const flow: Flow = { isBroken: false, code: undefined, answeredAt: performance.now(), silence: 0 };
     socket.on("data", () => {
       flow.silence = Math.max(flow.silence, performance.now() - flow.answeredAt);
       flow.answeredAt = performance.now();
     });
-    for (const event of ["error", "close"]) socket.on(event, () => (flow.isBroken = true));
+    socket.on("error", ({ code }: NodeJS.ErrnoException) => (flow.code = code));
+    socket.on("close", () => (flow.isBroken = true));
     await new Promise<void>((resolve) => {
       socket.once("connect", () => resolve());
       socket.once("close", () => resolve());
@@ -67,6 +71,7 @@ async function ask(address: string, port: number, count: number): Promise<never>
     const whole = flows.filter(({ isBroken }) => !isBroken);
     const line: TcpFlows = {
       broken: flows.length - whole.length,
+      codes: [...new Set(flows.flatMap(({ isBroken, code = "closed" }) => (isBroken ? [code] : [])))],
       answering: whole.filter(({ answeredAt }) => performance.now() - answeredAt < 1_000).length,
       silence: Math.round(Math.max(0, ...whole.map(({ silence }) => silence))),
     };

@@ -22,6 +22,60 @@ test("handovers are kept in a kernel", { skip: !available && "needs unshare, nft
   await run.catch(({ stdout, stderr }) => assert.fail(stdout + stderr));
 });
 
+const other = address("10.0.0.2");
+const client = "02:00:00:00:00:99";
+
+/** One keeper that hands over packets to .1, and its node's packet filter. */
+function keeping() {
+  const clock = new SimulatedClock();
+  const filter = new SimulatedFilter(() => clock.now());
+  const options = { read: () => "", onFailures: () => {}, onInherited: () => {}, log: silentLog, clock };
+  const keeper = new HandoverKeeper({ kernel: filter, ...options });
+  const hand = (text: string) => {
+    const way = { to: other, interfaceIndex: 1, from: undefined, lingers: false, until: clock.now() + 600_000 };
+    keeper.want(address(text), { address: address(text), ...way });
+  };
+  keeper.check();
+  hand("192.0.2.1");
+  keeper.flush();
+  return { clock, filter, keeper, hand, nextOf: (text: string) => filter.next(address(text), client)?.toString() };
+}
+
+test("an address that moves while somebody takes the table away again and again is handed over before it is announced", () => {
+  const { clock, filter, keeper, hand, nextOf } = keeping();
+  using _ = keeper;
+  for (let i = 0; i < 3; i++) {
+    filter.flush();
+    clock.advanceBy(2_100);
+  }
+  assert.equal(nextOf("192.0.2.1"), undefined); // It waits.
+  hand("192.0.2.2");
+  keeper.flush();
+  assert.equal(nextOf("192.0.2.2"), other.toString());
+  clock.advanceBy(60_000);
+  assert.equal(nextOf("192.0.2.1"), other.toString());
+});
+
+test("an address that moves right after somebody took the table away is handed over before it is announced", () => {
+  const { clock, filter, keeper, hand, nextOf } = keeping();
+  using _ = keeper;
+  clock.advanceBy(10_000);
+  filter.flush();
+  hand("192.0.2.2");
+  keeper.flush();
+  assert.equal(nextOf("192.0.2.2"), other.toString());
+});
+
+test("nobody has taken away what is yet to be added when all is compared", () => {
+  const { clock, keeper, hand } = keeping();
+  using _ = keeper;
+  // One of them comes just before all is compared.
+  using timers = new DisposableStack();
+  for (let ms = 59_900; ms < 60_100; ms++) timers.use(clock.schedule("another address", ms, () => hand(`192.0.2.${ms % 200}`)));
+  clock.advanceTo(61_000);
+  assert.equal(keeper.restored, 0);
+});
+
 test("a kernel that is short of memory for a moment is asked again within seconds, since addresses move meanwhile", () => {
   const clock = new SimulatedClock();
   const filter = new SimulatedFilter(() => clock.now());

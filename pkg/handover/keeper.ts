@@ -76,8 +76,9 @@ interface Kept {
   compareAt: Millis;
   /** When the kernel has ended what an earlier life left; -Infinity until the table is read first. */
   inheritedUntil: Millis;
-  /** Nothing is changed before. */
+  /** Nothing is changed before, but what announcements wait for where the kernel refused nothing. */
   pausedUntil: Millis;
+  isRefused: boolean;
   /** The time between a loss and putting back, and how many looks in a row found everything in place. */
   pause: Millis;
   calmLooks: number;
@@ -143,8 +144,7 @@ export class HandoverKeeper implements Disposable {
    */
   flush(): void {
     for (const family of families) {
-      const { pending } = this.#kept[family];
-      if (setNames.every((set) => pending[set].size === 0)) continue;
+      if (!hasPending(this.#kept[family])) continue;
       this.#alarm.setNoLater(this.#keep(family, this.#options.clock.now(), true));
     }
   }
@@ -192,7 +192,7 @@ export class HandoverKeeper implements Disposable {
     const kept = this.#kept[family];
     const isInVain = this.#failures.has(family);
     if (isInVain && kept.table.found === undefined) return Infinity;
-    if (now < kept.pausedUntil) return kept.pausedUntil;
+    if (isPaused(kept, now, isFlush)) return kept.pausedUntil;
     try {
       if (isInVain) {
         this.#open().change(nameOf(family), [{ type: "deleteTable" }]);
@@ -205,8 +205,13 @@ export class HandoverKeeper implements Disposable {
         kept.isWhole = false;
       }
       if (!kept.isRead || (now >= kept.lookAt && !isFlush)) this.#look(family, kept, now);
-      if (now < kept.pausedUntil) return kept.pausedUntil;
+      if (isPaused(kept, now, isFlush)) return kept.pausedUntil;
       while (this.#change(family, kept, now, isFlush)) if (!isFlush) return now + 1;
+      if (isFlush && !kept.isRead) {
+        // Somebody took the table away since the last look. Announcements do not wait for the next.
+        this.#look(family, kept, now);
+        while (!isPaused(kept, now, isFlush) && this.#change(family, kept, now, isFlush));
+      }
       if (!kept.isWhole) return now + 1;
       return isWanted(kept.table) ? kept.lookAt : Infinity;
     } catch (error) {
@@ -219,7 +224,7 @@ export class HandoverKeeper implements Disposable {
         return Infinity;
       }
       this.#options.log.error("the packet filter could not be read or changed", fields);
-      return pauseFrom(kept, now);
+      return pauseFrom(kept, now, true);
     }
   }
 
@@ -245,14 +250,16 @@ export class HandoverKeeper implements Disposable {
   #look(family: Family, kept: Kept, now: Millis): void {
     const { table } = kept;
     const had = kept.isRead && table.found !== undefined;
-    const isThorough = !kept.isRead || (now >= kept.compareAt && table.handovers.size <= maxCompared);
+    // What is still to be added is not there because nobody took it away.
+    const isToCompare = now >= kept.compareAt && table.handovers.size <= maxCompared && kept.isWhole && !hasPending(kept);
+    const isThorough = !kept.isRead || isToCompare;
     const marks = this.#open().query(nameOf(family), { type: "table" });
     const mark = marks?.find((one) => one.type === "table")?.mark;
     kept.lookAt = now + betweenLooks;
     if (isThorough) kept.compareAt = now + betweenComparisons;
     if (marks !== undefined && !isOurs(mark)) {
       this.#options.log.error("the packet filter has a table of our name that is not ours", { op: "handover", family });
-      pauseFrom(kept, now);
+      pauseFrom(kept, now, true);
       kept.isRead = false;
       return;
     }
@@ -283,8 +290,9 @@ export class HandoverKeeper implements Disposable {
     }
     this.#restored++;
     this.#options.log.warn("somebody changed the packet filter's table ingot, putting back", { op: "handover", family });
-    const end = pauseFrom(kept, now);
-    kept.pausedUntil = this.#restored === 1 ? now : end;
+    const isCalm = kept.pause === betweenLooks;
+    const end = pauseFrom(kept, now, false);
+    kept.pausedUntil = isCalm ? now : end;
   }
 
   /** @returns whether the rules are those that belong there */
@@ -337,11 +345,20 @@ export class HandoverKeeper implements Disposable {
 }
 
 /** What fails, or is taken away, again and again is tried more and more seldom. @returns until when nothing is tried */
-function pauseFrom(kept: Kept, now: Millis): Millis {
+function pauseFrom(kept: Kept, now: Millis, isRefused: boolean): Millis {
   kept.calmLooks = 0;
+  kept.isRefused = isRefused;
   kept.pausedUntil = now + kept.pause;
   kept.pause = Math.min(maxPause, 2 * kept.pause);
   return kept.pausedUntil;
+}
+
+function isPaused({ pausedUntil, isRefused }: Kept, now: Millis, isFlush: boolean): boolean {
+  return now < pausedUntil && (isRefused || !isFlush);
+}
+
+function hasPending({ pending }: Kept): boolean {
+  return setNames.some((set) => pending[set].size > 0);
 }
 
 function nameOf(family: Family) {
@@ -358,6 +375,7 @@ function nothingKept(family: Family): Kept {
     compareAt: -Infinity,
     inheritedUntil: -Infinity,
     pausedUntil: -Infinity,
+    isRefused: false,
     pause: betweenLooks,
     calmLooks: 0,
     packets: 0n,

@@ -78,23 +78,31 @@ async function ownerOf(on: InstalledCluster, address: string): Promise<string> {
   return waitFor(`one owner of ${address}`, owner, patience);
 }
 
-/** Opens connections to each address, which go on while `act` runs and for a while after it. */
-async function goOn(on: InstalledCluster, addresses: readonly string[], act: () => Promise<void>): Promise<void> {
+/** Opens connections to each address, which go on while `act` runs and for a while after it; `act` may look at them in between. */
+async function goOn(
+  on: InstalledCluster,
+  addresses: readonly string[],
+  act: (allGoOn: (when: string) => Promise<void>) => Promise<void>,
+): Promise<void> {
   const command = [process.execPath, program, "long"];
   const opened = addresses.map((address) => ({
     address,
     client: on.cluster.client.daemon(`flows${++clients}`, [...command, address, `${port}`, `${flows}`]),
   }));
   const last = async (log: string) => (await readFile(log, "utf8")).trim().split("\n").at(-1) ?? "";
+  const allGoOn = async (when: string) => {
+    for (const { address, client } of opened) {
+      const { broken, codes, answering } = JSON.parse(await last(client.log)) as TcpFlows;
+      assert.deepEqual({ address, when, broken, codes, answering }, { address, when, broken: 0, codes: [], answering: flows });
+    }
+  };
   try {
     for (const { address, client } of opened)
       await waitFor(`connections to ${address}`, async () => (await last(client.log)).startsWith("{"), patience);
-    await act();
+    await allGoOn("when they were opened");
+    await act(allGoOn);
     await sleep(watchedMs);
-    for (const { address, client } of opened) {
-      const { broken, answering } = JSON.parse(await last(client.log)) as TcpFlows;
-      assert.deepEqual({ address, broken, answering }, { address, broken: 0, answering: flows });
-    }
+    await allGoOn("in the end");
   } finally {
     await Promise.all(opened.map(({ client }) => client.stop("SIGTERM")));
   }
@@ -120,7 +128,7 @@ async function handedOver(on: InstalledCluster, node: string): Promise<number> {
 /** Drains the owner of each address after the other, and takes it back. */
 async function movesToAndFro(on: InstalledCluster): Promise<void> {
   for (const address of all)
-    await goOn(on, [address], async () => {
+    await goOn(on, [address], async (allGoOn) => {
       const owner = await ownerOf(on, address);
       await on.kubectl("label", "node", owner, `${drainLabel}=`);
       const next = async () => {
@@ -130,6 +138,7 @@ async function movesToAndFro(on: InstalledCluster): Promise<void> {
       const other = await waitFor(`another owner of ${address}`, next, patience);
       await waitFor(`${other} to hand packets over`, async () => (await handedOver(on, other)) > 0, patience);
       await sleep(watchedMs);
+      await allGoOn(`at ${other}, with ${owner} drained`);
       await on.kubectl("label", "node", owner, `${drainLabel}-`);
       await waitFor(`${address} to be back`, async () => (await ownerOf(on, address)) === owner, patience);
     });
