@@ -1,5 +1,5 @@
 import type { Address, Family, Prefix } from "#pkg/net";
-import { decodeDefaultRoutes, type Gateway } from "./codec/default-routes.ts";
+import { decodeDefaultRoutes, type Gateway, mainTable } from "./codec/default-routes.ts";
 import { decodeNetlink, type NetlinkMessage, type TableRoute } from "./codec/netlink.ts";
 import { type DumpRequest, encodeDump, encodeRequest, encodeRouteTo, type KernelRequest } from "./codec/netlink-requests.ts";
 import { NetlinkError } from "./codec/netlink-wire.ts";
@@ -10,7 +10,6 @@ import { NetlinkSocket } from "./netlink-socket.ts";
 const maxAtOnce = 64;
 // A dump during which something changed is repeated at once this many times; then its reader has to come back.
 const maxDumps = 3;
-const mainTable = 254; // RT_TABLE_MAIN
 const errnoNotFound = 2; // ENOENT: there is no such table, so it has no routes.
 
 /** A whole dump. `complete` is false when something changed meanwhile, so that the dump may lack a part (NLM_F_DUMP_INTR). */
@@ -80,7 +79,7 @@ export class Rtnetlink implements Disposable {
     this.#socket.send(encodeDump({ type: "routes", family, table: mainTable, protocol: 0 }, sequence));
     const found: Gateway[] = [];
     for (const datagram of this.#socket.received()) {
-      const some = decodeDefaultRoutes(datagram, sequence);
+      const some = decodeDefaultRoutes(datagram, sequence, family);
       if (some === undefined) break;
       found.push(...some);
     }

@@ -31,7 +31,7 @@ export const netlink: Target = {
   repair: withLengths,
   run: (input) => {
     tolerating(NetlinkError, () => decodeNetlink(input));
-    tolerating(NetlinkError, () => decodeDefaultRoutes(input, 1));
+    tolerating(NetlinkError, () => decodeDefaultRoutes(input, 1, "IPv4"));
     const address = decodeNeighbor(input, 1);
     assert.ok(address === undefined || address.length <= input.length);
   },

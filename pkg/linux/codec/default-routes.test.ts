@@ -8,8 +8,8 @@ const u32 = (value: number) => new Uint8Array(Uint32Array.of(value).buffer);
 const v4 = (last: number) => Uint8Array.of(10, 0, 0, last);
 const v6 = Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
 
-function header({ family = 2, length = 0, type = 1, flags = 0 } = {}): Uint8Array {
-  return Uint8Array.of(family, length, 0, 0, 254, 3, 0, type, flags, 0, 0, 0);
+function header({ family = 2, length = 0, table = 254, type = 1, flags = 0 } = {}): Uint8Array {
+  return Uint8Array.of(family, length, 0, 0, table, 3, 0, type, flags, 0, 0, 0);
 }
 
 function route(head: Uint8Array, ...attributes: Uint8Array[]): Uint8Array {
@@ -49,12 +49,14 @@ const cases: { name: string; bytes: Uint8Array; want: string[] }[] = [
   { name: "a next hop whose link is down", bytes: route(header({ flags: 0x10 }), by(2), gateway(v4(1))), want: [] },
   { name: "a point-to-point link", bytes: route(header(), by(2)), want: [] },
   { name: "another prefix", bytes: route(header({ length: 8 }), by(2), gateway(v4(1))), want: [] },
+  { name: "another table", bytes: route(header({ table: 100 }), by(2), gateway(v4(1))), want: [] },
+  { name: "another family", bytes: route(header({ family: 10 }), by(2), gateway(v6)), want: [] },
   { name: "a blackhole", bytes: route(header({ type: 6 }), gateway(v4(1))), want: [] },
   { name: "another request's", bytes: encodeMessage(MessageType.newRoute, 0, 8, header(), by(2), gateway(v4(1))), want: [] },
 ];
 for (const { name, bytes, want } of cases)
   test(`decodeDefaultRoutes: ${name}`, () => {
-    const found = decodeDefaultRoutes(bytes, 7) ?? assert.fail();
+    const found = decodeDefaultRoutes(bytes, 7, "IPv4") ?? assert.fail();
     assert.deepEqual(
       found.map(({ address, interfaceIndex, metric }) => `${address} ${interfaceIndex} ${metric}`),
       want,
@@ -62,15 +64,16 @@ for (const { name, bytes, want } of cases)
   });
 
 test("the end of a dump is one, and a length that does not fit is refused", () => {
-  assert.equal(decodeDefaultRoutes(encodeMessage(MessageType.done, 0, 7, u32(0)), 7), undefined);
-  assert.throws(() => decodeDefaultRoutes(route(header(), several(hop(2, 0, gateway(v4(1))).fill(0xff, 0, 2))), 7), NetlinkError);
+  assert.equal(decodeDefaultRoutes(encodeMessage(MessageType.done, 0, 7, u32(0)), 7, "IPv4"), undefined);
+  const cut = route(header(), several(hop(2, 0, gateway(v4(1))).fill(0xff, 0, 2)));
+  assert.throws(() => decodeDefaultRoutes(cut, 7, "IPv4"), NetlinkError);
 });
 
 test("arbitrary attributes raise nothing but a NetlinkError", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 64 }), (octets) => {
       try {
-        decodeDefaultRoutes(route(header(), octets), 7);
+        decodeDefaultRoutes(route(header(), octets), 7, "IPv4");
       } catch (error) {
         assert.ok(error instanceof NetlinkError);
       }

@@ -1,4 +1,4 @@
-import { Address } from "#pkg/net";
+import { Address, type Family } from "#pkg/net";
 import {
   decodeAttributes,
   fixed,
@@ -8,7 +8,7 @@ import {
   recordsOf,
   routeHeaderLength,
 } from "./netlink-wire.ts";
-import { addressLength } from "./socket-address.ts";
+import { addressFamily } from "./socket-address.ts";
 
 /** A next hop of a default route. */
 export interface Gateway {
@@ -18,29 +18,32 @@ export interface Gateway {
   readonly metric: number;
 }
 
+export const mainTable = 254; // RT_TABLE_MAIN
 const unicast = 1; // RTN_UNICAST
 const nextHopLength = 8; // struct rtnexthop
 const nextHopDown = 0x01 | 0x10; // RTNH_F_DEAD, RTNH_F_LINKDOWN
 
 /**
- * Decodes the default routes of a datagram of a dump (rtnetlink(7)); other routes are passed over unread, of which there may be many. A next hop
- * that is dead or whose link is down is left out, and so is one without an address, as on a point-to-point link.
+ * Decodes the default routes of a family in the main table, of a datagram of a dump (rtnetlink(7)); other routes are passed over unread, of which
+ * there may be many: a kernel before 4.20 sends all tables, and one without IPv6 sends IPv4 routes when asked for those of IPv6. A next hop that
+ * is dead or whose link is down is left out, and so is one without an address, as on a point-to-point link.
  * @returns undefined when the datagram ends the dump
  * @throws {NetlinkError} for a length that does not fit
  */
-export function decodeDefaultRoutes(datagram: Uint8Array, sequence: number): Gateway[] | undefined {
+export function decodeDefaultRoutes(datagram: Uint8Array, sequence: number, family: Family): Gateway[] | undefined {
   const found: Gateway[] = [];
   for (const { type, sequence: of, body } of messagesOf(datagram)) {
     if (of !== sequence) continue;
     if (type === MessageType.done || type === MessageType.error) return found.length > 0 ? found : undefined;
-    if (type === MessageType.newRoute && body[1] === 0) found.push(...gatewaysOf(body));
+    const isDefault = body[0] === addressFamily[family] && body[1] === 0 && body[4] === mainTable;
+    if (type === MessageType.newRoute && isDefault) found.push(...gatewaysOf(body));
   }
   return found;
 }
 
 function gatewaysOf(body: Uint8Array): Gateway[] {
   const header = fixed(body, routeHeaderLength, "route");
-  if (header.getUint8(7) !== unicast || addressLength(header.getUint8(0)) === undefined) return [];
+  if (header.getUint8(7) !== unicast) return [];
   const attributes = decodeAttributes(body.subarray(routeHeaderLength));
   const priority = attributes.get(RouteAttribute.priority);
   const metric = priority === undefined ? 0 : fixed(priority, 4, "metric").getUint32(0, true);
