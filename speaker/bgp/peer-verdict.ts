@@ -218,7 +218,7 @@ function connectingVerdict(key: string, view: PeerView | undefined, evidence: re
     return verdict("peer", "connecting", {
       message: `BGP session with ${key} is not up: the peer is passive, and this node lets no router connect`,
       evidence,
-      next: "run the speakers with --bgp-port=179, or take passive off the peer",
+      next: "run the speakers with --bgp-port=179, end what else listens on that port of the node, or take passive off the peer",
     });
   return verdict("peer", "connecting", {
     message: `BGP session with ${key} is not up yet: the peer is passive, so this node waits for the router to connect`,

@@ -1,7 +1,7 @@
 import { uptime } from "node:os";
 import { Bfd } from "#pkg/bfd";
 import { BgpListener, PeerSession, type PeerSessionOptions, tcpTransport } from "#pkg/bgp";
-import { Portions, wallClock } from "#pkg/clock";
+import { Alarm, type Millis, Portions, wallClock } from "#pkg/clock";
 import { isCentral } from "#pkg/gossip";
 import { SecretValues, type SecretValuesOptions } from "#pkg/k8s";
 import { RouterDiscovery, type RouterDiscoveryOptions } from "#pkg/router-discovery";
@@ -10,6 +10,7 @@ import type { BgpSession } from "./peer.ts";
 
 // Each is a thousand routes of a peer or a batch of messages to it, and takes 2 ms at most.
 const portionsPerTurn = 4;
+const listenAgainMs: Millis = 5_000;
 
 /** The part that speaks with this node's routers. Disposing of it ends all sessions. */
 export interface RunningBgp extends AsyncDisposable {
@@ -64,21 +65,30 @@ export function keptForwarding(node: string, uptimeSeconds: number, gracefulRest
 /** Sessions over TCP, of which each may also be begun by its peer where there is a port for that. */
 export class BgpSessions implements Disposable {
   readonly #options: BgpSessionsOptions;
-  #listener: BgpListener | undefined;
+  readonly #listener: BgpListener | undefined;
+  readonly #again: Alarm;
+  #isRefused = false;
 
   constructor(options: BgpSessionsOptions) {
     const { port, clock, log } = options;
     this.#options = options;
     this.#listener = port === 0 ? undefined : new BgpListener({ port, clock, log });
+    this.#again = new Alarm(clock, "BGP port", () => void this.start());
   }
 
-  /** Where the port cannot be had, sessions are those that this side begins: another daemon on the node is no reason to announce nothing. */
+  /**
+   * Where the port cannot be had, sessions are those that this side begins: another daemon on the node is no reason to announce nothing. It is
+   * tried again, because that may be a speaker that is about to end.
+   */
   async start(): Promise<void> {
+    const { clock, log } = this.#options;
     try {
       await this.#listener?.start();
+      if (this.#isRefused) log.info("BGP peers can connect to this node", { op: "bgpListen" });
     } catch (error) {
-      this.#listener = undefined;
-      this.#options.log.error("BGP peers cannot connect to this node", { op: "startup", error });
+      if (!this.#isRefused) log.error("BGP peers cannot connect to this node, retrying", { op: "bgpListen", error });
+      this.#isRefused = true;
+      this.#again.set(clock.now() + listenAgainMs);
     }
   }
 
@@ -99,6 +109,7 @@ export class BgpSessions implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#again[Symbol.dispose]();
     this.#listener?.[Symbol.dispose]();
   }
 }

@@ -64,14 +64,21 @@ export class BgpListener implements Disposable {
     return this.#port;
   }
 
-  /** @throws {Error} that names the port, when it cannot be had for a family that the machine has */
+  /**
+   * May be called again where it failed; a family that listens goes on with that.
+   * @throws {Error} that names the port, when it cannot be had for a family that the machine has
+   */
   async start(): Promise<void> {
     try {
-      for (const family of families) await this.#listen(family);
+      for (const family of families) if (!this.listens(family)) await this.#listen(family);
     } catch (cause) {
-      this[Symbol.dispose]();
       throw new Error(`Cannot listen for BGP on port ${this.#port}`, { cause });
     }
+  }
+
+  /** Whether peers of this family can connect. */
+  listens(family: Family): boolean {
+    return this.#listening.has(family);
   }
 
   /**

@@ -365,6 +365,7 @@ test("connections of a peer that could not be taken are taken under its next set
     forwardingPreserved: true,
     transport: new SimulatedNetwork(clock).transport("192.0.2.1"),
     listener: {
+      listens: () => true,
       expect: ({ password }) => {
         if (password !== undefined) throw new Error("this kernel has no TCP MD5 signatures");
         passwords.push(password);

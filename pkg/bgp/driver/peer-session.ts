@@ -31,7 +31,7 @@ export interface PeerSessionOptions {
   readonly forwardingPreserved: boolean;
   readonly transport: Transport;
   /** Accepts connections that the peer opens; without it the peer cannot connect. */
-  readonly listener?: Pick<BgpListener, "expect"> | undefined;
+  readonly listener?: Pick<BgpListener, "expect" | "listens"> | undefined;
   /** Messages are made in them, a batch in each. All sessions of a process share them. */
   readonly portions: Pick<Portions, "do">;
   readonly clock: Clock;
@@ -135,7 +135,7 @@ export class PeerSession {
     const { clock, routes } = this.#options;
     const facts = {
       session: this.#session,
-      accepts: this.#options.listener !== undefined,
+      accepts: this.#options.listener?.listens(this.#session.settings.address.family) === true,
       enteredAt: this.#enteredAt,
       downAt: this.#downAt,
       unsendableSince: this.#batches.unsendableSince,

@@ -56,6 +56,7 @@ export class SimulatedNetwork {
   /** In place of a `BgpListener`: takes connections for one address. */
   listener(own: string) {
     return {
+      listens: () => true,
       expect: (_: SessionSettings, accept: (incoming: Incoming) => void): Disposable => {
         this.#listening.set(own, accept);
         return { [Symbol.dispose]: () => void this.#listening.delete(own) };

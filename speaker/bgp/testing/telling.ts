@@ -439,6 +439,7 @@ export class Telling {
           forwardingPreserved:
             forwardingPreserved || this.#clock.now() - beganAt > session.settings.gracefulRestartSeconds * 1000,
           listener: {
+            listens: () => true,
             expect: (settings, accept) => {
               const name = `${settings.address}`;
               assert.ok(!accepts.has(name), `two wait for connections of ${name}`);
