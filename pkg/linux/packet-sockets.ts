@@ -1,3 +1,4 @@
+import { ofInterface } from "./codec/filter.ts";
 import { close, openSocket } from "./descriptors.ts";
 import {
   attachFilter,
@@ -45,7 +46,7 @@ export class PacketSocket implements Disposable {
     // Protocol 0 receives nothing until the bind below names one.
     using stack = new DisposableStack();
     const socket = stack.use(new PacketSocket(openSocket(attempted, familyPacket, "raw")));
-    attachFilter(socket.fd, filter, attempted);
+    attachFilter(socket.fd, ofInterface(interfaceIndex, filter), attempted);
     const size = Int32Array.of(receiveBufferSize);
     check("setsockopt", attempted, libc.setsockopt(socket.fd, levelSocket, optionReceiveBuffer, size, 4));
     check("bind", attempted, libc.bind(socket.fd, linkAddress(interfaceIndex, etherType), addressLength));
@@ -116,7 +117,7 @@ export class CookedPacketSocket implements Disposable {
     using stack = new DisposableStack();
     const fd = openSocket(attempted, familyPacket, "datagram");
     const socket = stack.use(new CookedPacketSocket(fd, interfaceIndex, etherType, size));
-    attachFilter(fd, filter, attempted);
+    attachFilter(fd, ofInterface(interfaceIndex, filter), attempted);
     check("bind", attempted, libc.bind(fd, linkAddress(interfaceIndex, etherType), addressLength));
     stack.move();
     return socket;

@@ -131,6 +131,34 @@ test("a port of a bridge is not answered on, and its bridge is", async () => {
   assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
 });
 
+test("what comes by a VLAN with an interface of its own is answered by that one alone, and shows nothing on the one below", async (t) => {
+  try {
+    ip("link add link lan0 name vlan5 type vlan id 5");
+  } catch {
+    t.skip("this kernel has no VLANs (CONFIG_VLAN_8021Q)");
+    return;
+  }
+  using _ = { [Symbol.dispose]: () => ip("link delete vlan5") };
+  ip("address add 198.51.100.1/24 dev vlan5");
+  ip("link set vlan5 up");
+  const sightings: string[] = [];
+  await using layer2 = await started({ onSighting: ({ address, interface: name }) => sightings.push(`${address} ${name}`) });
+  await until(() => statusOf(layer2, "vlan5") === "answering");
+  layer2.announce(quiet);
+  const inVlan = (frame: Uint8Array) => new Uint8Array([...frame.subarray(0, 12), 0x81, 0, 0, 5, ...frame.subarray(12)]);
+  await lan.call("send", "host0", [inVlan(encodeArp(await requestFor(lan, quiet)))]);
+  await until(() => [...layer2.addressCounters()][0]?.requestsReceived !== 0);
+  assert.ok(await lan.call("request", "host0", await requestFor(lan, quiet), 30_000));
+  assert.equal([...layer2.addressCounters()][0]?.requestsReceived, 2);
+  layer2.announce(virtual, { interfaces: ["lan0"] });
+  const uses = async (last: number) =>
+    encodeArp(await requestFor(lan, quiet, { senderMac: last, source: last, senderAddress: Number(virtual.value) }));
+  await lan.call("send", "host0", [inVlan(await uses(0x0200000000aa)), await uses(0x0200000000bb)]);
+  await until(() => sightings.length > 0);
+  assert.deepEqual(sightings, ["192.0.2.100 lan0"]);
+  assert.equal([...layer2.addressCounters()][1]?.sightings, 1);
+});
+
 test("when another interface to the LAN is gone or has no carrier, hosts hear where this one is", async () => {
   await lan.join("lan1", "host1", "198.51.100.2/24");
   using _ = { [Symbol.dispose]: () => ip("link delete lan1") };

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import {
   etherTypeFilter,
   icmpv6Filter,
+  ofInterface,
   refusalKeys,
   refusalProgram,
   routeProtocolFilter,
@@ -15,6 +16,13 @@ test("etherTypeFilter compiles to what libpcap compiles", () => {
   // `tcpdump -dd -s 128 arp` prints { 0x28, 0, 0, 0xc }, { 0x15, 0, 1, 0x806 }, { 0x6, 0, 0, 0x80 }, { 0x6, 0, 0, 0 }.
   const want = ["280000000c000000", "1500000106080000", "0600000080000000", "0600000000000000"].join("");
   assert.equal(Buffer.from(etherTypeFilter(0x0806, 128)).toString("hex"), want);
+});
+
+test("ofInterface drops what the kernel takes for another interface, and leaves the rest to the filter", () => {
+  // `tcpdump -ddd -y LINUX_SLL2 'ifindex 7'` asks the frame; the kernel's own answer is at SKF_AD_OFF + SKF_AD_IFINDEX, -4096 + 8.
+  const want = ["2000000008f0ffff", "1500010007000000", "0600000000000000"].join("");
+  const filter = Buffer.from(etherTypeFilter(0x0806, 128)).toString("hex");
+  assert.equal(Buffer.from(ofInterface(7, etherTypeFilter(0x0806, 128))).toString("hex"), want + filter);
 });
 
 test("icmpv6Filter compiles to what libpcap compiles", () => {

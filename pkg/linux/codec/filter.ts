@@ -34,12 +34,26 @@ const keepAll = 0xffff_ffff;
 // Offsets at which a load takes special values instead of octets of the packet (linux/filter.h).
 const networkHeader = 0xfff0_0000; // SKF_NET_OFF: from here on the octets of the IP header.
 const chance = 0xffff_f038; // SKF_AD_OFF + SKF_AD_RANDOM: 32 bits.
+const arrivedOn = 0xffff_f008; // SKF_AD_OFF + SKF_AD_IFINDEX: index of the interface by which the kernel takes the packet.
 const udpHeaderLength = 8;
 const sourceOffset = { 4: networkHeader + 12, 16: networkHeader + 8 } as const; // By the length of an address.
 const version6 = 0x6000; // The first half word of an IPv6 header, at least; that of an IPv4 header is below.
 const maxInstructions = 4096; // BPF_MAXINSNS
 const maxJump = 255; // What 8 bits hold.
 const highHalf = 0xffff_0000;
+
+/**
+ * `filter` for a packet socket of one interface: it drops the frames of the VLANs that are interfaces of their own. The kernel takes their tags
+ * off, and hands them to the sockets of the interface below as well.
+ */
+export function ofInterface(index: number, filter: Uint8Array): Uint8Array {
+  const others = program([
+    [loadWord, 0, 0, arrivedOn],
+    [jumpIfEqual, 1, 0, index],
+    [accept, 0, 0, 0],
+  ]);
+  return new Uint8Array([...others, ...filter]);
+}
 
 /**
  * A classic BPF program that keeps the first `keep` octets of the Ethernet frames of one EtherType and drops every other frame: an
