@@ -105,8 +105,9 @@ export class Asker {
   }
 
   async #askWho(link: InterfaceState, mac: Mac, pending: readonly PendingQuestion[]): Promise<void> {
-    using arp = PacketSocket.open(link.index, EtherType.arp, etherTypeFilter(EtherType.arp, frameSize));
-    using ndp = PacketSocket.open(link.index, EtherType.ipv6, icmpv6Filter([NeighborType.advertisement], frameSize));
+    using opened = new DisposableStack();
+    const arp = openIn(opened, link, EtherType.arp, etherTypeFilter(EtherType.arp, frameSize));
+    const ndp = openIn(opened, link, EtherType.ipv6, icmpv6Filter([NeighborType.advertisement], frameSize));
     const toSend = new SendBatch(maxQuestions, neighborFrameLength);
     const batch = new ReceiveBatch(64, frameSize);
     const asking = Map.groupBy(pending, ({ asked }) => asked);
@@ -168,8 +169,9 @@ export class Asker {
     const first = Math.floor(this.#random() * 0x1_0000_0000);
     // Each question has its own, by which its reply is known.
     const sequenceOf = ({ index }: SynResult) => (first + index * 0x1_0000) % 0x1_0000_0000;
-    using ipv4 = PacketSocket.open(link.index, EtherType.ipv4, tcpPortFilter("IPv4", sourcePort, frameSize));
-    using ipv6 = PacketSocket.open(link.index, EtherType.ipv6, tcpPortFilter("IPv6", sourcePort, frameSize));
+    using opened = new DisposableStack();
+    const ipv4 = openIn(opened, link, EtherType.ipv4, tcpPortFilter("IPv4", sourcePort, frameSize));
+    const ipv6 = openIn(opened, link, EtherType.ipv6, tcpPortFilter("IPv6", sourcePort, frameSize));
     const sockets = [[ipv4, "IPv4"] as const, [ipv6, "IPv6"] as const];
     const longest = results.values().reduce((most, { sent }) => Math.max(most, sent), 0);
     const toSend = new SendBatch(pending.length, tcpFrameLength + longest);
@@ -224,6 +226,11 @@ const headersOf = ({ address }: WireQuestion): number => (address.family === "IP
 /** How much data the next smaller one of the usual packets has; 0 if all are larger. */
 function lessThan(data: number, headers: number): number {
   return Math.max(0, (usualSizes.find((size) => size < data + headers) ?? 0) - headers);
+}
+
+/** A socket that is closed with `opened`, without holding up this thread. */
+function openIn(opened: DisposableStack, { index }: InterfaceState, etherType: number, filter: Uint8Array): PacketSocket {
+  return opened.adopt(PacketSocket.open(index, etherType, filter), (socket) => socket.closeAside());
 }
 
 /** Received frames of others, decoded. */

@@ -44,6 +44,12 @@ export function close(fd: number): void {
   libc.close(fd);
 }
 
+/** Closes a descriptor of this thread in a thread of libuv's pool, where the kernel takes long for that. */
+export function closeAside(fd: number): void {
+  disown(fd);
+  libc.close.async(fd, () => {});
+}
+
 /** Each thread loads this file for itself. */
 function closerOfThread(): Closer {
   try {

@@ -6,7 +6,7 @@ import { formatMac } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { Asker, type WireAnswer, type WireQuestion } from "../asker.ts";
 import { ip, Lan } from "./lan.ts";
-import { clientMac, macText, started, until } from "./support.ts";
+import { clientMac, descriptors, macText, started, until } from "./support.ts";
 
 /** Questions on a LAN of network namespaces, with the Linux kernel as the host that answers. Run by `layer2.test.ts`. */
 
@@ -93,4 +93,10 @@ test("two that answer are both told", async () => {
   const { "203.0.113.7": found } = await ask(["203.0.113.7"]);
   assert.deepEqual(found?.macs.toSorted(), [other, second.address].toSorted());
   assert.notEqual(macText("lan0"), other);
+});
+
+test("no socket stays open after questions", async () => {
+  const before = descriptors().length;
+  await ask(["203.0.113.7", 80, { isSized: true }], ["2001:db8::7", 80]);
+  await until(() => descriptors().length === before);
 });
