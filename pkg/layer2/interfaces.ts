@@ -25,6 +25,12 @@ interface InterfaceEntry {
   readonly error?: SystemCallError;
 }
 
+interface Named {
+  readonly globs: readonly string[];
+  /** How many announcements are for these. */
+  readonly uses: number;
+}
+
 /**
  * The interfaces of the namespace, with a socket on each that is eligible. One that fails is tried again; the others go on. A veth that leads to a
  * Pod has none, unless an announcement names it: nobody asks there, a node may have hundreds, and while the kernel closes the sockets of one,
@@ -35,7 +41,7 @@ export class Interfaces implements Disposable {
   readonly #log: WriteLog;
   readonly #memory = new FrameMemory();
   readonly #entries = new Map<number, InterfaceEntry>(); // interface index -> entry
-  readonly #named = new Map<string, readonly string[]>(); // globs, joined -> globs
+  readonly #named = new Map<string, Named>(); // globs, joined -> globs
   #macs: ReadonlySet<Mac> = new Set();
   #retryAt: Millis = Infinity;
 
@@ -64,13 +70,23 @@ export class Interfaces implements Disposable {
       .map(({ networkInterface, error }) => interfaceState(networkInterface, status(networkInterface, error), error));
   }
 
-  /** There are announcements for interfaces of these names from now on. @returns like `update`; undefined where there were before */
+  /** One more announcement is for interfaces of these names. @returns like `update`; undefined where there were others before */
   name(globs: readonly string[], now: Millis): InterfaceSocket[] | undefined {
+    if (globs.length === 0) return undefined;
     const key = globs.join(" ");
-    if (globs.length === 0 || this.#named.has(key)) return undefined;
-    this.#named.set(key, globs);
+    const { uses = 0 } = this.#named.get(key) ?? {};
+    this.#named.set(key, { globs, uses: uses + 1 });
+    if (uses > 0) return undefined;
     const all = [...this.#entries.values()].map(({ networkInterface }) => networkInterface);
     return this.update(all, now);
+  }
+
+  /** An announcement that was named is no longer. Without others no further interface is opened for these names. */
+  unname(globs: readonly string[]): void {
+    const key = globs.join(" ");
+    const { uses = 0 } = this.#named.get(key) ?? {};
+    if (uses > 1) this.#named.set(key, { globs, uses: uses - 1 });
+    else this.#named.delete(key);
   }
 
   /**
@@ -138,7 +154,7 @@ export class Interfaces implements Disposable {
 
   /** An interface that lost its addresses for a while keeps its socket. */
   #isOfUse(one: TrackedInterface): boolean {
-    return canBeAsked(one) || this.#named.values().some((globs) => matchesInterface(globs, one.name));
+    return canBeAsked(one) || this.#named.values().some(({ globs }) => matchesInterface(globs, one.name));
   }
 
   #open(networkInterface: TrackedInterface, before: SystemCallError | undefined, now: Millis): InterfaceSocket[] {

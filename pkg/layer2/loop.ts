@@ -137,6 +137,7 @@ export class AnswerLoop implements AddressBook, Disposable {
         this.#announce(command.announcement);
         break;
       case "withdraw":
+        this.#interfaces.unname(this.#announced.get(command.announcement.address)?.interfaces ?? []);
         this.#announced.delete(command.announcement.address);
         for (const socket of this.#interfaces.sockets()) socket.withdraw(command.announcement);
         break;
@@ -168,6 +169,7 @@ export class AnswerLoop implements AddressBook, Disposable {
   #announce(announcement: Announcement): void {
     const named = this.#interfaces.name(announcement.interfaces, this.#clock.now());
     if (named !== undefined) this.#beginAll(named);
+    this.#interfaces.unname(this.#announced.get(announcement.address)?.interfaces ?? []);
     this.#announced.set(announcement.address, announcement);
     this.#addRefresh(announcement);
     for (const socket of this.#interfaces.sockets()) this.#begin(announcement, socket);

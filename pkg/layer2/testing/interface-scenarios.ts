@@ -53,6 +53,20 @@ test("an interface that takes the index of another is answered on, even if nothi
   assert.ok(shared.totals.get("notAnnounced") >= 1);
 });
 
+test("an interface to Pods has a socket while an announcement names it, and a later one of its name has none", () => {
+  using interfaces = new Interfaces(SharedMemory.create(), () => {});
+  const index = Number.parseInt(ip("-o link show dev lan0"), 10);
+  const opened = (generation: number) =>
+    interfaces.update([ethernet(index, { kind: "veth", name: "cali1", generation })], 0).length;
+  assert.equal(opened(1), 0);
+  assert.equal(interfaces.name(["cali*"], 0)?.length, 1);
+  assert.equal(interfaces.name(["cali*"], 0), undefined);
+  interfaces.unname(["cali*"]);
+  assert.equal(opened(2), 1);
+  interfaces.unname(["cali*"]);
+  assert.equal(opened(3), 0);
+});
+
 test("an interface that cannot be opened is tried again every second, logged once, and leaves the others alone", async () => {
   const lines: string[] = [];
   using interfaces = new Interfaces(SharedMemory.create(), (level, message) => lines.push(`${level}: ${message}`));
