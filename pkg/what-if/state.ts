@@ -41,7 +41,10 @@ export interface HeldAddress {
 /** The addresses in use, in the order of the Services' age; by text. */
 export function heldAddresses({ services, slices, config }: ClusterState): ReadonlyMap<string, HeldAddress> {
   const pools = new PoolIndex(config.pools);
-  const endpoints = endpointsByService(slices);
+  const serving = Map.groupBy(
+    slices.filter(({ endpoints }) => endpoints.length > 0),
+    ({ service }) => service,
+  );
   const held = new Map<string, { address: Address; holders: Holder[]; refused: string[] }>();
   for (const service of services.toSorted(olderFirst)) {
     const addresses = recordedAddresses(service);
@@ -62,21 +65,17 @@ export function heldAddresses({ services, slices, config }: ClusterState): Reado
         created: service.created,
         backendKey: backendKeyOf(service),
         externalTrafficPolicy: service.externalTrafficPolicy,
-        endpoints: endpoints.get(service.key) ?? [],
+        endpoints: endpointsFor(address, serving.get(service.key) ?? []),
       });
     }
   }
   return new Map(held.entries().map(([key, { holders, ...rest }]) => [key, { ...rest, holders: heeded(holders) }]));
 }
 
-function endpointsByService(slices: readonly EndpointSlice[]): ReadonlyMap<string, Holder["endpoints"]> {
-  const found = new Map<string, EndpointSlice["endpoints"][number][]>(); // service key -> endpoints
-  for (const { service, endpoints } of slices) {
-    const known = found.get(service);
-    if (known === undefined) found.set(service, [...endpoints]);
-    else known.push(...endpoints);
-  }
-  return found;
+/** As speakers count them: the endpoints of the address's family or, without any, the endpoints of all slices. */
+function endpointsFor({ family }: Address, slices: readonly EndpointSlice[]): Holder["endpoints"] {
+  const own = slices.filter((slice) => slice.family === family);
+  return (own.length > 0 ? own : slices).flatMap(({ endpoints }) => endpoints);
 }
 
 /** The same cluster when these nodes, or central speakers, have failed: their speakers and endpoints are gone. */

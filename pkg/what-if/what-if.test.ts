@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { limits, parseConfig } from "#pkg/config";
 import type { Service } from "#pkg/k8s";
 import { endpointSlice, node, service } from "#pkg/k8s/testing";
+import type { Family } from "#pkg/net";
 import { prefix } from "#pkg/net/testing";
 import { annotations } from "#pkg/service";
 import { type ClusterState, configChange, nodeChange, withoutNodes } from "./index.ts";
@@ -363,6 +364,20 @@ test("nodeChange: a Service whose endpoints are all on lost nodes is lost, and s
     all.lost.map(({ service, why }) => `${service} ${why}`),
     ["default/one noReadyEndpoint", "default/two noReadyEndpoint"],
   );
+});
+
+test("placeAll: a Local address is where its family has endpoints, and where the other one has them if it has none", () => {
+  const pool = config(lan.replace("]}", ', "fd00::/124"]}'));
+  const services = { web: { ingress: ["10.0.0.1", "fd00::1"], externalTrafficPolicy: "Local" as const } };
+  const slice = (on: readonly string[], family: Family) =>
+    endpointSlice("default/web", Object.fromEntries(on.map((each) => [each, true])), family);
+  const at = (onV6: readonly string[]) => {
+    const slices = [slice(["n1", "n2"], "IPv4"), slice(onV6, "IPv6")];
+    const { addresses } = placeAll({ ...cluster(pool, services), slices });
+    return addresses.get("fd00::1 0")?.nodes.join();
+  };
+  for (const node of names) assert.equal(at([node]), node);
+  assert.match(`${at([])}`, /^n[12]$/);
 });
 
 test("nodeChange: by BGP the prefix is left with fewer nodes, or with none", () => {
