@@ -64,7 +64,13 @@ const cases: { name: string; at: At; isSeen?: boolean; status: number; says: Reg
     status: 3,
     says: /announced by layer2 for default\/web\nn1 cannot go yet: n1 is drained by its label: others take over/,
   },
-  { name: "so does a speaker that has not seen the label", at: {}, isSeen: false, status: 3, says: /cannot go yet/ },
+  {
+    name: "so does a speaker that has not seen the label",
+    at: {},
+    isSeen: false,
+    status: 3,
+    says: /cannot go yet: its speaker has not seen/,
+  },
 ];
 for (const { name, at, isSeen, status, says } of cases)
   test(`drain: ${name}`, async () => {
@@ -154,6 +160,14 @@ test("drain: a speaker that does not answer leaves open whether its node can go"
   const { status, out, err } = await ingotctl("drain n1", { api, processes: silent, now });
   assert.deepEqual([status, out], [3, "n1 cannot go yet\n"]);
   assert.match(err, /speaker-n1 on n1 is not among these: no answer/);
+});
+
+test("drain: a node without a speaker cannot go yet, and that is why", async () => {
+  const { api, processes } = cluster({});
+  const others = processes.targets.filter(({ node }) => node !== "n1");
+  const { status, out } = await ingotctl("drain n1", { api, processes: { ...processes, targets: others }, now });
+  assert.equal(status, 3);
+  assert.match(out, /^n1 cannot go yet: it has no speaker/);
 });
 
 test("drain and uncordon: a Node that is not there, or that may not be changed", async () => {

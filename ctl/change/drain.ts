@@ -86,7 +86,7 @@ interface Progress {
   readonly served: HandoversAnswer["served"];
   /** Undefined while they have not all been counted, or the node's speaker does not answer. */
   readonly connections: number | undefined;
-  /** Why addresses stay, although the label is there. */
+  /** Why it cannot go, where what it has does not say so. */
   readonly obstacle: string | undefined;
   readonly canGo: boolean;
   readonly unreachable: readonly Unreachable[];
@@ -114,8 +114,13 @@ async function progressOf(all: Processes, node: string, isWaiting: boolean): Pro
   const isCounted = answer !== undefined && served.every(({ connections }) => connections !== null);
   const connections = isCounted ? served.reduce((sum, one) => sum + (one.connections ?? 0), 0) : undefined;
   const verdict = facts.answers[0]?.body.verdicts.find(({ cause }) => cause === "drained");
-  const cordon = isWaiting ? `it is drained when it is cordoned: kubectl cordon ${node}` : undefined;
-  const obstacle = verdict === undefined ? cordon : announced.length > 0 ? verdict.message : undefined;
+  const unseen = isWaiting
+    ? `it is drained when it is cordoned: kubectl cordon ${node}`
+    : "its speaker has not seen the label yet";
+  const hasSpeaker = own.targets.some(({ program }) => program === "speaker");
+  const stays = announced.length > 0 ? verdict?.message : undefined;
+  const unasked = hasSpeaker ? undefined : "it has no speaker, which alone knows whether connections go through it";
+  const obstacle = facts.answers.length === 0 ? unasked : verdict === undefined ? unseen : stays;
   const unreachable = eachOnce([...services.unreachable, ...handovers.unreachable]);
   // A speaker that does not answer may announce what nobody else knows of; without one there is nothing to ask.
   const isKnown = unreachable.every(({ target }) => target.node !== node);
