@@ -125,12 +125,11 @@ export class DataPath implements Disposable {
     this.#scan = scan;
     const answers = new Map<string, HealthAnswer>();
     const asked = ports.map(async ({ key, port }) => {
-      const answer = answersByStatus.get(await healthOf(port));
-      if (answer !== undefined) answers.set(key, answer);
+      answers.set(key, answersByStatus.get(await healthOf(port)) ?? "silent");
     });
     await Promise.all(asked);
-    const isSame = isQuiet && answers.values().every((answer) => answer === "serves");
-    if (!this.#isDisposed && !isSame && (answers.size > 0 || !isQuiet)) emit({ type: "healthPorts", answers });
+    const isSame = isQuiet && answers.values().every((answer) => answer !== "serves none");
+    if (!this.#isDisposed && !isSame) emit({ type: "healthPorts", answers });
   }
 
   /** Whether the kernel has a route to each network of this node's Pods; false also where these are not known. */
@@ -226,7 +225,7 @@ export function resultOf(code: string | undefined): ConnectionResult {
   return ownErrors.has(code) ? "untried" : "silent";
 }
 
-/** kube-proxy's answer for a Service. */
+/** kube-proxy's answers for a Service. */
 const answersByStatus: ReadonlyMap<number | string | undefined, HealthAnswer> = new Map([
   [200, "serves"],
   [503, "serves none"],

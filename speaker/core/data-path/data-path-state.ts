@@ -89,8 +89,8 @@ export interface ConnectionTest {
 /** `untried`: the attempt said nothing, because this speaker stood still or could not begin it, or because there is no such address of the family. */
 export type ConnectionResult = "answered" | "silent" | "untried";
 
-/** A Service's health check port says this: kube-proxy sends packets to a Pod of this node, or to none. */
-export type HealthAnswer = "serves" | "serves none";
+/** A Service's health check port says this: kube-proxy sends packets to a Pod of this node, or to none; or it does not answer. */
+export type HealthAnswer = "serves" | "serves none" | "silent";
 
 interface Known {
   readonly triedAt: Millis;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { service } from "#pkg/k8s/testing";
-import { parseAddress } from "#pkg/net";
+import { type Family, parseAddress } from "#pkg/net";
 import { elect } from "#pkg/placement";
 import { amongOthers, loser, nodes, owner, x } from "../../testing/speaker-bench.ts";
 import type { HealthAnswer } from "./data-path-state.ts";
@@ -22,12 +22,12 @@ function serving(text = lan, peers = "", node = owner, ready: Record<string, boo
 }
 
 /** Asks each second as the driver does. @returns the Services that were asked */
-function ask({ bench }: Among, seconds: number, answer: HealthAnswer | undefined): string[] {
+function ask({ bench }: Among, seconds: number, answer: HealthAnswer): string[] {
   const asked: string[] = [];
   for (let i = 0; i < seconds; i++) {
     const { ports } = bench.view.nextHealthPorts(0, bench.clock.now());
     asked.push(...ports.map(({ key }) => key));
-    const answers = new Map(answer === undefined ? [] : ports.map(({ key }) => [key, answer] as const));
+    const answers = new Map(ports.map(({ key }) => [key, answer]));
     bench.runner.dispatch({ type: "healthPorts", answers });
     bench.clock.advanceBy(1_000);
     bench.settle();
@@ -70,7 +70,7 @@ test("kube-proxy that is silent, or has never had a Pod, says nothing", () => {
   ask(one, 60, "serves none");
   assert.deepEqual(one.bench.onWire, [x], "another one does its work, perhaps");
   ask(one, 1, "serves");
-  ask(one, 60, undefined);
+  ask(one, 60, "silent");
   assert.deepEqual(one.bench.onWire, [x]);
 });
 
@@ -116,7 +116,7 @@ test("other addresses of the node stay, and it takes this one again when its Pod
   ask(one, 8, "serves none");
   assert.deepEqual(one.bench.onWire, before);
   one.bench.serve("default/web", [x], {}, everywhere);
-  ask(one, 1, undefined);
+  ask(one, 1, "silent");
   assert.deepEqual(one.bench.onWire.toSorted(), [x, ...before].toSorted(), "any node serves it now");
 });
 
@@ -126,7 +126,7 @@ test("a node that loses sight of the API keeps away from what its kube-proxy doe
   ask(one, 8, "serves none");
   assert.deepEqual(one.bench.onWire, []);
   one.bench.runner.dispatch({ type: "apiLost", since: one.bench.clock.now() });
-  assert.deepEqual(ask(one, 90, undefined), [], "the Pod may have gone");
+  assert.deepEqual(ask(one, 90, "silent"), [], "the Pod may have gone");
   assert.deepEqual(one.bench.onWire, []);
   one.bench.runner.dispatch({ type: "apiLost", since: Infinity });
   ask(one, 1, "serves none");
@@ -194,4 +194,40 @@ test("a node whose kube-proxy serves none of many Local Services leaves all of t
   }
   const { unserved } = one.bench.state.healthPorts;
   assert.deepEqual([unserved.size, [...unserved.values()].filter(({ isLeft }) => !isLeft).length], [count, 0]);
+});
+
+test("Services whose ports do not answer keep no other one from being asked", () => {
+  const silent = ["n/s0", "n/s1", "n/s2"];
+  const one = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.0.0/16]}");
+  for (let i = 0; i < 4; i++) one.bench.serve(`n/s${i}`, [`192.0.1.${i}`], local, everywhere);
+  one.bench.settle();
+  const told = (answers: readonly (readonly [string, HealthAnswer])[]) =>
+    one.bench.runner.dispatch({ type: "healthPorts", answers: new Map(answers) });
+  told([["n/s3", "serves"]]);
+  told([...silent, "n/s3"].map((key) => [key, "serves none"]));
+  for (let second = 0; second < 20; second++) {
+    one.bench.clock.advanceBy(1_000);
+    const { ports } = one.bench.view.nextHealthPorts(0, one.bench.clock.now());
+    told(ports.map(({ key }) => [key, silent.includes(key) ? "silent" : "serves none"]));
+  }
+  assert.deepEqual(
+    [...one.bench.state.healthPorts.unserved].flatMap(([key, { isLeft }]) => (isLeft ? [key] : [])),
+    ["n/s3"],
+  );
+});
+
+test("the port of a Service with two families says nothing on a node that has a Pod of one of them", () => {
+  const both = { ...local, clusterIPs: ["10.96.0.1", "fd00::1"] };
+  const asked = (IPv4: readonly string[], IPv6: readonly string[]) => {
+    const one = amongOthers(owner, lan);
+    one.bench.setService("default/web", service("default/web", { ...both, ingress: [x] }));
+    for (const [family, on] of Object.entries({ IPv4, IPv6 }) as [Family, readonly string[]][])
+      if (on.length > 0) one.bench.endpoints("default/web", Object.fromEntries(on.map((node) => [node, true])), family);
+    one.bench.settle();
+    return ask(one, 1, "serves").length;
+  };
+  assert.equal(asked(nodes, nodes), 1);
+  assert.equal(asked(nodes, [loser]), 0);
+  assert.equal(asked([loser], nodes), 0);
+  assert.equal(asked(nodes, []), 0, "it may be that of the family without Pods");
 });

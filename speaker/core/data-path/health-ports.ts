@@ -1,8 +1,8 @@
 import type { Millis } from "#pkg/clock";
-import type { Address } from "#pkg/net";
+import { type Address, parseAddress } from "#pkg/net";
 import type { SpeakerEffect } from "../effects.ts";
 import type { SpeakerEvent } from "../events.ts";
-import { addressesOf, endpointsOf, holderKeys } from "../services/services.ts";
+import { addressesOf, holderKeys, isReadyOn } from "../services/services.ts";
 import { poolAt, type SpeakerState } from "../state.ts";
 import { maxHoldMs, minHoldMs, type Unserved } from "./data-path-state.ts";
 
@@ -53,14 +53,22 @@ export function nextHealthPorts(state: SpeakerState, scan: number, now: Millis):
   return { ports, scan: at, isQuiet: isSeen && unserved.size === 0 };
 }
 
-/** Undefined where kube-proxy of this node is not expected to send packets to a Pod here, or this node does not see whether it is. */
+/**
+ * Undefined where kube-proxy of this node is not expected to send packets to a Pod here, or this node does not see whether it is. Where a Service
+ * has two families, kube-proxy answers for one family, and nobody knows for which: each family has to have a Pod here.
+ */
 function portOf(state: SpeakerState, key: string): HealthPort | undefined {
   const { services, apiView, node } = state;
   const service = services.rows.get(key)?.service;
   if (service === undefined || service.healthCheckNodePort === 0 || apiView.lostSince !== Infinity) return undefined;
-  const isHere = endpointsOf(services, key).some((each) => each.nodeName === node && each.ready > 0);
+  const families = service.clusterIPs.flatMap((text) => parseAddress(text)?.family ?? []);
   const [address] = addressesOf(services, key);
-  if (!isHere || address === undefined || poolAt(state, address)?.announceWhen !== "delivering") return undefined;
+  if (
+    !families.every((family) => isReadyOn(services, key, node, family)) ||
+    address === undefined ||
+    poolAt(state, address)?.announceWhen !== "delivering"
+  )
+    return undefined;
   return { key, port: service.healthCheckNodePort };
 }
 
@@ -83,8 +91,8 @@ export function healthPortsAsked(state: SpeakerState, { answers }: Asked, now: M
     if (answer === "serves") {
       healthPorts.isSeen = true;
       serves(state, key, changed, now, effects);
-    } else if (answer === "serves none" && healthPorts.isSeen && portOf(state, key) !== undefined)
-      servesNone(state, key, changed, now, effects);
+    } else if (answer === "silent") saysNothing(state, key, now);
+    else if (healthPorts.isSeen && portOf(state, key) !== undefined) servesNone(state, key, changed, now, effects);
   }
   for (const address of changed) state.members.gossip?.setUndeliveredAt(address, isLeft(state, address));
   return changed;
@@ -109,6 +117,14 @@ function servesNone(state: SpeakerState, key: string, changed: Address[], now: M
   const message =
     "kube-proxy of this node has no Pod of the Service, and the API has a ready one: other nodes are to take it over";
   effects.push({ type: "log", level: "warn", message, fields: { event: "cannotDeliver", service: key } });
+}
+
+/** Others are asked before it is asked again. */
+function saysNothing({ healthPorts }: SpeakerState, key: string, now: Millis): void {
+  const known = healthPorts.unserved.get(key);
+  if (known === undefined) return;
+  known.triedAt = now;
+  known.since = now;
 }
 
 function serves(state: SpeakerState, key: string, changed: Address[], now: Millis, effects: SpeakerEffect[]): void {

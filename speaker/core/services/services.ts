@@ -124,6 +124,15 @@ export function endpointsOf({ slices, merged }: Services, service: string, famil
   return [...sum.values()];
 }
 
+/** Whether the node has a ready endpoint of the family; those of a slice without a family count for any. */
+export function isReadyOn({ slices, merged }: Services, service: string, node: string, family: Family): boolean {
+  const several = merged.get(service);
+  const [only] = slices.get(service) ?? [];
+  if (several !== undefined) return ((several.get(family) ?? several.get(undefined))?.get(node)?.ready ?? 0) > 0;
+  const isOfFamily = (only?.family ?? family) === family;
+  return isOfFamily && only?.endpoints.some(({ nodeName, ready }) => nodeName === node && ready > 0) === true;
+}
+
 /** How many endpoints there are that serve nothing, in all its slices together. */
 export function idleEndpointsOf({ slices }: Services, service: string): number {
   return (slices.get(service) ?? []).reduce((sum, { idle }) => sum + idle, 0);
