@@ -10,6 +10,7 @@ import { setImmediate } from "node:timers/promises";
 import { UsageError } from "../command.ts";
 import { defaultNamespace, PodAgent } from "./connect.ts";
 import { KubeApi } from "./kube-api.ts";
+import { readKubeconfig } from "./kubeconfig.ts";
 
 /** A server, and how many connections a forwarded port to it has opened. */
 async function forwarded(answer: Parameters<typeof createServer>[1]) {
@@ -136,6 +137,80 @@ test("without a kubeconfig a sentence says so, and what to do; likewise without 
   } finally {
     Object.assign(process.env, { HOME, ...(KUBECONFIG !== undefined && { KUBECONFIG }) });
     rmSync(home, { recursive: true });
+  }
+});
+
+/** Runs with these environment variables, and a folder for kubeconfigs. */
+function withEnvironment(variables: Readonly<Record<string, string>>, body: (folder: string) => void): void {
+  const folder = mkdtempSync(join(tmpdir(), "ingotctl-"));
+  const before = { ...process.env };
+  try {
+    for (const [name, value] of Object.entries(variables)) process.env[name] = value.replaceAll("FOLDER", folder);
+    body(folder);
+  } finally {
+    for (const name of Object.keys(variables)) delete process.env[name];
+    Object.assign(process.env, before);
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** As k3s and RKE2 write it: with one name for everything. */
+function kubeconfigOf(folder: string, file: string, name: string, server: string, current = name): void {
+  const cluster = { name, cluster: { server, "certificate-authority": "ca.crt" } };
+  const context = { name, context: { cluster: name, user: name } };
+  const user = { name, user: { token: file } };
+  const config = { clusters: [cluster], contexts: [context], users: [user], "current-context": current };
+  writeFileSync(join(folder, file), JSON.stringify(config));
+}
+
+test("of several files in KUBECONFIG the first to name something wins, as with kubectl, and a file may be missing", () => {
+  withEnvironment({ KUBECONFIG: "FOLDER/missing:FOLDER/none:FOLDER/one:FOLDER/two:FOLDER/three" }, (folder) => {
+    kubeconfigOf(folder, "none", "empty", "https://192.0.2.9", "");
+    kubeconfigOf(folder, "one", "default", "https://192.0.2.1:6443");
+    kubeconfigOf(folder, "two", "default", "https://192.0.2.2:6443");
+    kubeconfigOf(folder, "three", "edge", "https://192.0.2.3:6443");
+    const options = { kubeconfig: undefined, context: undefined };
+    const config = readKubeconfig(options);
+    assert.deepEqual(
+      [config.getCurrentCluster()?.server, config.getCurrentCluster()?.caFile, config.getCurrentUser()?.token],
+      ["https://192.0.2.1:6443", join(folder, "ca.crt"), "one"],
+    );
+    assert.equal(readKubeconfig({ ...options, context: "edge" }).getCurrentCluster()?.server, "https://192.0.2.3:6443");
+  });
+});
+
+test("the proxy of the environment is taken, as by kubectl, but where the kubeconfig or NO_PROXY says otherwise", () => {
+  withEnvironment({ HTTPS_PROXY: "http://proxy.example:3128", NO_PROXY: "192.0.2.2" }, (folder) => {
+    const proxyOf = (server: string) => {
+      kubeconfigOf(folder, "config", "c", server);
+      return readKubeconfig({ kubeconfig: join(folder, "config"), context: undefined }).getCurrentCluster()?.proxyUrl;
+    };
+    assert.equal(proxyOf("https://192.0.2.1:6443"), "http://proxy.example:3128");
+    assert.equal(proxyOf("https://192.0.2.2:6443"), undefined);
+    assert.equal(proxyOf("https://127.0.0.1:6443"), undefined);
+  });
+});
+
+test("an API server is asked without TLS where the kubeconfig says so, and one that is no URL is a usage error", async () => {
+  const server = createServer((asked, answer) => answer.end(JSON.stringify({ path: asked.url }))).listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const folder = mkdtempSync(join(tmpdir(), "ingotctl-"));
+  const options = { kubeconfig: join(folder, "config"), context: undefined };
+  try {
+    kubeconfigOf(folder, "config", "c", `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    writeFileSync(join(folder, "ca.crt"), "");
+    assert.deepEqual(await new KubeApi(options).read("/version"), { type: "found", value: { path: "/version" } });
+    for (const other of ["192.0.2.1:6443", "localhost:6443", "unix:/run/k8s"]) {
+      kubeconfigOf(folder, "config", "c", other);
+      assert.throws(
+        () => new KubeApi(options),
+        /^UsageError: the server of the kubeconfig's context is ".*", not an http or https URL$/,
+      );
+    }
+  } finally {
+    server.close();
+    server.closeAllConnections();
+    rmSync(folder, { recursive: true });
   }
 });
 
