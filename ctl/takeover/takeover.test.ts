@@ -437,10 +437,10 @@ suite("takeover --check", () => {
       status: Exit.losses,
     },
     {
-      name: "containers of FRR mode that kubectl apply leaves where they are",
+      name: "containers of FRR mode that kubectl apply would leave where they are",
       objects: [...withoutSpeaker, frrMode()],
       want: [
-        /^error workloads: DaemonSet metallb-system\/speaker: kubectl apply leaves the containers frr, reloader, cp-frr-files of FRR mode/,
+        /^error workloads: DaemonSet metallb-system\/speaker: the containers frr, reloader, cp-frr-files of FRR mode would stay in the Pod/,
         /^warning workloads: .*spoken by FRR/,
       ],
     },
@@ -456,7 +456,7 @@ suite("takeover --check", () => {
         ...withoutSpeaker,
         frrMode({ "kubectl.kubernetes.io/last-applied-configuration": JSON.stringify(ingot("DaemonSet", "speaker")) }),
       ],
-      want: [/kubectl apply leaves the containers /, /spoken by FRR/],
+      want: [/the containers .* of FRR mode would stay/, /spoken by FRR/],
     },
     {
       name: "speakers that are not ready",

@@ -68,6 +68,18 @@ test("FRR-K8s is found, and what others give FRR", async () => {
   ]);
 });
 
+test("MetalLB's operator is found for as long as it runs", async () => {
+  const operator = (replicas: number) => ({
+    ...api(),
+    "/apis/apps/v1/deployments": [
+      { metadata: { namespace: "metallb-system", name: "metallb-operator-controller-manager" }, spec: { replicas } },
+      { metadata: { namespace: "metallb-system", name: "metallb-operator-webhook-server" }, spec: { replicas: 1 } },
+    ],
+  });
+  assert.deepEqual(await found(operator(1)), ["error Deployment metallb-system/metallb-operator-controller-manager"]);
+  assert.deepEqual(await found(operator(0)), []);
+});
+
 test("objects of any shape do no harm", async () => {
   for (const junk of [null, 1, "x", [], { spec: 7, status: [], metadata: null }])
     assert.deepEqual(

@@ -24,6 +24,14 @@ export function checkDefinitions(view: ClusterView): TakeoverFinding[] {
       where: `CustomResourceDefinition ${metadata(definition).name}`,
       advice: `kubectl patch crd ${metadata(definition).name} --type merge -p '{"spec":{"conversion":{"strategy":"None","webhook":null}}}'`,
     });
+  for (const workload of view.workloads.filter(isOperator))
+    findings.push({
+      severity: "error",
+      check: "operator",
+      found: "MetalLB's operator puts its own Deployment and DaemonSet back whenever they change",
+      where: `Deployment ${keyOf(workload)}`,
+      advice: `stop it first: kubectl -n ${metadata(workload).namespace} scale deployment/${metadata(workload).name} --replicas=0; see docs/migrate-from-metallb-in-place.md`,
+    });
   for (const workload of view.workloads.filter(isFrrK8s))
     findings.push({
       severity: "error",
@@ -57,6 +65,11 @@ function isConverted({ spec, status }: Raw): boolean {
   const served = list(fields(spec).versions).filter((version) => fields(version).served === true);
   const isMany = served.length > 1 || list(fields(status).storedVersions).length > 1;
   return isMany && fields(fields(spec).conversion).strategy === "Webhook";
+}
+
+function isOperator(workload: Raw): boolean {
+  const isIts = /^metallb-operator-controller-manager/.test(metadata(workload).name);
+  return workload.kind === "Deployment" && isIts && fields(workload.spec).replicas !== 0;
 }
 
 export function isFrrK8s(workload: Raw): boolean {

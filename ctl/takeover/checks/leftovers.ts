@@ -139,7 +139,7 @@ export function checkWorkloads(view: ClusterView): TakeoverFinding[] {
     const frr = isHelms ? [] : frrContainersThatStay(workload); // Helm removes what it stored of a release.
     if (frr.length > 0)
       differs(
-        `kubectl apply leaves the containers ${list(frr)} of FRR mode in the Pod: the annotation with what it applied last does not have them`,
+        `the containers ${list(frr)} of FRR mode would stay in the Pod: the annotation ${lastApplied} does not have them`,
         `put them there before you apply ingot.yaml: kubectl -n ${view.namespace} get daemonset ${name} -o yaml | kubectl apply set-last-applied --create-annotation -f -`,
         "error",
       );

@@ -68,7 +68,7 @@ function checkRights({ clusterRoles }: ClusterView, releases: ReadonlyMap<string
       return {
         severity: "note",
         check,
-        found: "a right to use PodSecurityPolicies, which kubectl apply takes away",
+        found: "a right to use PodSecurityPolicies, which ingot.yaml takes away",
         where,
         advice: "remove it from your own kustomization",
       };
