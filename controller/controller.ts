@@ -87,7 +87,7 @@ export class Controller implements AsyncDisposable {
     const summary = new SummaryWriter(shared);
     this.#carrier = new Carrier({ ...shared, sources: this.#sources, config: this.#config, netbox: this.#netbox, summary });
     const kind = statusKinds[3];
-    const wanted = configurationState({ type: "controller" }, () => this.view.configuration, clock);
+    const wanted = configurationState({ type: "controller" }, () => this.view.configuration, options);
     const own = { kind, wanted, selector: "metallb.io/component-type=controller" };
     this.#statusObject = options.statusObject && new StatusKeeper({ ...options, ...options.statusObject, ...own });
     this.#runner.start(state, (effect) => this.#carrier.carryOut(effect));

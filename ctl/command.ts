@@ -1,6 +1,8 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { nearestName } from "#pkg/config";
+import { forNamespace, withOption } from "#pkg/text";
 import packageJson from "../package.json" with { type: "json" };
+import type { ClusterOptions } from "./cluster/processes.ts";
 import type { Io } from "./io.ts";
 
 /** Version of this program. */
@@ -96,18 +98,27 @@ export function command<const O extends Options>(description: CommandDescription
     help: `${parts.filter((part) => part !== "").join("\n\n")}\n`,
     run: async (args, io) => {
       const given = parse(description, args);
-      return description.run(given, forCluster(given.values, io));
+      return description.run(given, inCluster(given.values, io));
     },
   };
 }
 
-/** Lets commands of kubectl in remedies name the context that was asked. Sentences on `kubectl apply` are no commands. */
-function forCluster<O extends Options>(values: Values<O>, io: Io): Io {
-  const context = Object.entries(values).find(([option]) => option === "context")?.[1];
-  if (typeof context !== "string" || !/^[\w./:@+-]+$/.test(context)) return io;
-  const named = (text: string) =>
-    text.replaceAll(/\bkubectl (?=[a-z-])(?!apply (?:leaves|takes) )/g, `kubectl --context ${context} `);
-  return { ...io, out: (text) => io.out(named(text)), err: (text) => io.err(named(text)) };
+/** Lets remedies have commands for the cluster that was asked. */
+function inCluster<O extends Options>(values: Values<O>, io: Io): Io {
+  const { context, "system-namespace": systemNamespace = "metallb-system" } = values as Readonly<Record<string, string>>;
+  const said = (text: string) => forCluster(text, { context, systemNamespace });
+  return { ...io, out: (text) => io.out(said(text)), err: (text) => io.err(said(text)) };
+}
+
+/** A text with commands for this cluster, where a shell reads the name of the context as one word. */
+export function forCluster(
+  text: string,
+  { context, systemNamespace }: Pick<ClusterOptions, "context" | "systemNamespace">,
+): string {
+  const said = forNamespace(text, systemNamespace);
+  if (context === undefined || !/^[\w./:@+-]+$/.test(context)) return said;
+  const kubectl = said.replaceAll(/\bkubectl (?=[a-z-])(?!--context )/g, `kubectl --context ${context} `);
+  return withOption(kubectl, "--context", context);
 }
 
 /** @param text the value of an option --timeout @returns milliseconds @throws {UsageError} */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { causes } from "#pkg/verdict";
-import { Exit } from "./command.ts";
+import { Exit, forCluster } from "./command.ts";
 import { commands } from "./commands.ts";
 import { masked } from "./run.ts";
 import { fakeIo, ingotctl } from "./testing/ingotctl.ts";
@@ -312,6 +312,17 @@ for (const { args, says } of misused) {
     assert.match(err, new RegExp(`^ingotctl: ${says.source}`));
   });
 }
+
+test("remedies have commands for the context and the namespace that are asked, once", () => {
+  const cluster = { systemNamespace: "lb", context: "prod" };
+  const said =
+    "kubectl -n metallb-system get pods, kubectl uncordon NODE, ingotctl explain svc/web -n shop, or ingotctl validate -; kubectl -n metallb-system-b get pods";
+  const here =
+    "kubectl --context prod -n lb get pods, kubectl --context prod uncordon NODE, ingotctl explain --context prod --system-namespace lb svc/web -n shop, or ingotctl validate -; kubectl --context prod -n metallb-system-b get pods";
+  assert.equal(forCluster(said, cluster), here);
+  assert.equal(forCluster(here, cluster), here);
+  assert.equal(forCluster(said, { systemNamespace: "metallb-system", context: undefined }), said);
+});
 
 test("commands of kubectl in remedies ask the cluster that was asked", async () => {
   const { out } = await ingotctl("check --context prod --kubeconfig ./edge.yaml");

@@ -7,8 +7,9 @@ import { join } from "node:path";
 import { type Duplex, duplexPair } from "node:stream";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import { ApiServer } from "#e2e/apiserver";
 import { UsageError } from "../command.ts";
-import { defaultNamespace, PodAgent } from "./connect.ts";
+import { connect, defaultNamespace, PodAgent } from "./connect.ts";
 import { KubeApi } from "./kube-api.ts";
 import { readKubeconfig } from "./kubeconfig.ts";
 
@@ -30,6 +31,7 @@ async function forwarded(answer: Parameters<typeof createServer>[1]) {
   return {
     agent,
     opened,
+    port,
     [Symbol.dispose]() {
       agent.destroy();
       server.close();
@@ -210,6 +212,30 @@ test("an API server is asked without TLS where the kubeconfig says so, and one t
   } finally {
     server.close();
     server.closeAllConnections();
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("remedies of processes are for the cluster that is asked, and recordings stay as they were decided", async () => {
+  const said = { next: "kubectl -n metallb-system get pods" };
+  using pod = await forwarded((_asked, answer) => answer.end(JSON.stringify(said)));
+  await using api = new ApiServer({ dial: async () => dial(pod.port, "127.0.0.1") });
+  await api.start();
+  api.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: "lb" } });
+  const labels = { app: "metallb", component: "speaker" };
+  const spec = { containers: [{ name: "speaker", image: "i" }], nodeName: "node1" };
+  api.create({ apiVersion: "v1", kind: "Pod", metadata: { name: "speaker-a", namespace: "lb", labels }, spec });
+  const folder = mkdtempSync(join(tmpdir(), "ingotctl-"));
+  const kubeconfig = join(folder, "config");
+  writeFileSync(kubeconfig, api.kubeconfig());
+  try {
+    const context = readKubeconfig({ kubeconfig, context: undefined }).getCurrentContext();
+    await using processes = await connect({ kubeconfig, context, systemNamespace: "lb" });
+    const [target] = processes.targets;
+    assert.ok(target);
+    assert.deepEqual(await processes.get(target, "/v1/verdicts"), { next: `kubectl --context ${context} -n lb get pods` });
+    assert.deepEqual(await processes.get(target, "/v1/recorder"), said);
+  } finally {
     rmSync(folder, { recursive: true });
   }
 });

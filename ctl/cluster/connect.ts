@@ -3,9 +3,8 @@ import { connect as connectTcp } from "node:net";
 import { type Duplex, duplexPair } from "node:stream";
 import { type KubeConfig, PortForward } from "@kubernetes/client-node";
 import { SerialQueue } from "#pkg/collections";
-import { forNamespace } from "#pkg/text";
 import { fields, list, text } from "#pkg/untrusted";
-import { UsageError } from "../command.ts";
+import { forCluster, UsageError } from "../command.ts";
 import type { RawObject } from "./api.ts";
 import { argumentsOf, flagOf, memberOf, programOf } from "./installation.ts";
 import { KubeApi } from "./kube-api.ts";
@@ -40,7 +39,7 @@ export async function connect(options: ClusterOptions, before?: Processes): Prom
     );
   }
   const earlier = before instanceof ForwardedProcesses ? before.takeAgents() : undefined;
-  return new ForwardedProcesses(api.kubeconfig, systemNamespace, pods.value as RawObject[], earlier);
+  return new ForwardedProcesses(api.kubeconfig, options, pods.value as RawObject[], earlier);
 }
 
 /** The namespace of the kubeconfig's context, for Services that are named without one. @throws {UsageError} where it cannot be read */
@@ -52,19 +51,19 @@ export function defaultNamespace(options: ClusterOptions): string {
 class ForwardedProcesses implements Processes {
   readonly targets: readonly Target[];
   readonly #forward: PortForward;
-  readonly #namespace: string;
+  readonly #options: ClusterOptions;
   readonly #ports = new Map<string, number>(); // pod -> port
   readonly #agents = new Map<string, PodAgent>(); // uid of the Pod -> its connection
   readonly #uids = new Map<string, string>(); // pod -> uid
 
   constructor(
     config: KubeConfig,
-    namespace: string,
+    options: ClusterOptions,
     pods: readonly RawObject[],
     earlier: ReadonlyMap<string, PodAgent> = new Map(),
   ) {
     this.#forward = new PortForward(config);
-    this.#namespace = namespace;
+    this.#options = options;
     const targets = pods.flatMap((pod): Target[] => {
       const program = programOf(pod);
       const name = pod.metadata?.name;
@@ -85,7 +84,9 @@ class ForwardedProcesses implements Processes {
     const agent = this.#agents.get(uid) ?? new PodAgent(() => this.#open(pod));
     this.#agents.set(uid, agent);
     const { status, body } = await agent.get(path, this);
-    return bodyOf({ status, body: forNamespace(body, this.#namespace) }, path);
+    // A recording is run again: its texts stay what was decided.
+    const said = path === "/v1/recorder" ? body : forCluster(body, this.#options);
+    return bodyOf({ status, body: said }, path);
   }
 
   /** All forwarded ports, which are the caller's to close from now on: uid of the Pod -> its connection. */
@@ -103,7 +104,7 @@ class ForwardedProcesses implements Processes {
     const [ours, theirs] = duplexPair();
     const refused = duplexPair();
     const socket = (await this.#forward.portForward(
-      this.#namespace,
+      this.#options.systemNamespace,
       pod,
       [this.#ports.get(pod) ?? standardPort],
       theirs,

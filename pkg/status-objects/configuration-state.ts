@@ -1,6 +1,6 @@
 import { type Clock, dateOf } from "#pkg/clock";
 import { type ConfigStatus, isInForce } from "#pkg/live-config";
-import { escapeControls, upTo } from "#pkg/text";
+import { escapeControls, forNamespace, upTo } from "#pkg/text";
 import { sentence } from "#pkg/verdict";
 import { labelValue, type StatusObject, statusKinds } from "./kinds.ts";
 
@@ -17,18 +17,18 @@ const outcomes = {
 /** The controller, or the speaker of a node. */
 export type Component = { readonly type: "controller" } | { readonly type: "speaker"; readonly node: string };
 
-/** The ConfigurationState of a component, by the verdict on its configuration at present. */
+/** The ConfigurationState of a component, by the verdict on its configuration at present. @param namespace of the component */
 export function configurationState(
   component: Component,
   status: () => Pick<ConfigStatus, "verdict" | "since">,
-  clock: Clock,
+  { namespace, clock }: { readonly namespace: string; readonly clock: Clock },
 ): () => readonly [StatusObject] {
   // The date of an instant may differ by the clock's corrections: each instant keeps its first one.
   const dates = { since: Number.NaN, date: "" };
   return () => {
     const { verdict, since } = status();
     if (since !== dates.since) Object.assign(dates, { since, date: secondOf(dateOf(clock, since)) });
-    return [stateObject(component, verdict, dates.date)];
+    return [stateObject(component, { ...verdict, next: forNamespace(verdict.next, namespace) }, dates.date)];
   };
 }
 

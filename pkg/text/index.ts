@@ -16,4 +16,5 @@ export {
   quote,
   shorten,
   upTo,
+  withOption,
 } from "./text.ts";

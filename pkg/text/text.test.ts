@@ -70,5 +70,6 @@ test("commands are for the namespace of the installation, and names of others st
     "kubectl -n metallb-system get pods; can-i --as=system:serviceaccount:metallb-system:speaker; Service metallb-system/web";
   const here = "kubectl -n lb get pods; can-i --as=system:serviceaccount:lb:speaker; Service metallb-system/web";
   assert.equal(forNamespace(text, "lb"), here);
-  assert.equal(forNamespace("kubectl -n metallb-systems get pods", "lb"), "kubectl -n metallb-systems get pods");
+  for (const other of ["metallb-systems", "metallb-system-b"])
+    assert.equal(forNamespace(`kubectl -n ${other} get pods`, "lb"), `kubectl -n ${other} get pods`);
 });

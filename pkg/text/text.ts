@@ -34,12 +34,22 @@ export function count(number: number): string {
   return Math.abs(power - Math.round(power)) < 0.01 ? `2^${Math.round(power)}` : number.toExponential(1);
 }
 
-const ofManifests = /(?<=kubectl -n |system:serviceaccount:)metallb-system\b/g;
+const ofManifests = /(?<=kubectl -n |system:serviceaccount:)metallb-system(?![\w-])/g;
 
 /** A text whose commands, written for the namespace of the manifests, are for another one, in which controller and speakers run. */
 export function forNamespace(text: string, namespace: string): string {
-  return text.replace(ofManifests, () => namespace);
+  if (namespace === "metallb-system") return text;
+  const said = text.replace(ofManifests, () => namespace);
+  return withOption(said, "--system-namespace", namespace);
 }
+
+/** Gives the option to the commands of ingotctl that ask controller and speakers, where they do not have it. */
+export function withOption(text: string, name: string, value: string): string {
+  const command = new RegExp(`\\bingotctl (?:${asking})\\b(?!(?: --[a-z-]+ \\S+)* ${name} )`, "g");
+  return text.replace(command, (found) => `${found} ${name} ${value}`);
+}
+
+const asking = "doctor|drain|explain|members|nodes|peers|probe|router-config|services|status|uncordon";
 
 const maxListed = 5; // Kubernetes takes 1024 characters in an event.
 

@@ -55,7 +55,7 @@ export class StatusObjects implements Disposable {
       for (const service of view.announcements.keys()) yield bgpObject(node, service, view.announcedPlacements(service), nameOf);
     }
     const sessions = () => bgp.peers.map(({ key, states }) => sessionObject(node, key, states));
-    const configuration = configurationState({ type: "speaker", node }, () => sources.configuration, options.clock);
+    const configuration = configurationState({ type: "speaker", node }, () => sources.configuration, options);
     const wanted = {
       ServiceL2Status: layer2,
       ServiceBGPStatus: byBgp,
