@@ -280,7 +280,15 @@ export class Model {
           : this.#unasked(service)
               .filter((pool) => within.includes(pool))
               .map(placesIn);
-    return sets.filter((places) => places.length > 0).flatMap((places) => this.#fill(service, places));
+    const found = sets.filter((places) => places.length > 0).flatMap((places) => this.#fill(service, places));
+    return found.filter((chosen) => this.#keeps(service, chosen));
+  }
+
+  /** Whether no address is given up for another one of its place: nobody else's quota or sharing costs a Service what it has. */
+  #keeps({ has }: ModelService, chosen: readonly string[]): boolean {
+    const placeOf = (address: string) => `${this.poolOf(address)?.name} ${familyOf(address)}`;
+    const isForOther = (address: string) => chosen.some((other) => placeOf(other) === placeOf(address) && !has.includes(other));
+    return has.every((address) => chosen.includes(address) || !isForOther(address));
   }
 
   /** The pools that give a Service addresses which asks for nothing in particular: where it has one, its own, unless it asks for something new. */
