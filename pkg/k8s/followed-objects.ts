@@ -145,7 +145,8 @@ export class FollowedObjects<V extends ObjectMeta> {
   #isLeftOut(object: Fields): boolean {
     if (this.#part === undefined) return false;
     const owner = this.#part.ownerOf(object);
-    if (owner === "" || this.#part.isWanted(owner)) return false;
+    if (owner === "") return true; // Nobody asks for it.
+    if (this.#part.isWanted(owner)) return false;
     this.noteLeftOut(owner);
     return true;
   }

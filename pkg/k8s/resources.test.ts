@@ -185,6 +185,12 @@ test("an EndpointSlice belongs to the Service in its label and counts for each n
   assert.equal(project(resources.endpointSlices, { metadata }).service, "");
 });
 
+test("an EndpointSlice of names has no endpoints: kube-proxy sends nothing there", () => {
+  const endpoints = [{ addresses: ["web.example.com"], nodeName: "n1", conditions: { ready: true } }];
+  const { endpoints: found, idle } = project(resources.endpointSlices, { metadata, addressType: "FQDN", endpoints });
+  assert.deepEqual([found, idle], [[], 0]);
+});
+
 test("Endpoints read as one slice of the Service of their name", () => {
   const raw = {
     metadata,

@@ -213,7 +213,9 @@ function projectPort(raw: unknown): ServicePort[] {
 
 function projectEndpointSlice(raw: Fields, { key, namespace, name, uid, resourceVersion }: ObjectMeta): EndpointSlice {
   const service = text(fields(fields(raw.metadata).labels)["kubernetes.io/service-name"]);
-  const endpoints = list(raw.endpoints).map((entry): FoundEndpoint => {
+  // kube-proxy sends nothing to endpoints that have names in place of addresses.
+  const entries = raw.addressType === "FQDN" ? [] : list(raw.endpoints);
+  const endpoints = entries.map((entry): FoundEndpoint => {
     const { nodeName, conditions } = fields(entry);
     const { ready, serving, terminating } = fields(conditions);
     const draining = serving === true && terminating === true;

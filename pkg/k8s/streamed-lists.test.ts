@@ -99,6 +99,17 @@ class Scene implements AsyncDisposable {
   }
 }
 
+test("a slice of no Service is dropped, whether it came so or is so by now", limit, async () => {
+  const stray = (resourceVersion: string) => {
+    const { metadata, ...rest } = slice("stray", "web", resourceVersion) as { readonly metadata: object };
+    return { ...rest, metadata: { ...metadata, labels: {} } };
+  };
+  const [scene, watch] = await Scene.watching(event("ADDED", stray("1")), event("ADDED", slice("web-1", "web", "2")));
+  await using _ = scene;
+  watch.send(event("ADDED", slice("stray", "web", "3")), event("MODIFIED", stray("4")), event("MODIFIED", stray("5")));
+  await scene.saw("ns/web-1 ->2", "synced", "ns/stray ->3", "ns/stray 3>-");
+});
+
 test("one watch sends all objects, as any member of the API has them, and then what changes", limit, async () => {
   await using scene = await Scene.open({ labelSelector: "!headless" });
   const watch = await scene.api.next();
