@@ -86,13 +86,13 @@ test("labels are kept of Services of type LoadBalancer where they are asked for,
   assert.deepEqual([ofNamespace(labels), ofNamespace({}), ofNamespace(many)], [labels, {}, undefined]);
 });
 
-test("1 KiB is kept of each value that anybody may write into a Service", () => {
+test("1 KiB is kept of each value that anybody may write into a Service, and of an annotation what shows that it is too long", () => {
   const long = `${"x".repeat(1023)}é${"y".repeat(250_000)}`;
   const raw = { metadata: { ...metadata, annotations: { "metallb.io/address-pool": long } }, spec: { loadBalancerIP: long } };
   const service = project(resources.services, raw);
   assert.deepEqual(
     [service.annotations, service.loadBalancerIP],
-    [{ "metallb.io/address-pool": long.slice(0, 1024) }, long.slice(0, 1024)],
+    [{ "metallb.io/address-pool": long.slice(0, 1025) }, long.slice(0, 1024)],
   );
 });
 

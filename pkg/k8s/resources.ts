@@ -5,6 +5,7 @@ import {
   classlessOnly,
   isAnnotation,
   type LoadBalancerClasses,
+  maxAnnotation,
   maxPorts,
   type NodeEndpoints,
   poolAnnotations,
@@ -67,8 +68,10 @@ export const resources = {
   leases: { api: "/apis/coordination.k8s.io/v1", plural: "leases", project: projectLease },
 } as const satisfies Record<string, Resource<ObjectMeta>>;
 
-// One more than a value of use has, so that it is found too long, and not missing.
-const maxAnnotation = 1_025;
+/** One character more than a value of use has, so that it is found too long, and not missing. */
+function annotation(value: string): string {
+  return cut(value, maxAnnotation + 1);
+}
 
 /** Nodes, of which the one of this name has its annotations; with their addresses where asked for. */
 export function nodesOf(own: string, hasAddresses = false): Resource<Node> {
@@ -76,7 +79,7 @@ export function nodesOf(own: string, hasAddresses = false): Resource<Node> {
     const bare = projectNode(raw, meta);
     const node = hasAddresses ? { ...bare, internalIPs: internalIPsOf(raw) } : bare;
     if (meta.name !== own) return node;
-    return { ...node, annotations: textMap(fields(raw.metadata).annotations, undefined, (value) => cut(value, maxAnnotation)) };
+    return { ...node, annotations: textMap(fields(raw.metadata).annotations, undefined, annotation) };
   };
   return { ...resources.nodes, project };
 }
@@ -121,7 +124,7 @@ function projectService(
     resourceVersion,
     created: Math.trunc(Date.parse(text(fields(raw.metadata).creationTimestamp)) / 1000) || 0,
     labels: spec.type === "LoadBalancer" ? keptLabels(raw, keep) : undefined,
-    annotations: textMap(fields(raw.metadata).annotations, isKept(keep), short),
+    annotations: textMap(fields(raw.metadata).annotations, isKept(keep), annotation),
     type: text(spec.type),
     isClaimed,
     otherClass: isClaimed || lbClass === undefined ? undefined : short(lbClass),

@@ -5,6 +5,9 @@ export const annotations = {
   sharing: "metallb.universe.tf/allow-shared-ip",
 } as const;
 
+/** Limit of a value: of a longer one no more is kept than shows that. Anybody may write 256 KiB. */
+export const maxAnnotation = 1_024;
+
 type Annotation = (typeof annotations)[keyof typeof annotations];
 
 const newNames = new Map<Annotation, string>(); // name -> the same with the newer prefix

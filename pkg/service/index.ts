@@ -3,7 +3,7 @@
  * annotations. Controller, live configuration and placement all take the answer from here. Pure. `pkg/allocator` decides on a request,
  * `pkg/placement` on the announcer.
  */
-export { annotationNames, annotations, isAnnotation, poolAnnotations, readAnnotation } from "./annotations.ts";
+export { annotationNames, annotations, isAnnotation, maxAnnotation, poolAnnotations, readAnnotation } from "./annotations.ts";
 export {
   type AddressRequest,
   asksFor,

@@ -106,6 +106,11 @@ for (const { name, spec, want } of requests) {
 }
 
 const malformed: { name: string; spec: Partial<ServiceFields>; problem: RegExp }[] = [
+  ...[annotations.addresses, annotations.pool, annotations.sharing].map((name) => ({
+    name: `more than 1,024 characters in ${name}`,
+    spec: { annotations: { [name]: "x,".repeat(513) } },
+    problem: new RegExp(`^invalid ${name}: it has more than 1024 characters$`),
+  })),
   {
     name: "both ways of asking at once",
     spec: { ...requesting("192.0.2.1"), loadBalancerIP: "192.0.2.2" },
@@ -138,7 +143,7 @@ const malformed: { name: string; spec: Partial<ServiceFields>; problem: RegExp }
 ];
 for (const { name, spec, problem } of malformed) {
   test(`a Service with ${name} is malformed, and judged without what it asks for`, () => {
-    const pool = { ...spec.annotations, [annotations.pool]: "gold" };
+    const pool = { [annotations.pool]: "gold", ...spec.annotations };
     const read = readRequest(service({ ...spec, annotations: pool }));
     if (read.type !== "malformed") assert.fail(read.type);
     assert.match(read.problem, problem);

@@ -1,6 +1,6 @@
 import { type Address, type Family, parseAddress } from "#pkg/net";
 import { quote } from "#pkg/text";
-import { annotations, readAnnotation } from "./annotations.ts";
+import { annotations, maxAnnotation, readAnnotation } from "./annotations.ts";
 import { type NotOurs, recordedAddresses, type ServiceFields, whyNotOurs } from "./service.ts";
 
 /** Limit of one Service that shares its address. A telephone system with a port for each call needs fewer. */
@@ -98,6 +98,10 @@ export function recordedHoldings(service: ServiceFields) {
 
 /** @returns what is wrong, where it cannot be read */
 function requestedAddresses({ annotations: given, loadBalancerIP }: ServiceFields): readonly Address[] | string {
+  for (const annotation of Object.values(annotations)) {
+    const { name, value = "" } = readAnnotation(given, annotation) ?? {};
+    if (value.length > maxAnnotation) return `invalid ${name}: it has more than ${maxAnnotation} characters`;
+  }
   const { name, value } = readAnnotation(given, annotations.addresses) ?? { name: annotations.addresses, value: "" };
   if (value !== "" && loadBalancerIP !== "")
     return `service can not have both ${name} (${quote(value)}) and spec.loadBalancerIP (${quote(loadBalancerIP)})`;
