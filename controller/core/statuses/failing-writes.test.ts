@@ -217,3 +217,20 @@ test("of a Service whose writes fail again and again an event says what was answ
       assert.equal(found?.verdict.cause, "statusRefused");
     }
 });
+
+test("of a Service that is made again while its status is being written the first refusal is told, and none of the one before", async () => {
+  const scene = await startScene();
+  const { cluster, clock } = scene.world;
+  const told: string[] = [];
+  cluster.record = ({ uid }, _type, reason) => void told.push(`${uid} ${reason}`);
+  cluster.beforeStatus = async () => {
+    await sleep(clock, "answer", 1_000);
+    throw new ApiError("Cannot write: it is invalid", 422, "Invalid");
+  };
+  for (const uid of ["1", "2"]) {
+    cluster.put("services", service("default/web", { uid }));
+    await scene.pass(500);
+  }
+  await scene.pass(5_000);
+  assert.deepEqual(told, ["2 StatusUpdateFailed"]);
+});

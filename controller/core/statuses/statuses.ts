@@ -76,7 +76,7 @@ export class Statuses extends PartOf<Context> {
 
   /** There is no such Service any more. */
   forget(key: string): void {
-    for (const known of [this.written, this.overwritten, this.contests]) known.delete(key);
+    for (const known of [this.writing, this.written, this.overwritten, this.contests]) known.delete(key);
     this.#settled(key);
   }
 
@@ -207,16 +207,16 @@ export class Statuses extends PartOf<Context> {
   }
 
   ended(key: string, addresses: readonly string[], write: StatusWrite): Outcome {
-    const service = this.writing.get(key);
-    if (service === undefined) return "done";
+    const service = this.writing.get(key); // Undefined once that Service is gone.
     this.writing.delete(key);
     const written = this.written.get(key);
     if (write.result !== "written" && written !== undefined && isSameList(written.status, addresses)) this.written.delete(key);
     if (write.result === "failed") {
       const { failure } = write;
-      this.#recordFailure(service, failure);
+      if (service !== undefined) this.#recordFailure(service, failure);
       return isUnavailable(failure) ? { unavailableUntil: this.context.now + (failure.retryAfterMs ?? 0) } : "retry";
     }
+    if (service === undefined) return "done";
     this.refusals.delete(key);
     this.failures.delete(key);
     if (write.result === "written") {
