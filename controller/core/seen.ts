@@ -36,10 +36,8 @@ export function serviceChanged(state: ControllerState, key: string): void {
   measureWait(state, key, now);
   announcements.serviceChanged(key, now, isOther);
   const named = externalIPs.changed(key, now, before).flatMap((text) => parseAddress(text) ?? []);
-  for (const holder of [key, ...named.flatMap((address) => allocator.holders(address))]) {
+  for (const holder of [key, ...named.flatMap((address) => allocator.holders(address))])
     if (services.has(holder)) conditions.touch(holder);
-    if (state.isWorking) externalIPs.tell(services.get(holder), services);
-  }
   // Several come at once after the API was restored from a backup: what is decided on first must not take what others have on record.
   if (now !== undefined && recordedAddresses(now).some((address) => !held.some((other) => other.equals(address)))) {
     if (pools.configuring !== undefined) pools.appeared.add(key);

@@ -145,7 +145,6 @@ function beginWhenCurrent(state: ControllerState): void {
   if (isWorking || !isLeading || !isCurrent || changing.size > 0) return;
   state.isWorking = true;
   state.announcements.begin(services);
-  for (const service of services.values()) state.externalIPs.tell(service, services);
   context.log("info", "synced, assigning addresses", { event: "stateSynced", services: services.size });
   configuration.live.start();
 }
@@ -165,7 +164,7 @@ function proceed(state: ControllerState): void {
 // Each takes some microseconds.
 const maxLooked = 100;
 
-/** Has the conditions of some Services written that may be others by now. */
+/** Has the conditions of some Services written that may be others by now, and tells whose addresses others name. */
 function lookAtConditions(state: ControllerState): void {
   const { conditions, announcements, services, allocator, statuses, verdicts, context, options } = state;
   const [namespace = ""] = options.configMap.split("/");
@@ -176,6 +175,7 @@ function lookAtConditions(state: ControllerState): void {
     if (service === undefined) conditions.forget(key); // It was refused after it was gone.
     // A status on its way is seen soon.
     if (service === undefined || !state.isWorking || statuses.isUnderWay(key)) continue;
+    state.externalIPs.tell(service, services);
     const held = allocator.held(key);
     const assigned = verdicts.services.of(service, held, problemBeside(state, service, context.now));
     const installation = { isSilent: announcements.isSilent, namespace };

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { configText, startWorld, type World } from "../../testing/world.ts";
+import { parseConfig } from "#pkg/config";
+import type { Service } from "#pkg/k8s";
+import { service } from "#pkg/k8s/testing";
+import { annotations } from "#pkg/service";
+import { configText, coreOptions, startWorld, type World } from "../../testing/world.ts";
+import type { ControllerEvent } from "../events.ts";
+import { createState } from "../state.ts";
+import { step } from "../step.ts";
 
 const pools = configText("main 10.0.0.0-10.0.0.9");
 const other = { type: "ClusterIP", externalIPs: ["10.0.0.0"] };
@@ -10,22 +17,29 @@ function causeOf(world: World, name: string): string | undefined {
   return found?.verdict.cause;
 }
 
+/** Until conditions were looked at again, too. */
+async function rest(world: World): Promise<string[]> {
+  const lines = await world.settle();
+  world.clock.advanceBy(1_000);
+  return [...lines, ...(await world.settle())];
+}
+
 const told = (lines: readonly string[]) => lines.filter((line) => line.includes("addressClaimed"));
 
 test("a Service whose address and port another one has among its externalIPs is told so once, and is well when that is over", async () => {
   const world = await startWorld(pools, { web: {} });
   world.service("thief", other);
-  const [event, ...more] = told(await world.settle());
+  const [event, ...more] = told(await rest(world));
   assert.match(event ?? "", /default\/web.*Service default\/thief has 10\.0\.0\.0 among its spec\.externalIPs.*TCP port 80/);
   assert.deepEqual(more, []);
   assert.equal(causeOf(world, "web"), "externalIPs");
   world.service("thief", { ...other, externalIPs: ["10.0.0.0", "192.0.2.1"] });
-  assert.deepEqual(told(await world.settle()), []);
+  assert.deepEqual(told(await rest(world)), []);
   world.service("thief", { type: "ClusterIP" });
-  await world.settle();
+  await rest(world);
   assert.equal(causeOf(world, "web"), "assigned");
   world.service("thief", other);
-  assert.equal(told(await world.settle()).length, 1, "it is another fault");
+  assert.equal(told(await rest(world)).length, 1, "it is another fault");
 });
 
 test("another port, another address, its own externalIPs, and those that kube-proxy passes over are no fault of a Service", async () => {
@@ -35,14 +49,14 @@ test("another port, another address, its own externalIPs, and those that kube-pr
   world.service("elsewhere", { type: "ClusterIP", externalIPs: ["10.0.0.1", "no address"] });
   world.service("headless", { ...other, clusterIPs: [] });
   world.service("name", { ...other, type: "ExternalName", clusterIPs: [] });
-  assert.deepEqual(told(await world.settle()), []);
+  assert.deepEqual(told(await rest(world)), []);
   assert.equal(causeOf(world, "web"), "assigned");
 });
 
 test("a Service of another namespace is not named to the Service's owner, and is to the operator", async () => {
   const world = await startWorld(pools, { web: {} });
   world.service("team/thief", other);
-  const [event = ""] = told(await world.settle());
+  const [event = ""] = told(await rest(world));
   assert.match(event, /a Service of another namespace has 10\.0\.0\.0/);
   assert.doesNotMatch(event, /thief/);
   const [found] = world.controller.view.statuses("default/web", world.clock.now());
@@ -53,8 +67,43 @@ test("a controller that starts tells of what is there, and an address that comes
   const world = await startWorld(pools, { web: {}, thief: other });
   world.service("late");
   world.service("second", { type: "ClusterIP", externalIPs: ["10.0.0.1"] });
-  await world.settle();
+  await rest(world);
   assert.deepEqual([causeOf(world, "web"), causeOf(world, "late")], ["externalIPs", "externalIPs"]);
   await world.restart();
-  assert.equal(told(await world.settle()).length, 2);
+  assert.equal(told(await rest(world)).length, 2);
+});
+
+test("a step looks at few Services, however many name addresses, and however many share those", () => {
+  const state = createState(coreOptions);
+  const ports = (index: number) => [{ name: "", protocol: "TCP", port: index + 1 }];
+  const shared = { annotations: { [annotations.sharing]: "k" }, ingress: ["10.0.0.0"] };
+  const holders = Array.from({ length: 400 }, (_, i) => service(`default/web${i}`, { ...shared, ports: ports(i) }));
+  const thieves = Array.from({ length: 1_000 }, (_, i) => service(`team/thief${i}`, { ...other, ports: ports(9_999) }));
+  let [looked, most] = [0, 0];
+  step(state, { type: "begin" }, 0);
+  const get = state.services.get.bind(state.services);
+  state.services.get = (key) => {
+    looked++;
+    return get(key);
+  };
+  const queue: ControllerEvent[] = [];
+  const dispatch = (event: ControllerEvent, now = 0): void => {
+    looked = 0;
+    for (const effect of step(state, event, now))
+      if (effect.type === "readConfig") queue.push({ type: "configRead", secretText: pools, parsed: parseConfig(pools) });
+      else if (effect.type === "portion" || effect.type === "judgePortion") queue.push(effect);
+    most = Math.max(most, looked);
+  };
+  const configMap = { about: undefined, version: "1", secretText: pools, mayRenumber: false };
+  dispatch({ type: "configMap", now: configMap });
+  dispatch({ type: "services", changed: [...holders, ...thieves].map((now) => ({ key: now.key, now })) });
+  for (const { key } of [...holders, ...thieves]) dispatch({ type: "service", key });
+  for (const event of [{ type: "seen", isCurrent: true }, { type: "lead" }] as const) dispatch(event);
+  for (let event = queue.shift(); event !== undefined; event = queue.shift()) dispatch(event);
+  assert.equal(state.allocator.held("default/web399")?.addresses.join(), "10.0.0.0");
+  most = 0;
+  dispatch({ type: "services", changed: [{ key: "team/thief0", now: { ...(thieves[0] as Service), externalIPs: [] } }] });
+  dispatch({ type: "service", key: "team/thief0" });
+  for (let now = 1_000; now < 10_000; now += 1_000) dispatch({ type: "timer", chance: 0.5 }, now);
+  assert.ok(most > 0 && most < 20_000, `${most}`);
 });

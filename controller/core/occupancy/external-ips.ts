@@ -7,6 +7,9 @@ import type { Context } from "../context.ts";
 
 type Services = ReadonlyMap<string, Service>;
 
+// Anybody may make thousands of Services that name an address, and each is looked at for each Service on it.
+const maxClaims = 100;
+
 /** Addresses that Services have among their `spec.externalIPs`. kube-proxy on each node sends their ports to Pods of these, whoever has the address. */
 export class ExternalIPs extends PartOf<Context> {
   private readonly claims = new Map<string, Map<string, Millis>>(); // address -> Service that names it -> since when
@@ -24,7 +27,7 @@ export class ExternalIPs extends PartOf<Context> {
     for (const address of named) {
       const all = this.claims.get(address) ?? new Map<string, Millis>();
       this.claims.set(address, all);
-      if (!all.has(key)) all.set(key, this.context.now);
+      if (!all.has(key) && all.size < maxClaims) all.set(key, this.context.now);
     }
     return [...named.union(were)];
   }
@@ -51,8 +54,8 @@ export class ExternalIPs extends PartOf<Context> {
   }
 
   /** Records an Event where a Service has another such fault than the last Event said. */
-  tell(service: Service | undefined, services: Services): void {
-    if (service === undefined || (this.claims.size === 0 && this.told.size === 0)) return;
+  tell(service: Service, services: Services): void {
+    if (this.claims.size === 0 && this.told.size === 0) return;
     const message = this.problemOf(service, services)?.verdict;
     if (message === undefined) this.told.delete(service.key);
     else if (this.told.get(service.key) !== message.message) {
