@@ -27,6 +27,8 @@ export interface ControllerOptions {
   /** `crds`: MetalLB's custom resources are the configuration in its place. */
   readonly configSource: "configmap" | "crds";
   readonly classes: LoadBalancerClasses;
+  /** The API was restored from a backup: this controller is to be disposed of, and another one to begin. */
+  readonly restored: () => void;
   /** For the ConfigurationState of the controller that works; undefined: it writes none. Its writes need no fence: the next leader puts them right. */
   readonly statusObject?: Pick<StatusKeeperOptions, "cluster" | "owner">;
   /** With which the core is made. */

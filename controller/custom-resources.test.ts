@@ -90,6 +90,7 @@ class World implements AsyncDisposable {
       elector: { mayWrite: true },
       events: this.cluster,
       classes: classlessOnly,
+      restored: () => {},
       coreOptions: { seed: 1, configMap: sourceName(source), hasConditions: true, hasPoolAnnotations: false },
       recorder: new Recorder(),
       metrics: new ControllerMetrics(new Registry()),

@@ -65,9 +65,10 @@ await runDaemon({
     const statusObject = uid === undefined ? {} : { statusObject: { cluster, owner: { name, uid } } };
     const terms = stack.use(
       new Terms(
-        () =>
+        (restored) =>
           new Controller({
             ...common,
+            restored,
             ...statusObject,
             cluster: fenced,
             elector,

@@ -24,6 +24,7 @@ function slowly(portionMs: number) {
     namespace: "ns",
     configMap: "config",
     classes: classlessOnly,
+    restored: () => {},
     configSource: "configmap",
     runner: { dispatch },
     clock: { now: () => clock.now() + spent, schedule: (name, at, fn) => clock.schedule(name, at - spent, fn) },

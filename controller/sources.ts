@@ -24,6 +24,7 @@ export interface SourcesOptions {
   /** Name of the ConfigMap with the configuration. */
   readonly configMap: string;
   readonly classes: LoadBalancerClasses;
+  readonly restored: () => void;
   /** In place of the ConfigMap, the configuration is MetalLB's custom resources. */
   readonly configSource: "configmap" | "crds";
   readonly runner: Pick<ControllerRunner, "dispatch">;
@@ -49,7 +50,7 @@ export class Sources implements Disposable {
     this.#runner = runner;
     const emit = runner.dispatch;
     const seen = () => this.#seen();
-    this.#informers = new Informers(cluster, seen, seen);
+    this.#informers = new Informers(cluster, seen, { reached: seen, restored: options.restored });
     this.namespaces = new NamespaceLabels({
       cluster,
       onChange: (name, labels, isNews) => emit({ type: "namespace", name, labels, isNews }),

@@ -59,7 +59,7 @@ export class NodeInformers implements Disposable {
       if (informers.missing.length === 0) emit({ type: "nodesListed" });
       synced();
     };
-    const informers = new Informers(cluster, isSynced, reached);
+    const informers = new Informers(cluster, isSynced, { reached });
     for (const name of names === "all" ? [undefined] : names) {
       const scope: Scope = name === undefined ? { isForMany: true } : { fieldSelector: `metadata.name=${name}` };
       informers.follow("Nodes", nodesOf(node, hasNodeAddresses), scope, (key, now) => {

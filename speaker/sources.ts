@@ -83,7 +83,7 @@ export class Sources implements Disposable {
     this.#options = options;
     const { cluster, namespace, classes, metrics, emit, clock, log } = options;
     const reached = (): void => emit({ type: "apiLost", since: this.#lostSince });
-    this.#informers = new Informers(cluster, () => this.#check(), reached);
+    this.#informers = new Informers(cluster, () => this.#check(), { reached });
     const onKnown = (): void => this.#emitNext();
     this.#policy = new PolicySources({ cluster, emit, relist: () => this.#services.relist(), onKnown, log });
     this.#services = this.#informers.follow(

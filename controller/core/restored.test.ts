@@ -94,6 +94,25 @@ test("a Service that waits in the backup leaves the address that it was given si
   assert.deepEqual(world.addresses("waits", "web"), ["waits=10.0.0.1", "web=10.0.0.0"]);
 });
 
+test("a Service that was deleted, and its pool after it, has its address when both are restored, though Services are seen first", async () => {
+  const world = await startWorld(configText("main 10.0.0.0-10.0.0.9", "old 10.1.0.0-10.1.0.9"), { other: {} });
+  world.service("web", { annotations: { [annotations.pool]: "old" } });
+  await world.settle();
+  world.change("web", { annotations: {} });
+  await world.settle();
+  const backup = world.cluster.backup();
+  world.delete("web");
+  await world.settle();
+  world.config(ten);
+  await world.settle();
+  world.cluster.restore(backup);
+  world.cluster.silent.add("configmaps");
+  await world.settle();
+  world.cluster.silent.clear();
+  await world.settle();
+  assert.deepEqual(world.addresses("web", "other"), ["web=10.1.0.0", "other=10.0.0.0"]);
+});
+
 test("addresses that were moved and given to others since are where the backup has them, whoever is seen first", async () => {
   const wants = (address: string) => ({ annotations: { "metallb.io/loadBalancerIPs": address } });
   for (const [first, second] of [

@@ -170,6 +170,7 @@ export class World {
       configMap: "config",
       configSource: "configmap",
       classes: classlessOnly,
+      restored: () => void this.restart(),
       coreOptions: { ...coreOptions, hasConditions: this.#hasConditions, hasPoolAnnotations: this.#hasPoolAnnotations },
       recorder,
       metrics: new ControllerMetrics(registry),

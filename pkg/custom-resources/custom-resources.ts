@@ -28,6 +28,8 @@ export interface CustomResourcesOptions {
   readonly offered: (offer: Offer) => void;
   /** Called when `missing`, or the time since which the API is lost, may have changed. */
   readonly reached: () => void;
+  /** See `Handlers`. */
+  readonly restored?: () => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -153,7 +155,7 @@ export class CustomResources implements Disposable {
     before?.informer[Symbol.dispose]();
     this.#followed.delete(plural);
     if (version === undefined) return;
-    const { cluster, namespace, reached } = this.#options;
+    const { cluster, namespace, reached, restored } = this.#options;
     const informer = cluster.informer(
       resourceOf(plural, kind, version),
       { namespace },
@@ -168,6 +170,7 @@ export class CustomResources implements Disposable {
           reached();
         },
         reached,
+        ...(restored && { restored }),
       },
     );
     this.#followed.set(plural, { kind, version, informer });

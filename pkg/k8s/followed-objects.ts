@@ -64,10 +64,10 @@ export class FollowedObjects<V extends ObjectMeta> {
     }
   }
 
-  /** The list is whole. @param isLast no other list follows at once */
-  endList(isLast: boolean): void {
+  /** The list is whole. @param isLast no other list follows at once @param reached all changes up to this version were seen before */
+  endList(isLast: boolean, reached: string | undefined): void {
     if (this.#malformed > 0) this.#log.warn("malformed objects skipped", { objects: this.#malformed });
-    this.#replace(this.#listed);
+    this.#replace(this.#listed, reached);
     this.#listed = new Map();
     this.#isListing = false;
     const isFirst = !this.#isSynced;
@@ -164,12 +164,13 @@ export class FollowedObjects<V extends ObjectMeta> {
   }
 
   /** Removals come before additions, so that resources of removed objects are free by then. */
-  #replace(listed: Map<string, V>): void {
+  #replace(listed: Map<string, V>, reached: string | undefined): void {
     const before = this.#objects;
     this.#objects = listed;
     const changes: ObjectChange<V>[] = [];
     for (const [key, object] of before) if (!listed.has(key)) changes.push({ key, now: undefined, before: object });
     for (const [key, now] of listed) if (before.get(key) !== now) changes.push({ key, now, before: before.get(key) });
+    if (!this.#isDisposed && changes.some((change) => isOld(change, reached))) this.#handlers.restored?.();
     if (!this.#isDisposed) tellOf(this.#handlers, changes);
   }
 
@@ -182,6 +183,11 @@ export class FollowedObjects<V extends ObjectMeta> {
   #changed(key: string, now: V | undefined, before: V | undefined): void {
     if (!this.#isDisposed) this.#handlers.changed(key, now, before);
   }
+}
+
+/** Whether it has changed in a version up to which all changes were seen, and this one was not. */
+function isOld({ now }: ObjectChange<ObjectMeta>, reached: string | undefined): boolean {
+  return now !== undefined && (reached === now.resourceVersion || isLater(reached, now.resourceVersion));
 }
 
 /** Versions are numbers of etcd; where they are not, nothing can be said. */

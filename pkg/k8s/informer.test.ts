@@ -27,6 +27,7 @@ class Scene implements AsyncDisposable {
   readonly reached: (number | undefined)[] = []; // `lostSince` each time
   /** How often the server was said to refuse the objects. */
   forbidden = 0;
+  onRestored: (() => void) | undefined;
   readonly api: FakeApi;
   readonly informer: Informer<ConfigMap>;
   readonly #cluster;
@@ -43,6 +44,7 @@ class Scene implements AsyncDisposable {
       relisted: () => this.seen.push("relisted"),
       reached: () => this.reached.push(this.informer.lostSince),
       forbidden: () => this.forbidden++,
+      restored: () => this.onRestored?.(),
     });
     this.informer.start();
   }
@@ -511,6 +513,33 @@ test(
     assert.equal(scene.informer.get("ns/b")?.data.value, "is");
   },
 );
+
+const laterLists: readonly { name: string; items: object[]; isRestored: boolean }[] = [
+  { name: "new objects and later versions", items: [configMap("a", "121"), configMap("b", "122")], isRestored: false },
+  { name: "none of what was there", items: [], isRestored: false },
+  { name: "an object back in an earlier version", items: [configMap("a", "110"), configMap("back", "50")], isRestored: true },
+  { name: "an object in the version before its last", items: [configMap("a", "1")], isRestored: true },
+  { name: "another object in the last version", items: [configMap("a", "110", "other")], isRestored: true },
+];
+for (const { name, items, isRestored } of laterLists)
+  test(`a later list with ${name} is ${isRestored ? "" : "not "}taken for that of an API that was restored`, limit, async () => {
+    const [scene, watch] = await Scene.watching([configMap("a", "1")]);
+    await using _ = scene;
+    scene.onRestored = () => {
+      scene.seen.push("restored");
+      scene.informer[Symbol.dispose]();
+    };
+    watch.stream({ type: "MODIFIED", object: configMap("a", "110") });
+    await scene.saw("ns/a ->1", "synced", "ns/a 1>110");
+    const expired = { kind: "Status", code: 410, message: "too old" };
+    watch.send({ type: "ERROR", object: expired });
+    (await scene.retry()).reply(200, listOf("130", items));
+    if (isRestored) await scene.saw("restored");
+    else {
+      await until(() => scene.seen.includes("relisted"));
+      assert.ok(!scene.seen.includes("restored"));
+    }
+  });
 
 test("an API that is restored again while it is listed anew is listed once more", limit, async () => {
   const [scene, watch] = await Scene.watching([configMap("a", "90")]);

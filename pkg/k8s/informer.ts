@@ -64,6 +64,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   readonly #objects: FollowedObjects<V>;
   #started = false;
   #version: string | undefined; // of the last event; undefined: list first
+  #reached: string | undefined; // The last such version, whatever follows.
   #isToRelist = false; // As soon as the API is within reach.
   #hasBookmarks = false; // This server sends them.
   #wasCutShort = false; // The last watch ended before its time.
@@ -245,7 +246,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     for (;;) {
       const { done, value } = await pages.next();
       if (done) {
-        this.#endList();
+        this.#endList(value);
         return value;
       }
       if (value !== "again") await inTurns(this.#clock, this.#takePage(value));
@@ -264,8 +265,9 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     }
   }
 
-  #endList(): void {
-    this.#objects.endList(!this.#relisting.signal.aborted); // Else another list follows, of which more is kept.
+  #endList(version: string | undefined): void {
+    this.#objects.endList(!this.#relisting.signal.aborted, this.#reached); // Else another list follows, of which more is kept.
+    this.#reached = version;
   }
 
   async #addLeftOut(owner: string, part: Part): Promise<void> {
@@ -366,8 +368,8 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     if (type === "BOOKMARK") {
       const { resourceVersion, annotations } = fields(object.metadata);
       if (fields(annotations)["k8s.io/initial-events-end"] !== "true") throw new WatchError(noEndOfList, 200, "Malformed");
-      this.#endList();
       this.#version = text(resourceVersion) || undefined;
+      this.#endList(this.#version);
       this.#hasBookmarks = true;
       return false;
     }
@@ -378,13 +380,10 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
 
   #apply(event: WatchEvent | PeekedEvent): void {
     const { type, object } = event;
-    if (type === "BOOKMARK") {
-      this.#version = text(fields(object.metadata).resourceVersion) || this.#version;
-      this.#hasBookmarks = true;
-      return;
-    }
-    const version = "owner" in event ? this.#objects.leaveOut(event.owner, object) : this.#objects.change(event);
-    this.#version = version ?? this.#version;
+    if (type === "BOOKMARK") this.#hasBookmarks = true;
+    const own = () => ("owner" in event ? this.#objects.leaveOut(event.owner, object) : this.#objects.change(event));
+    this.#version = (type === "BOOKMARK" ? text(fields(object.metadata).resourceVersion) : own()) || this.#version;
+    this.#reached = this.#version;
   }
 
   #request(verb: "list" | "watch", more: Readonly<Record<string, string>>): Request {

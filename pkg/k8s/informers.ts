@@ -28,6 +28,12 @@ export interface Handlers<V> {
   synced?(): void;
   /** A later list was passed to `changed`, too. It may lack what a write was answered with before, where the API was restored from a backup. */
   relisted?(): void;
+  /**
+   * Before the changes of a later list: it has an object that is not as it was, in a version up to which all changes were seen. So the API was
+   * restored from a backup. Whoever has to read all else again, too, disposes of the informer, which then tells no changes. For informers that always
+   * keep the same parts of objects.
+   */
+  restored?(): void;
   /** `lostSince` is another. */
   reached?(): void;
   /** The server refuses to list or watch these objects (403). It is asked again and again. */
@@ -73,12 +79,12 @@ export interface Source {
 export class Informers implements Disposable {
   readonly #cluster: Source;
   readonly #synced: () => void;
-  readonly #reached: (() => void) | undefined;
+  readonly #told: Pick<Handlers<ObjectMeta>, "reached" | "restored">;
   readonly #followed: { readonly what: string; readonly informer: Informer<ObjectMeta> }[] = [];
 
-  /** `synced` runs each time that one of them has seen all there is, `reached` when `lostSince` of one is another. */
-  constructor(cluster: Source, synced: () => void, reached?: () => void) {
-    this.#reached = reached;
+  /** `synced` runs each time that one of them has seen all there is. @param told see `Handlers`, of any of them */
+  constructor(cluster: Source, synced: () => void, told: Pick<Handlers<ObjectMeta>, "reached" | "restored"> = {}) {
+    this.#told = told;
     this.#cluster = cluster;
     this.#synced = synced;
   }
@@ -95,7 +101,7 @@ export class Informers implements Disposable {
       changed,
       ...ofLists,
       synced: this.#synced,
-      ...(this.#reached !== undefined && { reached: this.#reached }),
+      ...this.#told,
     });
     this.#followed.push({ what, informer });
     return informer;

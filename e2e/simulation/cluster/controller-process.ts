@@ -65,7 +65,7 @@ export class ControllerProcess {
     const recorder = this.#recorder;
     const common = { events, namespace, coreOptions, recorder, metrics, log: silentLog, clock, random, classes: classlessOnly };
     this.#terms = new Terms(
-      () => new Controller({ ...common, cluster: fenced, elector, configMap: "config", configSource }),
+      (restored) => new Controller({ ...common, restored, cluster: fenced, elector, configMap: "config", configSource }),
       silentLog,
     );
     this.#terms.start();

@@ -144,6 +144,7 @@ class Pair {
       configMap: "config",
       configSource: "configmap",
       classes: classlessOnly,
+      restored: () => {},
       coreOptions: {
         seed: Math.floor(this.#random() * 2 ** 31),
         configMap: `${namespace}/config`,

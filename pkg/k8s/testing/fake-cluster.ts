@@ -94,6 +94,13 @@ export class FakeInformer<V extends ObjectMeta> implements Informer<V> {
     this.#handlers.forbidden?.();
   }
 
+  /** The later list has what is older than others that were seen. @returns whether somebody wanted to know */
+  restore(): boolean {
+    this.isToList = false;
+    this.#handlers.restored?.();
+    return this.disposed;
+  }
+
   /** A later list is complete. */
   listAgain(): void {
     this.isToList = false;
@@ -205,6 +212,9 @@ export class FakeCluster
       const version = this.#version;
       if (informer.caughtUpWith === version) continue; // Most deliveries bring nothing, and to look at thousands of objects takes long.
       const current = this.#matching(informer);
+      const isOld = ({ key, resourceVersion }: ObjectMeta) =>
+        resourceVersion !== informer.get(key)?.resourceVersion && Number(resourceVersion) < (informer.caughtUpWith ?? 0);
+      if (informer.isToList && [...current.values()].some(isOld) && informer.restore()) continue;
       for (const { key } of [...informer.values()]) if (!current.has(key)) informer.forget(key);
       informer.seeAtOnce([...current.values()].filter((object) => informer.get(object.key) !== object));
       if (!synced) informer.sync();
