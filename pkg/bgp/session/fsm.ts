@@ -76,7 +76,7 @@ function handle(transition: Transition, event: Event): void {
       break;
     case "stop":
       endAll(transition, event.notification, event.because, true);
-      change(transition, { running: false, idleHold: false, retryAt: Infinity });
+      change(transition, { running: false, activeAt: Infinity, retryAt: Infinity });
       break;
     case "reset":
       reset(transition, event.notification, event.because);
@@ -193,6 +193,7 @@ function timer(transition: Transition): void {
     if (connection !== undefined) runDeadlines(transition, connection);
   }
   if (transition.now >= transition.session.retryAt) begin(transition);
+  else if (transition.now >= transition.session.activeAt) change(transition, { activeAt: Infinity });
 }
 
 function runDeadlines(transition: Transition, connection: Connection): void {

@@ -22,7 +22,7 @@ import {
 
 /** Connects, unless the session is passive. */
 export function begin(transition: Transition): void {
-  change(transition, { idleHold: false, retryAt: Infinity });
+  change(transition, { activeAt: Infinity, retryAt: Infinity });
   const { session, now, effects } = transition;
   const { connections, settings } = session;
   if (settings.passive || connections.some((one) => isAgreed(one) || !one.incoming)) return;
@@ -41,8 +41,8 @@ export function connected(transition: Transition, id: number, routerId: Address)
 /** The peer connected: 17. Accepted in every state but Idle; the OPENs decide which connection stays (section 6.8). */
 export function accepted(transition: Transition, routerId: Address): void {
   const { session, effects, now } = transition;
-  const { running, idleHold, connections, lastConnection } = session;
-  if (!running || idleHold) {
+  const { running, activeAt, connections, lastConnection } = session;
+  if (!running || activeAt !== Infinity) {
     const because = running ? "this side holds in Idle after an error" : "the session is stopped";
     effects.push({ type: "refuse", notification: cease(Cease.connectionRejected), because });
     return;
@@ -104,7 +104,7 @@ export function opened(transition: Transition, connection: Opening, open: Open):
     refreshAt: { IPv4: now, IPv6: now },
     workUntil: now,
   });
-  change(transition, { idleHold: false, retryAt: Infinity });
+  change(transition, { activeAt: Infinity, retryAt: Infinity });
   effects.push({ type: "send", connection: connection.id, message: { type: "keepalive" } });
 }
 

@@ -60,7 +60,7 @@ function apply(one: LoneSession, stimulus: Stimulus): void {
     stimulus.type === "configure"
       ? one.dispatch({ type: "settings", settings: { ...one.session.settings, ...stimulus.fields } })
       : one.dispatch(stimulus);
-  const { connections, running, idleHold, retryAt } = one.session;
+  const { connections, running, activeAt, retryAt } = one.session;
   const closed = effects
     .filter(({ type }) => type === "close")
     .map((effect) => (effect.type === "close" ? effect.connection : 0));
@@ -78,7 +78,7 @@ function apply(one: LoneSession, stimulus: Stimulus): void {
   if (stimulus.type === "accepted") assert.match(summary(effects), /adopt|refuse/);
   const waits = connections.length > 0 || retryAt !== Infinity || one.session.settings.passive;
   assert.ok(
-    running ? waits && (!idleHold || retryAt !== Infinity) : connections.length === 0,
+    running ? waits && (activeAt === Infinity || retryAt !== Infinity) : connections.length === 0,
     "a session that runs waits for something",
   );
 }

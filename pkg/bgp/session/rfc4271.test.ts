@@ -235,6 +235,22 @@ test("8.2.1: the peer's newer connection takes the place of one without an OPEN,
   assert.equal(one.state, "openConfirm");
 });
 
+test("8.1.1: after ten seconds in Idle a router that was mended may connect, however long the back-off is", () => {
+  const one = new LoneSession();
+  one.dispatch({ type: "start" });
+  for (let refused = 0; refused < 12; refused++) {
+    while (one.state !== "connect") one.next();
+    const connection = one.session.lastConnection;
+    one.dispatch({ type: "connected", connection, routerId: ourId });
+    one.message(connection, notification(2, 2));
+  }
+  assert.ok(one.session.retryAt - one.now > 60_000);
+  assert.equal(summary(accept(one)), "refuse 6/5");
+  one.pass(10_000);
+  assert.equal(one.state, "active");
+  assert.match(summary(accept(one)), /^adopt/);
+});
+
 test("8.2.1: this side goes on connecting beside a connection of the peer that says nothing", () => {
   const one = new LoneSession();
   one.reach("active");
@@ -289,7 +305,7 @@ test("8.1.1: the back-off grows from the peer's connect time", () => {
 /** Brings the next session up, after `attempts` that fail. @returns its connection */
 function establish(one: LoneSession, attempts = 0): number {
   if (one.state === "idle" && !one.session.running) one.reach("connect");
-  else if (one.state !== "connect") one.next();
+  else while (one.state !== "connect") one.next();
   for (; attempts > 0; attempts--) {
     one.dispatch({ type: "lost", connection: one.session.lastConnection, because: "connection refused" });
     one.next();
@@ -303,8 +319,8 @@ function establish(one: LoneSession, attempts = 0): number {
 }
 
 /** How long it waits from now on. */
-function wait(one: LoneSession): number {
-  return nextDeadline(one.session) - one.now;
+function wait({ session, now }: LoneSession): number {
+  return Math.min(session.retryAt, nextDeadline({ ...session, activeAt: Infinity })) - now;
 }
 
 function assertWaits(one: LoneSession, [from, to]: readonly [number, number]): void {

@@ -57,8 +57,8 @@ export interface Session {
   readonly connections: readonly Connection[];
   /** The largest id of a connection so far. */
   readonly lastConnection: number;
-  /** After an error the session stays in Idle and refuses connections until `retryAt`; without it the state is Active. */
-  readonly idleHold: boolean;
+  /** After an error the session stays in Idle and refuses connections until then; Infinity where it does not. */
+  readonly activeAt: Millis;
   /** IdleHoldTimer and ConnectRetryTimer: when this side connects again. */
   readonly retryAt: Millis;
   /** Attempts that failed since the last session, and `flaps`: how far the back-off has grown. */
@@ -117,7 +117,7 @@ export function newSession(options: SessionOptions): Session {
     running: false,
     connections: [],
     lastConnection: 0,
-    idleHold: false,
+    activeAt: Infinity,
     retryAt: Infinity,
     failures: 0,
     flaps: 0,
@@ -131,8 +131,8 @@ export function newSession(options: SessionOptions): Session {
 }
 
 /** The state of the connection closest to Established. */
-export function stateOf({ running, idleHold, connections }: Session): State {
-  const alone: State = running && !idleHold ? "active" : "idle";
+export function stateOf({ running, activeAt, connections }: Session): State {
+  const alone: State = running && activeAt === Infinity ? "active" : "idle";
   return connections.reduce<State>(
     (furthest, { state }) => (states.indexOf(state) > states.indexOf(furthest) ? state : furthest),
     alone,
@@ -140,10 +140,10 @@ export function stateOf({ running, idleHold, connections }: Session): State {
 }
 
 /** When `step` wants a `timer`; Infinity for never. */
-export function nextDeadline({ connections, retryAt }: Session): Millis {
+export function nextDeadline({ connections, activeAt, retryAt }: Session): Millis {
   return connections.reduce(
     (soonest, one) => Math.min(soonest, one.holdAt, isAgreed(one) ? agreedDeadline(one) : Infinity),
-    retryAt,
+    Math.min(activeAt, retryAt),
   );
 }
 

@@ -42,6 +42,8 @@ export const connectTimeout: Millis = 10_000;
 export const largeHoldTime: Millis = 240_000;
 /** Between attempts at a session that nobody has reason to expect, or that this side ended because of a fault of the peer. */
 export const maxBackOff: Millis = 120_000;
+/** How long the peer may not connect after an error: one that was mended may try long before the back-off is over. */
+const maxIdleHold: Millis = 10_000;
 /** Between attempts at a session that was established before, in connect times: at once, then after 1, 2, 2, … of them. */
 const maxQuickRetry = 2;
 
@@ -105,7 +107,7 @@ function telling({ lastFailure }: Session, ending: Ending): Ending {
 
 /**
  * Closes a connection because of a fault. Unless another is agreed on, the next attempt waits for the back-off: in Active, where the
- * peer may connect meanwhile, or in Idle, where it may not (RFC 4271, section 8.1.1, DampPeerOscillations).
+ * peer may connect meanwhile, or first for a while in Idle, where it may not (RFC 4271, section 8.1.1, DampPeerOscillations).
  */
 export function fail(
   transition: Transition,
@@ -119,8 +121,9 @@ export function fail(
   const { failures, connections } = session;
   if (connections.some(isAgreed)) return;
   const wait = retryDelay(session, reason, now, random);
-  const idleHold = next === "idle" && connections.length === 0;
-  change(transition, { failures: failures + 1, idleHold, retryAt: now + wait });
+  const isHeld = next === "idle" && connections.length === 0;
+  const activeAt = isHeld ? now + Math.min(wait, maxIdleHold) : Infinity;
+  change(transition, { failures: failures + 1, activeAt, retryAt: now + wait });
 }
 
 /**
