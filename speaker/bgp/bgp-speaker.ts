@@ -8,7 +8,7 @@ import type { Address, Prefix } from "#pkg/net";
 import type { BgpRoute } from "#pkg/placement";
 import type { FoundRouter, RouterDiscovery } from "#pkg/router-discovery";
 import type { BgpPeers } from "../core/index.ts";
-import { BgpPeer, type BgpSession, type NewPeerSession } from "./peer.ts";
+import { BgpPeer, type BgpSession, ClosingSessions, type NewPeerSession } from "./peer.ts";
 import { DesiredRoutes, type Paths, type RouteSink, tell } from "./routes/desired-routes.ts";
 
 export interface NewSession extends NewPeerSession {
@@ -49,7 +49,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
   readonly #peers = new Map<string, BgpPeer>(); // key -> peer
   readonly #changed = new Set<BgpPeer>(); // Notified at the end of the present round.
   readonly #filling = new Set<BgpPeer>(); // They have not got all their routes yet.
-  readonly #closing = new Map<Promise<void>, Address | undefined>(); // The end of sessions that are over -> their router, if it is known.
+  readonly #closing = new ClosingSessions();
   #wanted: ReadonlyMap<string, Peer> = new Map(); // key -> peer
   #whyRemoved: BgpPeers["whyRemoved"] = "removedFromConfig";
   #bfdProfiles: ReadonlyMap<string, BfdProfile> = new Map(); // name -> profile
@@ -146,8 +146,8 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
-    for (const peer of this.peers) void this.#close(peer, "administrativeShutdown", "the speaker of this node stops");
-    await Promise.all(this.#closing.keys());
+    for (const peer of this.peers) void peer.close("administrativeShutdown", "the speaker of this node stops");
+    await this.#closing.all();
   }
 
   #withdrawAll(peer: BgpPeer): Promise<void> {
@@ -194,7 +194,9 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
       this.#remove(peer, this.#whyRemoved);
       yield;
     }
-    for (const [key, settings] of wanted) {
+    // Those that are there come first: a new entry may name the router that another has found, whose session is to end.
+    const { known = [], fresh = [] } = Object.groupBy(wanted, ([key]) => (this.#peers.has(key) ? "known" : "fresh"));
+    for (const [key, settings] of [...known, ...fresh]) {
       if (isOver()) return;
       const peer = this.#peers.get(key) ?? this.#add(key, settings);
       if (!this.#filling.has(peer)) this.#configure(peer, settings);
@@ -224,6 +226,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
       key,
       bfd,
       routerOn: (name) => this.#routerOn(name),
+      closing: this.#closing,
       table: this.#table,
       clock,
       newSession: (session) => newSession({ key, restarting, ...session }),
@@ -231,17 +234,10 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
     this.#peers.set(key, peer);
     this.#filling.add(peer);
     const fill = (prefix: Prefix, route: RouteAttributes | Paths) => tell(this, key, prefix, route);
-    const begin = (): void => {
-      if (this.#peers.get(key) !== peer) return;
+    this.#walk(peer, fill, () => {
       this.#filling.delete(peer);
       const wanted = this.#wanted.get(key); // It may have got other settings meanwhile.
       if (wanted !== undefined && !this.#stopping) this.#configure(peer, wanted);
-    };
-    this.#walk(peer, fill, () => {
-      // A new connection that comes with the Cease is a restart to BIRD (see `ClosingConnections`).
-      const former = this.#closingTo(settings.address);
-      if (former.length === 0) begin();
-      else void Promise.all(former).then(begin);
     });
     return peer;
   }
@@ -261,22 +257,9 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
     this.#peers.delete(peer.key);
     this.#changed.delete(peer);
     this.#filling.delete(peer);
-    void this.#close(peer, "peerDeConfigured", removals[reason]).then(() => {
+    void peer.close("peerDeConfigured", removals[reason]).then(() => {
       if (!this.#stopping) void inPortions(this.#options.portions, peer.routes.discard());
     });
-  }
-
-  #close(peer: BgpPeer, ...why: Parameters<BgpPeer["close"]>): Promise<void> {
-    const { address } = peer;
-    const closing = peer.close(...why).then(() => void this.#closing.delete(closing));
-    this.#closing.set(closing, address);
-    return closing;
-  }
-
-  /** Sessions that may be with this router, which may have had another key before. */
-  #closingTo(router: Address | undefined): Promise<void>[] {
-    const may = (former: Address | undefined) => router === undefined || (former?.equals(router) ?? true);
-    return [...this.#closing].flatMap(([closing, former]) => (may(former) ? [closing] : []));
   }
 
   #password({ passwordSecret }: Peer): string | NoValue | undefined {

@@ -6,7 +6,7 @@ import { NlriTable } from "#pkg/bgp";
 import { SimulatedClock } from "#pkg/clock/testing";
 import { type BfdProfile, needsRestart, parseConfig, type SessionSettings } from "#pkg/config";
 import type { FoundRouter } from "#pkg/router-discovery";
-import { BgpPeer, type BgpPeerOptions, type BgpSession } from "./peer.ts";
+import { BgpPeer, type BgpPeerOptions, type BgpSession, ClosingSessions } from "./peer.ts";
 import { NodeInterfaces } from "./testing/node-interfaces.ts";
 
 const profiles = "bfd-profiles: [{name: fast, transmit-interval: 50}, {name: slow}]";
@@ -19,6 +19,7 @@ class Bench {
   status: BfdStatus = { verdict: "unknown", reason: "nothing has been received from the peer yet" };
   #onChange: (status: BfdStatus) => void = () => assert.fail("BFD is not watched");
   #established: () => void = () => assert.fail("there is no session");
+  #down: () => void = () => assert.fail("there is no session");
   readonly #peer: BgpPeer;
   #isEstablished = false;
   #source: string | undefined;
@@ -76,10 +77,11 @@ class Bench {
     };
     const { peer } = read(fields, peerAsn);
     let begunWith: SessionSettings | undefined;
-    const newSession: BgpPeerOptions["newSession"] = ({ settings, onEstablished }) => {
+    const newSession: BgpPeerOptions["newSession"] = ({ settings, onEstablished, onDown }) => {
       begunWith = settings;
       this.#source = settings.sourceAddress?.toString();
       this.#established = () => onEstablished?.();
+      this.#down = () => onDown?.();
       return session;
     };
     this.#peer = new BgpPeer(peer, {
@@ -87,6 +89,7 @@ class Bench {
       newSession,
       bfd: { watch },
       routerOn: () => ({ router: this.router, others: [] }),
+      closing: new ClosingSessions(),
       table: new NlriTable(),
       clock: new SimulatedClock(),
     });
@@ -107,6 +110,11 @@ class Bench {
     this.#isEstablished = true;
     this.#established();
     return this;
+  }
+
+  goesDown(): void {
+    this.#isEstablished = false;
+    this.#down();
   }
 
   addressesChanged(): void {
@@ -208,6 +216,21 @@ test("a session that waits for BFD begins when other ends turn out to be watched
   bench.status = { verdict: "up", reason: "another peer at the same address has it watched" };
   bench.addressesChanged();
   assert.deepEqual(bench.calls, ["watch 192.0.2.1 fast", "watch no more", "watch 192.0.2.1 fast", "start", "addresses"]);
+});
+
+test("a session becomes strict: one that is up goes on until it ends, and one that is down ends and waits for BFD", () => {
+  const up = new Bench("").established();
+  up.configure(strict);
+  assert.deepEqual(up.calls, ["start", "watch 192.0.2.1 fast"]);
+  up.goesDown();
+  assert.equal(up.calls.at(-1), "close bfdDown: BFD is not up, and bfd-strict is set");
+  up.becomes("up");
+  assert.equal(up.calls.at(-1), "start");
+  const down = new Bench("");
+  down.configure(strict);
+  assert.deepEqual(down.calls.slice(1), ["close otherConfigurationChange: BFD is configured otherwise", "watch 192.0.2.1 fast"]);
+  down.becomes("up");
+  assert.equal(down.calls.at(-1), "start");
 });
 
 test("a session that need not be strict any more begins at once", () => {

@@ -24,7 +24,7 @@ export type BgpSession = Pick<
   | "closed"
 >;
 
-export interface NewPeerSession extends Pick<PeerSessionOptions, "settings" | "onEstablished"> {
+export interface NewPeerSession extends Pick<PeerSessionOptions, "settings" | "onEstablished" | "onDown"> {
   readonly routes: RoutesOut;
 }
 
@@ -34,6 +34,7 @@ export interface BgpPeerOptions {
   readonly bfd: Pick<Bfd, "watch">;
   /** The router on an interface, for a peer without an address. */
   readonly routerOn: (name: string) => FoundRouter;
+  readonly closing: ClosingSessions;
   /** The prefixes of all peers. */
   readonly table: NlriTable;
   readonly clock: Clock;
@@ -44,6 +45,30 @@ type MissingEnd = Exclude<PeerWait["for"], "password" | "bfd">;
 /** How long to wait until the peer has the last withdrawals. */
 const maxWithdrawMs: Millis = 1_000;
 const withdrawPollMs: Millis = 10;
+
+/**
+ * Sessions of all peers that are over, until their routers have closed them too. A session that another peer has with the same router waits for
+ * that: a connection that comes with the Cease is a restart to BIRD. With its own former connections a session does the same (see `ClosingConnections`).
+ */
+export class ClosingSessions {
+  readonly #all = new Map<Promise<void>, readonly [BgpPeer, router: Address | undefined]>(); // the end of a session -> whose it was
+
+  add(closed: Promise<void>, peer: BgpPeer, router: Address | undefined): void {
+    const closing = closed.then(() => void this.#all.delete(closing));
+    this.#all.set(closing, [peer, router]);
+  }
+
+  ofOthers(peer: BgpPeer, router: Address | undefined): Promise<void>[] {
+    return [...this.#all].flatMap(([closing, [its, to]]) => {
+      return its !== peer && router !== undefined && to?.equals(router) ? [closing] : [];
+    });
+  }
+
+  /** Resolves when all are closed that there are now. */
+  async all(): Promise<void> {
+    await Promise.all(this.#all.keys());
+  }
+}
 
 /** One router: its routes, and the session that advertises them. */
 export class BgpPeer {
@@ -88,7 +113,7 @@ export class BgpPeer {
 
   /** A session that waits for BFD may need it between other ends by now. */
   awaitBfd(): void {
-    if (this.#begun || this.#session === undefined || this.#waitsForEnd !== undefined) return;
+    if (this.#begun || !this.#peer.bfdStrict || this.#session === undefined || this.#waitsForEnd !== undefined) return;
     this.#bfd.start();
     this.#begin(); // Another peer may have these watched already, and they are up.
   }
@@ -140,9 +165,15 @@ export class BgpPeer {
       const { since, ...wait } = this.#waitsForEnd;
       return { ...wait, seconds: this.#secondsSince(since) };
     }
-    if (this.#session === undefined || this.#begun) return undefined;
+    if (this.#session === undefined || this.#begun || !this.#waitsForBfd) return undefined;
     const what = `BFD is not up, and bfd-strict is set: ${this.#bfd.status?.reason}`;
     return { for: "bfd", what, seconds: this.#bfd.seconds };
+  }
+
+  /** draft-ietf-idr-bgp-bfd-strict-mode, without its capability. */
+  get #waitsForBfd(): boolean {
+    const { status } = this.#bfd;
+    return this.#peer.bfdStrict && status !== undefined && status.verdict !== "up";
   }
 
   get #path(): PathStatus | undefined {
@@ -165,11 +196,6 @@ export class BgpPeer {
 
   get isEstablished(): boolean {
     return this.#session?.established === true;
-  }
-
-  /** The router's, unless it is looked for on an interface: then it may be any. */
-  get address(): Address | undefined {
-    return this.#peer.address;
   }
 
   /** The states of the session, and of the path to the peer where that is watched. */
@@ -225,11 +251,9 @@ export class BgpPeer {
   }
 
   async close(...why: Parameters<BgpSession["close"]>): Promise<void> {
-    const session = this.#session;
+    const closed = this.#end(...why);
     this.#session = undefined;
     this.#configured = undefined;
-    const closed = session?.close(...why);
-    this.#bfd.end(closed);
     await closed;
   }
 
@@ -256,8 +280,9 @@ export class BgpPeer {
     const peer: ReachedPeer = { ...this.#peer, address, sourceAddress };
     const known = this.#settings && { ...this.#settings, address, sourceAddress };
     const settings = typeof password === "object" ? known : sessionSettings(peer, password);
-    // It would connect at once with the other settings.
-    if (peer.bfdStrict && this.#bfd.isElsewhere(peer)) this.#stop("BFD is configured otherwise");
+    // It would connect at once with the other settings, or goes on trying without BFD.
+    const triesAlone = profile !== undefined && this.#begun && !this.isEstablished && this.#bfd.status?.verdict !== "up";
+    if (peer.bfdStrict && (triesAlone || this.#bfd.isElsewhere(peer))) this.#stop("BFD is configured otherwise");
     const isPathGivenUp = this.#bfd.isGivenUp(peer, profile);
     if (settings !== undefined) this.#adopt(settings, isPathGivenUp);
     this.#bfd.configure(peer, profile, this.isEstablished);
@@ -287,9 +312,21 @@ export class BgpPeer {
   }
 
   #stop(why: string): void {
-    const closed = this.#begun ? this.#session?.close("otherConfigurationChange", why) : undefined;
-    this.#begun = false;
+    void this.#end("otherConfigurationChange", why);
+  }
+
+  /** Ends the session, and then BFD. */
+  #end(...why: Parameters<BgpSession["close"]>): Promise<void> | undefined {
+    const closed = this.#begun ? this.#endSession(...why) : this.#session?.closed();
     this.#bfd.end(closed);
+    return closed;
+  }
+
+  #endSession(...why: Parameters<BgpSession["close"]>): Promise<void> | undefined {
+    this.#begun = false;
+    const closed = this.#session?.close(...why);
+    if (closed !== undefined) this.#options.closing.add(closed, this, this.#settings?.address);
+    return closed;
   }
 
   /** @param isPathGivenUp the session restarts even where the settings do not take that: the router may take the end of BFD for a failure */
@@ -298,7 +335,12 @@ export class BgpPeer {
     if (!isPathGivenUp && isDeepStrictEqual(settings, before)) return;
     this.#settings = settings;
     if (this.#session === undefined || before === undefined) {
-      this.#session = this.#options.newSession({ settings, routes: this.routes, onEstablished: () => this.#bfd.start() });
+      this.#session = this.#options.newSession({
+        settings,
+        routes: this.routes,
+        onEstablished: () => this.#bfd.start(),
+        onDown: () => this.#begun && this.#waitsForBfd && this.#endSession("bfdDown", "BFD is not up, and bfd-strict is set"),
+      });
       return;
     }
     const restarts = needsRestart(before, settings);
@@ -308,11 +350,14 @@ export class BgpPeer {
     if (isPathGivenUp || (restarts && !this.#peer.bfdStrict)) this.#bfd.end(this.#session.closed());
   }
 
-  /** Starts the session, unless it is to wait for BFD (draft-ietf-idr-bgp-bfd-strict-mode, without its capability). */
+  /** Starts the session, unless it is to wait for BFD, or for the end of another one with the router. */
   #begin(): void {
-    const { status } = this.#bfd;
-    if (this.#begun || this.#session === undefined || this.#waitsForEnd !== undefined) return;
-    if (this.#peer.bfdStrict && status !== undefined && status.verdict !== "up") return;
+    if (this.#begun || this.#session === undefined || this.#waitsForEnd !== undefined || this.#waitsForBfd) return;
+    const former = this.#options.closing.ofOthers(this, this.#settings?.address);
+    if (former.length > 0) {
+      void Promise.all(former).then(() => this.#begin());
+      return;
+    }
     this.#begun = true;
     this.#session.start();
   }
@@ -330,10 +375,7 @@ export class BgpPeer {
     }
     const because = `BFD: ${reason}`;
     if (!this.#peer.bfdStrict) this.#session?.reset("bfdDown", because);
-    else if (this.#begun) {
-      this.#begun = false;
-      void this.#session?.close("bfdDown", because);
-    }
+    else if (this.#begun) void this.#endSession("bfdDown", because);
   }
 
   #secondsSince(instant: Millis): number {

@@ -125,8 +125,8 @@ export const routes: readonly Break[] = [
     tests: desiredTests,
   },
   {
-    before: "    this.#bfd.end(closed);\n    await closed;",
-    after: "    this.#bfd.end(undefined);\n    await closed;",
+    before: "    this.#bfd.end(closed);\n    return closed;",
+    after: "    this.#bfd.end(undefined);\n    return closed;",
     tests: ["speaker/bgp/peer.test.ts"],
   },
   {

@@ -21,8 +21,9 @@ import { type Incoming, routerIdOf, type SocketEnd, type Transport } from "./tra
 export interface PeerSessionOptions {
   readonly settings: SessionSettings;
   readonly routes: Routes;
-  /** Called when a session is established. */
+  /** Called when a session is established, and when it is over. */
   readonly onEstablished?: (() => void) | undefined;
+  readonly onDown?: (() => void) | undefined;
   /** The node's name, for a router identifier where nothing else gives one. */
   readonly node: string;
   /** A process before this one may have had a session with the peer: sets the R bit of the first OPENs (RFC 4724). */
@@ -231,6 +232,7 @@ export class PeerSession {
         this.#batches.noteUnsendable();
         this.#counters.flaps++;
         this.#ended(effect.reason);
+        this.#options.onDown?.();
         break;
       case "failed":
         this.#ended(effect.reason);
@@ -246,12 +248,10 @@ export class PeerSession {
         this.#options.routes.refresh(effect.family);
         this.#pump();
         break;
-      case "transition": {
-        const { clock } = this.#options;
-        this.#enteredAt = clock.now();
-        this.#log.transition(effect, this.#session, sessionView(this.#session, this.#up, this.#end), clock.now());
+      case "transition":
+        this.#enteredAt = this.#options.clock.now();
+        this.#log.transition(effect, this.#session, sessionView(this.#session, this.#up, this.#end), this.#enteredAt);
         break;
-      }
       default:
         effect satisfies never;
     }
