@@ -1,16 +1,18 @@
 // Scenario: many seeds.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import "../../pkg/clock/testing/untracked-promises.ts";
 import { drawStory } from "./testing/draw-story.ts";
+import { NodeInterfaces } from "./testing/node-interfaces.ts";
 import { Telling } from "./testing/telling.ts";
 
 const count = Number(process.env.STORY_SEEDS ?? 60);
 const from = Number(process.env.STORY_FROM ?? 1);
 
-test("whatever speaker and routers go through, routers have the wanted routes, and lose none that they may keep", async () => {
+test("whatever speaker and routers go through, routers have the wanted routes, and lose none that they may keep", async (t: TestContext) => {
+  const interfaces = new NodeInterfaces(t);
   for (let seed = from; seed < from + count; seed++) {
-    const telling = new Telling(drawStory(seed));
+    const telling = new Telling(drawStory(seed), interfaces);
     const problem = await telling.run();
     assert.equal(problem, undefined, `seed ${seed}: ${problem}\n${telling.transcript.join("\n")}`);
   }

@@ -52,6 +52,8 @@ export interface ModelSettings {
   readonly waitAfterError: Millis;
   /** It watches the path by BFD. */
   readonly bfd: boolean;
+  /** A new connection is a restart of the neighbor, before its OPEN has come, as to BIRD. */
+  readonly isRestartOfConnection: boolean;
 }
 
 export interface ModelRoute {
@@ -91,6 +93,8 @@ interface Attempt {
   state: "openSent" | "openConfirm" | "established";
   heardAt: Millis;
   keepaliveAt: Millis;
+  /** It was agreed on when another one collided with it, and stays by the rule. */
+  hasWon: boolean;
   /** It answers nothing and hears nothing any more. */
   isOver: boolean;
 }
@@ -225,6 +229,11 @@ export class ModelRouter {
       incoming.open({ connected() {}, received() {}, closed() {} }).destroy();
       return;
     }
+    const { established } = this;
+    if (this.settings.isRestartOfConnection && established?.negotiated?.gracefulRestart) {
+      this.#options.onEvent("the neighbor restarted, as it connects");
+      this.#end(established, true);
+    }
     this.#open((events) => incoming.open(events), true);
   }
 
@@ -245,6 +254,7 @@ export class ModelRouter {
         state: "openSent",
         heardAt: clock.now(),
         keepaliveAt: -Infinity,
+        hasWon: false,
         isOver: false,
       };
       this.#attempts.add(attempt);
@@ -298,6 +308,8 @@ export class ModelRouter {
         break;
       case "notification": {
         this.#options.onEvent(`received ${message.code}/${message.subcode}`);
+        if (message.code === 6 && message.subcode === 7 && attempt.hasWon && attempt.state === "openConfirm")
+          this.#options.onViolation("it closed the connection that stays (RFC 4271, section 6.8)");
         this.endedBy = message.code === 6 && message.subcode === 9 ? "hard" : "notification";
         const keeps = attempt.negotiated?.gracefulNotification === true && !(message.code === 6 && message.subcode === 9);
         if (attempt.state === "established" && message.code !== 6)
@@ -359,6 +371,7 @@ export class ModelRouter {
       }
       const higher = attempt.ours.routerId.compare(open.routerId) > 0;
       if (higher === attempt.incoming) {
+        other.hasWon = true;
         this.#notify(attempt, cease(7), false);
         return;
       }

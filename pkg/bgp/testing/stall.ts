@@ -1,6 +1,6 @@
 import type { Clock, Millis } from "#pkg/clock";
 import type { SimulatedClock } from "#pkg/clock/testing";
-import type { Transport } from "../driver/transport.ts";
+import type { ConnectionEvents, Incoming, Transport } from "../driver/transport.ts";
 
 interface Timer {
   readonly name: string;
@@ -48,16 +48,25 @@ export class Stall implements Clock {
   }
 
   transport(inner: Transport): Transport {
-    const later = <Args extends unknown[]>(deliver: (...args: Args) => void) => {
-      return (...args: Args): void => {
-        if (this.now() < this.#until) this.#clock.schedule("arrived", this.#until, () => deliver(...args));
-        else deliver(...args);
-      };
-    };
     return {
-      dial: (peer, { connected, received, closed }) =>
-        inner.dial(peer, { connected: later(connected), received: later(received), closed: later(closed) }),
+      dial: (peer, events) => inner.dial(peer, this.#events(events)),
       endNow: (end, peer) => inner.endNow(end, peer),
+    };
+  }
+
+  /** Connections that come meanwhile are taken when it goes on. */
+  accepting(accept: (incoming: Incoming) => void): (incoming: Incoming) => void {
+    return this.#later(({ end, open }) => accept({ end, open: (events) => open(this.#events(events)) }));
+  }
+
+  #events({ connected, received, closed }: ConnectionEvents): ConnectionEvents {
+    return { connected: this.#later(connected), received: this.#later(received), closed: this.#later(closed) };
+  }
+
+  #later<Args extends unknown[]>(deliver: (...args: Args) => void) {
+    return (...args: Args): void => {
+      if (this.now() < this.#until) this.#clock.schedule("arrived", this.#until, () => deliver(...args));
+      else deliver(...args);
     };
   }
 }

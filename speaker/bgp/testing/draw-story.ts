@@ -1,6 +1,7 @@
 import type { ModelSettings } from "#pkg/bgp/testing";
 import type { Millis } from "#pkg/clock";
 import { seededRandom } from "#pkg/clock/testing";
+import type { BgpRole } from "#pkg/config";
 import type { Family } from "#pkg/net";
 import type { Act, PeerFields, RouteChange, Story } from "./story.ts";
 
@@ -29,7 +30,7 @@ export function drawStory(seed: number): Story {
       at,
       type: "router",
       router,
-      fields: { notification, addPath, longLived, bfd, ...drawRouter(one, 2) },
+      fields: { notification, addPath, longLived, bfd, dials: chance(0.75), ...drawRouter(one, 2) },
       says: chance(0.5),
     });
     acts.push({ at, type: "peer", router, fields: { ...ours, ...drawPeer(one, 2) } });
@@ -56,6 +57,10 @@ function drawAct(router: number, one: One, chance: Chance): WithoutTime<Act> {
       "peer",
       "peer",
       "removePeer",
+      "annotation",
+      "gateway",
+      "found",
+      "renumber",
       "secret",
       "drain",
       "routes",
@@ -86,6 +91,13 @@ function drawAct(router: number, one: One, chance: Chance): WithoutTime<Act> {
       return { type: kind, router, fields: drawPeer(one, 1 + (chance(0.4) ? 1 : 0)) };
     case "removePeer":
       return chance(0.4) ? { type: kind, router } : { type: "break", router, dials: chance(0.5) };
+    case "annotation":
+      return { type: kind, router, value: one("right", "right", "", "no address", "192.0.2.2,192.0.2.300", undefined) };
+    case "gateway":
+    case "found":
+      return { type: kind, router, on: chance(0.6) };
+    case "renumber":
+      return { type: kind, ms: one(20, 500, 5_000, 40_000) };
     case "secret":
       return { type: kind, value: one("one", "two", undefined) };
     case "drain":
@@ -106,7 +118,7 @@ function drawAct(router: number, one: One, chance: Chance): WithoutTime<Act> {
     case "router":
       return { type: kind, router, fields: drawRouter(one, 1 + (chance(0.4) ? 1 : 0)), says: chance(0.5) };
     case "routerRestart":
-      return { type: kind, router, awayMs: one(100, 2_000, 15_000, 60_000), keeps: chance(0.7), crash: chance(0.3) };
+      return { type: kind, router, awayMs: one(100, 2_000, 15_000, 40_000, 100_000), keeps: chance(0.7), crash: chance(0.3) };
     case "notify":
       return {
         type: kind,
@@ -126,7 +138,7 @@ function drawAct(router: number, one: One, chance: Chance): WithoutTime<Act> {
       return { type: kind, router, dials: chance(0.5) };
     case "freeze":
     case "silent":
-      return { type: kind, router, ms: one(20, 500, 5_000, 15_000, 100_000) };
+      return { type: kind, router, ms: one(20, 500, 5_000, 15_000, 100_000, 100_000) };
   }
 }
 
@@ -150,7 +162,11 @@ function drawPeer(one: One, count: number): PeerFields {
     () => ({ gracefulRestartNotification: one(true, false), gracefulRestartSeconds: 120 }),
     () => ({ longLivedStaleSeconds: one(0, 600) }),
     () => ({ addPath: one(true, true, false) }),
-    () => ({ role: one("customer" as const, "peer" as const, undefined), roleStrict: false }),
+    () => drawReach(one),
+    () => drawReach(one),
+    () => drawReach(one),
+    () => ({ source: one("address" as const, "interface" as const, undefined) }),
+    () => ({ role: one<BgpRole | undefined>("customer", "provider", "peer", "rs-client", undefined), roleStrict: false }),
     () => ({ role: "customer" as const, roleStrict: one(true, false) }),
     () => ({ maximumPrefix: one(5, undefined) }),
     () => ({ password: one("one", undefined), hasSecret: false }),
@@ -162,6 +178,11 @@ function drawPeer(one: One, count: number): PeerFields {
     () => ({ routerIdText: one("192.0.2.1", "10.0.0.1", "203.0.113.9", undefined) }),
   ];
   return Object.assign({}, ...Array.from({ length: count }, () => one(...draws)()));
+}
+
+function drawReach(one: One): PeerFields {
+  const reached = one("named" as const, "found" as const, "gateway" as const, "node" as const);
+  return { reached, isTwice: reached === "named" ? undefined : one("first" as const, "last" as const, undefined, undefined) };
 }
 
 function drawRouter(one: One, count: number): Partial<ModelSettings> {
@@ -176,7 +197,9 @@ function drawRouter(one: One, count: number): Partial<ModelSettings> {
     () => ({ routeRefresh: one(true, false), enhancedRouteRefresh: one(true, false) }),
     () => ({ extendedMessage: one(true, false) }),
     () => ({ fourOctetAsn: one(true, false) }),
-    () => ({ role: one("provider" as const, undefined) }),
+    () => ({ role: one<BgpRole | undefined>("provider", "customer", "peer", "rs-server", undefined), roleStrict: false }),
+    () => ({ role: "provider" as const, roleStrict: one(true, false) }),
+    () => ({ isRestartOfConnection: one(true, false) }),
     () => ({ password: one("one", "two", undefined) }),
     () => ({ prefixLimit: one(1, 3, 10_000) }),
     () => ({ is: one("up" as const, "up" as const, "up" as const, "shutDown" as const, "refusing" as const) }),

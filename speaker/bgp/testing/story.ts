@@ -26,11 +26,26 @@ export type PeerFields = Partial<
     | "bfdStrict"
     | "ebgpMultihop"
   >
-> & { readonly routerIdText?: string | undefined; readonly hasSecret?: boolean | undefined };
+> & {
+  readonly routerIdText?: string | undefined;
+  readonly hasSecret?: boolean | undefined;
+  /** By its address, by its router advertisements, as the gateway, or by an annotation of the node. */
+  readonly reached?: "named" | "found" | "gateway" | "node";
+  /** An entry by its address stands before or behind this one. */
+  readonly isTwice?: "first" | "last" | undefined;
+  readonly source?: "address" | "interface" | undefined;
+};
 
 export type Act = { readonly at: Millis } & (
   | { readonly type: "peer"; readonly router: number; readonly fields: PeerFields }
   | { readonly type: "removePeer"; readonly router: number }
+  /** What the node has for the router: the right value, another one, or none. */
+  | { readonly type: "annotation"; readonly router: number; readonly value: string | undefined }
+  /** The default route by way of the router. */
+  | { readonly type: "gateway"; readonly router: number; readonly on: boolean }
+  | { readonly type: "found"; readonly router: number; readonly on: boolean }
+  /** The node has no address for a while. */
+  | { readonly type: "renumber"; readonly ms: Millis }
   | { readonly type: "secret"; readonly value: string | undefined }
   | { readonly type: "drain"; readonly on: boolean }
   | { readonly type: "routes"; readonly changes: readonly RouteChange[] }
