@@ -1,7 +1,7 @@
 // Scenario: what others do to tables in a kernel.
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
-import { test } from "node:test";
+import { mock, test } from "node:test";
 import { promisify } from "node:util";
 import { SimulatedClock } from "#pkg/clock/testing";
 import { HandoverKeeper } from "#pkg/handover";
@@ -23,6 +23,7 @@ test("handovers are kept in a kernel", { skip: !available && "needs unshare, nft
 });
 
 const other = address("10.0.0.2");
+const errnoInterrupted = 4;
 const client = "02:00:00:00:00:99";
 
 /** One keeper that hands over packets to .1, and its node's packet filter. */
@@ -74,6 +75,19 @@ test("nobody has taken away what is yet to be added when all is compared", () =>
   for (let ms = 59_900; ms < 60_100; ms++) timers.use(clock.schedule("another address", ms, () => hand(`192.0.2.${ms % 200}`)));
   clock.advanceTo(61_000);
   assert.equal(keeper.restored, 0);
+});
+
+test("an address that moves while others change the packet filter all the time is handed over before it is announced", () => {
+  const { clock, filter, keeper, hand, nextOf } = keeping();
+  using _ = keeper;
+  const query = mock.method(filter, "query", () => {
+    throw new SystemCallError("netlink", errnoInterrupted, "read elements of a filter");
+  });
+  clock.advanceBy(61_000);
+  assert.notEqual(query.mock.callCount(), 0);
+  hand("192.0.2.2");
+  keeper.flush();
+  assert.equal(nextOf("192.0.2.2"), other.toString());
 });
 
 test("a kernel that is short of memory for a moment is asked again within seconds, since addresses move meanwhile", () => {

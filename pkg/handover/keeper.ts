@@ -29,6 +29,7 @@ const betweenLooks: Millis = 2_000;
 // Thousands of elements take the main thread some milliseconds to read: seldom, and not for more.
 const betweenComparisons: Millis = 60_000;
 const maxCompared = 2_000;
+const afterInterruption: Millis = 100;
 // A program that removes the table again and again finds it back at least this often, and a kernel that refuses is asked again.
 const maxPause: Millis = 60_000;
 const looksUntilCalm = 30;
@@ -216,6 +217,8 @@ export class HandoverKeeper implements Disposable {
       return isWanted(kept.table) ? kept.lookAt : Infinity;
     } catch (error) {
       if (!(error instanceof SystemCallError) && !(error instanceof NetlinkError)) throw error;
+      // Others changed the packet filter whenever it was read. That says nothing of what can be written.
+      if (error instanceof SystemCallError && error.code === "EINTR") return now + afterInterruption;
       kept.isRead = kept.isWhole = false;
       const fields = { op: "handover", family, error: error.message };
       if (!isWanted(kept.table)) {
