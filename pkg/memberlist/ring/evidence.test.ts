@@ -11,16 +11,18 @@ function start() {
     const found = lone.effects.findLast((effect) => effect.type === "member" && effect.change === change);
     return found?.type === "member" ? found.evidence : undefined;
   };
-  return { lone, evidence };
+  /** What of it is about others: the test moves time without timers, so that this node runs late. */
+  const ofOthers = (change: MemberEvent["change"]) => ({ ...evidence(change), stall: undefined });
+  return { lone, evidence, ofOthers };
 }
 
 test("a failure tells who accused the member, for how long, and since when nothing came from it", () => {
-  const { lone, evidence } = start();
+  const { lone, ofOthers } = start();
   lone.now = 1_000;
   lone.packet({ type: "ping", sequence: 1, node: "self", source: { ...at(97), node: "a" } }, at(97));
   lone.now = 1_100;
   lone.packet(suspect("a", 1, "b"), at(98));
-  assert.deepEqual(evidence("suspected"), {
+  assert.deepEqual(ofOthers("suspected"), {
     accusers: ["b"],
     suspectedFor: 0,
     silentFor: 100,
@@ -29,7 +31,7 @@ test("a failure tells who accused the member, for how long, and since when nothi
   });
   lone.now = 1_200;
   lone.packet({ type: "dead", node: "a", incarnation: 1, from: "b" }, at(98));
-  assert.deepEqual(evidence("failed"), {
+  assert.deepEqual(ofOthers("failed"), {
     accusers: ["b"],
     suspectedFor: 100,
     silentFor: 200,
@@ -39,12 +41,12 @@ test("a failure tells who accused the member, for how long, and since when nothi
 });
 
 test("a refutation tells who was wrong and for how long, of another member as of this node itself", () => {
-  const { lone, evidence } = start();
+  const { lone, ofOthers } = start();
   lone.now = 1_000;
   lone.packet(suspect("a", 1, "b"), at(98));
   lone.now = 1_040;
   lone.packet(alive("a", 2), at(97));
-  assert.deepEqual(evidence("refuted"), {
+  assert.deepEqual(ofOthers("refuted"), {
     accusers: ["b"],
     suspectedFor: 40,
     silentFor: undefined,
@@ -52,14 +54,21 @@ test("a refutation tells who was wrong and for how long, of another member as of
     stall: undefined,
   });
   lone.packet(suspect("self", 1, "a"), at(97));
-  assert.deepEqual(evidence("refuted")?.accusers, ["a"]);
+  assert.deepEqual(ofOthers("refuted").accusers, ["a"]);
 });
 
 test("that this node itself ran late is told beside what it says of others", () => {
   const { lone, evidence } = start();
   lone.now = nextDeadline(lone.ring) + 300;
   lone.step({ type: "timer" });
-  lone.now += 50;
+  lone.advanceTo(lone.now + 50);
   lone.packet(suspect("a", 1, "b"), at(98));
   assert.deepEqual(evidence("suspected")?.stall, { late: 300, ago: 50 });
+});
+
+test("a node that reads an accusation before its late timer runs tells how late it was", () => {
+  const { lone, evidence } = start();
+  lone.now = nextDeadline(lone.ring) + 300;
+  lone.packet(suspect("self", 1, "a"), at(97));
+  assert.deepEqual(evidence("refuted")?.stall, { late: 300, ago: 0 });
 });

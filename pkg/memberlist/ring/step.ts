@@ -48,9 +48,12 @@ export function startRing(options: RingOptions, now: Millis): [Ring, Effect[]] {
  * @returns what to do, in this order
  */
 export function step(ring: Ring, event: Event, now: Millis): Effect[] {
+  const late = now - nextDeadline(ring);
+  // Also where a packet is read before the timer runs: what it makes this node say is to tell that it was late.
+  if (late > stallTolerance) ring.stall = { at: now, late };
   switch (event.type) {
     case "timer":
-      onTimer(ring, now);
+      if (late >= 0) onTimer(ring, late, now); // Else it was set before the deadline moved.
       break;
     case "packet":
       noteContact(ring, now);
@@ -124,12 +127,9 @@ export function members(ring: Ring): Member[] {
   return ring.order.filter(isMember).map(memberOf);
 }
 
-function onTimer(ring: Ring, now: Millis): void {
-  const due = nextDeadline(ring);
-  if (now < due) return; // Set before the deadline moved.
-  if (now - due > stallTolerance) {
-    ring.stall = { at: now, late: now - due };
-    if (ring.options.timing === "auto") setOverload(ring, addStall(ring.overload, now - due, now));
+function onTimer(ring: Ring, late: Millis, now: Millis): void {
+  if (late > stallTolerance) {
+    if (ring.options.timing === "auto") setOverload(ring, addStall(ring.overload, late, now));
     if (ring.resumeAt === undefined) {
       ring.counters.stalls++;
       ring.resumeAt = now + stallGrace;
