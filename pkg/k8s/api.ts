@@ -21,6 +21,8 @@ const drainMs: Millis = 5_000;
 export class Api implements AsyncDisposable {
   /** Whether the server sends all objects by a watch, as far as is known. */
   streamsLists = true;
+  /** It has sent some: where it sends no end of one, it is slow. */
+  hasStreamed = false;
   readonly #http: HttpClient;
   readonly #clock: Clock;
   readonly #random: Random;

@@ -64,6 +64,22 @@ export class FollowedObjects<V extends ObjectMeta> {
     }
   }
 
+  /** One object after another: what is kept of a large one may take milliseconds to find. */
+  *listPage(items: readonly unknown[]): Generator<undefined, void> {
+    for (const item of items) {
+      this.list(item);
+      yield;
+    }
+  }
+
+  /** An object that may be in the list is gone. */
+  unlist(item: unknown): void {
+    const meta = projectMeta(item);
+    if (meta === undefined) return;
+    this.#listed.delete(meta.key);
+    if (!this.#isSynced) this.#drop(meta.key);
+  }
+
   /** The list is whole. @param isLast no other list follows at once @param reached all changes up to this version were seen before */
   endList(isLast: boolean, reached: string | undefined): void {
     if (this.#malformed > 0) this.#log.warn("malformed objects skipped", { objects: this.#malformed });

@@ -460,6 +460,19 @@ test(
   },
 );
 
+test("where the API cannot say at which version it is, no watch is left open", limit, async () => {
+  const [scene, first] = await Scene.watching();
+  await using _ = scene;
+  first.stream();
+  first.drop();
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const watch = await scene.retry();
+    watch.stream();
+    (await scene.api.next()).refuse(500, "InternalError"); // Watches are served from memory while etcd is away.
+    await until(() => watch.socket.destroyed);
+  }
+});
+
 test("a watch that gets bookmarks lives as long as it was asked for, and is resumed", limit, async () => {
   const [scene, watch] = await Scene.watching();
   await using _ = scene;

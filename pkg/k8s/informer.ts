@@ -170,7 +170,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
           this.#isForMany = false;
           continue;
         }
-        if (isStreamed && isNoStream(error)) {
+        if (isStreamed && !this.#api.hasStreamed && isNoStream(error)) {
           this.#api.streamsLists = false;
           this.#wasCutShort = false;
           this.#log.debug("the API server sends no list by a watch, listing in pages", { error });
@@ -249,19 +249,11 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
         this.#endList(value);
         return value;
       }
-      if (value !== "again") await inTurns(this.#clock, this.#takePage(value));
+      if (value !== "again") await inTurns(this.#clock, this.#objects.listPage(value));
       else {
         this.#log.debug("list expired between pages, listing in one piece");
         this.#objects.beginList();
       }
-    }
-  }
-
-  /** One object after another: what is kept of a large one may take milliseconds to find. */
-  *#takePage(items: readonly unknown[]): Generator<undefined, void> {
-    for (const item of items) {
-      this.#objects.list(item);
-      yield;
     }
   }
 
@@ -294,12 +286,12 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     const ending = AbortSignal.any([this.#stop.signal, relisting]);
     using deadline = new Deadline(this.#clock, seconds * 1000 + watchGraceMs, "the watch did not end", ending);
     const response = await this.#soon(() => this.#api.open(request, deadline.signal));
+    using _response = { [Symbol.dispose]: () => response.destroy() }; // Also where the question below fails.
     if (version === undefined) {
       this.#isToRelist = false;
       this.#objects.beginList();
     } else if (followsCut && (await this.#hasGoneBack(version))) {
       this.#version = undefined;
-      response.destroy();
       return;
     }
     const start = this.#clock.now();
@@ -371,9 +363,12 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
       this.#version = text(resourceVersion) || undefined;
       this.#endList(this.#version);
       this.#hasBookmarks = true;
+      this.#api.hasStreamed = true;
       return false;
     }
     if ("owner" in event) this.#objects.leaveOut(event.owner, object);
+    else if (type === "DELETED")
+      this.#objects.unlist(object); // The server's memory was behind etcd when the list began.
     else this.#objects.list(object);
     return true;
   }

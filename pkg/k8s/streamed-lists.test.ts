@@ -146,6 +146,38 @@ test("a later list is of what etcd has, and takes away what is gone", limit, asy
   await scene.saw("ns/a 1>-", "ns/b 2>200", "relisted");
 });
 
+for (const isFirst of [true, false])
+  test(
+    `what changes while the server sends ${isFirst ? "the first" : "a later"} list is as it is at its end`,
+    limit,
+    async () => {
+      const [scene, before] = isFirst ? [await Scene.open()] : await Scene.watching(event("ADDED", slice("a", "web", "1")));
+      await using _ = scene;
+      before?.send({ type: "ERROR", object: { code: 410, reason: "Expired", message: "too old" } });
+      const watch = await (isFirst ? scene.api.next() : scene.retry());
+      const all = ["a", "b", "c"].map((name) => event("ADDED", slice(name, "web", "2")));
+      const changes = [event("DELETED", slice("a", "web", "3")), event("MODIFIED", slice("b", "web", "4"))];
+      const again = [event("DELETED", slice("c", "web", "5")), event("ADDED", slice("c", "web", "6"))];
+      watch.stream(...all, ...changes, ...again, bookmark("6"));
+      await until(() => scene.seen.includes(isFirst ? "synced" : "relisted"));
+      const held = [...scene.informer.values()].map(({ name, resourceVersion }) => `${name} ${resourceVersion}`);
+      assert.deepEqual(held.sort(), ["b 4", "c 6"]);
+    },
+  );
+
+test("a server that has sent lists, and is slow once, is asked for them again", limit, async () => {
+  const [scene, watch] = await Scene.watching(event("ADDED", slice("a", "web", "1")));
+  await using _ = scene;
+  watch.send({ type: "ERROR", object: { code: 410, reason: "Expired", message: "too old" } });
+  (await scene.retry()).stream(event("ADDED", slice("a", "web", "1")));
+  await until(() => scene.clock.pending().includes("endpointslices silence"));
+  advanceUntilRun(scene.clock, "endpointslices silence");
+  const again = await scene.retry();
+  assert.equal(again.query.sendInitialEvents, "true");
+  again.stream(event("ADDED", slice("a", "web", "1")), bookmark("200"));
+  await until(() => scene.seen.includes("relisted"));
+});
+
 test("a list that breaks off begins again from its start", limit, async () => {
   await using scene = await Scene.open();
   const first = await scene.api.next();
