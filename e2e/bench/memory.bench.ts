@@ -3,6 +3,8 @@
 // pages are mostly Node's program, which the kernel shares among all processes of a node that run it, and drops when memory is short.
 // `--nodes=N` is 1 when unset; with 3 the ring looks for failures as in a cluster. `--minutes=N` waits longer than one; what follows `--`
 // are more flags of Node for the speakers.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { DemoCluster, type Workload } from "#e2e/demo-cluster";
 import { build } from "../../build.ts";
+import { manifestProgram } from "./manifest-program.ts";
 import { ProcessUsage, quantile } from "./measure.ts";
 
 const watchedSeconds = 60;
@@ -43,6 +46,26 @@ function printMemory(name: string, pid: number): void {
   const value = (key: string) => Number(new RegExp(`^${key}:\\s+(\\d+)`, "m").exec(status)?.[1]);
   const megabytes = ["VmRSS", "RssAnon", "RssFile"].map((key) => ((value(key) * 1024) / 1e6).toFixed(0).padStart(10));
   console.log(`${name.padEnd(24)}${megabytes.join("")}${String(value("Threads")).padStart(9)}`);
+}
+
+const collect = 'gc({ type: "major", execution: "sync", flavor: "last-resort" });';
+const idleThread = `${collect} require("node:worker_threads").parentPort.postMessage(0);
+Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);`;
+const idleNode = `const { Worker } = require("node:worker_threads");
+let starting = Number(process.argv[1]);
+const settle = () => { ${collect} console.log("idle"); setInterval(() => {}, 60_000); };
+for (let left = starting; left > 0; left--)
+  new Worker(${JSON.stringify(idleThread)}, { eval: true }).on("message", () => --starting === 0 && settle());
+if (starting === 0) settle();`;
+
+/** Node as the manifests start the speaker's, with so many threads that wait for nothing, and all heaps collected: no speaker takes less. */
+async function printIdleNode(threads: number): Promise<void> {
+  const { nodeFlags, env } = manifestProgram("speaker");
+  const argv = [...nodeFlags, "--expose-gc", "--eval", idleNode, `${threads}`];
+  const idle = spawn(process.execPath, argv, { env, stdio: ["ignore", "pipe", "inherit"] });
+  await once(idle.stdout, "data");
+  printMemory(`Node, ${threads} idle threads`, idle.pid ?? 0);
+  idle.kill();
 }
 
 /** Purposes of a process's mappings: name -> whether a mapping has this purpose, by permissions and file. The first one counts. */
@@ -129,6 +152,7 @@ try {
   );
   console.log("MB                        resident anonymous  of files  threads");
   for (const { name, pid } of processes) printMemory(name, pid);
+  for (const threads of [0, 2, 3]) await printIdleNode(threads);
   for (const { name, pid } of processes.slice(-1)) {
     console.log(`\nof ${name}, MB`);
     printPurposes(pid);
