@@ -9,6 +9,8 @@ const acts = 8;
 // Each of so many histories goes on for longer than a hand-over may last.
 const longEvery = 10;
 const longMs: Millis = 630_000;
+// Beyond the seeds of histories.
+const familySeeds = 2 ** 30;
 
 /**
  * A history of connections and of moves without harm, drawn by its seed: drains, exclusions, preferences, rollouts, speakers of another version, threads that begin again; to and fro,
@@ -21,12 +23,18 @@ export function drawConnections(seed: number): History {
   const nodes = 2 + pick(maxNodes - 1);
   const all = Array.from({ length: nodes }, (_, node) => node);
   const services: Record<string, ServiceSpec> = {};
+  const ofFamilies = seededRandom(seed + familySeeds);
   const hasMore = seed % 4 > 1;
   const isIPv6 = seed % 7 === 6;
   const config = hasMore ? keptBesideConfig : keptConfig;
   const some = () => {
     const nodes = all.filter(() => pick(3) > 0);
     return nodes.length > 0 ? nodes : all;
+  };
+  // Of a Local Service with two families: each of them may have endpoints on nodes of its own.
+  const someV6 = () => {
+    const nodes = all.filter(() => ofFamilies() < 0.6);
+    return { endpointsV6: ofFamilies() < 0.3 ? undefined : nodes.length > 0 ? nodes : all };
   };
   for (const [index, pool] of [
     "lan",
@@ -46,6 +54,7 @@ export function drawConnections(seed: number): History {
       port: isShared ? 80 + index : 80,
       isLocal,
       endpoints: isLocal ? some() : all,
+      ...(isLocal && isDual && someV6()),
     };
   }
   const first = { ...services };
@@ -81,7 +90,7 @@ export function drawConnections(seed: number): History {
     if (spec === undefined) return [];
     // Pods come, and go with their connections.
     if (spec.isLocal && pick(2) === 0) {
-      services[name] = { ...spec, endpoints: some() };
+      services[name] = { ...spec, endpoints: some(), ...(spec.isDual && someV6()) };
       return [{ at, act: { type: "service", name, spec: services[name] } }];
     }
     const again = { at: at + 100 + pick(20_000), act: { type: "service", name, spec } } as const;

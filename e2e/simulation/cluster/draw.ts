@@ -46,6 +46,7 @@ const resourceSeeds = 2 ** 27;
 const stallSeeds = 2 ** 26;
 const switchSeeds = 2 ** 25;
 const burstSeeds = 2 ** 24;
+const familySeeds = 2 ** 23;
 // Less than half a minute, after which controllers lead alone.
 const maxForbiddenMs: Millis = 29_000;
 // Both have led alone for some seconds by then.
@@ -74,9 +75,45 @@ export function drawHistory(seed: number): History {
   // Work takes time on busy machines, and whoever applies a folder of manifests changes many Services at once.
   const isSlow = seed % 3 === 1;
   if (isSlow) acts.push(...drawBursts(new Draw(seededRandom(seed + burstSeeds)), at, nodes));
+  const ofFamilies = drawFamilies(new Draw(seededRandom(seed + familySeeds)), at, nodes);
+  acts.push(...ofFamilies.acts);
   acts.sort((a, b) => a.at - b.at);
   const failoverMs = [undefined, undefined, 10, 50][new Draw(seededRandom(seed + failoverSeeds)).pick(4)];
-  return { seed, nodes, loss, withoutNetAdmin, failoverMs, isSlow, config, services, acts };
+  return {
+    seed,
+    nodes,
+    loss,
+    withoutNetAdmin,
+    failoverMs,
+    isSlow,
+    config,
+    services: { ...services, ...ofFamilies.services },
+    acts,
+  };
+}
+
+/**
+ * Local Services of two families, each with endpoints on nodes of its own, in every second history: those of a family come late, go, or are on other
+ * nodes.
+ */
+function drawFamilies(draw: Draw, until: Millis, nodes: number): Pick<History, "services" | "acts"> {
+  const services: Record<string, ServiceSpec> = {};
+  const acts: Timed<Act>[] = [];
+  for (const name of draw.pick(2) === 0 ? [] : ["d0", "d1"]) {
+    const some = () => (draw.pick(10) === 0 ? [] : draw.pick(2) === 0 ? [draw.pick(nodes)] : draw.two(nodes));
+    const someV6 = () => (draw.pick(8) === 0 ? undefined : some());
+    const pool = (["lan", "sticky"] as const)[draw.pick(2)] ?? "lan";
+    const common = { pool, isDual: true, wanted: undefined, sharing: undefined, port: 80, isLocal: draw.pick(6) > 0 };
+    let spec: ServiceSpec = { ...common, endpoints: some(), endpointsV6: someV6() };
+    services[name] = spec;
+    let at = draw.pick(until + 1);
+    for (let count = draw.pick(6); count > 0; count--) {
+      at += draw.pick(2) === 0 ? draw.pick(300) : draw.pick(10_000);
+      spec = { ...spec, ...(draw.pick(2) === 0 ? { endpoints: some() } : { endpointsV6: someV6() }) };
+      acts.push({ at, act: { type: "service", name, spec } });
+    }
+  }
+  return { services, acts };
 }
 
 /** Several Services that people change in the same moment. */

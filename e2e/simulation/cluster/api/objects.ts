@@ -1,5 +1,6 @@
 import type { JsonObject } from "#e2e/apiserver";
 import { nameOf } from "#pkg/memberlist/testing";
+import type { Family } from "#pkg/net";
 
 export const namespace = "metallb-system";
 
@@ -15,6 +16,8 @@ export interface ServiceSpec {
   readonly port: number;
   /** The nodes with a ready endpoint. */
   readonly endpoints: readonly number[];
+  /** The nodes with a ready one of IPv6, in a slice of its own; absent: there is no such slice. */
+  readonly endpointsV6?: readonly number[] | undefined;
   /** Only they may announce it. */
   readonly isLocal: boolean;
   /** The community that it asks routers for; absent for none. */
@@ -57,12 +60,22 @@ export function serviceObject(name: string, spec: ServiceSpec): JsonObject {
   };
 }
 
-export function sliceObject(service: string, nodes: readonly number[]): JsonObject {
+export function sliceObject(service: string, nodes: readonly number[], family: Family = "IPv4"): JsonObject {
+  const addressOn = (node: number) => (family === "IPv4" ? `10.244.${node}.2` : `fd00:244:${node}::2`);
   return {
-    metadata: { name: service, labels: { "kubernetes.io/service-name": service } },
-    addressType: "IPv4",
-    endpoints: nodes.map((node) => ({ addresses: [`10.244.${node}.2`], nodeName: nameOf(node), conditions: { ready: true } })),
+    metadata: { name: sliceNames[family](service), labels: { "kubernetes.io/service-name": service } },
+    addressType: family,
+    endpoints: nodes.map((node) => ({ addresses: [addressOn(node)], nodeName: nameOf(node), conditions: { ready: true } })),
   };
+}
+
+/** Family -> the name of a Service's slice. */
+export const sliceNames = { IPv4: (service: string) => service, IPv6: (service: string) => `${service}-v6` } as const;
+
+/** The nodes whose endpoints serve an address: nodes with endpoints of its family or, without any, of the other family. */
+export function endpointsFor({ endpoints, endpointsV6 = [] }: ServiceSpec, address: string): readonly number[] {
+  const [own, others] = address.includes(":") ? [endpointsV6, endpoints] : [endpoints, endpointsV6];
+  return own.length > 0 ? own : others;
 }
 
 /** A Pod that is not Ready yet. @param address the node's; `podIPs` keep it for as long as the Pod is there */

@@ -2,8 +2,9 @@ import type { Backup, JsonObject, KubeObject, LocalApi } from "#e2e/apiserver";
 import { readInput } from "#pkg/config";
 import { convert } from "#pkg/convert";
 import { renumberAnnotation } from "#pkg/live-config";
+import { type Family, families } from "#pkg/net";
 import type { ConfigurationObjects } from "./configuration-objects.ts";
-import { keyOf, namespace, type ServiceSpec, serviceObject, sliceObject } from "./objects.ts";
+import { keyOf, namespace, type ServiceSpec, serviceObject, sliceNames, sliceObject } from "./objects.ts";
 
 const configKey = `${namespace}/config`;
 
@@ -60,24 +61,33 @@ export class People {
     return data.manifests ?? data.config;
   }
 
-  /** Makes, changes, or, where undefined, deletes a Service and its slice. */
+  /** Makes, changes, or, where undefined, deletes a Service and its slices. */
   setService(name: string, spec: ServiceSpec | undefined): void {
     const key = keyOf(name);
     this.act(() => {
       if (spec === undefined) {
         this.services.delete(name);
-        this.#api.remove("endpointslices", key);
+        for (const family of families) this.#setSlice(name, family, undefined);
         this.#api.remove("services", key);
         return;
       }
       this.services.set(name, spec);
-      const [service, slice] = [serviceObject(name, spec), sliceObject(name, spec.endpoints)];
+      const service = serviceObject(name, spec);
       if (!hasFirstFamilyOf(this.#api.get("services", key), service)) this.#api.remove("services", key);
       if (this.#api.get("services", key) === undefined) this.#api.create("services", "default", service);
       else this.#api.patch("services", key, service);
-      if (this.#api.get("endpointslices", key) === undefined) this.#api.create("endpointslices", "default", slice);
-      else this.#api.patch("endpointslices", key, slice);
+      this.#setSlice(name, "IPv4", spec.endpoints);
+      this.#setSlice(name, "IPv6", spec.endpointsV6);
     });
+  }
+
+  /** @param nodes those with an endpoint; undefined: there is no slice */
+  #setSlice(service: string, family: Family, nodes: readonly number[] | undefined): void {
+    const key = keyOf(sliceNames[family](service));
+    if (nodes === undefined) this.#api.remove("endpointslices", key);
+    else if (this.#api.get("endpointslices", key) === undefined)
+      this.#api.create("endpointslices", "default", sliceObject(service, nodes, family));
+    else this.#api.patch("endpointslices", key, sliceObject(service, nodes, family));
   }
 
   /** The addresses in the status of a Service. */

@@ -74,7 +74,7 @@ function successors(cluster: SimulatedCluster, node: number, address: string): r
   const { ring, machines, speakers } = cluster;
   const family = familyOf(address);
   const reach = (other: number) => ring.reaches(node, other) && ring.reaches(other, node);
-  return candidatesOf(cluster, servicesOn(cluster, address)).filter((other) => {
+  return candidatesOf(cluster, address, servicesOn(cluster, address)).filter((other) => {
     const speaker = speakers.get(other);
     if (speaker === undefined || other === node || !reach(other) || !isAware(cluster, other)) return false;
     const delivers = !machines.withoutPath.has(other) && speaker.state.dataPath[family].broken.length === 0;

@@ -1,5 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import { parseAddress } from "#pkg/net";
+import { endpointsFor } from "../api/objects.ts";
 import { type Act, fairWeather, type History, unkeptPool } from "../history.ts";
 import { startMs } from "../run.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
@@ -174,7 +175,9 @@ export class KeptConnections implements Judge {
       const isServed = addresses
         .get(connection.address)
         ?.some(
-          ({ name, spec }) => connection.services.includes(name) && (!spec.isLocal || spec.endpoints.includes(connection.holder)),
+          ({ name, spec }) =>
+            connection.services.includes(name) &&
+            (!spec.isLocal || endpointsFor(spec, connection.address).includes(connection.holder)),
         );
       if (cluster.now >= connection.endsAt || isServed !== true) {
         known.delete(connection.id);

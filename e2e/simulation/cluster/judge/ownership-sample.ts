@@ -3,7 +3,7 @@ import type { Sample } from "#e2e/ownership";
 import type { Millis } from "#pkg/clock";
 import { nameOf } from "#pkg/memberlist/testing";
 import { ownerOf } from "#pkg/placement";
-import type { ServiceSpec } from "../api/objects.ts";
+import { endpointsFor, type ServiceSpec } from "../api/objects.ts";
 import { ingressOf } from "../api/people.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
@@ -90,7 +90,8 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
   const nodes = ableNodes(cluster);
   const able = new Map<string, readonly number[]>(); // address that somebody has to answer for -> nodes that may, as the API has it
   const mayAnnounce = (address: string): readonly number[] => {
-    const found = able.get(address) ?? (mayBeNobodys(address) ? [] : candidatesOf(cluster, servicesOn(cluster, address), nodes));
+    const found =
+      able.get(address) ?? (mayBeNobodys(address) ? [] : candidatesOf(cluster, address, servicesOn(cluster, address), nodes));
     able.set(address, found);
     return found;
   };
@@ -133,11 +134,13 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
 /** The nodes that may announce an address of these Services, which share it; all of them, sorted. */
 export function candidatesOf(
   cluster: SimulatedCluster,
+  address: string,
   sharers: readonly ServiceSpec[],
   able: readonly number[] = ableNodes(cluster),
 ): number[] {
+  const serving = sharers.map((spec) => ({ isLocal: spec.isLocal, endpoints: endpointsFor(spec, address) }));
   const suiting = able.filter((node) =>
-    sharers.some(({ isLocal, endpoints }) => (isLocal ? endpoints.includes(node) : endpoints.length > 0)),
+    serving.some(({ isLocal, endpoints }) => (isLocal ? endpoints.includes(node) : endpoints.length > 0)),
   );
   const staying = suiting.filter((node) => !cluster.nodes.isDrained(node));
   return staying.length > 0 ? staying : suiting;

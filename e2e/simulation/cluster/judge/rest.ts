@@ -20,7 +20,7 @@ export function wrongAtRest(cluster: SimulatedCluster): string | undefined {
       const sharers = [...cluster.people.services]
         .filter(([other]) => cluster.people.status(other).includes(address))
         .map(([, each]) => each);
-      const candidates = candidatesOf(cluster, sharers);
+      const candidates = candidatesOf(cluster, address, sharers);
       const announced = misplaced(cluster, address, candidates, owners.get(address) ?? [], routes.get(prefixOf(address)) ?? []);
       if (announced !== undefined) return `${address} of ${name} ${announced}`;
     }

@@ -132,7 +132,7 @@ export type Placeable = ReadonlyMap<string, readonly number[]>;
 function ofServices(cluster: SimulatedCluster): Placeable {
   const able = ableNodes(cluster);
   const addresses = [...cluster.people.services.keys()].flatMap((name) => cluster.people.status(name));
-  return new Map(addresses.map((address) => [address, candidatesOf(cluster, servicesOn(cluster, address), able)]));
+  return new Map(addresses.map((address) => [address, candidatesOf(cluster, address, servicesOn(cluster, address), able)]));
 }
 
 /** Each speaker's view of an address. */

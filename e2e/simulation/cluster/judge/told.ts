@@ -32,9 +32,10 @@ export function wronglyTold(cluster: SimulatedCluster): string | undefined {
     const said = `the line of ${name} says ${line.cause}: ${line.message}`;
     if (line.subject !== subjectOf({ uid, ingress: addresses })) return `${said}, which is of another Service or other addresses`;
     // Not by another one's endpoints, which shares the address.
-    const isAnnounced =
-      candidatesOf(cluster, [spec]).length > 0 &&
-      addresses.every((address) => poolOf(address) !== "given" && (owners.has(address) || routes.has(address)));
+    const isServed = (address: string) => candidatesOf(cluster, address, [spec]).length > 0;
+    const isAnnounced = addresses.every(
+      (address) => isServed(address) && poolOf(address) !== "given" && (owners.has(address) || routes.has(address)),
+    );
     if (/^announced/.test(line.cause) !== isAnnounced) return `${said}, and ${isAnnounced ? "it is announced" : "it is not"}`;
     for (const address of isAnnounced ? addresses : []) {
       const [clause = ""] = line.message.split("; ").filter((each) => each.split(/[ ,]+/).includes(address));
