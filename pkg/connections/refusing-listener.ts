@@ -1,4 +1,4 @@
-import { refusalKeys, refusalProgram, sourcePortProgram, TcpSocket } from "#pkg/linux";
+import { refusalKeys, refusalProgram, sourcePortProgram, TcpSocket, withinRoom } from "#pkg/linux";
 import { Address, parseAddress } from "#pkg/net";
 import type { RefusedSources } from "./connection-gate.ts";
 
@@ -24,15 +24,12 @@ export class RefusingListener implements Disposable {
     stack.move();
   }
 
-  /** @returns false where a program has no room for all known sources: it then refuses the named sources alone */
-  refuse(refusal: RefusedSources | undefined): boolean {
+  refuse(refusal: RefusedSources | undefined): void {
     const keys = crypto.getRandomValues(new Uint32Array(refusalKeys));
     const sources = (refusal?.sources ?? []).map(bytesOf);
-    const whole = refusalProgram({ sources, allBut: refusal?.allBut?.map(bytesOf) }, keys);
-    const program = whole ?? refusalProgram({ sources }, keys);
-    if (program === undefined) throw new RangeError(`Cannot refuse the connections of ${sources.length} addresses`);
-    this.#second.choose(program); // The group has one program, from any of its sockets.
-    return whole !== undefined;
+    const refused = { sources, allBut: refusal?.allBut?.map(bytesOf) };
+    // The group has one program, from any of its sockets.
+    withinRoom((optionMemory) => this.#second.choose(refusalProgram(refused, keys, optionMemory)));
   }
 
   [Symbol.dispose](): void {

@@ -58,11 +58,7 @@ export class ServerGate implements Refuser, Disposable {
   }
 
   refuse(refusal: RefusedSources | undefined): void {
-    for (const listener of this.#listeners)
-      this.#attempt(() => {
-        if (!listener.refuse(refusal))
-          this.#logProblem(new Error("Cannot refuse all connections: too many addresses are known for a program"));
-      });
+    for (const listener of this.#listeners) this.#attempt(() => listener.refuse(refusal));
   }
 
   /** To be called before the servers are closed. */

@@ -37,7 +37,7 @@ export type {
 } from "./codec/nf-tables.ts";
 export { socketAddress } from "./codec/socket-address.ts";
 export { whyDescriptorsStay } from "./descriptors.ts";
-export { SystemCallError } from "./libc.ts";
+export { SystemCallError, withinRoom } from "./libc.ts";
 export { releaseFreedMemory, releaseProgramPages } from "./memory.ts";
 export {
   type Arrival,

@@ -71,6 +71,19 @@ export function detachFilter(fd: number, attempted: string): void {
   if (error.code !== "ENOENT") throw error;
 }
 
+/** What the kernel takes for a socket's filters: `net.core.optmem_max` since Linux 6.8, and before. */
+const optionMemories = { now: 131_072, before: 20_480 } as const;
+
+/** Has the kernel take a program, a shorter one where it has no room for the longer one. @throws {SystemCallError} */
+export function withinRoom(attach: (optionMemory: number) => void): void {
+  try {
+    attach(optionMemories.now);
+  } catch (error) {
+    if (!(error instanceof SystemCallError) || error.code !== "ENOMEM") throw error;
+    attach(optionMemories.before);
+  }
+}
+
 /** Why the last call failed. `attempted` completes "Cannot …". */
 export function failure(call: string, attempted: string): SystemCallError {
   return new SystemCallError(call, koffi.errno(), attempted);

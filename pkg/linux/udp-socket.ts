@@ -85,8 +85,8 @@ export class UdpSocket implements Disposable {
    * undefined: it keeps all. @throws {SystemCallError}
    */
   filter(filter: Uint8Array | undefined): void {
-    if (filter === undefined) detachFilter(this.fd, "keep all datagrams");
-    else attachFilter(this.fd, filter, "filter datagrams");
+    detachFilter(this.fd, "keep all datagrams"); // The kernel has no room for two large ones at once.
+    if (filter !== undefined) attachFilter(this.fd, filter, "filter datagrams");
   }
 
   /** How many datagrams the kernel dropped so far, for the filter or for lack of room, modulo 2^32. @throws {SystemCallError} */

@@ -13,7 +13,7 @@ const samplesPerSecond = 200;
 export const reviewEvery: Millis = 1000;
 /** First words of the nonces of one member's packets: a member of ours has one for each of its processes, others a new one in each packet. */
 const maxWords = 4;
-/** Limit of words and addresses: a filter in the kernel has room for these. */
+/** From more words and addresses on fewer words are told, because a filter in the kernel has little room. */
 const maxSampled = 4000;
 
 /**

@@ -12,6 +12,7 @@ import {
   socketAddress as systemAddress,
   TcpSocket,
   UdpSocket,
+  withinRoom,
 } from "#pkg/linux";
 import { Address, type Family } from "#pkg/net";
 import type { PolledEventLoop } from "#pkg/threads";
@@ -93,10 +94,7 @@ class Sockets implements Transport {
 
   filter(sample: PacketSample | undefined): void {
     if (!this.#open) return;
-    const filter = sample && program(sample);
-    if (sample !== undefined && filter === undefined)
-      this.#events.problem(new Error("Cannot drop forged packets: the ring has too many members for a filter"));
-    this.#attempt(() => this.#udp.filter(filter));
+    this.#attempt(() => withinRoom((optionMemory) => this.#udp.filter(sample && program(sample, optionMemory))));
   }
 
   dropped(): number {
@@ -104,9 +102,7 @@ class Sockets implements Transport {
   }
 
   refuse(refusal: RefusedSources | undefined): void {
-    if (!this.#open) return;
-    if (this.#attempt(() => this.#refusing?.refuse(refusal)) === false)
-      this.#events.problem(new Error("Cannot refuse all connections: the ring has too many members for a program"));
+    if (this.#open) this.#attempt(() => this.#refusing?.refuse(refusal));
   }
 
   dial(to: SocketAddress): Duplex {
@@ -196,17 +192,13 @@ class Sockets implements Transport {
   }
 }
 
-/** @returns undefined where it would be too long: then all is read */
-function program({ nonceAt, words, sources, oneIn }: PacketSample): Uint8Array | undefined {
+function program({ nonceAt, words, sources, oneIn }: PacketSample, optionMemory: number): Uint8Array {
   const ends = sources.map((source) => {
     const { address } = endpoint({ address: source, port: 0 });
     return new DataView(address.buffer, address.byteOffset).getUint32(address.length - 4);
   });
-  return datagramSampleFilter({
-    words: nonceAt === undefined ? undefined : { offset: nonceAt, values: words },
-    sources: ends,
-    oneIn,
-  });
+  const ofPayload = nonceAt === undefined ? undefined : { offset: nonceAt, values: words };
+  return datagramSampleFilter({ words: ofPayload, sources: ends, oneIn }, optionMemory);
 }
 
 // Above what the receiver keeps: it decides which ones are closed.

@@ -1,25 +1,32 @@
 import type { Family } from "#pkg/net";
+import {
+  accept,
+  addIndex,
+  andWith,
+  endIfAnyOfEach,
+  endIfOneOf,
+  type Instruction,
+  jump,
+  jumpIfEqual,
+  jumpIfNotBelow,
+  jumpIfSet,
+  loadHalfWord,
+  loadHalfWordIndexed,
+  loadHeaderLength,
+  loadNumber,
+  loadOctet,
+  loadStoredIndex,
+  loadWord,
+  multiplyBy,
+  orWithIndex,
+  program,
+  Room,
+  shiftRight,
+  store,
+  toIndex,
+} from "./classic-bpf.ts";
 import { headerLength, MessageType } from "./netlink-wire.ts";
 
-const loadNumber = 0x00; // BPF_LD | BPF_W | BPF_IMM
-const loadWord = 0x20; // BPF_LD | BPF_W | BPF_ABS
-const loadHalfWord = 0x28; // BPF_LD | BPF_H | BPF_ABS
-const loadOctet = 0x30; // BPF_LD | BPF_B | BPF_ABS
-const loadHalfWordIndexed = 0x48; // BPF_LD | BPF_H | BPF_IND
-const loadHeaderLength = 0xb1; // BPF_LDX | BPF_B | BPF_MSH: the length of an IPv4 header into the index.
-const addIndex = 0x0c; // BPF_ALU | BPF_ADD | BPF_X
-const multiplyBy = 0x24; // BPF_ALU | BPF_MUL | BPF_K
-const andWith = 0x54; // BPF_ALU | BPF_AND | BPF_K
-const orWithIndex = 0x4c; // BPF_ALU | BPF_OR | BPF_X
-const shiftRight = 0x74; // BPF_ALU | BPF_RSH | BPF_K
-const toIndex = 0x07; // BPF_MISC | BPF_TAX
-const store = 0x02; // BPF_ST: into one of 16 words of the program's own.
-const loadStoredIndex = 0x61; // BPF_LDX | BPF_W | BPF_MEM
-const jump = 0x05; // BPF_JMP | BPF_JA
-const jumpIfNotBelow = 0x35; // BPF_JMP | BPF_JGE | BPF_K
-const jumpIfSet = 0x45; // BPF_JMP | BPF_JSET | BPF_K
-const jumpIfEqual = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
-const accept = 0x06; // BPF_RET | BPF_K: how many octets to keep, 0 for none.
 const etherTypeOffset = 12;
 const etherHeaderLength = 14;
 const nextHeaderOffset = 20;
@@ -38,8 +45,6 @@ const arrivedOn = 0xffff_f008; // SKF_AD_OFF + SKF_AD_IFINDEX: index of the inte
 const udpHeaderLength = 8;
 const sourceOffset = { 4: networkHeader + 12, 16: networkHeader + 8 } as const; // By the length of an address.
 const version6 = 0x6000; // The first half word of an IPv6 header, at least; that of an IPv4 header is below.
-const maxInstructions = 4096; // BPF_MAXINSNS
-const maxJump = 255; // What 8 bits hold.
 const highHalf = 0xffff_0000;
 
 /**
@@ -155,24 +160,27 @@ export interface DatagramSample {
   readonly oneIn: number;
 }
 
-/** For a UDP socket, whose filters see packets from the UDP header on. @returns undefined for more words and sources than a program may have */
-export function datagramSampleFilter({ words, sources, oneIn }: DatagramSample): Uint8Array | undefined {
-  const ofPayload: Instruction[] =
-    words === undefined ? [] : [[loadWord, 0, 0, udpHeaderLength + words.offset], ...endIfAnyOf(words.values, keepAll)];
-  const instructions: Instruction[] = [
+/**
+ * For a UDP socket, whose filters see packets from the UDP header on. With more than some thousand words and sources it keeps a share of other
+ * datagrams: with 5,000 a seventh, or a quarter where the kernel has little room.
+ * @param optionMemory octets that the kernel has for it: see `withinRoom`
+ */
+export function datagramSampleFilter({ words, sources, oneIn }: DatagramSample, optionMemory: number): Uint8Array {
+  const [ifWord = [], ifSource = []] = endIfAnyOfEach([words?.values ?? [], sources], keepAll, new Room(optionMemory, 20));
+  const ofPayload: Instruction[] = words === undefined ? [] : [[loadWord, 0, 0, udpHeaderLength + words.offset], ...ifWord];
+  return program([
     ...ofPayload,
     [loadHalfWord, 0, 0, networkHeader],
     [jumpIfNotBelow, 2, 0, version6],
     [loadWord, 0, 0, sourceOffset[4]],
     [jump, 0, 0, 1],
     [loadWord, 0, 0, sourceOffset[16] + 12],
-    ...endIfAnyOf(sources, keepAll),
+    ...ifSource,
     [loadWord, 0, 0, chance],
     [jumpIfNotBelow, 1, 0, Math.floor(0xffff_ffff / oneIn)],
     [accept, 0, 0, keepAll],
     [accept, 0, 0, 0],
-  ];
-  return instructions.length > maxInstructions ? undefined : program(instructions);
+  ]);
 }
 
 /** Sources whose connections are refused; addresses of 4 or 16 bytes in network order. */
@@ -190,29 +198,31 @@ const refused = 1;
 /**
  * Decides on each packet that opens a TCP connection: 0, or 1 where it is refused. IPv6 addresses take as much room as IPv4 ones, because
  * the program compares digests of them. `keys` are to be drawn for each filter: a host that does not know them cannot choose an address
- * with the digest of another. By chance two addresses have the same digest in one of 2^32 cases.
- * @returns undefined for more addresses than a program may have, about 3,900
+ * with the digest of another. By chance two addresses have the same digest in one of 2^32 cases. With more than some hundred in `allBut`
+ * it takes a share of the others, too, as `datagramSampleFilter` does.
+ * @param refusal at most 300 sources @param optionMemory octets that the kernel has for it: see `withinRoom`
  */
-export function refusalProgram({ sources, allBut }: RefusedConnections, keys: Uint32Array): Uint8Array | undefined {
-  const decide = (length: 4 | 16): Instruction[] => {
-    const values = (addresses: readonly Uint8Array[]) =>
-      addresses.filter((address) => address.length === length).map((address) => comparable(address, keys));
-    return [
-      ...(length === 4 ? [[loadWord, 0, 0, sourceOffset[4]] as const] : loadDigest(keys)),
-      ...endIfAnyOf(values(sources), refused),
-      ...endIfAnyOf(values(allBut ?? []), taken),
-      [accept, 0, 0, allBut === undefined ? taken : refused],
-    ];
-  };
-  const ofIpv4 = decide(4);
-  const instructions: Instruction[] = [
+export function refusalProgram({ sources, allBut }: RefusedConnections, keys: Uint32Array, optionMemory: number): Uint8Array {
+  const values = (addresses: readonly Uint8Array[], length: 4 | 16) =>
+    addresses.filter((address) => address.length === length).map((address) => comparable(address, keys));
+  const [refusedIpv4, refusedIpv6] = [endIfOneOf(values(sources, 4), refused), endIfOneOf(values(sources, 16), refused)];
+  const digest = loadDigest(keys);
+  const room = new Room(optionMemory, 20);
+  room.take([...refusedIpv4, ...refusedIpv6, ...digest]);
+  const members = allBut ?? [];
+  const [takenIpv4 = [], takenIpv6 = []] = endIfAnyOfEach([values(members, 4), values(members, 16)], taken, room);
+  const otherwise: Instruction = [accept, 0, 0, allBut === undefined ? taken : refused];
+  const ofIpv4: Instruction[] = [[loadWord, 0, 0, sourceOffset[4]], ...refusedIpv4, ...takenIpv4, otherwise];
+  return program([
     [loadHalfWord, 0, 0, networkHeader],
     [jumpIfNotBelow, 0, 1, version6],
     [jump, 0, 0, ofIpv4.length],
     ...ofIpv4,
-    ...decide(16),
-  ];
-  return instructions.length > maxInstructions ? undefined : program(instructions);
+    ...digest,
+    ...refusedIpv6,
+    ...takenIpv6,
+    otherwise,
+  ]);
 }
 
 /** Decides on each packet that opens a TCP connection: 1 where it comes from this port, else 0. Packets with IP options have no port here. */
@@ -271,28 +281,4 @@ function halvesOf(keys: Uint32Array): { readonly addend: number; readonly factor
     addend,
     factors,
   }));
-}
-
-/** Ends the program with `result` where what was loaded is one of `values`, in pieces as long as jumps reach. */
-function endIfAnyOf(values: readonly number[], result: number): Instruction[] {
-  const instructions: Instruction[] = [];
-  for (let from = 0; from < values.length; from += maxJump) {
-    const piece = values.slice(from, from + maxJump);
-    for (const [index, value] of piece.entries()) instructions.push([jumpIfEqual, piece.length - index, 0, value]);
-    instructions.push([jump, 0, 0, 1], [accept, 0, 0, result]);
-  }
-  return instructions;
-}
-
-type Instruction = readonly [code: number, jumpIfTrue: number, jumpIfFalse: number, value: number];
-
-function program(instructions: readonly Instruction[]): Uint8Array {
-  const view = new DataView(new ArrayBuffer(8 * instructions.length));
-  for (const [index, [code, jumpIfTrue, jumpIfFalse, value]] of instructions.entries()) {
-    view.setUint16(8 * index, code, true);
-    view.setUint8(8 * index + 2, jumpIfTrue);
-    view.setUint8(8 * index + 3, jumpIfFalse);
-    view.setUint32(8 * index + 4, value, true);
-  }
-  return new Uint8Array(view.buffer);
 }
