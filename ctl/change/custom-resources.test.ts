@@ -96,7 +96,7 @@ test("diff: a file of the other kind, and one that is no YAML, are refused in wo
   assert.match(resources.err, /has its configuration in a ConfigMap: see ingotctl convert/);
   const broken = await ingotctl("diff broken.yaml", cluster());
   assert.equal(broken.status, Exit.usage);
-  assert.match(broken.err, /broken\.yaml is not valid YAML/);
+  assert.match(broken.err, /broken\.yaml is not valid YAML: .*\n$/);
 });
 
 test("apply: makes and changes the objects of the file alone, keeps the former ones, and waits until all have them", async () => {

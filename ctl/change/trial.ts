@@ -93,6 +93,7 @@ function objectsOf(name: string, manifests: string, namespace: string): LiveObje
   try {
     return liveObjectsIn(manifests, namespace);
   } catch (error) {
-    throw new UsageError(`${name} is not valid YAML: ${(error as Error).message}`, { cause: error });
+    const [why] = (error as Error).message.split("\n"); // What follows quotes the file, which may have passwords.
+    throw new UsageError(`${name} is not valid YAML: ${why}`, { cause: error });
   }
 }

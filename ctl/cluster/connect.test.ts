@@ -240,6 +240,17 @@ test("remedies of processes are for the cluster that is asked, and recordings st
   }
 });
 
+test("a kubeconfig that is no YAML is not quoted: it has secrets", () => {
+  withEnvironment({ KUBECONFIG: "FOLDER/config" }, (folder) => {
+    writeFileSync(join(folder, "config"), "users: [{name: u, user: {token: s3cret}}\nclusters: [");
+    const options = { kubeconfig: undefined, context: undefined };
+    assert.throws(
+      () => readKubeconfig(options),
+      ({ message }: Error) => /^cannot read the kubeconfig: \S/.test(message) && !/s3cret|\n/.test(message),
+    );
+  });
+});
+
 test("a kubeconfig that is not there is a usage error, also for the namespace", () => {
   const options = { kubeconfig: "/nonexistent", context: undefined, systemNamespace: "metallb-system" };
   assert.throws(

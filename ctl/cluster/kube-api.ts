@@ -68,7 +68,7 @@ export class KubeApi implements Api {
       const answered = received.then(async ([response]) => answer(response.statusCode ?? 0, await body(response)));
       return await Promise.race([answered, failed]);
     } catch (error) {
-      return { type: "unread", why: oneLine((error as Error).message || String(error)) };
+      return { type: "unread", why: oneLine((error as Error).message.trim() || String(error)) };
     }
   }
 

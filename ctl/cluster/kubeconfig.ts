@@ -26,7 +26,8 @@ export function readKubeconfig({
     else if (listed.length > 0) loadAll(config, listed);
     else config.loadFromDefault();
   } catch (error) {
-    throw new UsageError(`cannot read the kubeconfig: ${(error as Error).message}`, { cause: error });
+    const [why] = (error as Error).message.split("\n"); // What follows quotes the file, which has secrets.
+    throw new UsageError(`cannot read the kubeconfig: ${why}`, { cause: error });
   }
   if (
     kubeconfig === undefined &&
