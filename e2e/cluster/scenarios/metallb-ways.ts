@@ -31,10 +31,14 @@ export function byManifest(directory: string, manifest: string): Way {
       await on.kubectl("apply", "-f", rendered);
       if (!isFrrK8s(manifest)) return;
       await on.rolledOut("deployment/controller", "daemonset/speaker");
-      await on.kubectl("-n", namespace, "delete", "daemonset/frr-k8s-daemon", "deployment/frr-k8s-statuscleaner");
+      const those = ["daemonset/frr-k8s-daemon", "deployment/frr-k8s-statuscleaner", "deployment/frr-k8s-webhook-server"];
+      await on.kubectl("-n", namespace, "delete", ...those, "--ignore-not-found");
       await on.kubectl("delete", "validatingwebhookconfiguration", "frr-k8s-validating-webhook-configuration");
     },
-    takeBack: async (on) => void (await on.kubectl("apply", "-f", manifest)),
+    takeBack: async (on) => {
+      if (isFrrK8s(manifest)) await retrySoon(on);
+      await on.kubectl("apply", "-f", manifest);
+    },
   };
 }
 
@@ -71,6 +75,7 @@ export function byChart(directory: string, manifest: string, chart: string): Way
       await helm(on, "upgrade", "metallb", own, ...given);
     },
     takeBack: async (on) => {
+      if (isFrrK8s(manifest)) await retrySoon(on);
       if (await isHelm3(await program())) await helm(on, "upgrade", "metallb", chart, "--values", valuesOf(on, "metallb"));
       else await helm(on, "rollback", "metallb", "--force-conflicts");
     },
@@ -137,4 +142,10 @@ async function load(on: InstalledCluster, directory: string, manifest: string): 
   }
 }
 
-export const isFrrK8s = (manifest: string) => manifest.endsWith("-frr-k8s.yaml");
+/** FRR tries to connect beside our speakers, which have the sessions until they end. */
+async function retrySoon(on: InstalledCluster): Promise<void> {
+  const peers = (await on.kubectl("-n", namespace, "get", "bgppeers", "-o", "name")).trim().split("\n");
+  await on.kubectl("-n", namespace, "patch", ...peers, "--type=merge", "-p", '{"spec":{"connectTime":"5s"}}');
+}
+
+const isFrrK8s = (manifest: string) => manifest.endsWith("-frr-k8s.yaml");

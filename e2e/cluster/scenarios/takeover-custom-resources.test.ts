@@ -9,7 +9,7 @@ import { waitFor } from "#e2e/lab";
 import { steps } from "../steps.ts";
 import { BorderRouter, nodeAsn, routerAsn } from "./border-router.ts";
 import { InstalledCluster, namespace } from "./installed.ts";
-import { byChart, byManifest, byOperator, isFrrK8s } from "./metallb-ways.ts";
+import { byChart, byManifest, byOperator } from "./metallb-ways.ts";
 import { assertNothingLostBesideHandOvers, print } from "./packets.ts";
 import type { Streamed } from "./stream.ts";
 
@@ -121,8 +121,7 @@ function takeOver(directory: string): void {
       await on.rolledOut(...way.workloads);
     });
     print("taken back", streamed);
-    const { far: _, ...local } = streamed; // FRR-K8s waits for the sessions that Ingot's speakers still have.
-    await assertKept(on, isFrrK8s(manifest) ? local : streamed);
+    await assertKept(on, streamed);
     assert.match(await images(on), /^(quay\.io\/\w+\/\w+:v?[\d.]+ ?)+$/);
   });
 
