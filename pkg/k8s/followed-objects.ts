@@ -3,7 +3,7 @@ import type { Log } from "#pkg/log";
 import { type Fields, fields } from "#pkg/untrusted";
 import { type Handlers, type ObjectChange, tellOf } from "./informers.ts";
 import type { ObjectMeta } from "./objects.ts";
-import type { Part } from "./part.ts";
+import type { Part, PeekedEvent } from "./part.ts";
 import { projectMeta, type Resource } from "./resources.ts";
 import type { WatchEvent } from "./watch-events.ts";
 
@@ -19,6 +19,8 @@ export class FollowedObjects<V extends ObjectMeta> {
   #objects = new Map<string, V>(); // key -> object
   #listed = new Map<string, V>(); // The same, of a list that is under way.
   #isListing = false;
+  #lists = 0; // That began.
+  #wholeLists = 0; // The number of the last of them that ended.
   #malformed = 0; // In that list.
   readonly #leftOut = new Set<string>(); // Owners of objects that are dropped.
   #areManyLeftOut = false; // Others besides.
@@ -49,6 +51,7 @@ export class FollowedObjects<V extends ObjectMeta> {
   beginList(): void {
     this.#listed = new Map();
     this.#isListing = true;
+    this.#lists++;
     this.#malformed = 0;
     this.#leftOut.clear();
     this.#areManyLeftOut = false;
@@ -77,6 +80,7 @@ export class FollowedObjects<V extends ObjectMeta> {
     const meta = projectMeta(item);
     if (meta === undefined) return;
     this.#listed.delete(meta.key);
+    this.#noteRemoved(meta);
     if (!this.#isSynced) this.#drop(meta.key);
   }
 
@@ -86,6 +90,7 @@ export class FollowedObjects<V extends ObjectMeta> {
     this.#replace(this.#listed, reached);
     this.#listed = new Map();
     this.#isListing = false;
+    this.#wholeLists = this.#lists;
     const isFirst = !this.#isSynced;
     this.#isSynced = true;
     if (!this.#isDisposed && isFirst) this.#handlers.synced?.();
@@ -101,7 +106,7 @@ export class FollowedObjects<V extends ObjectMeta> {
       return undefined;
     }
     const before = this.#objects.get(meta.key);
-    if (type === "DELETED" && this.#questions > 0) this.#removed.set(meta.key, meta.resourceVersion);
+    if (type === "DELETED") this.#noteRemoved(meta);
     if (type === "DELETED" || this.#isLeftOut(object)) this.#drop(meta.key);
     else if (before?.uid !== meta.uid || before.resourceVersion !== meta.resourceVersion) {
       const now = this.#resource.project(object, meta);
@@ -111,34 +116,44 @@ export class FollowedObjects<V extends ObjectMeta> {
     return meta.resourceVersion;
   }
 
-  /** Objects that were left out are asked for from now on. */
-  beginQuestion(): void {
+  /** Objects that were left out are asked for from now on. @returns a number of this question */
+  beginQuestion(): number {
     this.#questions++;
+    return this.#lists;
   }
 
-  /** Adds the answer, if there is one. An event or a list may have brought a later version of an object, or its removal. */
-  endQuestion(owner: string, items: readonly unknown[] | undefined): void {
+  /**
+   * Adds the answer, if there is one. An event or a list may have brought a later version of an object, or its removal, and a whole list that began
+   * after the question has all that is in the answer and still there.
+   */
+  endQuestion(owner: string, items: readonly unknown[] | undefined, question: number): void {
     if (items === undefined) this.noteLeftOut(owner);
-    for (const item of items ?? []) this.#add(item);
+    else if (question >= this.#wholeLists) for (const item of items) this.#add(item, question);
     if (--this.#questions === 0) this.#removed.clear();
   }
 
-  #add(item: unknown): void {
+  #add(item: unknown, question: number): void {
     const meta = projectMeta(item);
     if (meta === undefined) return;
     const last = this.#objects.get(meta.key)?.resourceVersion ?? this.#removed.get(meta.key);
     if (isLater(last, meta.resourceVersion)) return;
     this.change({ type: "MODIFIED", object: fields(item) });
     const now = this.#objects.get(meta.key);
-    if (this.#isListing && now !== undefined) this.#listed.set(meta.key, now);
+    if (this.#isListing && question === this.#lists && now !== undefined) this.#listed.set(meta.key, now);
+  }
+
+  #noteRemoved({ key, resourceVersion }: ObjectMeta): void {
+    if (this.#questions > 0) this.#removed.set(key, resourceVersion);
   }
 
   /** An object of an owner that is not wanted. @returns its version */
-  leaveOut(owner: string, object: Fields): string | undefined {
+  leaveOut({ type, owner, object }: PeekedEvent): string | undefined {
     this.noteLeftOut(owner);
     const meta = projectMeta(object);
-    if (meta !== undefined) this.#drop(meta.key);
-    return meta?.resourceVersion;
+    if (meta === undefined) return undefined;
+    if (type === "DELETED") this.#noteRemoved(meta);
+    this.#drop(meta.key);
+    return meta.resourceVersion;
   }
 
   noteLeftOut(owner: string): void {

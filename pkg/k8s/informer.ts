@@ -265,10 +265,10 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   async #addLeftOut(owner: string, part: Part): Promise<void> {
     const { labelSelector } = this.#selectors;
     const asked = { api: this.#api, clock: this.#clock, random: this.#random, log: this.#log, stop: this.#stop.signal };
-    this.#objects.beginQuestion();
+    const question = this.#objects.beginQuestion();
     const found = await objectsOf(owner, part, this.#resource, labelSelector, asked);
     if (this.#stopped) return;
-    this.#objects.endQuestion(owner, found);
+    this.#objects.endQuestion(owner, found, question);
   }
 
   /** @param version undefined: the watch begins with all objects */
@@ -366,7 +366,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
       this.#api.hasStreamed = true;
       return false;
     }
-    if ("owner" in event) this.#objects.leaveOut(event.owner, object);
+    if ("owner" in event) this.#objects.leaveOut(event);
     else if (type === "DELETED")
       this.#objects.unlist(object); // The server's memory was behind etcd when the list began.
     else this.#objects.list(object);
@@ -376,7 +376,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   #apply(event: WatchEvent | PeekedEvent): void {
     const { type, object } = event;
     if (type === "BOOKMARK") this.#hasBookmarks = true;
-    const own = () => ("owner" in event ? this.#objects.leaveOut(event.owner, object) : this.#objects.change(event));
+    const own = () => ("owner" in event ? this.#objects.leaveOut(event) : this.#objects.change(event));
     this.#version = (type === "BOOKMARK" ? text(fields(object.metadata).resourceVersion) : own()) || this.#version;
     this.#reached = this.#version;
   }

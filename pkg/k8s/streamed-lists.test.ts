@@ -295,6 +295,44 @@ test("a slice that is removed while those of its Service are asked for stays awa
   assert.equal(scene.informer.size, 2);
 });
 
+test("a slice that a later list has no more is not brought back by the answer to an earlier question", limit, async () => {
+  const [scene, watch] = await Scene.watching(event("ADDED", slice("x", "other", "2")), event("ADDED", slice("y", "third", "3")));
+  await using _ = scene;
+  scene.wanted.add("ns/other");
+  scene.informer.want("ns/other");
+  const question = await scene.api.next();
+  watch.send({ type: "ERROR", object: { code: 410, reason: "Expired", message: "too old" } });
+  const again = await scene.retry();
+  again.stream(event("ADDED", slice("y", "third", "3")), bookmark("200"));
+  await until(() => scene.seen.includes("relisted"));
+  question.reply(200, listOf("100", slice("x", "other", "2")));
+  scene.wanted.add("ns/third");
+  scene.informer.want("ns/third");
+  const later = await scene.api.next(); // By the connection of the first question, or beside it.
+  later.reply(200, listOf("201", slice("y", "third", "3")));
+  await until(() => scene.informer.get("ns/y") !== undefined);
+  for (let turn = 0; turn < 20; turn++) await setImmediate();
+  assert.equal(scene.informer.get("ns/x"), undefined);
+});
+
+test("a slice that is removed while its Service is not wanted for a moment stays away", limit, async () => {
+  const [scene, watch] = await Scene.watching(event("ADDED", slice("x", "other", "2")));
+  await using _ = scene;
+  scene.wanted.add("ns/other");
+  scene.informer.want("ns/other");
+  const first = await scene.api.next();
+  scene.wanted.delete("ns/other");
+  watch.send(event("DELETED", slice("x", "other", "122")), event("ADDED", slice("a", "web", "123")));
+  await until(() => scene.informer.size === 1);
+  scene.wanted.add("ns/other");
+  scene.informer.want("ns/other");
+  const second = await scene.api.next();
+  first.reply(200, listOf("120", slice("x", "other", "2"), slice("w", "other", "1")));
+  await until(() => scene.informer.get("ns/w") !== undefined);
+  second.reply(200, listOf("124", slice("w", "other", "1")));
+  assert.equal(scene.informer.get("ns/x"), undefined);
+});
+
 test("a slice that was followed goes with the next event once its Service is not wanted", limit, async () => {
   const [scene, watch] = await Scene.watching(event("ADDED", slice("a", "web", "1")));
   await using _ = scene;
