@@ -249,8 +249,9 @@ export function reportDeliveries(state: SpeakerState): void {
   const pools = bgpPools(config?.config);
   const ofEntries = pools.filter(differByService).flatMap((pool) =>
     pool.advertisements.map((_, index) => {
-      const entry = pool.advertisements.map((each, at) => (at === index ? each : undefined));
-      return [entryName(pool, index), deliveriesOf(state, makeAdvertisements(state, pool, entry))] as const;
+      const advertisements = pool.advertisements.map((each, at) => (at === index ? each : undefined));
+      const own = { key: `${index}`, advertisements }; // No Service has this key.
+      return [entryName(pool, index), deliveriesOf(state, advertisementsOf(state, pool, own))] as const;
     }),
   );
   const ofPools = pools.map((pool) => [pool.name, deliveriesOf(state, advertisementsOf(state, pool))] as const);
@@ -333,7 +334,7 @@ const maxOfNodes = 50_000;
 export function advertisementsOf(
   state: SpeakerState,
   pool: Pool,
-  own?: ServiceAdvertisements,
+  own?: Pick<ServiceAdvertisements, "key" | "advertisements">,
 ): PoolAdvertisements | CentralAdvertisements {
   const { advertisements } = state.bgp;
   const known: NonNullable<ReturnType<typeof advertisements.get>> = advertisements.get(pool) ?? new Map();
