@@ -226,6 +226,9 @@ test("a session becomes strict: one that is up goes on until it ends, and one th
   assert.equal(up.calls.at(-1), "close bfdDown: BFD is not up, and bfd-strict is set");
   up.becomes("up");
   assert.equal(up.calls.at(-1), "start");
+  const other = new Bench("").established();
+  other.configure(`${strict}, hold-time: 30s`);
+  assert.ok(other.waitsFor?.startsWith("BFD is not up"), "it connects anew, with other settings");
   const down = new Bench("");
   down.configure(strict);
   assert.deepEqual(down.calls.slice(1), ["close otherConfigurationChange: BFD is configured otherwise", "watch 192.0.2.1 fast"]);

@@ -281,10 +281,12 @@ export class BgpPeer {
     const known = this.#settings && { ...this.#settings, address, sourceAddress };
     const settings = typeof password === "object" ? known : sessionSettings(peer, password);
     // It would connect at once with the other settings, or goes on trying without BFD.
-    const triesAlone = profile !== undefined && this.#begun && !this.isEstablished && this.#bfd.status?.verdict !== "up";
-    if (peer.bfdStrict && (triesAlone || this.#bfd.isElsewhere(peer))) this.#stop("BFD is configured otherwise");
+    const restarts = settings !== undefined && needsRestart(this.#settings ?? settings, settings);
+    const connects = this.#begun && (restarts || !this.isEstablished);
+    const isAlone = profile !== undefined && connects && this.#bfd.status?.verdict !== "up";
+    if (peer.bfdStrict && (isAlone || this.#bfd.isElsewhere(peer))) this.#stop("BFD is configured otherwise");
     const isPathGivenUp = this.#bfd.isGivenUp(peer, profile);
-    if (settings !== undefined) this.#adopt(settings, isPathGivenUp);
+    if (settings !== undefined) this.#adopt(settings, isPathGivenUp, restarts);
     this.#bfd.configure(peer, profile, this.isEstablished);
     this.#begin();
   }
@@ -330,11 +332,10 @@ export class BgpPeer {
   }
 
   /** @param isPathGivenUp the session restarts even where the settings do not take that: the router may take the end of BFD for a failure */
-  #adopt(settings: SessionSettings, isPathGivenUp: boolean): void {
-    const before = this.#settings;
-    if (!isPathGivenUp && isDeepStrictEqual(settings, before)) return;
+  #adopt(settings: SessionSettings, isPathGivenUp: boolean, restarts: boolean): void {
+    if (!isPathGivenUp && isDeepStrictEqual(settings, this.#settings)) return;
     this.#settings = settings;
-    if (this.#session === undefined || before === undefined) {
+    if (this.#session === undefined) {
       this.#session = this.#options.newSession({
         settings,
         routes: this.routes,
@@ -343,7 +344,6 @@ export class BgpPeer {
       });
       return;
     }
-    const restarts = needsRestart(before, settings);
     this.#session.configure(settings);
     if (isPathGivenUp && !restarts) this.#session.reset("otherConfigurationChange", "BFD is configured otherwise");
     // The router starts its BFD session again together with BGP, which looks like a failure to a session that goes on here.
