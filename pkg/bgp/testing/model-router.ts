@@ -1,85 +1,27 @@
-import type { Clock, Millis, Random } from "#pkg/clock";
-import type { BgpRole, SessionSettings } from "#pkg/config";
+import type { Millis, Random } from "#pkg/clock";
+import type { SessionSettings } from "#pkg/config";
 import { type Family, families } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { decodeMessage, encodeMessage, encodeRouteRefresh } from "../codec/message-codec.ts";
 import { MessageReader } from "../codec/message-reader.ts";
-import {
-  type Capability,
-  type Message,
-  type Notification,
-  type Open,
-  type Update,
-  unicast,
-  unicastFamily,
-} from "../codec/messages.ts";
+import { type Message, type Notification, type Open, type Update, unicast, unicastFamily } from "../codec/messages.ts";
 import { NotificationError } from "../codec/notification-error.ts";
 import { encodeEndOfRib } from "../codec/update-encoder.ts";
 import type { Connection, Incoming, Transport } from "../driver/transport.ts";
 import { negotiate } from "../session/negotiation.ts";
 import type { Negotiated } from "../session/state.ts";
+import { type ModelRoute, ModelRoutes, type ModelRoutesOptions } from "./model-routes.ts";
+import { type ModelSettings, openOf } from "./model-settings.ts";
 import { settings } from "./settings.ts";
 import type { SimulatedNetwork } from "./simulated-network.ts";
 
-/** The configuration of a router towards its one neighbor. */
-export interface ModelSettings {
-  readonly asn: number;
-  readonly peerAsn: number;
-  readonly routerId: string;
-  readonly families: readonly Family[];
-  /** It connects, and not only waits. */
-  readonly dials: boolean;
-  readonly holdTimeSeconds: number;
-  /** It keeps routes of a neighbor that restarts (RFC 4724). */
-  readonly gracefulRestart: boolean;
-  /** It keeps them after a NOTIFICATION, too (RFC 8538). */
-  readonly notification: boolean;
-  /** It keeps them longer, as the last resort (RFC 9494). */
-  readonly longLived: boolean;
-  readonly addPath: boolean;
-  readonly routeRefresh: boolean;
-  readonly enhancedRouteRefresh: boolean;
-  readonly extendedMessage: boolean;
-  readonly fourOctetAsn: boolean;
-  readonly role: BgpRole | undefined;
-  readonly roleStrict: boolean;
-  readonly password: string | undefined;
-  /** How many prefixes of a family it takes. */
-  readonly prefixLimit: number;
-  /** `shutDown`: it has no session with the neighbor; `refusing`: it answers an OPEN with Unsupported Capability. */
-  readonly is: "up" | "shutDown" | "refusing";
-  /** For how long it has no session after an error, as BIRD. */
-  readonly waitAfterError: Millis;
-  /** It watches the path by BFD. */
-  readonly bfd: boolean;
-  /** A new connection is a restart of the neighbor, before its OPEN has come, as to BIRD. */
-  readonly isRestartOfConnection: boolean;
-}
-
-export interface ModelRoute {
-  readonly prefix: string;
-  readonly family: Family;
-  readonly path: number | undefined;
-  readonly nextHops: readonly string[];
-  readonly communities: readonly number[];
-  isStale: boolean;
-  /** It was there before the neighbor began to send all once more (RFC 7313). */
-  isBeforeRefresh: boolean;
-}
-
-/** Why a route went. `timer`: its neighbor did not come back in time. */
-export type Removal = "withdrawn" | "endOfRib" | "endOfRefresh" | "notKept" | "timer" | "session" | "restart";
-
-export interface ModelRouterOptions {
-  readonly clock: Clock;
+export interface ModelRouterOptions extends ModelRoutesOptions {
   readonly random: Random;
   readonly network: SimulatedNetwork;
   readonly own: string;
   readonly neighbor: string;
   /** A key of TCP MD5 is the same at both ends, where one of them dials. */
   readonly hasSameKey: () => boolean;
-  readonly onRemoved: (route: ModelRoute, why: Removal) => void;
-  readonly onViolation: (what: string) => void;
   readonly onEvent: (what: string) => void;
 }
 
@@ -93,6 +35,8 @@ interface Attempt {
   state: "openSent" | "openConfirm" | "established";
   heardAt: Millis;
   keepaliveAt: Millis;
+  /** Its own OPEN follows the neighbor's. */
+  isDelayed: boolean;
   /** It was agreed on when another one collided with it, and stays by the rule. */
   hasWon: boolean;
   /** It answers nothing and hears nothing any more. */
@@ -110,7 +54,7 @@ const cease = (subcode: number, data = new Uint8Array()): Notification => ({ typ
 export class ModelRouter {
   readonly #options: ModelRouterOptions;
   settings: ModelSettings;
-  readonly routes = new Map<string, ModelRoute>(); // prefix and path identifier -> route
+  readonly #routes: ModelRoutes;
   readonly #attempts = new Set<Attempt>();
   #dialled: { readonly connection: Connection; readonly at: Millis } | undefined; // It is not connected yet.
   /** Counts lives: what a former life has scheduled does nothing. */
@@ -120,8 +64,6 @@ export class ModelRouter {
   /** It may have no session before. */
   #heldUntil: Millis = -Infinity;
   #dialAt: Millis = Infinity;
-  /** Counts ends of sessions. */
-  #staleEpoch = 0;
   /** It restarted and has kept its routes. */
   #restarting = false;
   /** How the last session ended that the neighbor has ended. */
@@ -130,6 +72,12 @@ export class ModelRouter {
   constructor(options: ModelRouterOptions, settings: ModelSettings) {
     this.#options = options;
     this.settings = settings;
+    this.#routes = new ModelRoutes(options);
+  }
+
+  /** prefix and path identifier -> route */
+  get routes(): ReadonlyMap<string, ModelRoute> {
+    return this.#routes.all;
   }
 
   get established(): Attempt | undefined {
@@ -149,11 +97,6 @@ export class ModelRouter {
     return this.#runs && this.settings.is !== "shutDown" && this.#options.clock.now() >= this.#heldUntil;
   }
 
-  /** How many prefixes of a family it has. */
-  count(family: Family): number {
-    return new Set([...this.routes.values()].filter((route) => route.family === family).map(({ prefix }) => prefix)).size;
-  }
-
   start(restarting: boolean): void {
     const { network, own, clock } = this.#options;
     this.#life++;
@@ -163,8 +106,8 @@ export class ModelRouter {
     network.listener(own).expect(settings(), (incoming) => this.#accept(incoming));
     this.#tick(this.#life);
     this.#dialLater(1_000);
-    if (restarting) this.#keep(120_000, 0);
-    else for (const route of [...this.routes.values()]) this.#remove(route, "restart");
+    if (restarting) this.#routes.keep(120_000);
+    else this.#routes.clear();
     const life = this.#life;
     if (restarting)
       clock.schedule("router", clock.now() + 120_000, () => {
@@ -176,12 +119,10 @@ export class ModelRouter {
   stop(keepsRoutes: boolean): void {
     this.#life++;
     this.#runs = false;
-    this.#staleEpoch++;
     for (const attempt of this.#attempts) this.#drop(attempt);
     this.#dialled?.connection.destroy();
     this.#dialled = undefined;
-    if (!keepsRoutes) for (const route of [...this.routes.values()]) this.#remove(route, "restart");
-    for (const route of this.routes.values()) route.isStale = true;
+    this.#routes.stop(keepsRoutes);
   }
 
   /** It gets another configuration, which ends its sessions, with a word or without one. */
@@ -243,7 +184,7 @@ export class ModelRouter {
     let attempt: Attempt | undefined;
     const begin = (connection: Connection) => {
       this.#dialled = incoming ? this.#dialled : undefined;
-      const ours = this.#ourOpen();
+      const ours = openOf(this.settings, this.#restarting);
       attempt = {
         connection,
         reader: new MessageReader(),
@@ -254,11 +195,12 @@ export class ModelRouter {
         state: "openSent",
         heardAt: clock.now(),
         keepaliveAt: -Infinity,
+        isDelayed: incoming && this.settings.delaysOpen,
         hasWon: false,
         isOver: false,
       };
       this.#attempts.add(attempt);
-      connection.write(encodeMessage(ours), () => {});
+      if (!attempt.isDelayed) connection.write(encodeMessage(ours), () => {});
     };
     const connection: Connection = open({
       connected: () => {
@@ -314,7 +256,7 @@ export class ModelRouter {
         const keeps = attempt.negotiated?.gracefulNotification === true && !(message.code === 6 && message.subcode === 9);
         if (attempt.state === "established" && message.code !== 6)
           this.#options.onViolation(`ended with ${message.code}/${message.subcode}`);
-        this.#end(attempt, keeps);
+        this.#end(attempt, keeps, false, this.settings.closesAfter);
         break;
       }
       case "update":
@@ -322,7 +264,8 @@ export class ModelRouter {
         else this.#options.onViolation(`an UPDATE in ${attempt.state}`);
         break;
       case "routeRefresh":
-        this.#mark(attempt, message);
+        if (!attempt.negotiated?.enhancedRouteRefresh) this.#options.onViolation(`a mark of RFC 7313: ${message.subtype}`);
+        this.#routes.mark(unicastFamily(message), message.subtype === "beginning");
         break;
       default:
         message satisfies never;
@@ -334,6 +277,7 @@ export class ModelRouter {
       this.#options.onViolation(`an OPEN in ${attempt.state}`);
       return;
     }
+    if (attempt.isDelayed) attempt.connection.write(encodeMessage(attempt.ours), () => {});
     if (this.settings.is === "refusing") {
       this.#notify(attempt, { type: "notification", code: 2, subcode: 7, data: new Uint8Array() }, false);
       this.#dialLater(this.settings.waitAfterError);
@@ -394,70 +338,26 @@ export class ModelRouter {
   #establish(attempt: Attempt): void {
     this.endedBy = undefined;
     attempt.state = "established";
-    this.#staleEpoch++;
     const restart = attempt.theirs?.capabilities.find((one) => one.type === "gracefulRestart");
-    for (const family of families) {
+    this.#routes.begin((family) => {
       const offered = restart?.families.find((one) => unicastFamily(one) === family);
-      if (offered?.forwardingPreserved === true && attempt.negotiated?.families.has(family)) continue;
-      for (const route of [...this.routes.values()]) if (route.family === family && route.isStale) this.#remove(route, "notKept");
-    }
+      return offered?.forwardingPreserved === true && attempt.negotiated?.families.has(family) === true;
+    });
     for (const family of attempt.negotiated?.families ?? []) attempt.connection.write(encodeEndOfRib(family), () => {});
     this.#options.onEvent(`established${attempt.incoming ? "" : " by dialling"}`);
   }
 
   #update(attempt: Attempt, update: Update): void {
-    const { onViolation } = this.#options;
-    if (update.forgiven.length > 0) onViolation(update.forgiven.join("; "));
-    if (update.ignored.length > 0) onViolation(`routes of a family that was not agreed on: ${JSON.stringify(update.ignored)}`);
-    for (const [index, prefix] of update.withdrawn.entries()) {
-      const route = this.routes.get(`${prefix} ${update.withdrawnPaths[index]}`);
-      if (route !== undefined) this.#remove(route, "withdrawn");
-    }
-    for (const [index, prefix] of update.announced.entries()) {
-      const path = update.announcedPaths[index];
-      if ((path === undefined) === attempt.negotiated?.addPath.has(prefix.family))
-        onViolation(`a path identifier ${path} of ${prefix.family}`);
-      this.routes.set(`${prefix} ${path}`, {
-        prefix: `${prefix}`,
-        family: prefix.family,
-        path,
-        nextHops: (update.attributes?.nextHops ?? []).map(String),
-        communities: update.attributes?.communities ?? [],
-        isStale: false,
-        isBeforeRefresh: false,
-      });
-    }
-    if (update.endOfRib !== undefined) {
-      const family = unicastFamily(update.endOfRib);
-      for (const route of [...this.routes.values()])
-        if (route.isStale && route.family === family) this.#remove(route, "endOfRib");
-    }
-    for (const family of families) {
-      if (this.count(family) <= this.settings.prefixLimit) continue;
-      const data = new Uint8Array(7);
-      const view = new DataView(data.buffer);
-      view.setUint16(0, unicast[family].afi);
-      view.setUint8(2, 1);
-      view.setUint32(3, this.settings.prefixLimit);
-      this.#notify(attempt, cease(1, data), true);
-      this.#heldUntil = Infinity; // Until an operator raises it.
-      return;
-    }
-  }
-
-  #mark(attempt: Attempt, message: Extract<Message, { type: "routeRefresh" }>): void {
-    const family = unicastFamily(message);
-    if (!attempt.negotiated?.enhancedRouteRefresh) this.#options.onViolation(`a mark of RFC 7313: ${message.subtype}`);
-    for (const route of [...this.routes.values()]) {
-      if (route.family !== family) continue;
-      if (message.subtype === "beginning") route.isBeforeRefresh = true;
-      else if (route.isBeforeRefresh) this.#remove(route, "endOfRefresh");
-    }
-  }
-
-  #remove(route: ModelRoute, why: Removal): void {
-    this.routes.delete(`${route.prefix} ${route.path}`);
-    this.#options.onRemoved(route, why);
+    this.#routes.update(update, attempt.negotiated?.addPath ?? new Set());
+    const { prefixLimit } = this.settings;
+    const family = families.find((each) => this.#routes.count(each) > prefixLimit);
+    if (family === undefined) return;
+    const view = new DataView(new ArrayBuffer(7));
+    view.setUint16(0, unicast[family].afi);
+    view.setUint8(2, 1);
+    view.setUint32(3, prefixLimit);
+    this.#notify(attempt, cease(1, new Uint8Array(view.buffer)), true);
+    this.#heldUntil = Infinity; // Until an operator raises it.
   }
 
   /** @param forGood it keeps no routes */
@@ -469,13 +369,13 @@ export class ModelRouter {
     this.#end(attempt, attempt.negotiated?.gracefulNotification === true && !forGood, true);
   }
 
-  #end(attempt: Attempt, keeps: boolean, isPolite = false): void {
+  #end(attempt: Attempt, keeps: boolean, isPolite = false, closesAfter: Millis = 0): void {
     if (attempt.isOver) return;
     const { state, negotiated, theirs } = attempt;
     this.#attempts.delete(attempt);
     attempt.isOver = true;
     if (isPolite) attempt.connection.end();
-    else attempt.connection.destroy();
+    else this.#options.clock.schedule("router", this.#options.clock.now() + closesAfter, () => attempt.connection.destroy());
     if (state !== "established") return;
     this.#dialLater(this.#isInHurry ? 0 : retryTime);
     if (this.#isInHurry) this.#dial();
@@ -483,24 +383,11 @@ export class ModelRouter {
     const restart = theirs?.capabilities.find((one) => one.type === "gracefulRestart");
     const longer = theirs?.capabilities.find((one) => one.type === "longLivedGracefulRestart");
     const isKept = keeps && this.settings.gracefulRestart && negotiated?.gracefulRestart === true && restart !== undefined;
-    for (const route of [...this.routes.values()]) {
-      const isCovered = isKept && restart.families.some((one) => unicastFamily(one) === route.family);
-      // Twice in a row without being fresh in between: RFC 4724, section 4.2.
-      if (!isCovered || route.isStale) this.#remove(route, "session");
-      route.isStale = true;
-    }
+    const isCovered = (family: Family) => isKept && restart.families.some((one) => unicastFamily(one) === family);
+    this.#routes.end(isCovered);
     const longMs = negotiated?.longLivedGracefulRestart ? (longer?.families[0]?.staleSeconds ?? 0) * 1000 : 0;
-    if (isKept) this.#keep(restart.timeSeconds * 1000, longMs);
+    if (isKept) this.#routes.keep(restart.timeSeconds * 1000 + longMs);
     this.#options.onEvent(`lost the session${isKept ? " and keeps routes" : ""}`);
-  }
-
-  #keep(forMs: Millis, longerMs: Millis): void {
-    const { clock } = this.#options;
-    const epoch = ++this.#staleEpoch;
-    clock.schedule("router", clock.now() + forMs + longerMs, () => {
-      if (epoch !== this.#staleEpoch) return;
-      for (const route of [...this.routes.values()]) if (route.isStale) this.#remove(route, "timer");
-    });
   }
 
   /** Without a word. */
@@ -544,35 +431,5 @@ export class ModelRouter {
     const isAgreed = this.#attempts.values().some(({ state, incoming }) => state !== "openSent" || !incoming);
     if (!isAgreed && hasSameKey())
       this.#open((events) => network.transport(own).dial(settings({ address: address(neighbor) }), events), false);
-  }
-
-  #ourOpen(): Open {
-    const { asn, routerId, families, holdTimeSeconds } = this.settings;
-    const { gracefulRestart, notification, longLived, addPath, routeRefresh, enhancedRouteRefresh } = this.settings;
-    const capabilities: Capability[] = families.map((family) => ({ type: "multiprotocol" as const, ...unicast[family] }));
-    if (routeRefresh) capabilities.push({ type: "routeRefresh" });
-    if (routeRefresh && enhancedRouteRefresh) capabilities.push({ type: "enhancedRouteRefresh" });
-    if (this.settings.extendedMessage) capabilities.push({ type: "extendedMessage" });
-    if (this.settings.fourOctetAsn) capabilities.push({ type: "fourOctetAsn", asn });
-    if (gracefulRestart)
-      capabilities.push({
-        type: "gracefulRestart",
-        restarting: this.#restarting,
-        notification,
-        timeSeconds: 120,
-        families: families.map((family) => ({ ...unicast[family], forwardingPreserved: true })),
-      });
-    if (gracefulRestart && longLived)
-      capabilities.push({
-        type: "longLivedGracefulRestart",
-        families: families.map((family) => ({ ...unicast[family], forwardingPreserved: true, staleSeconds: 3600 })),
-      });
-    if (addPath)
-      capabilities.push({
-        type: "addPath",
-        families: families.map((family) => ({ ...unicast[family], direction: "receive" as const })),
-      });
-    if (this.settings.role !== undefined) capabilities.push({ type: "role", role: this.settings.role });
-    return { type: "open", version: 4, asn, holdTimeSeconds, routerId: address(routerId), capabilities };
   }
 }

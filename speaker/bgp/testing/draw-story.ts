@@ -92,7 +92,7 @@ function drawAct(router: number, one: One, chance: Chance): WithoutTime<Act> {
     case "removePeer":
       return chance(0.4) ? { type: kind, router } : { type: "break", router, dials: chance(0.5) };
     case "annotation":
-      return { type: kind, router, value: one("right", "right", "", "no address", "192.0.2.2,192.0.2.300", undefined) };
+      return { type: kind, router, value: one("right", "right", "", "no address", "192.0.2.300, x", undefined) };
     case "gateway":
     case "found":
       return { type: kind, router, on: chance(0.6) };
@@ -199,7 +199,7 @@ function drawRouter(one: One, count: number): Partial<ModelSettings> {
     () => ({ fourOctetAsn: one(true, false) }),
     () => ({ role: one<BgpRole | undefined>("provider", "customer", "peer", "rs-server", undefined), roleStrict: false }),
     () => ({ role: "provider" as const, roleStrict: one(true, false) }),
-    () => ({ isRestartOfConnection: one(true, false) }),
+    () => ({ isRestartOfConnection: one(true, false), delaysOpen: one(true, false), closesAfter: one(0, 0, 50, 2_000, 10_000) }),
     () => ({ password: one("one", "two", undefined) }),
     () => ({ prefixLimit: one(1, 3, 10_000) }),
     () => ({ is: one("up" as const, "up" as const, "up" as const, "shutDown" as const, "refusing" as const) }),

@@ -47,6 +47,8 @@ export const routerDefaults: Omit<ModelSettings, "routerId"> = {
   waitAfterError: 10_000,
   bfd: false,
   isRestartOfConnection: false,
+  delaysOpen: false,
+  closesAfter: 0,
 };
 
 /** The interface towards a router. */

@@ -121,6 +121,8 @@ export class Telling {
 
   #heard(index: number, what: string): void {
     this.#say(`router ${index} ${what}`);
+    // It took a session for established that this side had lost without its knowledge.
+    if (what === "sends 4/0") this.#judge.disturb(index, this.#clock.now());
     if (!what.startsWith("established")) return;
     const process = this.#process;
     const { established } = this.#routers[index] ?? {};
@@ -128,6 +130,7 @@ export class Telling {
       if (established !== undefined && this.#routers[index]?.established === established) process?.known.add(index);
     });
     this.#judge.isRough[index] = false;
+    this.#judge.disturb(index, this.#clock.now()); // Routes follow.
     // This side has seen the path fail by then, and has ended what was under way.
     const tolerated = this.#clock.now() - 10_000;
     const isStrict = Math.max(this.#strictSince[index] ?? Infinity, this.#stalledUntil) < tolerated;
@@ -175,7 +178,7 @@ export class Telling {
     switch (act.type) {
       case "peer": {
         const { bfdStrict } = act.fields;
-        if ("reached" in act.fields || "source" in act.fields) this.#mayEnd(act.router);
+        if ("reached" in act.fields || "source" in act.fields || bfdStrict) this.#mayEnd(act.router);
         this.#peers.set(act.router, act.fields);
         if (bfdStrict !== undefined) this.#strictSince[act.router] = bfdStrict ? this.#clock.now() : Infinity;
         this.#configure();
@@ -351,6 +354,7 @@ export class Telling {
 
   async #heal(): Promise<void> {
     const peers = this.#peers;
+    this.#judge.disturb(undefined, this.#clock.now());
     for (const [index, text] of routerAddresses.entries()) {
       peers.annotations[index] = text;
       peers.hasRoute[index] = true;
