@@ -122,6 +122,10 @@ export class Acts {
         cluster.machines.setPath(act.node, false, "noPodRoute", act.of);
         later(act.length, () => cluster.machines.setPath(act.node, true));
         break;
+      case "stopProxy":
+        cluster.machines.stoppedProxies.set(act.node, cluster.servedOn(act.node));
+        later(act.length, () => cluster.machines.stoppedProxies.delete(act.node));
+        break;
       case "exclude":
         cluster.nodes.setExcluded(act.node, true);
         later(act.length, () => cluster.nodes.setExcluded(act.node, false));

@@ -15,6 +15,9 @@ const spec: ServiceSpec = {
   isLocal: false,
 };
 
+// Beyond the seeds of histories.
+const proxySeeds = 2 ** 30;
+
 /** What `drawDelivery` draws by, and what happens in each of its histories. */
 interface Drawn {
   readonly nodes: number;
@@ -148,6 +151,25 @@ const coincidences: readonly ((drawn: Drawn) => readonly Timed<Act>[])[] = [
   },
 ];
 
+/** kube-proxy of a node, or of more, stands still and hears of no Pod that comes. Its speaker may start again, or the Pod goes before that is over. */
+function stoppedProxies({ nodes, all, pick }: Drawn): readonly Timed<Act>[] {
+  const [node, at, length] = [pick(nodes), pick(3_000), 15_000 + pick(60_000)];
+  const stopped = [node, ...all.filter((other) => other !== node && pick(3) === 0)];
+  const before = { ...spec, pool: (["lan", "sticky", "both"] as const)[pick(3)] ?? "lan", isLocal: true, port: 82 };
+  const others: Timed<Act>[] = [
+    { at: at + pick(length), act: { type: "restartSpeakers", nodes: [node], inOrder: pick(2) === 0, length: pick(6_000) } },
+    { at: at + pick(length), act: { type: "service", name: "late", spec: { ...before, endpoints: [pick(nodes)] } } },
+    { at: at + pick(length), act: { type: "cutApi", node, length: 5_000 + pick(30_000) } },
+    { at: at + pick(length), act: { type: "drain", node: pick(nodes), length: 20_000 } },
+  ];
+  return [
+    { at: 0, act: { type: "service", name: "late", spec: { ...before, endpoints: all.filter((one) => one !== node) } } },
+    ...stopped.map((one): Timed<Act> => ({ at, act: { type: "stopProxy", node: one, length } })),
+    { at: at + pick(4_000), act: { type: "service", name: "late", spec: { ...before, endpoints: all } } },
+    ...others.filter(() => pick(3) === 0),
+  ];
+}
+
 /** A history, drawn by its seed, of nodes that cannot deliver while something else goes wrong; in most of them speakers watch one another by BFD. */
 export function drawDelivery(seed: number): History {
   const random = seededRandom(seed);
@@ -174,8 +196,11 @@ export function drawDelivery(seed: number): History {
     add(pick(20_000), [{ at: 0, act: { type: "breakPath", node: pick(nodes), of, length: pick(40_000) } }]);
   }
   if (pick(3) === 0) add(pick(20_000), [{ at: 0, act: { type: "killSpeaker", node: pick(nodes), length: pick(8_000) } }]);
+  const ofProxies = seededRandom(seed + proxySeeds);
+  const pickOther = (limit: number): number => Math.floor(ofProxies() * limit);
+  if (seed % 3 === 0) add(pickOther(20_000), stoppedProxies({ nodes, all, pick: pickOther }));
   acts.sort((a, b) => a.at - b.at);
   const loss = [0, 0, 0.05][pick(3)] ?? 0;
   const failoverMs = [10, 50, undefined][pick(3)];
-  return { seed, nodes, loss, failoverMs, isSlow: seed % 4 === 1, config: firstConfig, services, acts };
+  return { seed, nodes, loss, failoverMs, isSlow: seed % 4 === 1, hasHealthPorts: true, config: firstConfig, services, acts };
 }

@@ -19,6 +19,8 @@ export type Act =
   | { readonly type: "netAdmin"; readonly node: number; readonly length: Millis }
   /** The node's kernel brings no packets of these families to Pods for so long; absent: of both. */
   | { readonly type: "breakPath"; readonly node: number; readonly of?: readonly Family[]; readonly length: Millis }
+  /** The node's kube-proxy stands still for so long, and knows the Pods of before. */
+  | { readonly type: "stopProxy"; readonly node: number; readonly length: Millis }
   /** An administrator flushes the packet filter of the node's machine, or its kernel forgets all connections. */
   | { readonly type: "flushFilter" | "forgetConnections"; readonly node: number }
   /** The thread of the node's speaker that answers on the LAN has ended, for so long. */
@@ -114,6 +116,8 @@ export interface History {
   readonly weather?: ApiWeather;
   /** Speakers watch one another by BFD, with a packet this often; not at all where absent. */
   readonly failoverMs?: Millis | undefined;
+  /** Speakers ask kube-proxy for its Pods of each `Local` Service; not at all where absent. */
+  readonly hasHealthPorts?: boolean;
   /** How many central speakers there are, on machines of their own, by which the nodes have no sessions; none where absent. Acts name them from `firstCentral` on. */
   readonly centralSpeakers?: number;
   /** The configuration in force at the start, which is put in force again at the end. */

@@ -12,6 +12,8 @@ import type { SpeakerProcess } from "./speaker-process.ts";
 export class Machines {
   readonly withoutCarrier = new Set<number>();
   readonly withoutPath = new Map<number, PathFaults>(); // node whose kernel brings no packets to Pods -> signs of that
+  /** Node whose kube-proxy stands still -> the Services of which it knows a Pod there. */
+  readonly stoppedProxies = new Map<number, ReadonlySet<string>>();
   readonly #speakers: ReadonlyMap<number, SpeakerProcess>;
   readonly #time: Time;
   readonly #nics = new Map<number, NicAddresses>(); // node -> what its NIC on the LAN has for Services

@@ -11,7 +11,7 @@ import { type LargeRing, largeRing } from "../../../speaker/members/ring/state.t
 import { ApiConnection, type ApiWeather } from "./api/api-connection.ts";
 import { ConfigurationObjects } from "./api/configuration-objects.ts";
 import { NodeObjects } from "./api/node-objects.ts";
-import { namespace, type ServiceSpec } from "./api/objects.ts";
+import { keyOf, namespace, type ServiceSpec } from "./api/objects.ts";
 import { People } from "./api/people.ts";
 import { ControllerProcess } from "./controller-process.ts";
 import { type ConfigSource, type Cut, hasField, type RouterRestart } from "./history.ts";
@@ -44,6 +44,8 @@ export interface SimulatedClusterOptions {
   readonly configSource?: ConfigSource | undefined;
   /** Whether speakers record Events of their Nodes; absent: they do not. */
   readonly hasNodeEvents?: boolean;
+  /** Speakers ask kube-proxy for its Pods of each `Local` Service. */
+  readonly hasHealthPorts?: boolean;
   /** Called with each change in the API, and whether people made it. */
   readonly onChange: (change: ObjectChange, byPeople: boolean) => void;
   /** Called for each speaker that starts; the result hears the inputs and outputs of its core. */
@@ -292,6 +294,7 @@ export class SimulatedCluster {
       hasNetAdmin: !this.withoutNetAdmin.has(node),
       maxTurnMs: this.#options.maxTurnMs ?? 1,
       otherNics: this.machines.otherNics(node),
+      servedHere: this.#options.hasHealthPorts === true ? () => this.servedOn(node) : undefined,
       lan: this.lan.actionsOf(node),
       onMove: (address, on) => this.moves.push({ at: this.now, node, address, on }),
       record: (line) => this.note(line),
@@ -406,6 +409,13 @@ export class SimulatedCluster {
     for (const node of this.speakers.keys())
       for (const address of this.#answered(node)) owners.set(address, [...(owners.get(address) ?? []), node]);
     return owners;
+  }
+
+  /** The Services of which the node's kube-proxy knows a Pod there. */
+  servedOn(node: number): ReadonlySet<string> {
+    const { machines, people } = this;
+    const here = people.services.entries().filter(([, { endpoints }]) => endpoints.includes(node));
+    return machines.stoppedProxies.get(node) ?? new Set(here.map(([name]) => keyOf(name)));
   }
 
   /** The name by which the router knows whoever has a node's address now. */

@@ -20,7 +20,7 @@ import { BgpSpeaker } from "../../../speaker/bgp/bgp-speaker.ts";
 import { watchSessions } from "../../../speaker/bgp/session-watch.ts";
 import { carryOut, mayWrite, written } from "../../../speaker/carry-out.ts";
 import { ConfigMapWriter } from "../../../speaker/config-map-writer.ts";
-import { type PathFaults, SpeakerView } from "../../../speaker/core/index.ts";
+import { type HealthAnswer, type PathFaults, SpeakerView } from "../../../speaker/core/index.ts";
 import type { OwnNodeRule } from "../../../speaker/core/members/node-state.ts";
 import { type SpeakerRunner, speakerCore } from "../../../speaker/core/replay.ts";
 import { type AnnounceFor, createState, type SpeakerState } from "../../../speaker/core/state.ts";
@@ -73,6 +73,8 @@ export interface SpeakerProcessOptions {
   readonly maxTurnMs: Millis;
   /** Its machine's NICs beside the one on the LAN. */
   readonly otherNics: readonly InterfaceState[];
+  /** The Services of which its node's kube-proxy knows a Pod there, by their health check ports; undefined where nobody asks. */
+  readonly servedHere: (() => ReadonlySet<string>) | undefined;
   readonly record: (line: string) => void;
   /** Told when it begins or ends to announce an address. */
   readonly onMove: (address: string, on: boolean) => void;
@@ -83,6 +85,7 @@ export interface SpeakerProcessOptions {
   readonly hasNodeEvents: boolean;
 }
 
+const healthPortsEveryMs: Millis = 1_000;
 // The kernel of a speaker that lacks the capability NET_ADMIN: it fulfils no wishes.
 const noKernel = { want: () => {}, complete: () => {} };
 const noFilter = { change: () => 1, query: () => undefined };
@@ -279,6 +282,7 @@ export class SpeakerProcess {
     this.#interfaceChanged();
     this.#sources.start(resources.endpointSlices);
     watchSessions({ bgp: this.#bgp, emit, clock });
+    if (options.servedHere !== undefined) this.#askHealthPorts(options.servedHere, 0);
     // Faults that Services suffer from stay here: of the node's settings none is simulated.
     const ofNode = { node, bgp: this.#bgp, checks: { findings: [] }, events: drivers.events, emit: () => {}, clock };
     if (options.hasNodeEvents) new Faults({ ...ofNode, objects: this.#judge(new SpeakerView(this.state)) }).start();
@@ -384,6 +388,18 @@ export class SpeakerProcess {
   /** An effect that this node's ring protocol emitted. */
   onRingEffect(effect: Effect): void {
     this.#memberlist.onEffect(effect);
+  }
+
+  /** As `DataPath` does. @param scan the Service to begin with */
+  #askHealthPorts(served: () => ReadonlySet<string>, scan: number): void {
+    const { process } = this;
+    const next = new SpeakerView(this.state).nextHealthPorts(scan, process.clock.now());
+    const answers = new Map<string, HealthAnswer>(
+      next.ports.map(({ key }) => [key, served().has(key) ? "serves" : "serves none"]),
+    );
+    const isSame = next.isQuiet && answers.values().every((answer) => answer === "serves");
+    if (!isSame) this.#runner.dispatch({ type: "healthPorts", answers });
+    process.at(this.#options.ring.now + healthPortsEveryMs, () => this.#askHealthPorts(served, next.scan));
   }
 
   #judge(view: SpeakerView): ObjectVerdicts {

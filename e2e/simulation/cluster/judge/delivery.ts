@@ -2,30 +2,36 @@ import { LastingWrongs } from "#e2e/ownership";
 import type { Millis } from "#pkg/clock";
 import type { Family } from "#pkg/net";
 import type { PathFault } from "../../../../speaker/core/index.ts";
+import { keyOf, type ServiceSpec } from "../api/objects.ts";
 import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
 import { candidatesOf, servicesOn } from "./ownership-sample.ts";
 import { poolOf } from "./promised.ts";
 
 // The node is sure after 1.2 s, and the hand-over follows.
 const leaveMs: Millis = 8_000;
+// kube-proxy is asked once a second, and may be late itself for 5 s.
+const leaveServiceMs: Millis = 14_000;
 // Routes are marked for 2 s first.
 const withdrawMs: Millis = 11_000;
 
 /**
- * A node whose kernel brings no packets to Pods neither answers for an address nor has a route for it for long, while another node that may have the
+ * A node whose kernel brings no packets to Pods, or whose kube-proxy knows no Pod of a Service, neither answers for an address nor has a route for it for long, while another node that may have the
  * address delivers, and each of the two knows all that it takes.
  */
 export class Delivery {
   readonly #answering = new LastingWrongs();
+  readonly #unserved = new LastingWrongs();
   readonly #routed = new LastingWrongs();
 
   /** To be called often. @returns what is wrong */
   check(cluster: SimulatedCluster): string | undefined {
     const { now } = cluster;
-    const answering = this.#answering.at(now, wrongOwners(cluster));
+    const answering = this.#answering.at(now, wrongOwners(cluster, isBroken, "deliver"));
+    const unserved = this.#unserved.at(now, wrongOwners(cluster, isUnserved, "serve"));
     const routed = this.#routed.at(now, wrongRoutes(cluster));
     for (const [found, within] of [
       [answering, leaveMs],
+      [unserved, leaveServiceMs],
       [routed, withdrawMs],
     ] as const)
       for (const [what, { since, lasted }] of found) if (lasted > within) return `${what}, since ${since} ms`;
@@ -33,14 +39,14 @@ export class Delivery {
   }
 }
 
-function wrongOwners(cluster: SimulatedCluster): string[] {
+function wrongOwners(cluster: SimulatedCluster, cannot: typeof isBroken, what: string): string[] {
   const wrongs: string[] = [];
   if (isMixed(cluster)) return wrongs;
   for (const [address, nodes] of cluster.owners())
     for (const node of nodes) {
       const isBySpeaker = cluster.speakers.get(node)?.announced.has(address) === true;
-      if (isBySpeaker && isBroken(cluster, node, familyOf(address)) && successors(cluster, node, address).length > 0)
-        wrongs.push(`node-${node} answers for ${address}, which it cannot deliver, while others can`);
+      if (isBySpeaker && cannot(cluster, node, address) && successors(cluster, node, address).length > 0)
+        wrongs.push(`node-${node} answers for ${address}, which it cannot ${what}, while others can`);
     }
   return wrongs;
 }
@@ -58,7 +64,7 @@ function wrongRoutes(cluster: SimulatedCluster): string[] {
       return routes.get(prefix)?.includes(neighbor) === true && router.isFresh(prefix, neighbor) && cluster.reachesRouter(node);
     };
     for (const node of cluster.speakers.keys())
-      if (has(node) && isBroken(cluster, node, familyOf(address)) && successors(cluster, node, address).some(has))
+      if (has(node) && isBroken(cluster, node, address) && successors(cluster, node, address).some(has))
         wrongs.push(`the router has ${prefix} through node-${node}, which cannot deliver it, while others can`);
   }
   return wrongs;
@@ -78,13 +84,15 @@ function successors(cluster: SimulatedCluster, node: number, address: string): r
     const speaker = speakers.get(other);
     if (speaker === undefined || other === node || !reach(other) || !isAware(cluster, other)) return false;
     const delivers = !machines.withoutPath.has(other) && speaker.state.dataPath[family].broken.length === 0;
+    if (isStopped(cluster, other, address)) return false;
     const mayHave = poolOf(address) !== "nic" || speaker.hasNetAdmin;
     return delivers && mayHave && !machines.withoutCarrier.has(other) && speaker.state.placements.has(address);
   });
 }
 
 /** Its speaker knows of the fault: a sign that was there when it started is one where most speakers on other nodes were once without it. */
-function isBroken(cluster: SimulatedCluster, node: number, family: Family): boolean {
+function isBroken(cluster: SimulatedCluster, node: number, address: string): boolean {
+  const family = familyOf(address);
   const faults = cluster.machines.withoutPath.get(node)?.[family] ?? [];
   const wasWithout = (other: number, fault: PathFault) => {
     const dataPath = cluster.speakers.get(other)?.state.dataPath[family];
@@ -94,6 +102,20 @@ function isBroken(cluster: SimulatedCluster, node: number, family: Family): bool
   const isFault = (fault: PathFault) =>
     wasWithout(node, fault) || 2 * others.filter((other) => wasWithout(other, fault)).length > others.length;
   return isAware(cluster, node) && faults.some(isFault);
+}
+
+/** Its speaker knows that kube-proxy has no Pod of the address's Service, and has seen it serve another one. */
+function isUnserved(cluster: SimulatedCluster, node: number, address: string): boolean {
+  const isSeen = cluster.speakers.get(node)?.state.healthPorts.isSeen === true;
+  return isSeen && isAware(cluster, node) && isStopped(cluster, node, address);
+}
+
+/** Its kube-proxy stands still, and knows no Pod there of the Services on the address, which all have one. */
+function isStopped({ machines, people }: SimulatedCluster, node: number, address: string): boolean {
+  const known = machines.stoppedProxies.get(node);
+  const on = [...people.services].filter(([name]) => people.status(name).includes(address));
+  const isHere = ({ isLocal, endpoints }: ServiceSpec) => isLocal && endpoints.includes(node);
+  return known !== undefined && on.length > 0 && on.every(([name, spec]) => isHere(spec) && !known.has(keyOf(name)));
 }
 
 /** It runs, and sees the API. */
