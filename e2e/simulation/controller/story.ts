@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
 import type { Random } from "#pkg/clock";
-import type { Service } from "#pkg/k8s";
+import { ApiError, type Service } from "#pkg/k8s";
 import { service } from "#pkg/k8s/testing";
 import { lastGoodKey, statusConfigMap } from "#pkg/live-config";
 import { annotations } from "#pkg/service";
@@ -88,6 +88,15 @@ interface Spelling {
   readonly isReversed: boolean;
 }
 
+/** All objects of the API, and what people wanted then, when nothing was left to be done. */
+interface Backup {
+  readonly objects: ReturnType<World["cluster"]["backup"]>;
+  readonly wishes: ReadonlyMap<string, Wish>;
+  readonly wanted: Configuration;
+  readonly inForce: Configuration;
+  readonly has: Readonly<Record<string, readonly string[]>>;
+}
+
 /** Actions of people, one after another, and the conditions that hold each time when all is done. */
 export class Story {
   readonly #random: Random;
@@ -97,6 +106,7 @@ export class Story {
   readonly #answers = new Answers();
   #inForce: Configuration;
   #wanted: Configuration;
+  #backup: Backup | undefined;
   #services = 0; // Number of Services made so far.
   #isHandwritten = false; // In this step: the next controller takes a status for what its Service has.
 
@@ -109,15 +119,63 @@ export class Story {
   }
 
   async step(): Promise<void> {
+    if (this.#backup !== undefined && this.#random() < 0.05 && this.#mayRestore(this.#backup)) await this.#restore(this.#backup);
+    await this.#change();
+    if (this.#random() < 0.2) this.#backup = this.#makeBackup();
+  }
+
+  /** The API is restored from a backup: all is as it was then, whatever the controller remembers. */
+  async #restore({ objects, wishes, wanted, inForce, has }: Backup): Promise<void> {
+    const { cluster } = this.#world;
+    cluster.restore(objects);
+    // One kind of objects may be seen before the other.
+    if (this.#random() < 0.5) cluster.silent.add(this.#pick(["services", "configmaps"]));
+    this.#wishes.clear();
+    for (const [key, wish] of wishes) this.#wishes.set(key, wish);
+    this.#wanted = wanted;
+    await this.#world.settle();
+    cluster.silent.clear();
+    await this.#world.settle();
+    await this.#scene.rest?.(this.#world);
+    this.#inForce = this.#onRecord();
+    assert.equal(this.#inForce, inForce);
+    const after = this.#look();
+    assert.deepEqual([...after.faults(), ...(this.#scene.faults?.(after) ?? [])], []);
+    assert.deepEqual(hasOf(after), has, "since the API was restored from a backup");
+  }
+
+  #makeBackup(): Backup {
+    const wishes = new Map(this.#wishes);
+    return {
+      objects: this.#world.cluster.backup(),
+      wishes,
+      wanted: this.#wanted,
+      inForce: this.#inForce,
+      has: hasOf(this.#look()),
+    };
+  }
+
+  /**
+   * Labels of namespaces are not restored here, nor records. A configuration that a Service is in the way of, which the backup lacks, may come into
+   * force before the backup's is seen.
+   */
+  #mayRestore({ wanted }: Backup): boolean {
+    const isSame = wanted === this.#wanted && !this.#needsThisController(new Set());
+    if (this.#wanted !== this.#inForce || this.#scene.namespaces !== undefined) return false;
+    return this.#scene.records === undefined || isSame;
+  }
+
+  async #change(): Promise<void> {
     const before = this.#look();
     const inForceBefore = this.#inForce;
     this.#scene.before?.(this.#world);
     this.#isHandwritten = false;
     // Services that asked for something else in between, or that the next controller may move, or whose status somebody wrote.
     const excused = new Set<string>();
+    const end = this.#random() < 0.1 ? this.#trouble(excused) : undefined;
     const touched = new Set([this.#act(excused)]);
     // Something else happens in the middle of it.
-    let isHurried = false;
+    let isHurried = end !== undefined;
     while (this.#random() < 0.2) {
       isHurried = true;
       for (let turns = 1 + Math.floor(this.#random() * 4); turns > 0; turns--) await this.#turn();
@@ -134,6 +192,7 @@ export class Story {
       }
     }
     await this.#world.settle();
+    await end?.();
     await this.#scene.rest?.(this.#world);
     this.#inForce = this.#onRecord();
     const after = this.#look();
@@ -216,6 +275,31 @@ export class Story {
     return key;
   }
 
+  /** Writes are refused, or a webhook makes something else of statuses. @returns the end of that, after which all that failed is tried again */
+  #trouble(excused: Set<string>): () => Promise<void> {
+    const { cluster, clock } = this.#world;
+    const pass = async (times: number, ms: number) => {
+      for (let time = 0; time < times; time++) {
+        clock.advanceBy(ms);
+        await this.#world.settle();
+      }
+    };
+    if (this.#random() < 0.3) {
+      // As one that somebody writes by hand, again and again.
+      this.#isHandwritten = true;
+      for (const key of keys) excused.add(key);
+      cluster.admit = this.#pick(webhooks);
+    } else
+      for (const key of this.#pick([keys, [this.#pick(keys)], [`${namespace}/${statusConfigMap}`]]))
+        cluster.refused.set(key, this.#pick(refusals));
+    return async () => {
+      await pass(2, this.#pick([100, 5_000, 70_000]));
+      cluster.refused.clear();
+      cluster.admit = (addresses) => addresses;
+      await pass(15, 61_000);
+    };
+  }
+
   /** The controller handles a part of what is pending. */
   async #turn(): Promise<void> {
     this.#world.cluster.deliver();
@@ -248,6 +332,29 @@ export class Story {
     return pick(this.#random, items);
   }
 }
+
+function hasOf({ services }: Model): Backup["has"] {
+  return Object.fromEntries(services.map(({ key, has }) => [key, has]));
+}
+
+const webhooks: readonly World["cluster"]["admit"][] = [
+  () => [],
+  (addresses) => addresses.slice(0, 1),
+  () => ["10.0.1.0"],
+  (addresses) => [...addresses, "10.0.0.1"],
+];
+const refusals: readonly ApiError[] = [
+  new ApiError("Cannot write: 400 Bad Request", 400, "BadRequest"),
+  new ApiError("Cannot write: the user cannot patch resource", 403, "Forbidden"),
+  new ApiError("Cannot write: denied by a policy", 403, "Forbidden"),
+  new ApiError("Cannot write: 410 Gone", 410, "Expired"),
+  new ApiError("Cannot write: it is invalid", 422, "Invalid"),
+  new ApiError("Cannot write: 429", 429, "TooManyRequests", { retryAfterMs: 30_000 }),
+  new ApiError("Cannot write: 500", 500, "InternalError"),
+  new ApiError("Cannot write: 503", 503, "", { retryAfterMs: 2_000 }),
+  new ApiError("Cannot write: not answered", 0, "Unreachable"),
+  new ApiError("Cannot write: another one leads", 0, "NotLeader"),
+];
 
 function pick<T>(random: Random, items: readonly T[]): T {
   return items[Math.floor(random() * items.length)] as T;
