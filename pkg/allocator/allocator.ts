@@ -3,7 +3,7 @@ import type { NamespaceLabels, Pool, Quota } from "#pkg/config";
 import { type Address, families } from "#pkg/net";
 import type { AddressRequest } from "#pkg/service";
 import { chancesOf } from "./chances.ts";
-import { type Elsewhere, nothingElsewhere, outOfUse } from "./elsewhere.ts";
+import { type Elsewhere, nothingElsewhere, outOfUse, slotsOf } from "./elsewhere.ts";
 import { type Labels, OpenScopes } from "./fences.ts";
 import type { Rules } from "./filling.ts";
 import type { ReservedFor } from "./holders.ts";
@@ -90,7 +90,7 @@ export class Allocator {
     if (this.#labelings !== labelings) this.#uncount(); // Some were counted by labels that have changed since.
     this.#asked.clear(); // Each Service is to be settled again.
     this.#notAllowed.clear();
-    for (const slot of outOfUse(this.#rules)) occupancy.occupy(slot);
+    for (const slot of slotsOf(outOfUse(this.#rules), layout)) occupancy.occupy(slot);
     return [];
   }
 
@@ -120,7 +120,7 @@ export class Allocator {
       restored.#holdings.set(terms.service, holding);
     }
     for (const [service, asks] of asked) restored.#ask(service, asks);
-    for (const slot of outOfUse(restored.#rules)) restored.#rules.occupancy.occupy(slot);
+    for (const slot of slotsOf(outOfUse(restored.#rules), restored.#layout)) restored.#rules.occupancy.occupy(slot);
     for (const [service, those] of notAllowed) restored.#notAllowed.set(service, those);
     return restored;
   }
@@ -182,10 +182,12 @@ export class Allocator {
   }
 
   #setElsewhere(changed: Partial<Elsewhere>): void {
-    const { occupancy } = this.#rules;
-    for (const slot of outOfUse(this.#rules)) occupancy.vacate(slot);
+    const before = outOfUse(this.#rules);
     this.#rules = { ...this.#rules, ...changed };
-    for (const slot of outOfUse(this.#rules)) occupancy.occupy(slot);
+    const now = outOfUse(this.#rules);
+    for (const slot of slotsOf(before.difference(now), this.#layout)) this.#rules.occupancy.vacate(slot);
+    const those = now.difference(before).union(this.#rules.occupants); // Of two spellings of an occupant's address one may have gone.
+    for (const slot of slotsOf(those, this.#layout)) this.#rules.occupancy.occupy(slot);
   }
 
   /** The labels of namespaces, as far as they were told. */
@@ -249,11 +251,8 @@ export class Allocator {
     this.#install(request, choice, settledFor);
     this.#ask(service, asks);
     const notAllowed = choice === undefined ? [] : search.notAllowed(choice);
-    if (notAllowed.length > 0)
-      this.#notAllowed.set(
-        service,
-        notAllowed.map(({ spot }) => spot.pool.name),
-      );
+    const among = notAllowed.map(({ spot }) => spot.pool.name);
+    if (among.length > 0) this.#notAllowed.set(service, among);
     return { allocation: this.held(service), unmet, notAllowed: notAllowed[0]?.refusal, left: search.left };
   }
 

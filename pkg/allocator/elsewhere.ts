@@ -7,13 +7,12 @@ import type { Layout } from "./layout.ts";
 export type Elsewhere = Pick<Rules, "occupants" | "ipam">;
 export const nothingElsewhere: Elsewhere = { occupants: new Map(), ipam: new Ipam([]) };
 
-/** Slots that are given to nobody, because others use the addresses. */
-export function* outOfUse({ occupancy, occupants, ipam }: Rules): Iterable<bigint> {
-  yield* slotsOf(occupants.keys(), occupancy.layout);
-  yield* slotsOf(ipam.foreignAddresses(), occupancy.layout);
+/** Addresses that are given to nobody, because others use them. */
+export function outOfUse({ occupants, ipam }: Elsewhere): Set<string> {
+  return new Set([...occupants.keys(), ...ipam.foreignAddresses()]);
 }
 
-function* slotsOf(addresses: Iterable<string>, layout: Layout): Iterable<bigint> {
+export function* slotsOf(addresses: Iterable<string>, layout: Layout): Iterable<bigint> {
   for (const text of addresses) {
     const address = parseAddress(text);
     const slot = address && layout.locate(address)?.slot;

@@ -190,7 +190,7 @@ export class Filling {
   #chosen(spots: readonly Spot[], want: Want): bigint | undefined {
     for (const slot of this.#shareable(want)) if (!isAmong(spots, slot)) return slot;
     const granted = this.#rules.ipam.grants(this.#request.service, want.pool.name, want.family);
-    const slots = granted.flatMap(({ address }) => this.#layout.locate(address)?.slot ?? []);
+    const slots = granted.flatMap((address) => this.#layout.locate(address)?.slot ?? []);
     const isFree = (slot: bigint) => !this.#occupancy.isHeld(slot) && !this.#occupancy.isOccupied(slot);
     return slots.find((slot) => !isAmong(spots, slot) && isFree(slot));
   }

@@ -4,7 +4,7 @@ import { type Address, type Family, parseAddress } from "#pkg/net";
 /** The view of an IPAM on one pool. */
 export interface IpamPool {
   readonly pool: string;
-  /** Address -> the Service that it has chosen it for. */
+  /** Address, as this project writes it -> the Service that it has chosen it for. All are looked through at each change: none is parsed. */
   readonly granted: ReadonlyMap<string, string>;
   /** Address -> in whose use it is there, in words. */
   readonly foreign: ReadonlyMap<string, string>;
@@ -14,12 +14,6 @@ export interface IpamPool {
   readonly problem: string | undefined;
 }
 
-/** An address that was chosen for a Service. */
-export interface Grant {
-  readonly pool: string;
-  readonly address: Address;
-}
-
 /** Whether an IPAM, and not the allocator, chooses who gets which address of the pool. */
 export function isChosenElsewhere({ netbox }: Pool): boolean {
   return netbox?.mode === "allocate";
@@ -27,7 +21,7 @@ export function isChosenElsewhere({ netbox }: Pool): boolean {
 
 /** What IPAMs say of their pools. */
 export class Ipam {
-  readonly #grants = new Map<string, Grant[]>(); // Service -> what was chosen for it
+  readonly #grants = new Map<string, { readonly pool: string; readonly text: string }[]>(); // Service -> what was chosen for it
   readonly #services = new Map<string, string>(); // address -> the Service that it was chosen for
   readonly #pools: ReadonlyMap<string, IpamPool>; // by name
 
@@ -35,12 +29,10 @@ export class Ipam {
     this.#pools = new Map(pools.map((each) => [each.pool, each]));
     for (const { pool, granted } of pools)
       for (const [text, service] of granted) {
-        const address = parseAddress(text);
-        if (address === undefined) continue;
-        this.#services.set(`${address}`, service);
+        this.#services.set(text, service);
         const before = this.#grants.get(service);
-        if (before === undefined) this.#grants.set(service, [{ pool, address }]);
-        else before.push({ pool, address });
+        if (before === undefined) this.#grants.set(service, [{ pool, text }]);
+        else before.push({ pool, text });
       }
   }
 
@@ -50,8 +42,9 @@ export class Ipam {
   }
 
   /** Addresses that the IPAM chose for the Service, of one pool and family. */
-  grants(service: string, pool: string, family: Family): readonly Grant[] {
-    return (this.#grants.get(service) ?? []).filter((grant) => grant.pool === pool && grant.address.family === family);
+  grants(service: string, pool: string, family: Family): readonly Address[] {
+    const chosen = (this.#grants.get(service) ?? []).filter((grant) => grant.pool === pool);
+    return chosen.flatMap(({ text }) => parseAddress(text) ?? []).filter((address) => address.family === family);
   }
 
   /** Names of the pools of which something was chosen for the Service. */

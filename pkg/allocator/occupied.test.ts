@@ -75,3 +75,14 @@ test("other pools come into force in steps, before the last of which the old one
   assert.equal(allocator.poolOf(address("192.0.2.0")), "c");
   assert.equal(given(allocator, "s/2"), "10.0.0.1");
 });
+
+test("an address that two spellings name as occupied stays so when one of them has gone", () => {
+  const allocator = new Allocator();
+  allocator.setPools([pool("a", ["fd00::1-fd00::1"])]);
+  const settle = () => allocator.settle(request("s/1", { families: ["IPv6"] })).allocation?.addresses.join();
+  allocator.setOccupied(new Map(["fd00::1", "FD00:0::1"].map((text) => [text, "a host"])));
+  allocator.setOccupied(new Map([["FD00:0::1", "a host"]]));
+  assert.equal(settle(), undefined);
+  allocator.setOccupied(new Map());
+  assert.equal(settle(), "fd00::1");
+});
