@@ -84,10 +84,10 @@ export class FollowedObjects<V extends ObjectMeta> {
     if (!this.#isSynced) this.#drop(meta.key);
   }
 
-  /** The list is whole. @param isLast no other list follows at once @param reached all changes up to this version were seen before */
-  endList(isLast: boolean, reached: string | undefined): void {
+  /** The list, of this version, is whole. @param isLast no other list follows at once @param reached all changes up to this version were seen before */
+  endList(isLast: boolean, version: string, reached: string | undefined): void {
     if (this.#malformed > 0) this.#log.warn("malformed objects skipped", { objects: this.#malformed });
-    this.#replace(this.#listed, reached);
+    this.#replace(this.#listed, version, reached);
     this.#listed = new Map();
     this.#isListing = false;
     this.#wholeLists = this.#lists;
@@ -195,13 +195,14 @@ export class FollowedObjects<V extends ObjectMeta> {
   }
 
   /** Removals come before additions, so that resources of removed objects are free by then. */
-  #replace(listed: Map<string, V>, reached: string | undefined): void {
+  #replace(listed: Map<string, V>, version: string, reached: string | undefined): void {
     const before = this.#objects;
     this.#objects = listed;
     const changes: ObjectChange<V>[] = [];
     for (const [key, object] of before) if (!listed.has(key)) changes.push({ key, now: undefined, before: object });
     for (const [key, now] of listed) if (before.get(key) !== now) changes.push({ key, now, before: before.get(key) });
-    if (!this.#isDisposed && changes.some((change) => isOld(change, reached))) this.#handlers.restored?.();
+    const isBack = isLater(reached, version) || changes.some((change) => isOld(change, reached));
+    if (!this.#isDisposed && isBack) this.#handlers.restored?.();
     if (!this.#isDisposed) tellOf(this.#handlers, changes);
   }
 

@@ -527,14 +527,15 @@ test(
   },
 );
 
-const laterLists: readonly { name: string; items: object[]; isRestored: boolean }[] = [
+const laterLists: readonly { name: string; items: object[]; version?: string; isRestored: boolean }[] = [
   { name: "new objects and later versions", items: [configMap("a", "121"), configMap("b", "122")], isRestored: false },
   { name: "none of what was there", items: [], isRestored: false },
   { name: "an object back in an earlier version", items: [configMap("a", "110"), configMap("back", "50")], isRestored: true },
   { name: "an object in the version before its last", items: [configMap("a", "1")], isRestored: true },
+  { name: "none of what was there, in an earlier version", items: [], version: "90", isRestored: true },
   { name: "another object in the last version", items: [configMap("a", "110", "other")], isRestored: true },
 ];
-for (const { name, items, isRestored } of laterLists)
+for (const { name, items, version = "130", isRestored } of laterLists)
   test(`a later list with ${name} is ${isRestored ? "" : "not "}taken for that of an API that was restored`, limit, async () => {
     const [scene, watch] = await Scene.watching([configMap("a", "1")]);
     await using _ = scene;
@@ -546,7 +547,7 @@ for (const { name, items, isRestored } of laterLists)
     await scene.saw("ns/a ->1", "synced", "ns/a 1>110");
     const expired = { kind: "Status", code: 410, message: "too old" };
     watch.send({ type: "ERROR", object: expired });
-    (await scene.retry()).reply(200, listOf("130", items));
+    (await scene.retry()).reply(200, listOf(version, items));
     if (isRestored) await scene.saw("restored");
     else {
       await until(() => scene.seen.includes("relisted"));

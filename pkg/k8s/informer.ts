@@ -257,8 +257,8 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     }
   }
 
-  #endList(version: string | undefined): void {
-    this.#objects.endList(!this.#relisting.signal.aborted, this.#reached); // Else another list follows, of which more is kept.
+  #endList(version: string): void {
+    this.#objects.endList(!this.#relisting.signal.aborted, version, this.#reached); // Else another list follows, of which more is kept.
     this.#reached = version;
   }
 
@@ -361,7 +361,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
       const { resourceVersion, annotations } = fields(object.metadata);
       if (fields(annotations)["k8s.io/initial-events-end"] !== "true") throw new WatchError(noEndOfList, 200, "Malformed");
       this.#version = text(resourceVersion) || undefined;
-      this.#endList(this.#version);
+      this.#endList(this.#version ?? "");
       this.#hasBookmarks = true;
       this.#api.hasStreamed = true;
       return false;
