@@ -173,7 +173,10 @@ const parts: readonly ((chance: Chance) => (to: Speaker) => void)[] = [
     return ({ bench }: Speaker) => bench.runner.dispatch({ type: "namespace", name, labels });
   }),
   ...keys.map((key) => (chance: Chance) => {
-    const ready = Object.fromEntries(nodes.flatMap((node) => (chance(3) > 0 ? [[node, chance(4) > 0]] : [])));
+    const slices = families.map((family) => {
+      const on = chance(5) === 0 ? [] : nodes.filter(() => chance(3) > 0);
+      return { family, ready: Object.fromEntries(on.map((node) => [node, chance(4) > 0])) };
+    });
     if (chance(5) === 0) return ({ bench }: Speaker) => bench.setService(key, undefined);
     const asks = [{ [annotations.pool]: "lan,far" }, { [annotations.sharing]: "k" }, {}][chance(3)] ?? {};
     const one = service(key, {
@@ -186,7 +189,7 @@ const parts: readonly ((chance: Chance) => (to: Speaker) => void)[] = [
     });
     return ({ bench }: Speaker) => {
       bench.setService(key, one);
-      bench.endpoints(key, ready);
+      for (const { family, ready } of slices) bench.endpoints(key, ready, family);
     };
   }),
   (chance) => {
