@@ -8,7 +8,8 @@ import type { Address, Prefix } from "#pkg/net";
 import type { BgpRoute } from "#pkg/placement";
 import type { FoundRouter, RouterDiscovery } from "#pkg/router-discovery";
 import type { BgpPeers } from "../core/index.ts";
-import { BgpPeer, type BgpSession, ClosingSessions, type NewPeerSession } from "./peer.ts";
+import { ClosingSessions } from "./closing-sessions.ts";
+import { BgpPeer, type BgpSession, type NewPeerSession } from "./peer.ts";
 import { DesiredRoutes, type Paths, type RouteSink, tell } from "./routes/desired-routes.ts";
 
 export interface NewSession extends NewPeerSession {
@@ -227,6 +228,10 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
       bfd,
       routerOn: (name) => this.#routerOn(name),
       closing: this.#closing,
+      rivalOf: (peer) => this.#rivalOf(peer),
+      onEstablished: (peer) => {
+        for (const other of this.#peers.values()) if (other !== peer) other.yieldTo(peer);
+      },
       table: this.#table,
       clock,
       newSession: (session) => newSession({ key, restarting, ...session }),
@@ -250,6 +255,15 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
     const named = this.#wanted.entries().find(([, { address, interface: device }]) => device === name && address?.equals(router));
     if (named === undefined) return found;
     return { ...found, router: { missing: `the router on ${name} has an entry of its own, ${named[0]}` } };
+  }
+
+  /** A router takes each of two sessions with the same ends for a restart of the other: the one of the first entry stays. */
+  #rivalOf(peer: BgpPeer): string | undefined {
+    for (const key of this.#wanted.keys()) {
+      if (key === peer.key) return undefined;
+      if (this.#peers.get(key)?.hasEndsOf(peer)) return key;
+    }
+    return undefined;
   }
 
   #remove(peer: BgpPeer, reason: BgpPeers["whyRemoved"]): void {

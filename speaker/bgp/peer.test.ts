@@ -6,7 +6,8 @@ import { NlriTable } from "#pkg/bgp";
 import { SimulatedClock } from "#pkg/clock/testing";
 import { type BfdProfile, needsRestart, parseConfig, type SessionSettings } from "#pkg/config";
 import type { FoundRouter } from "#pkg/router-discovery";
-import { BgpPeer, type BgpPeerOptions, type BgpSession, ClosingSessions } from "./peer.ts";
+import { ClosingSessions } from "./closing-sessions.ts";
+import { BgpPeer, type BgpPeerOptions, type BgpSession } from "./peer.ts";
 import { NodeInterfaces } from "./testing/node-interfaces.ts";
 
 const profiles = "bfd-profiles: [{name: fast, transmit-interval: 50}, {name: slow}]";
@@ -90,6 +91,8 @@ class Bench {
       bfd: { watch },
       routerOn: () => ({ router: this.router, others: [] }),
       closing: new ClosingSessions(),
+      rivalOf: () => undefined,
+      onEstablished: () => {},
       table: new NlriTable(),
       clock: new SimulatedClock(),
     });

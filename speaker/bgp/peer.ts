@@ -6,6 +6,7 @@ import { type BfdProfile, needsRestart, type Peer, type ReachedPeer, type Sessio
 import type { NoValue } from "#pkg/k8s";
 import type { Address } from "#pkg/net";
 import type { FoundRouter } from "#pkg/router-discovery";
+import type { ClosingSessions } from "./closing-sessions.ts";
 import { PeerBfd } from "./peer-bfd.ts";
 import { type PathStatus, type PeerWait, peerVerdict, sessionWarnings } from "./peer-verdict.ts";
 
@@ -35,6 +36,10 @@ export interface BgpPeerOptions {
   /** The router on an interface, for a peer without an address. */
   readonly routerOn: (name: string) => FoundRouter;
   readonly closing: ClosingSessions;
+  /** The key of an entry before this one whose session has the same ends. */
+  readonly rivalOf: (peer: BgpPeer) => string | undefined;
+  /** Called when the session is established. */
+  readonly onEstablished: (peer: BgpPeer) => void;
   /** The prefixes of all peers. */
   readonly table: NlriTable;
   readonly clock: Clock;
@@ -45,30 +50,6 @@ type MissingEnd = Exclude<PeerWait["for"], "password" | "bfd">;
 /** How long to wait until the peer has the last withdrawals. */
 const maxWithdrawMs: Millis = 1_000;
 const withdrawPollMs: Millis = 10;
-
-/**
- * Sessions of all peers that are over, until their routers have closed them too. A session that another peer has with the same router waits for
- * that: a connection that comes with the Cease is a restart to BIRD. With its own former connections a session does the same (see `ClosingConnections`).
- */
-export class ClosingSessions {
-  readonly #all = new Map<Promise<void>, readonly [BgpPeer, router: Address | undefined]>(); // the end of a session -> whose it was
-
-  add(closed: Promise<void>, peer: BgpPeer, router: Address | undefined): void {
-    const closing = closed.then(() => void this.#all.delete(closing));
-    this.#all.set(closing, [peer, router]);
-  }
-
-  ofOthers(peer: BgpPeer, router: Address | undefined): Promise<void>[] {
-    return [...this.#all].flatMap(([closing, [its, to]]) => {
-      return its !== peer && router !== undefined && to?.equals(router) ? [closing] : [];
-    });
-  }
-
-  /** Resolves when all are closed that there are now. */
-  async all(): Promise<void> {
-    await Promise.all(this.#all.keys());
-  }
-}
 
 /** One router: its routes, and the session that advertises them. */
 export class BgpPeer {
@@ -128,6 +109,20 @@ export class BgpPeer {
   /** Another router may be the one on the interface of a peer without an address. */
   routersChanged(): void {
     if (this.#peer.address === undefined) this.#apply();
+  }
+
+  /** Another peer has a session now. */
+  yieldTo(other: BgpPeer): void {
+    if (this.#begun && other.hasEndsOf(this)) this.#apply();
+  }
+
+  /** Whether it has a session with the other peer's router, and from the address that the other one has or had last. */
+  hasEndsOf(other: BgpPeer): boolean {
+    const [its, own] = [other.#settings, this.#settings];
+    if (!this.isEstablished || its === undefined || own?.address.equals(its.address) !== true || own.port !== its.port)
+      return false;
+    const source = its.sourceAddress ?? other.#session?.describe().source;
+    return source !== undefined && this.#session?.describe().source?.equals(source) === true;
   }
 
   /** The peer, as messages name it. */
@@ -276,6 +271,11 @@ export class BgpPeer {
       this.#awaitEnd("source", sourceAddress.missing);
       return;
     }
+    const rival = this.#options.rivalOf(this);
+    if (rival !== undefined) {
+      this.#awaitEnd("router", `the router has a session with this node from the same address by an entry before, ${rival}`);
+      return;
+    }
     this.#waitsForEnd = undefined;
     const peer: ReachedPeer = { ...this.#peer, address, sourceAddress };
     const known = this.#settings && { ...this.#settings, address, sourceAddress };
@@ -339,7 +339,7 @@ export class BgpPeer {
       this.#session = this.#options.newSession({
         settings,
         routes: this.routes,
-        onEstablished: () => this.#bfd.start(),
+        onEstablished: () => [this.#bfd.start(), this.#options.onEstablished(this)],
         onDown: () => this.#begun && this.#waitsForBfd && this.#endSession("bfdDown", "BFD is not up, and bfd-strict is set"),
       });
       return;

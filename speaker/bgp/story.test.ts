@@ -9,6 +9,16 @@ import { Telling } from "./testing/telling.ts";
 const count = Number(process.env.STORY_SEEDS ?? 60);
 const from = Number(process.env.STORY_FROM ?? 1);
 
+test("of two entries for one router, whose sessions come from the same address, one has a session", async (t: TestContext) => {
+  const interfaces = new NodeInterfaces(t);
+  for (const reached of ["gateway", "node"] as const)
+    for (const source of ["address", "interface"] as const) {
+      const act = { at: 0, type: "peer", router: 0, fields: { reached, isTwice: "otherSource", source } } as const;
+      const telling = new Telling({ seed: 1, routers: 1, latency: 3, acts: [act] }, interfaces);
+      assert.equal(await telling.run(), undefined, telling.transcript.join("\n"));
+    }
+});
+
 test("whatever speaker and routers go through, routers have the wanted routes, and lose none that they may keep", async (t: TestContext) => {
   const interfaces = new NodeInterfaces(t);
   for (let seed = from; seed < from + count; seed++) {

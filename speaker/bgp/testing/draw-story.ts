@@ -182,7 +182,8 @@ function drawPeer(one: One, count: number): PeerFields {
 
 function drawReach(one: One): PeerFields {
   const reached = one("named" as const, "found" as const, "gateway" as const, "node" as const);
-  return { reached, isTwice: reached === "named" ? undefined : one("first" as const, "last" as const, undefined, undefined) };
+  const isTwice = reached === "named" ? undefined : one("first" as const, "last" as const, "otherSource" as const, undefined);
+  return { reached, isTwice, ...(isTwice === "otherSource" && { source: one("address" as const, "interface" as const) }) };
 }
 
 function drawRouter(one: One, count: number): Partial<ModelSettings> {

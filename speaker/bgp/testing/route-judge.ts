@@ -96,7 +96,7 @@ export class RouteJudge {
     const retrySeconds = 2 * connectTimeSeconds;
     const healthyFor = this.healthyFor(router);
     if (healthyFor > (isRough ? roughly : retrySeconds * 1_000 + attemptMs)) this.judge(router);
-    if (isRough || healthyFor === 0 || bfdProfile !== undefined) return;
+    if (isRough || healthyFor === 0 || bfdProfile !== undefined || routers[router]?.established !== undefined) return;
     const views: readonly Partial<Pick<PeerView, "router" | "retryInSeconds">>[] = this.#process()?.bgp.describe() ?? [];
     const waits = views.flatMap((view) => (`${view.router}` === routerAddresses[router] ? (view.retryInSeconds ?? []) : []));
     if (waits.some((seconds) => seconds > retrySeconds)) fault(`router ${router} is tried again after ${waits} s`);

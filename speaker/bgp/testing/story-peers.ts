@@ -139,7 +139,7 @@ function entriesOf(router: number, { reached = "named", isTwice, source }: PeerF
     node: { ...fromNode, fromNode: { values: new Map(), ...fromNode.fromNode, fields: rawFields(source) } },
   };
   const both = isTwice === "first" ? [byName, entries[reached]] : isTwice ? [entries[reached], byName] : [entries[reached]];
-  return both.map((one) => ({ ...one, ...from }));
+  return both.map((one) => ({ ...one, ...(isTwice !== "otherSource" || one !== byName ? from : {}) }));
 }
 
 function rawFields(source: PeerFields["source"]): NonNullable<Peer["fromNode"]>["fields"] {

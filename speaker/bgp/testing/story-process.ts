@@ -3,6 +3,7 @@ import type { BfdEnds, BfdStatus, BfdWatch } from "#pkg/bfd";
 import { PeerSession } from "#pkg/bgp";
 import type { Connection, ModelRouter, SimulatedNetwork, Stall, Transport } from "#pkg/bgp/testing";
 import { type Clock, type Millis, Portions, type Random } from "#pkg/clock";
+import type { SessionSettings } from "#pkg/config";
 import type { NoValue } from "#pkg/k8s";
 import { silentLog } from "#pkg/log/testing";
 import { address } from "#pkg/net/testing";
@@ -62,9 +63,10 @@ export class StoryProcess {
   readonly known = new Set<number>();
   /** When BFD was up last, by router. */
   readonly pathUpAt = routerAddresses.map((): Millis => -Infinity);
+  readonly #watches = routerAddresses.map(() => 0);
   readonly #world: StoryWorld;
   readonly #life: Life;
-  readonly #accepts = new Map<string, Accept>(); // router -> who takes its connections
+  readonly #accepts = new Map<string, Accept>(); // router and own address -> who takes its connections
 
   constructor(world: StoryWorld, forwardingPreserved: boolean) {
     const { clock, stall, random, peers } = world;
@@ -82,7 +84,7 @@ export class StoryProcess {
           ...shared,
           transport,
           forwardingPreserved: forwardingPreserved || clock.now() - beganAt > session.settings.gracefulRestartSeconds * 1000,
-          listener: { listens: () => true, expect: ({ address }, accept) => this.#expect(`${address}`, accept) },
+          listener: { listens: () => true, expect: (settings, accept) => this.#expect(settings, accept) },
         }),
       discovery: { watch() {}, on: (name) => peers.on(name), interfacesChanged() {} },
       secrets: { watch() {}, get: (): string | NoValue => peers.secret ?? { missing: "the Secret is gone" } },
@@ -93,17 +95,18 @@ export class StoryProcess {
 
   /** Who takes the connections of a router. */
   accepts(router: string): Accept | undefined {
-    return this.#accepts.get(router);
+    return this.#accepts.get(`${router} to ${own}`) ?? this.#accepts.get(`${router} to undefined`);
   }
 
   kill(): void {
     this.#life.isOver = true;
   }
 
-  #expect(router: string, accept: Accept): Disposable {
-    assert.ok(!this.#accepts.has(router), `two wait for connections of ${router}`);
-    this.#accepts.set(router, accept);
-    return { [Symbol.dispose]: () => void (this.#accepts.get(router) === accept && this.#accepts.delete(router)) };
+  #expect({ address, sourceAddress }: SessionSettings, accept: Accept): Disposable {
+    const ends = `${address} to ${sourceAddress}`;
+    if (this.#accepts.has(ends)) this.#world.fault(`two wait for connections of ${ends}`);
+    this.#accepts.set(ends, accept);
+    return { [Symbol.dispose]: () => void (this.#accepts.get(ends) === accept && this.#accepts.delete(ends)) };
   }
 
   #transport(): Transport {
@@ -143,6 +146,7 @@ export class StoryProcess {
     let status: BfdStatus = { verdict: "unknown", reason: "new" };
     let otherSince: Millis | undefined;
     let isOver = false;
+    this.#watches[index] = (this.#watches[index] ?? 0) + 1;
     const look = (): void => {
       if (isOver || life.isOver) return;
       life.schedule("BFD", clock.now() + 100, look);
@@ -166,6 +170,9 @@ export class StoryProcess {
       configure() {},
       [Symbol.dispose]: () => {
         isOver = true;
+        const left = (this.#watches[index] ?? 0) - 1;
+        this.#watches[index] = left;
+        if (left > 0) return; // Watches of the same ends share a session.
         if (status.verdict !== "up" || life.isOver || !router.settings.bfd || networks[index]?.silent) return;
         const isCalm = clock.now() - (brokenAt[index] ?? 0) > 5_000;
         if (router.pathFailed() && isCalm) fault(`router ${index}: BFD ended before BGP`);

@@ -37,6 +37,7 @@ export class Telling {
   #process: StoryProcess | undefined;
   #stalledUntil: Millis = 0;
   readonly #brokenAt = routerAddresses.map((): Millis => -Infinity);
+  #actsUntil: Millis = 0;
   readonly #silentUntil = routerAddresses.map((): Millis => 0);
   /** Since when a session has to wait for BFD, by router. */
   readonly #strictSince = routerAddresses.map((): Millis => Infinity);
@@ -123,6 +124,8 @@ export class Telling {
     this.#say(`router ${index} ${what}`);
     // It took a session for established that this side had lost without its knowledge.
     if (what === "sends 4/0") this.#judge.disturb(index, this.#clock.now());
+    if (what.startsWith("the neighbor restarted") && this.#clock.now() - this.#actsUntil > maxAwayMs / 2)
+      this.#fault(`router ${index} takes the speaker for one that restarted`);
     if (!what.startsWith("established")) return;
     const process = this.#process;
     const { established } = this.#routers[index] ?? {};
@@ -166,6 +169,7 @@ export class Telling {
 
   async #do(act: Act): Promise<void> {
     const length = "ms" in act ? act.ms : "awayMs" in act ? act.awayMs : 0;
+    this.#actsUntil = Math.max(this.#actsUntil, this.#clock.now() + length, this.#stalledUntil);
     if (ownActs.has(act.type)) await this.#passTo(this.#stalledUntil);
     const router = "router" in act ? act.router : undefined;
     const isBroken = !ownActs.has(act.type) || act.type === "renumber";
