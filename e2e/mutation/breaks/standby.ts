@@ -18,7 +18,7 @@ export const standby: readonly Break[] = [
   },
   { before: "isLast && (!isFirst || this.isAsked)", after: "false", tests: ["pkg/k8s/informer.test.ts"] },
   { before: 'isSynced ? {} : { resourceVersion: "0" }', after: '{ resourceVersion: "0" }', tests: streamed },
-  { before: "if (this.#isListing && now !== undefined)", after: "if (false)", tests: streamed },
+  { before: "if (this.#isListing && question === this.#lists && now !== undefined)", after: "if (false)", tests: streamed },
   { before: "if (this.#isOurs(key)) this.#endpoints?.want(key);", after: "", tests: ["speaker/sources.test.ts"] },
   { before: "if (!terms.controller.view.isWorking) return;", after: "", tests: tools },
   {
