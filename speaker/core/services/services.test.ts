@@ -108,6 +108,15 @@ test("of a Local Service's addresses each is where its family has endpoints, whi
   assert.deepEqual(new Set(announcers({}).map(({ key }) => key)), new Set([x.toString(), y]));
 });
 
+test("a Pod of a Service with both families counts once", () => {
+  const state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: false });
+  const on = (...ready: boolean[]) => ready.map((one) => ({ node: "node1", ready: one }));
+  for (const one of [slice("a4", "web", on(true, false)), slice("a6", "web", on(true, true), "IPv6")])
+    setSlice(state.services, one.key, one, undefined);
+  const found = [...new SpeakerView(state).endpoints(web)];
+  assert.deepEqual(found, [{ nodeName: "node1", ready: 2, draining: 1 }]);
+});
+
 test("a Service with 100,000 endpoints costs what its nodes cost, once for each slice and once for all", () => {
   const services = withWeb();
   const nodes = Array.from({ length: 50 }, (_, i) => `node-${i + 100}`);

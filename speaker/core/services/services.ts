@@ -111,7 +111,7 @@ export function holdersWith(services: Services, keys: readonly string[], family:
 
 /**
  * The endpoints that serve an address of the family: those of the same family, which alone kube-proxy takes, where there are any. Else, and
- * without a family, those of all slices together.
+ * without a family, those of all slices together; a Pod that is in slices of both families counts once.
  */
 export function endpointsOf({ slices, merged }: Services, service: string, family?: Family): readonly NodeEndpoints[] {
   const several = merged.get(service);
@@ -119,9 +119,12 @@ export function endpointsOf({ slices, merged }: Services, service: string, famil
   const own = family && several.get(family);
   if (own !== undefined) return [...own.values()];
   const [first = new Map<string | undefined, NodeEndpoints>(), ...others] = several.values();
-  const sum: ByNode = others.length === 0 ? first : new Map(first);
-  for (const nodes of others) count(sum, [...nodes.values()], 1);
-  return [...sum.values()];
+  const all: ByNode = others.length === 0 ? first : new Map(first);
+  for (const { nodeName, ready, draining } of others.flatMap((nodes) => [...nodes.values()])) {
+    const known = all.get(nodeName) ?? { ready: 0, draining: 0 };
+    all.set(nodeName, { nodeName, ready: Math.max(known.ready, ready), draining: Math.max(known.draining, draining) });
+  }
+  return [...all.values()];
 }
 
 /** Whether the node has a ready endpoint of the family; those of a slice without a family count for any. */
