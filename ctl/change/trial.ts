@@ -93,7 +93,7 @@ function objectsOf(name: string, manifests: string, namespace: string): LiveObje
   try {
     return liveObjectsIn(manifests, namespace);
   } catch (error) {
-    const [why] = (error as Error).message.split("\n"); // What follows quotes the file, which may have passwords.
+    const [why] = (error as Error).message.split("\n"); // The lines after it quote the file, which may have passwords.
     throw new UsageError(`${name} is not valid YAML: ${why}`, { cause: error });
   }
 }

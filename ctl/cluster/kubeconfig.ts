@@ -26,7 +26,7 @@ export function readKubeconfig({
     else if (listed.length > 0) loadAll(config, listed);
     else config.loadFromDefault();
   } catch (error) {
-    const [why] = (error as Error).message.split("\n"); // What follows quotes the file, which has secrets.
+    const [why] = (error as Error).message.split("\n"); // The lines after it quote the file, which has secrets.
     throw new UsageError(`cannot read the kubeconfig: ${why}`, { cause: error });
   }
   if (

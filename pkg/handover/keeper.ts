@@ -253,7 +253,7 @@ export class HandoverKeeper implements Disposable {
   #look(family: Family, kept: Kept, now: Millis): void {
     const { table } = kept;
     const had = kept.isRead && table.found !== undefined;
-    // What is still to be added is not there because nobody took it away.
+    // Nobody has taken an element away that is yet to be added.
     const isToCompare = now >= kept.compareAt && table.handovers.size <= maxCompared && kept.isWhole && !hasPending(kept);
     const isThorough = !kept.isRead || isToCompare;
     const marks = this.#open().query(nameOf(family), { type: "table" });

@@ -29,9 +29,9 @@ export interface Handlers<V> {
   /** A later list was passed to `changed`, too. It may lack what a write was answered with before, where the API was restored from a backup. */
   relisted?(): void;
   /**
-   * Before the changes of a later list: its version is before what was seen, or it has an object that is not as it was, in a version up to which all
-   * changes were seen. So the API was restored from a backup. Whoever has to read all else again, too, disposes of the informer, which then tells no
-   * changes. For informers that always keep the same parts of objects.
+   * Called before the changes of a later list which shows that the API was restored from a backup: its version is earlier than one that was seen,
+   * or an object in it is another one although all changes up to its version were seen. A caller that has to read all else again disposes of
+   * the informer, which then tells no changes. For informers that always keep the same parts of objects.
    */
   restored?(): void;
   /** `lostSince` is another. */

@@ -71,7 +71,7 @@ export function detachFilter(fd: number, attempted: string): void {
   if (error.code !== "ENOENT") throw error;
 }
 
-/** What the kernel takes for a socket's filters: `net.core.optmem_max` since Linux 6.8, and before. */
+/** Octets that a socket's filters may have, `net.core.optmem_max`: since Linux 6.8, and before. */
 const optionMemories = { now: 131_072, before: 20_480 } as const;
 
 /** Has the kernel take a program, a shorter one where it has no room for the longer one. @throws {SystemCallError} */

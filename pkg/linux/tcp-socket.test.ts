@@ -126,7 +126,7 @@ for (const family of families)
   });
 
 const keys = crypto.getRandomValues(new Uint32Array(refusalKeys));
-const optionMemory = 20_480; // What each kernel has.
+const optionMemory = 20_480; // Octets that each kernel allows.
 
 /** Whether a connection arrives under a program. */
 async function isTakenUnder(listening: TcpSocket, family: Family, refused: RefusedConnections): Promise<boolean> {

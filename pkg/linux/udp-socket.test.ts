@@ -61,7 +61,7 @@ test("no interface, no index", () => {
   assert.equal(interfaceIndexOf("none-such0"), undefined);
 });
 
-const optionMemory = 20_480; // What each kernel has.
+const optionMemory = 20_480; // Octets that each kernel allows.
 
 for (const family of ["IPv4", "IPv6"] as const)
   test(`under a filter for a sample of ${family} the kernel keeps what has a word or a source`, () => {

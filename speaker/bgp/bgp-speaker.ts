@@ -195,7 +195,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
       this.#remove(peer, this.#whyRemoved);
       yield;
     }
-    // Those that are there come first: a new entry may name the router that another has found, whose session is to end.
+    // Known peers come first: a new entry may name a router that a known one has found, and has to wait for the end of that session.
     const { known = [], fresh = [] } = Object.groupBy(wanted, ([key]) => (this.#peers.has(key) ? "known" : "fresh"));
     for (const [key, settings] of [...known, ...fresh]) {
       if (isOver()) return;

@@ -31,7 +31,7 @@ export function drawConnections(seed: number): History {
     const nodes = all.filter(() => pick(3) > 0);
     return nodes.length > 0 ? nodes : all;
   };
-  // Of a Local Service with two families: each of them may have endpoints on nodes of its own.
+  // Each family of a Local Service may have endpoints on nodes of its own.
   const someV6 = () => {
     const nodes = all.filter(() => ofFamilies() < 0.6);
     return { endpointsV6: ofFamilies() < 0.3 ? undefined : nodes.length > 0 ? nodes : all };

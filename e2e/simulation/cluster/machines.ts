@@ -12,7 +12,7 @@ import type { SpeakerProcess } from "./speaker-process.ts";
 export class Machines {
   readonly withoutCarrier = new Set<number>();
   readonly withoutPath = new Map<number, PathFaults>(); // node whose kernel brings no packets to Pods -> signs of that
-  /** Node whose kube-proxy stands still -> the Services of which it knows a Pod there. */
+  /** Node with a kube-proxy that stands still -> the Services that have a Pod there by its knowledge. */
   readonly stoppedProxies = new Map<number, ReadonlySet<string>>();
   readonly #speakers: ReadonlyMap<number, SpeakerProcess>;
   readonly #time: Time;

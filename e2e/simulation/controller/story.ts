@@ -275,7 +275,7 @@ export class Story {
     return key;
   }
 
-  /** Writes are refused, or a webhook makes something else of statuses. @returns the end of that, after which all that failed is tried again */
+  /** Writes are refused, or a webhook changes statuses. @returns ends that; the controller tries failed writes again afterwards */
   #trouble(excused: Set<string>): () => Promise<void> {
     const { cluster, clock } = this.#world;
     const pass = async (times: number, ms: number) => {
@@ -362,7 +362,7 @@ function pick<T>(random: Random, items: readonly T[]): T {
 
 // Then a status that somebody overwrites is put right at once.
 const contestMs = 601_000;
-/** What somebody, or another controller, writes into a status. */
+/** Statuses that somebody writes, or another controller. */
 const handwritten: readonly Pick<Service, "ingress" | "hasHostnames">[] = [
   ...[[], ["10.0.0.1"], ["10.0.1.0"], ["fd00:a0::1"], ["FD00:A0:0::0001"], ["::ffff:10.0.0.0"], ["192.0.2.1"], ["no address"]],
   ...[

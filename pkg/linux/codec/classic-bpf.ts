@@ -45,7 +45,7 @@ export function program(instructions: readonly Instruction[]): Uint8Array {
   return new Uint8Array(view.buffer);
 }
 
-/** What of a program's room is left: of its own instructions, and of those that the kernel makes of it. */
+/** The room that is left for a program: for its own instructions, and for those that the kernel makes of them. */
 export class Room {
   #own: number;
   #made: number;

@@ -11,7 +11,7 @@ function start() {
     const found = lone.effects.findLast((effect) => effect.type === "member" && effect.change === change);
     return found?.type === "member" ? found.evidence : undefined;
   };
-  /** What of it is about others: the test moves time without timers, so that this node runs late. */
+  /** The evidence without this node's own lateness: the test moves time without timers, so that the node runs late. */
   const ofOthers = (change: MemberEvent["change"]) => ({ ...evidence(change), stall: undefined });
   return { lone, evidence, ofOthers };
 }

@@ -25,7 +25,7 @@ interface Wanted {
   readonly since: Millis;
 }
 
-/** What routers should have, and for how long they may be without. */
+/** Compares the routes that routers have with those that they should have, and bounds the time without. */
 export class RouteJudge {
   readonly #world: StoryWorld;
   readonly #process: () => StoryProcess | undefined;

@@ -54,11 +54,11 @@ export const routerDefaults: Omit<ModelSettings, "routerId"> = {
 /** The interface towards a router. */
 export const deviceOf = (router: number): string => `eth${router}`;
 
-/** What the configuration, the node and the links say of each router. */
+/** The peers of a story, by the configuration, the node's annotations and its links. */
 export class StoryPeers {
   readonly #entries = new Map<number, PeerFields>(); // router -> its entry
   secret: string | undefined = "one";
-  /** What the node has for the router, or does not have: by router. */
+  /** Router -> the value of the node's annotation; undefined while the node has none. */
   readonly annotations = routerAddresses.map((text): string | undefined => text);
   readonly hasRoute = routerAddresses.map(() => true);
   readonly isFound = routerAddresses.map(() => true);
@@ -77,7 +77,7 @@ export class StoryPeers {
     this.#entries.delete(router);
   }
 
-  /** The settings of a session with the router; undefined where there is to be none. */
+  /** The settings of a session with the router; undefined while the configuration wants no session. */
   of(router: number): (Peer & PeerFields) | undefined {
     const fields = this.#entries.get(router);
     return fields !== undefined && this.#isReached(router, fields) ? { ...named, ...fields } : undefined;
@@ -88,7 +88,7 @@ export class StoryPeers {
     return fields?.hasSecret ? this.secret : fields?.password;
   }
 
-  /** What router discovery says. */
+  /** The answer of router discovery. */
   on(device: string): FoundRouter {
     const router = routerAddresses.findIndex((_, index) => deviceOf(index) === device);
     const text = this.isFound[router] ? routerAddresses[router] : undefined;

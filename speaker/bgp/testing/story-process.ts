@@ -93,7 +93,7 @@ export class StoryProcess {
     });
   }
 
-  /** Who takes the connections of a router. */
+  /** The session that takes a router's connections. */
   accepts(router: string): Accept | undefined {
     return this.#accepts.get(`${router} to ${own}`) ?? this.#accepts.get(`${router} to undefined`);
   }

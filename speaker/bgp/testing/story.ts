@@ -39,7 +39,7 @@ export type PeerFields = Partial<
 export type Act = { readonly at: Millis } & (
   | { readonly type: "peer"; readonly router: number; readonly fields: PeerFields }
   | { readonly type: "removePeer"; readonly router: number }
-  /** What the node has for the router: the right value, another one, or none. */
+  /** The node's annotation for the router gets the right value, another one, or goes. */
   | { readonly type: "annotation"; readonly router: number; readonly value: string | undefined }
   /** The default route by way of the router. */
   | { readonly type: "gateway"; readonly router: number; readonly on: boolean }
