@@ -248,6 +248,11 @@ export class GossipState {
     this.#put("announced", address, isAnnounced);
   }
 
+  /** Whether this node reports any address that it announces. */
+  get reportsAny(): boolean {
+    return this.#at.sets.announced.size(this.#node) + this.#at.sets.advertised.size(this.#node) > 0;
+  }
+
   /** Reports that this node advertises the address by BGP, or no longer: see `advertisers`. */
   setAdvertised(address: Address, isAdvertised: boolean): void {
     this.#put("advertised", address, isAdvertised);
@@ -377,17 +382,10 @@ export class GossipState {
     if (!this.#at.isParticipating) return;
     if (this.viewUncertainty(this.#node) !== this.#at.viewUncertainty) this.#at.contested = contestedBy(this.#at, this.#node);
     const own = reportOf(this.#at, this.#node);
-    own.summary = {
-      answers: this.#at.answers,
-      hasKernelAccess: this.#at.hasKernelAccess,
-      view: this.#at.view,
-      knowsDrain: true,
-      dataPath: this.#at.dataPath,
-      announced: this.#at.view === "current" ? 0 : this.#at.sets.announced.size(this.#node) & 0xffff,
-      viewUncertainty: this.#at.viewUncertainty,
-      incarnation: this.#at.incarnation,
-      seenWithout: this.#at.seenWithout,
-    };
+    const { answers, hasKernelAccess, view, dataPath, viewUncertainty, incarnation, seenWithout, sets } = this.#at;
+    const announced = view === "current" ? 0 : sets.announced.size(this.#node) & 0xffff;
+    const told = { answers, hasKernelAccess, view, dataPath, viewUncertainty, incarnation, seenWithout };
+    own.summary = { ...told, knowsDrain: true, announced };
     own.isAnnouncedKnown = true;
     own.reachability = undefined;
     this.#at.entries.set(summaryKey, encodeSummary(own.summary));

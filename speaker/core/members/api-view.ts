@@ -41,6 +41,7 @@ export function noteOldViews(state: SpeakerState, effects: SpeakerEffect[]): voi
   const { node, members, apiView } = state;
   const { active, gossip } = members;
   if (gossip === undefined) return;
+  if (gossip.reportsAny && active.every((other) => gossip.view(other) === "current")) reportAll(state); // Kept reports are over.
   const recorder = active.find((other) => gossip.isParticipating(other) && gossip.view(other) === "current");
   for (const other of active) {
     if (other === node || (gossip.view(other) === "old") === apiView.oldElsewhere.has(other)) continue;
@@ -87,7 +88,7 @@ function setView(state: SpeakerState, view: View, now: Millis, effects: SpeakerE
 /** Others are to know all that this node announces where its view matters, or no longer. */
 function reportAll(state: SpeakerState): void {
   if (state.members.gossip === undefined) return;
-  for (const { address } of state.conflicts.defended.values()) reportAnnounced(state, address);
+  for (const { address } of state.conflicts.defended.values()) reportAnnounced(state, address, false);
   for (const placement of allPlacements(state))
-    if (isByBgp(placement) && placement.isLocalHere) reportAnnounced(state, placement.address);
+    if (isByBgp(placement) && placement.isLocalHere) reportAnnounced(state, placement.address, false);
 }

@@ -7,15 +7,20 @@ import type { Placing } from "./protocol.ts";
 // Nodes' reports on the ring about their announcements, each protocol by itself: a node that advertises an address by BGP does not answer
 // for it, and its owner may have no peer. Nobody without the ring's key can say so in their name.
 
-/** Reports whether this node announces the address, while another one asks, or announces it without a current view, or this one has none. */
-export function reportAnnounced(state: SpeakerState, address: Address): void {
+/**
+ * Reports whether this node announces the address, while another one asks, or this one has no current view, or another one has none and some node has
+ * reported it: a node without a current view that has left the address to this one would take it again, if the report ended.
+ * @param isKept false: reports that only that keeps end
+ */
+export function reportAnnounced(state: SpeakerState, address: Address, isKept = true): void {
   const { node, members, apiView, conflicts } = state;
   const { gossip } = members;
   if (gossip === undefined) return;
   const key = address.toString();
   const isAsked = gossip.askers(key).some((asker) => asker !== node);
+  const isBlind = (other: string) => other !== node && gossip.view(other) !== "current";
   const isDue = (announcers: readonly string[]) =>
-    apiView.isReporting || announcers.some((other) => other !== node && gossip.view(other) !== "current");
+    apiView.isReporting || announcers.some(isBlind) || (isKept && announcers.length > 0 && members.active.some(isBlind));
   const isOwner = conflicts.defended.get(key)?.isAnnounced === true;
   const isByRoute = isRoutedForLocal(state, key);
   const pool = poolAt(state, address);
