@@ -1,7 +1,7 @@
 import type { Config, ParsedConfig } from "#pkg/config";
 import { hasCustomResources, type LiveObject, liveObjectsIn, liveObjectText, liveText, parseConfiguration } from "#pkg/convert";
 import { fingerprint, problemText } from "#pkg/live-config";
-import { maskControls } from "#pkg/text";
+import { maskControls, withoutQuotation } from "#pkg/text";
 import { type ConfigChange, configChange, doubtsOfCentral } from "#pkg/what-if";
 import type { Api } from "../cluster/api.ts";
 import type { CommandInput, CommandResult } from "../cluster/cluster-command.ts";
@@ -93,7 +93,6 @@ function objectsOf(name: string, manifests: string, namespace: string): LiveObje
   try {
     return liveObjectsIn(manifests, namespace);
   } catch (error) {
-    const [why] = (error as Error).message.split("\n"); // The lines after it quote the file, which may have passwords.
-    throw new UsageError(`${name} is not valid YAML: ${why}`, { cause: error });
+    throw new UsageError(`${name} is not valid YAML: ${withoutQuotation((error as Error).message)}`, { cause: error });
   }
 }

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { delimiter } from "node:path";
 import { KubeConfig } from "@kubernetes/client-node";
 import { proxyFromEnvironment } from "#pkg/k8s";
+import { withoutQuotation } from "#pkg/text";
 import { UsageError } from "../command.ts";
 
 /** Where the library looks in vain for a kubeconfig it makes one up, of a server that nobody has. */
@@ -26,8 +27,7 @@ export function readKubeconfig({
     else if (listed.length > 0) loadAll(config, listed);
     else config.loadFromDefault();
   } catch (error) {
-    const [why] = (error as Error).message.split("\n"); // The lines after it quote the file, which has secrets.
-    throw new UsageError(`cannot read the kubeconfig: ${why}`, { cause: error });
+    throw new UsageError(`cannot read the kubeconfig: ${withoutQuotation((error as Error).message)}`, { cause: error });
   }
   if (
     kubeconfig === undefined &&

@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { load } from "js-yaml";
 import { urlHost } from "#pkg/net";
+import { withoutQuotation } from "#pkg/text";
 import { type Fields, fields, list, optionalText, text } from "#pkg/untrusted";
 import { CredentialsError } from "./errors.ts";
 import { proxyFromEnvironment } from "./proxy.ts";
@@ -137,8 +138,7 @@ function readFile(path: string): Fields {
   try {
     return fields(load(readFileSync(path, "utf8")));
   } catch (error) {
-    // Only the first line: what follows quotes the file, which holds secrets.
-    throw new CredentialsError(`Cannot read kubeconfig ${path}: ${String(error).split("\n")[0]}`);
+    throw new CredentialsError(`Cannot read kubeconfig ${path}: ${withoutQuotation(String(error))}`);
   }
 }
 

@@ -17,4 +17,5 @@ export {
   shorten,
   upTo,
   withOption,
+  withoutQuotation,
 } from "./text.ts";

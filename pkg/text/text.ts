@@ -34,6 +34,12 @@ export function count(number: number): string {
   return Math.abs(power - Math.round(power)) < 0.01 ? `2^${Math.round(power)}` : number.toExponential(1);
 }
 
+/** A parser's message without the lines that quote what it read, which may be secret. */
+export function withoutQuotation(message: string): string {
+  const [first = ""] = message.split("\n", 1);
+  return first;
+}
+
 const ofManifests = /(?<=kubectl -n |system:serviceaccount:)metallb-system(?![\w-])/g;
 
 /** A text whose commands, written for the namespace of the manifests, are for another one, in which controller and speakers run. */
