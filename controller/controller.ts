@@ -45,7 +45,7 @@ const drainMs = 1_000;
 // Each takes some 2 ms.
 const portionsPerTurn = 2;
 
-/** What the core is told of where the configuration is, as `NAMESPACE/NAME`. */
+/** The place of the configuration, as the core knows it: `NAMESPACE/NAME`. */
 export function sourceName({
   namespace,
   configMap,

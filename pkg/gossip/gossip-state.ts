@@ -127,8 +127,8 @@ export class GossipState {
   }
 
   /**
-   * Those of these nodes that report that they cannot deliver packets of a family to Pods; none while any of them does not take that into account,
-   * because all have to choose owners among the same nodes. A node that does not participate yet is about to say which it is.
+   * The nodes among these whose reports say that they cannot deliver packets of a family to Pods. None while any of these does not take that into
+   * account, because all have to choose owners among the same nodes. A node that does not participate yet is about to say which it is.
    */
   undelivering(nodes: readonly string[], family: Family): readonly string[] {
     if (nodes.some((node) => this.#dataPathOf(node) === "unknown")) return [];
@@ -148,7 +148,7 @@ export class GossipState {
     return this.isParticipating(node) ? this.#at.nodes.get(node)?.summary?.dataPath : undefined;
   }
 
-  /** Those of these nodes that report that they cannot deliver packets for the address to Pods; see `undelivering`. */
+  /** The nodes among these whose reports say that they cannot deliver packets for the address to Pods; see `undelivering`. */
   undeliveringAt(nodes: readonly string[], address: Address): readonly string[] {
     const all = this.#participantsWith("undelivered", address.toString());
     if (all.length === 0 || nodes.some((node) => this.#dataPathOf(node) === "unknown")) return [];

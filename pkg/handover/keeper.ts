@@ -347,7 +347,7 @@ export class HandoverKeeper implements Disposable {
   }
 }
 
-/** What fails, or is taken away, again and again is tried more and more seldom. @returns until when nothing is tried */
+/** Each further failure or loss doubles the time until the next attempt. @returns until when nothing is tried */
 function pauseFrom(kept: Kept, now: Millis, isRefused: boolean): Millis {
   kept.calmLooks = 0;
   kept.isRefused = isRefused;

@@ -170,7 +170,7 @@ export class Story {
     const inForceBefore = this.#inForce;
     this.#scene.before?.(this.#world);
     this.#isHandwritten = false;
-    // Services that asked for something else in between, or that the next controller may move, or whose status somebody wrote.
+    // Services whose addresses may change: their requests changed, somebody wrote their status, or the next controller may move them.
     const excused = new Set<string>();
     const end = this.#random() < 0.1 ? this.#trouble(excused) : undefined;
     const touched = new Set([this.#act(excused)]);

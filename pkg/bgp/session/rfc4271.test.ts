@@ -172,7 +172,7 @@ const restarts = theirOpen({
   ],
 });
 
-/** A session with a peer that restarts gracefully, and a connection of that peer which is accepted `after` milliseconds later. */
+/** A session with a peer that restarts gracefully. The peer connects again `after` milliseconds later, and is accepted. */
 function connectedAgain(after: number): LoneSession {
   const one = new LoneSession();
   one.reach("openSent");

@@ -13,7 +13,7 @@ const ofSurroundings = ["annotation", "gateway", "found", "renumber"] as const;
 /** What the speaker does, which it does not while it stands still. */
 const ownActs: ReadonlySet<Act["type"]> = new Set(["peer", "removePeer", "secret", "drain", "routes", "ipv6", ...ofSurroundings]);
 
-/** After these a session may begin anew, with what else is configured. */
+/** After these a session may begin again, with other settings that were configured before. */
 const roughActs: ReadonlySet<Act["type"]> = new Set([
   ...(["peer", "removePeer", "secret", "router", "notify", "restart"] as const),
   ...ofSurroundings,

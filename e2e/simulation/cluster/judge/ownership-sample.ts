@@ -43,8 +43,8 @@ export class Known {
   }
 
   /**
-   * A speaker sees these addresses as ones that it may announce. What it sees anew before it has all of the API again does not count: the others
-   * may not have it yet, and nobody says so.
+   * A speaker sees these addresses as ones that it may announce. Additions do not count before it has all of the API again: the others may not have
+   * them yet, and nobody says so.
    */
   sees(speaker: SpeakerProcess, addresses: ReadonlySet<string>, now: Millis): void {
     const gone = this.#gone.get(speaker);

@@ -16,7 +16,7 @@ export function linesOf({ api }: SimulatedCluster): ReadonlyMap<string, Announce
   return lines;
 }
 
-/** In what lines of speakers and conditions of Services differ from who announces what, in a cluster to which nothing has happened for long enough. */
+/** Compares lines of speakers and conditions of Services with the real announcers. To be called when nothing has happened for long enough. */
 export function wronglyTold(cluster: SimulatedCluster): string | undefined {
   const owners = cluster.owners();
   const routes = new Set([...cluster.router.routes().keys()].map((prefix) => prefix.slice(0, prefix.indexOf("/"))));
