@@ -4,6 +4,8 @@ import type { Address } from "#pkg/net";
 
 // A tenant, or a node that lies about its connections, cannot keep packets going over another node for longer.
 export const maxMs: Millis = 600_000;
+// By then clients have heard who answers instead of a node: the announcements of the next owner are repeated for some seconds.
+export const lingerMs: Millis = 10_000;
 
 /** This node hands packets to the node that owned the address before. */
 export interface CurrentHandover {

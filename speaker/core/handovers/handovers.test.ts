@@ -291,13 +291,39 @@ test("three owners in a row: the one in the middle passes on what its successor 
   assert.deepEqual(handedOver(bench), [`${x} to ${own(owner)} from ${mac(third)}`]);
 });
 
-test("to and fro: the owner that has it again hands to the one in between, and serves itself no more", () => {
+test("a node between hands nothing on to the present owner once late clients have heard: packets that nobody knows would go round", () => {
+  for (const isEarly of [true, false]) {
+    const { bench, others, hear } = onLan(owner);
+    bench.clock.advanceBy(30_000);
+    for (const node of [owner, next]) exclude(bench, node, true);
+    exclude(bench, owner, false);
+    others.find(({ name }) => name === third)?.state.setServing(address(x), true);
+    hear();
+    exclude(bench, owner, true);
+    exclude(bench, next, false);
+    others.find(({ name }) => name === next)?.state.setServing(address(x), true);
+    hear();
+    exclude(bench, owner, false);
+    bench.settle();
+    assert.deepEqual(handedOver(bench), [`${x} to ${own(next)}, from ${mac(next)} to ${own(third)}`]);
+    bench.clock.advanceBy(isEarly ? 9_999 : 10_000);
+    for (const node of [next, owner]) exclude(bench, node, true);
+    const passed = `${x} to ${own(next)} from ${mac(third)} and clients`;
+    assert.deepEqual(handedOver(bench), [isEarly ? `${passed}, from ${mac(next)} to ${own(third)}` : passed]);
+    bench.clock.advanceBy(10_000);
+    assert.deepEqual(handedOver(bench), [`${x} to ${own(next)} from ${mac(third)}`]);
+  }
+});
+
+test("to and fro: the owner that has it again hands to the one in between, and serves itself no more once all know it", () => {
   const { bench } = onLan(owner);
   const counted = () => [...bench.counted];
   bench.clock.advanceBy(30_000); // By then it is known that nobody had the address before.
   exclude(bench, owner, true);
   assert.deepEqual([handedOver(bench), counted(), bench.gossip.servers(x)], [[], [x], [owner]]);
   exclude(bench, owner, false);
+  assert.deepEqual([handedOver(bench), counted(), bench.gossip.servers(x)], [[`${x} to ${own(next)}`], [x], [owner]]);
+  bench.clock.advanceBy(1_000);
   assert.deepEqual([handedOver(bench), counted(), bench.gossip.servers(x)], [[`${x} to ${own(next)}`], [], []]);
 });
 
@@ -606,7 +632,9 @@ test("what an earlier process passed on counts as served, until the node owns th
   bench.runner.dispatch({ type: "flows", counts: new Map([[x, 0]]) });
   assert.deepEqual(bench.gossip.servers(x), [third], "others have connections that come by way of this node");
   for (const node of [owner, next]) exclude(bench, node, true);
-  assert.deepEqual([bench.onWire, bench.gossip.servers(x)], [[x], []]);
+  assert.deepEqual([bench.onWire, bench.gossip.servers(x)], [[x], [third]], "others may not know the owner yet");
+  bench.clock.advanceBy(1_000);
+  assert.deepEqual(bench.gossip.servers(x), []);
 });
 
 test("a speaker that is back before the others notice hands to the node that has the connections, and not to the elected one", () => {
@@ -665,6 +693,20 @@ test("a node that takes over from one that failed passes that one's packets on, 
   assert.ok(bench.gossip.servers(x).includes(third));
   bench.clock.advanceBy(600_000);
   assert.ok(!bench.gossip.servers(x).includes(third));
+});
+
+test("a node that served an address, and takes it over from one that failed, goes on saying so", () => {
+  const { bench, others, hear } = onLan(owner);
+  bench.clock.advanceBy(30_000);
+  exclude(bench, owner, true);
+  others.find(({ name }) => name === third)?.state.setServing(address(x), true);
+  hear();
+  bench.setNode(third, excluded);
+  bench.setNode(owner, {});
+  fails(bench, next);
+  assert.match(handedOver(bench).join(), new RegExp(`^${x} to ${own(third)}, from ${mac(next)} to ${own(third)}`));
+  bench.clock.advanceBy(9_000);
+  assert.ok(bench.gossip.servers(x).includes(owner));
 });
 
 test("a node hands nothing to an address that it has itself by now", () => {

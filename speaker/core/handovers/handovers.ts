@@ -18,7 +18,7 @@ import {
   reviewServers,
   servesBefore,
 } from "./former-owners.ts";
-import { type CurrentHandover, maxMs } from "./handover-state.ts";
+import { type CurrentHandover, lingerMs, maxMs } from "./handover-state.ts";
 import { isSame, reportLinks, Ways } from "./links.ts";
 
 // Connections that go on when an address moves. A node that takes an address over hands packets of TCP connections that it does not know to the
@@ -28,10 +28,10 @@ import { isSame, reportLinks, Ways } from "./links.ts";
 
 // The former owner counts its connections every 5 s, and tells the others.
 const idleMs: Millis = 20_000;
-// By then clients have heard who answers instead of this node: its announcements are repeated for some seconds.
-const lingerMs: Millis = 10_000;
 // The former owner hears of the move when this node does, and says so over the ring.
 const awaitedMs: Millis = 300;
+// By then all know that this node is the owner; until then one that hears of it later would send packets of its connections to another.
+const knownMs: Millis = 1_000;
 // A node that the others call failed although it lives is back by then. Until then packets of its connections wait for it; then their clients hear of it.
 const returnMs: Millis = 1_000;
 // A turn of the main thread.
@@ -76,7 +76,7 @@ export function handOver(state: SpeakerState, change: PlacementChange, now: Mill
   if (placed !== undefined && owner === node) {
     if (before?.owner === node) return;
     const isAgain = passesOn(handovers, key);
-    stopServing(state, key, effects);
+    stopServingSoon(state, key, now);
     const former = before?.owner ?? last?.node ?? current?.from;
     if (former !== undefined) handovers.lastOwners.set(key, { node: former, until: now });
     const known = former === undefined ? undefined : livingFormer(state, former, address, now);
@@ -269,6 +269,7 @@ export function handoverTimer(state: SpeakerState, now: Millis, effects: Speaker
     if (endOf(state, current) <= now) endHandover(state, key, effects);
     else if (lingersUntil <= now) {
       current.lingersUntil = undefined;
+      reviewBeyond(state, key, current, now);
       tell(state, key, layer2PoolAt(state, address), effects, ways);
     } else continue;
     left--;
@@ -338,12 +339,21 @@ function serve(state: SpeakerState, address: Address, now: Millis, effects: Spea
   dueBy(state, now + maxMs);
 }
 
+/** This node owns the address again. */
+function stopServingSoon(state: SpeakerState, key: string, now: Millis): void {
+  const served = state.handovers.served.get(key);
+  if (served === undefined) return;
+  state.handovers.inherited.delete(key);
+  served.until = now + knownMs;
+  dueBy(state, served.until);
+}
+
 function stopServing(state: SpeakerState, key: string, effects: SpeakerEffect[]): void {
   const served = state.handovers.served.get(key);
   if (served === undefined) return;
   state.handovers.served.delete(key);
   state.handovers.inherited.delete(key);
-  state.members.gossip?.setServing(served.address, false);
+  if (state.handovers.current.get(key)?.failed === undefined) state.members.gossip?.setServing(served.address, false);
   effects.push({ type: "countFlows", address: served.address, isCounted: false });
 }
 
