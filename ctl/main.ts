@@ -55,6 +55,11 @@ function fail(error: Error): never {
 
 const progress = new ProgressLine(process.stderr);
 
+function err(text: string): void {
+  progress.clear();
+  process.stderr.write(text);
+}
+
 const io: Io = {
   readFile: (path) => read(path, createReadStream(path)),
   readStdin: () => read("standard input", process.stdin),
@@ -64,10 +69,7 @@ const io: Io = {
     process.stdout.write(text);
   },
   isOutClosed: () => isOutClosed,
-  err(text) {
-    progress.clear();
-    process.stderr.write(text);
-  },
+  err,
   clear: () => process.stdout.write(process.stdout.isTTY === true ? "\u001b[2J\u001b[H" : "\n"),
   ask: process.stdin.isTTY === true && process.stderr.isTTY === true ? ask : undefined,
   writePrivateFile,
@@ -89,8 +91,8 @@ const io: Io = {
   },
   // Loading the client takes some 100 ms, and some of the commands do without.
   cluster: {
-    connect: async (options, before) => (await import("./cluster/connect.ts")).connect(options, before),
-    api: async (options) => new (await import("./cluster/kube-api.ts")).KubeApi(options),
+    connect: async (options, before) => (await import("./cluster/connect.ts")).connect({ ...options, show: err }, before),
+    api: async (options) => new (await import("./cluster/kube-api.ts")).KubeApi({ ...options, show: err }),
     namespace: async (options) => (await import("./cluster/connect.ts")).defaultNamespace(options),
   },
   now: wallClock,

@@ -27,9 +27,9 @@ const maxAnswerBytes = 64 << 20; // A list of 10,000 Services has some megabytes
  * @throws {UsageError} where there is no cluster to be asked
  */
 export async function connect(options: ClusterOptions, before?: Processes): Promise<Processes> {
-  const { kubeconfig, context, systemNamespace, isNodeLocal } = options;
+  const { kubeconfig, context, systemNamespace, isNodeLocal, show } = options;
   if (isNodeLocal === true) return NodeLocalProcess.find();
-  const api = new KubeApi({ kubeconfig, context, silenceMs: podListMs });
+  const api = new KubeApi({ kubeconfig, context, show, silenceMs: podListMs });
   const pods = await api.list(`/api/v1/namespaces/${encodeURIComponent(systemNamespace)}/pods`);
   if (pods.type !== "found") {
     const why = pods.type === "unread" ? pods.why : "it has no Pods";

@@ -2,17 +2,18 @@ import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { request as plainRequest } from "node:http";
 import { type RequestOptions, request } from "node:https";
-import type { KubeConfig } from "@kubernetes/client-node";
 import { escapeControls } from "#pkg/text";
 import { fields, octetsUpTo, parsed, text } from "#pkg/untrusted";
 import type { Api, ApiAnswer } from "./api.ts";
-import { readKubeconfig } from "./kubeconfig.ts";
+import { readKubeconfig, type UserKubeconfig } from "./kubeconfig.ts";
 
 export interface KubeApiOptions {
   /** Path of a kubeconfig; undefined: as kubectl finds it. */
   readonly kubeconfig: string | undefined;
   /** Context of the kubeconfig; undefined: the current one. */
   readonly context: string | undefined;
+  /** Takes what a credential plugin says to the person; standard error when unset. */
+  readonly show?: ((text: string) => void) | undefined;
   /** How long the API server may send nothing; 15 s when unset. */
   readonly silenceMs?: number;
 }
@@ -22,7 +23,7 @@ const maxListAttempts = 3;
 const maxAnswerBytes = 256 * 1024 * 1024;
 
 export class KubeApi implements Api {
-  readonly kubeconfig: KubeConfig;
+  readonly kubeconfig: UserKubeconfig;
   readonly #server: URL;
   readonly #silenceMs: number;
 
@@ -65,7 +66,10 @@ export class KubeApi implements Api {
       // Node counts again from when TCP is connected: an API server that stands still in the handshake would take twice as long.
       const silence = setTimeout(giveUp, this.#silenceMs);
       const received = once(sent, "response").finally(() => clearTimeout(silence));
-      const answered = received.then(async ([response]) => answer(response.statusCode ?? 0, await body(response)));
+      const answered = received.then(async ([response]) => {
+        if (response.statusCode === 401) this.kubeconfig.refused();
+        return answer(response.statusCode ?? 0, await body(response));
+      });
       return await Promise.race([answered, failed]);
     } catch (error) {
       return { type: "unread", why: oneLine((error as Error).message.trim() || String(error)) };

@@ -1,39 +1,94 @@
-import { existsSync } from "node:fs";
-import { delimiter } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
 import { KubeConfig } from "@kubernetes/client-node";
-import { proxyFromEnvironment } from "#pkg/k8s";
+import { load } from "js-yaml";
+import { SystemClock } from "#pkg/clock";
+import { ExecPlugin, proxyFromEnvironment, readUser } from "#pkg/k8s";
 import { withoutQuotation } from "#pkg/text";
+import { fields, list } from "#pkg/untrusted";
 import { UsageError } from "../command.ts";
 
 /** Where the library looks in vain for a kubeconfig it makes one up, of a server that nobody has. */
 const madeUp = "http://localhost:8080";
 
+/** For each way to run one: what is read again for each question of a long command runs it once. */
+const plugins = new Map<string, ExecPlugin>();
+
+/** Adds what the library leaves out: files of tokens, the whole identity to act as, and what plugins are told and say. */
+export class UserKubeconfig extends KubeConfig {
+  #user: ReturnType<typeof readUser> | undefined;
+  #plugin: ExecPlugin | undefined;
+
+  /** @param users entries of `users` by name, each with the folder of its file @param show takes what a plugin says to the person */
+  complete(users: ReadonlyMap<string, Parameters<typeof readUser>[0]>, show: (text: string) => void): void {
+    const user = this.getCurrentUser();
+    const entry = users.get(user?.name ?? "");
+    if (user === null || entry === undefined) return;
+    this.#user = readUser(entry);
+    const { exec } = this.#user;
+    const { server = "", skipTLSVerify: skipVerify = false, caData } = this.getCurrentCluster() ?? {};
+    if (exec === undefined) return;
+    const authority = caData ? { data: Buffer.from(caData, "base64") } : undefined;
+    const caller = { exec, server: new URL(server), skipVerify, authority };
+    const isInteractive = process.stdin.isTTY === true;
+    const terminal = process.stderr.isTTY === true ? { isInteractive, show } : undefined;
+    const key = JSON.stringify(caller);
+    this.#plugin = plugins.get(key) ?? new ExecPlugin(caller, new SystemClock(), terminal);
+    plugins.set(key, this.#plugin);
+    Object.assign(user, { exec: undefined }); // The library would run it, too.
+  }
+
+  /** The server refuses the credentials: a plugin gives others the next time. */
+  refused(): void {
+    this.#plugin?.forget();
+  }
+
+  override async applyToHTTPSOptions(options: Parameters<KubeConfig["applyToHTTPSOptions"]>[0]): Promise<void> {
+    const { token, impersonate = {} } = this.#user ?? {};
+    const user: { token?: string; certData?: string; keyData?: string } = this.getCurrentUser() ?? {};
+    if (token !== undefined && "file" in token) user.token = readFileSync(token.file, "utf8").trim();
+    const given = await this.#plugin?.credentials();
+    if (given?.token !== undefined) user.token = given.token;
+    if (given?.certificate !== undefined && given.key !== undefined) {
+      const [certData, keyData] = [given.certificate, given.key].map((pem) => Buffer.from(pem).toString("base64"));
+      // The library keeps the agent of a user, with its certificate.
+      if (user.certData !== certData) Reflect.set(this, "agentCache", new Map());
+      Object.assign(user, { certData, keyData, certFile: undefined, keyFile: undefined });
+    }
+    await super.applyToHTTPSOptions(options);
+    options.headers = { ...options.headers, ...impersonate } as NonNullable<typeof options.headers>;
+  }
+}
+
 /**
  * Reads the kubeconfig as kubectl finds it, or the one that is named.
  * @param context undefined: the current one
+ * @param show takes what a credential plugin says to the person
  * @throws {UsageError} with a remedy if there is no kubeconfig, or no such context in it
  */
 export function readKubeconfig({
   kubeconfig,
   context,
+  show = (text) => process.stderr.write(text),
 }: {
   readonly kubeconfig: string | undefined;
   readonly context: string | undefined;
-}): KubeConfig {
-  const config = new KubeConfig();
-  const listed = (process.env.KUBECONFIG ?? "").split(delimiter).filter(existsSync);
+  readonly show?: ((text: string) => void) | undefined;
+}): UserKubeconfig {
+  const config = new UserKubeconfig();
+  const files = kubeconfig === undefined ? filesOfKubectl() : [kubeconfig];
+  const users = new Map<string, Parameters<typeof readUser>[0]>();
   try {
-    if (kubeconfig !== undefined) config.loadFromFile(kubeconfig);
-    else if (listed.length > 0) loadAll(config, listed);
-    else config.loadFromDefault();
+    if (files.length === 0) config.loadFromDefault();
+    else loadAll(config, files);
+    for (const file of files.toReversed())
+      for (const { name, user } of list(fields(load(readFileSync(file, "utf8"))).users).map(fields))
+        users.set(`${name}`, { fields: fields(user), directory: dirname(file) });
   } catch (error) {
     throw new UsageError(`cannot read the kubeconfig: ${withoutQuotation((error as Error).message)}`, { cause: error });
   }
-  if (
-    kubeconfig === undefined &&
-    config.getCurrentContext() === "loaded-context" &&
-    config.getCurrentCluster()?.server === madeUp
-  )
+  if (files.length === 0 && config.getCurrentContext() === "loaded-context" && config.getCurrentCluster()?.server === madeUp)
     throw new UsageError(
       "there is no kubeconfig: put the one of your cluster where kubectl looks for it, at ~/.kube/config, or name it by KUBECONFIG or --kubeconfig FILE",
     );
@@ -54,7 +109,15 @@ export function readKubeconfig({
   const proxyUrl = cluster.proxyUrl ?? proxyFromEnvironment(new URL(cluster.server), process.env);
   // The library wants to be told that there is no TLS.
   Object.assign(cluster, { proxyUrl, skipTLSVerify: cluster.skipTLSVerify || cluster.server.startsWith("http:") });
+  config.complete(users, show);
   return config;
+}
+
+/** Of several in KUBECONFIG those that are there. */
+function filesOfKubectl(): readonly string[] {
+  const { KUBECONFIG = "", HOME = homedir() } = process.env;
+  const own = join(HOME, ".kube", "config");
+  return (KUBECONFIG === "" ? [own] : KUBECONFIG.split(delimiter)).filter(existsSync);
 }
 
 /** Several files are one kubeconfig, as kubectl merges them: the first to name an entry, or the current context, wins. */

@@ -26,6 +26,8 @@ export interface ClusterOptions {
   readonly context: string | undefined;
   /** Namespace of controller and speakers. */
   readonly systemNamespace: string;
+  /** Takes what a credential plugin says to the person; standard error when unset. */
+  readonly show?: ((text: string) => void) | undefined;
 }
 
 export interface Answer<T> {

@@ -38,7 +38,8 @@ test("everything a kubeconfig says is taken, with files relative to it", () => {
     kubeconfig(
       "{server: 'https://k8s.test/base/', certificate-authority: ca.crt, tls-server-name: inner, proxy-url: 'http://p:1', insecure-skip-tls-verify: true}",
       `{client-certificate-data: ${btoa("cert")}, client-certificate: ignored, client-key: keys/k, tokenFile: /run/token, token: ignored,
-        username: me, password: secret, as: other, as-uid: u1, as-groups: [g, h], exec: {command: ./plugin}}`,
+        username: me, password: secret, as: other, as-uid: u1, as-groups: [g, h],
+        as-user-extra: {example.com/team: [a, b]}, exec: {command: ./plugin}}`,
     ),
   );
   assert.deepEqual(findAccess(path, {}), {
@@ -52,7 +53,12 @@ test("everything a kubeconfig says is taken, with files relative to it", () => {
     key: { file: join(directory.path, "keys/k") },
     token: { file: "/run/token" },
     basic: { username: "me", password: "secret" },
-    impersonate: { "Impersonate-User": "other", "Impersonate-Uid": "u1", "Impersonate-Group": ["g", "h"] },
+    impersonate: {
+      "Impersonate-User": "other",
+      "Impersonate-Uid": "u1",
+      "Impersonate-Group": ["g", "h"],
+      "Impersonate-Extra-example.com%2Fteam": ["a", "b"],
+    },
     exec: { command: join(directory.path, "plugin") },
   });
 });

@@ -126,12 +126,12 @@ function readKubeconfig(paths: readonly string[]): Access {
   const context = find("contexts", current ?? refuse("current-context is not set")).fields;
   const cluster = find("clusters", text(context.cluster));
   // A context without a user is anonymous, as a proxy such as `kubectl proxy` wants it.
-  const user = optionalText(context.user);
-  return {
-    origin,
-    ...readCluster(cluster, refuse),
-    ...readUser(user === undefined ? { fields: {}, directory: "" } : find("users", user), refuse),
-  };
+  const name = optionalText(context.user);
+  const user = name === undefined ? { fields: {}, directory: "" } : find("users", name);
+  // Kubernetes 1.26 took most of them out of kubectl.
+  const provider = text(block(user.fields["auth-provider"])?.name);
+  if (provider !== "") refuse(`its user has auth-provider "${provider}"; give it a token, a certificate or an exec plugin`);
+  return { origin, ...readCluster(cluster, refuse), ...readUser(user) };
 }
 
 function readFile(path: string): Fields {
@@ -155,11 +155,9 @@ function readCluster(entry: KubeconfigEntry, refuse: (found: string) => never) {
   };
 }
 
-function readUser(entry: KubeconfigEntry, refuse: (found: string) => never) {
+/** The identity that an entry of `users` gives, but for an `auth-provider`. */
+export function readUser(entry: KubeconfigEntry) {
   const user = entry.fields;
-  // Kubernetes 1.26 took most of them out of kubectl.
-  const provider = text(block(user["auth-provider"])?.name);
-  if (provider !== "") refuse(`its user has auth-provider "${provider}"; give it a token, a certificate or an exec plugin`);
   const tokenFile = text(user.tokenFile);
   const username = text(user.username);
   return {
@@ -201,5 +199,12 @@ function impersonation(user: Fields): Record<string, string | readonly string[]>
   if (text(user["as-uid"]) !== "") headers["Impersonate-Uid"] = text(user["as-uid"]);
   const groups = list(user["as-groups"]).map(text);
   if (groups.length > 0) headers["Impersonate-Group"] = groups;
+  for (const [key, values] of Object.entries(fields(user["as-user-extra"])))
+    headers[`Impersonate-Extra-${headerKey(key)}`] = list(values).map(text);
   return headers;
+}
+
+/** Such as `example.com%2Fteam`, as the API server decodes it. */
+function headerKey(key: string): string {
+  return encodeURIComponent(key).replace(/[()]/g, (mark) => (mark === "(" ? "%28" : "%29"));
 }

@@ -16,28 +16,48 @@ const maxRunMs: Millis = 25_000;
 const maxOutputBytes = 1 << 20;
 const maxMessageLength = 500;
 
+type Caller = Pick<Access, "exec" | "server" | "authority" | "skipVerify">;
+
+/** Where a person looks, who may have to sign in: the plugin gets the terminal, and all the time that this takes. */
+interface Terminal {
+  readonly isInteractive: boolean;
+  /** Takes what the plugin says to the person, at once. */
+  show(text: string): void;
+}
+
 /**
- * Runs the credential plugin of a kubeconfig (client.authentication.k8s.io) and keeps its credentials until they expire. A plugin
- * that has not ended after 25 s, or prints more than 1 MiB, is killed with all processes that it started.
+ * Runs the credential plugin of a kubeconfig (client.authentication.k8s.io) and keeps its credentials until they expire. Where
+ * nobody looks, a plugin that has not ended after 25 s is killed with all processes that it started; likewise one that prints more
+ * than 1 MiB.
  */
 export class ExecPlugin {
-  readonly #access: Access;
+  readonly #access: Caller;
   readonly #clock: Clock;
+  readonly #terminal: Terminal | undefined;
   #given: PluginCredentials | undefined;
+  #running: Promise<PluginCredentials> | undefined;
   #expiresAt = Infinity; // milliseconds since 1970
 
-  constructor(access: Access, clock: Clock) {
+  constructor(access: Caller, clock: Clock, terminal?: Terminal) {
     this.#access = access;
     this.#clock = clock;
+    this.#terminal = terminal;
   }
 
   /** @throws {Error} that says what went wrong with the plugin */
   async credentials(): Promise<PluginCredentials> {
     if (this.#given !== undefined && wallClock().getTime() < this.#expiresAt) return this.#given;
+    this.#running ??= this.#obtain().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #obtain(): Promise<PluginCredentials> {
     const exec = this.#access.exec ?? {};
     const command = text(exec.command);
     if (command === "") throw new Error("Cannot run credential plugin: its command is not set");
-    const output = await this.#run(command, list(exec.args).map(text), environment(this.#access));
+    const output = await this.#run(command, list(exec.args).map(text), this.#environment());
     const { token, clientCertificateData, clientKeyData, expirationTimestamp } = fields(fields(parseJson(output)).status);
     const given = {
       token: optionalText(token),
@@ -62,8 +82,9 @@ export class ExecPlugin {
       new Error(`Cannot run credential plugin ${command}: ${found}`, { cause });
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const { spawn } = process.getBuiltinModule("node:child_process"); // Loaded by few.
-    // In a process group of its own, so that what it started ends with it.
-    const child = spawn(command, args, { env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    const stdin = this.#isInteractive ? "inherit" : "ignore";
+    // In a process group of its own, so that what it started ends with it; but then it has no terminal.
+    const child = spawn(command, args, { env, detached: this.#terminal === undefined, stdio: [stdin, "pipe", "pipe"] });
     let printed = "";
     let complaint = "";
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
@@ -72,6 +93,7 @@ export class ExecPlugin {
     });
     child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
       complaint = (complaint + chunk).slice(0, maxMessageLength);
+      this.#terminal?.show(chunk);
     });
     child.on("error", (cause) => reject(refuse("it could not be started", cause)));
     child.on("close", (code, signal) => {
@@ -79,12 +101,32 @@ export class ExecPlugin {
       else reject(refuse(`it ended with ${signal ?? `exit code ${code}`}: ${complaint.trim()}`));
     });
     const tooLong = () => reject(refuse(`it did not end within ${maxRunMs / 1000} s`));
-    using _timer = this.#clock.schedule("credential plugin", this.#clock.now() + maxRunMs, tooLong);
+    const until = this.#terminal === undefined ? this.#clock.now() + maxRunMs : Infinity;
+    using _timer = until < Infinity ? this.#clock.schedule("credential plugin", until, tooLong) : undefined;
     try {
       return await promise;
     } finally {
       kill(child);
     }
+  }
+
+  get #isInteractive(): boolean {
+    return this.#terminal?.isInteractive === true && this.#access.exec?.interactiveMode !== "Never";
+  }
+
+  /** The plugin's own variables, and KUBERNETES_EXEC_INFO as the protocol has it. */
+  #environment(): NodeJS.ProcessEnv {
+    const { exec = {}, server, authority, skipVerify } = this.#access;
+    const ca =
+      authority !== undefined && "data" in authority ? { "certificate-authority-data": authority.data.toString("base64") } : {};
+    const cluster = { server: server.href, "insecure-skip-tls-verify": skipVerify, ...ca };
+    const spec = { interactive: this.#isInteractive, ...(exec.provideClusterInfo === true && { cluster }) };
+    const own = list(exec.env).map(fields);
+    return {
+      ...process.env,
+      ...Object.fromEntries(own.map(({ name, value }) => [text(name), text(value)])),
+      KUBERNETES_EXEC_INFO: JSON.stringify({ apiVersion: exec.apiVersion, kind: "ExecCredential", spec }),
+    };
   }
 }
 
@@ -95,20 +137,6 @@ function kill(child: ChildProcess): void {
   try {
     process.kill(-child.pid, "SIGKILL");
   } catch {
-    // It ended in between.
+    child.kill("SIGKILL"); // It ended in between, or is in our own group.
   }
-}
-
-/** The plugin's own variables, and KUBERNETES_EXEC_INFO as the protocol has it. */
-function environment({ exec = {}, server, authority, skipVerify }: Access): NodeJS.ProcessEnv {
-  const ca =
-    authority !== undefined && "data" in authority ? { "certificate-authority-data": authority.data.toString("base64") } : {};
-  const cluster = { server: server.href, "insecure-skip-tls-verify": skipVerify, ...ca };
-  const spec = { interactive: false, ...(exec.provideClusterInfo === true && { cluster }) };
-  const own = list(exec.env).map(fields);
-  return {
-    ...process.env,
-    ...Object.fromEntries(own.map(({ name, value }) => [text(name), text(value)])),
-    KUBERNETES_EXEC_INFO: JSON.stringify({ apiVersion: exec.apiVersion, kind: "ExecCredential", spec }),
-  };
 }

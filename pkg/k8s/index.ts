@@ -9,11 +9,13 @@
  * Times are `Clock` milliseconds; dates appear only in Events and in `Retry-After`.
  */
 
+export { readUser } from "./access.ts";
 export { type ApiProblem, problemOf } from "./api-problem.ts";
 export type { Backend } from "./backends.ts";
 export { type Cluster, type ConditionsWrite, type CustomResource, connect, type WebhookClient } from "./cluster.ts";
 export { ApiError } from "./errors.ts";
 export { type EventReason, EventRecorder, type EventText, eventReasons, type ReportEffect, report } from "./event-recorder.ts";
+export { ExecPlugin } from "./exec-plugin.ts";
 export { type Handlers, type Informer, Informers, named, type Scope } from "./informers.ts";
 export { NamespaceLabels } from "./namespace-labels.ts";
 export type {
