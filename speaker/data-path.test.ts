@@ -75,7 +75,7 @@ test("kube-proxy is asked on the ports that the core names, and the core hears o
     emit: (event) => void heard.push(event),
     clock,
     log: silentLog,
-    lanFaults: () => ({ isIpv6Off: false, notForwarding: undefined }),
+    lanFaults: () => ({ withoutIpv6: undefined, notForwarding: undefined }),
     api: undefined,
   });
   dataPath.start();
@@ -127,7 +127,7 @@ test("the next connection follows one that is not answered at once, and one each
     },
     clock,
     log: silentLog,
-    lanFaults: () => ({ isIpv6Off: false, notForwarding: undefined }),
+    lanFaults: () => ({ withoutIpv6: undefined, notForwarding: undefined }),
     api: undefined,
   });
   dataPath.start();
@@ -141,7 +141,7 @@ test("the next connection follows one that is not answered at once, and one each
 test("the core hears of the LAN's faults, each for its family, before it announces, and that they are over", async () => {
   const clock = new SimulatedClock();
   const heard: string[] = [];
-  let lan: LanFaults = { isIpv6Off: true, notForwarding: "eth0" };
+  let lan: LanFaults = { withoutIpv6: "eth0", notForwarding: "eth0" };
   using dataPath = new DataPath({
     view: {
       isClusterSynced: true,
@@ -167,7 +167,7 @@ test("the core hears of the LAN's faults, each for its family, before it announc
     }
   };
   await told(1);
-  lan = { isIpv6Off: false, notForwarding: "eth0" };
+  lan = { withoutIpv6: undefined, notForwarding: "eth0" };
   await told(2);
   assert.deepEqual(heard, ["46", "4"]);
 });
@@ -201,7 +201,7 @@ test("a speaker without a descriptor to ask kube-proxy takes it for what it was"
     nextHealthPorts: (scan: number) => ({ ports: [], scan, isQuiet: true }),
   };
   const emit = (event: SpeakerEvent) => void (event.type === "dataPath" && heard.push(event.faults.IPv4.includes("proxySilent")));
-  const lanFaults = () => ({ isIpv6Off: false, notForwarding: undefined });
+  const lanFaults = () => ({ withoutIpv6: undefined, notForwarding: undefined });
   using dataPath = new DataPath({ view, emit, clock, log: silentLog, lanFaults, api: undefined });
   dataPath.start();
   const turns = async (count: number) => {
@@ -226,7 +226,7 @@ test("a fault that is over at the next look is told to be, also while an answer 
   const { port } = server.address() as AddressInfo;
   const clock = new SimulatedClock();
   const heard: boolean[] = [];
-  let lan: LanFaults = { isIpv6Off: true, notForwarding: undefined };
+  let lan: LanFaults = { withoutIpv6: "eth0", notForwarding: undefined };
   using dataPath = new DataPath({
     view: {
       isClusterSynced: true,
@@ -244,7 +244,7 @@ test("a fault that is over at the next look is told to be, also while an answer 
   clock.advanceBy(0);
   for (const end = performance.now() + 30_000; heard.length === 0 && performance.now() < end; )
     await new Promise((resolve) => setTimeout(resolve, 5));
-  lan = { isIpv6Off: false, notForwarding: undefined };
+  lan = { withoutIpv6: undefined, notForwarding: undefined };
   clock.advanceBy(1_000);
   assert.deepEqual(heard, [true, false]);
 });

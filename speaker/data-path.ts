@@ -94,10 +94,11 @@ export class DataPath implements Disposable {
     const lan = this.#options.lanFaults();
     const faults = { IPv4: this.#faultsOf("IPv4", lan), IPv6: this.#faultsOf("IPv6", lan) };
     if (!this.#hasPods && families.some((family) => faults[family].includes("noPodRoute"))) this.#hasPods = this.#findPods();
-    const told = `${families.map((family) => faults[family].join()).join(" ")} ${this.#hasPods}`;
+    const nics = { IPv4: lan.notForwarding, IPv6: lan.withoutIpv6 };
+    const told = `${families.map((family) => `${faults[family].join()} ${nics[family]}`).join(" ")} ${this.#hasPods}`;
     if (told === this.#told) return;
     this.#told = told;
-    this.#options.emit({ type: "dataPath", faults, hasPods: this.#hasPods });
+    this.#options.emit({ type: "dataPath", faults, nics, hasPods: this.#hasPods });
   }
 
   #faultsOf(family: Family, lan: LanFaults): readonly PathFault[] {
@@ -106,7 +107,7 @@ export class DataPath implements Disposable {
     if (isOff) faults.push("forwardingOff");
     if (this.#conntrack?.isFull === true) faults.push("conntrackFull");
     if (!this.#hasPodRoute(family)) faults.push("noPodRoute");
-    if (family === "IPv6" && lan.isIpv6Off) faults.push("ipv6Off");
+    if (family === "IPv6" && lan.withoutIpv6 !== undefined) faults.push("ipv6Off");
     if (this.#healthy.size === 0 || this.#healthy.values().some((isHealthy) => !isHealthy)) faults.push("proxySilent");
     return faults;
   }

@@ -33,7 +33,7 @@ function looking() {
   const peer = (key: string, ...of: Parameters<typeof verdict<"peer">>[1][]) => {
     peers.length = 0;
     for (const cause of of)
-      peers.push({ key, verdict: { verdict: verdict("peer", cause, { message: cause, next: "n" }), seconds: 0 } });
+      peers.push({ key, verdict: { verdict: verdict("peer", cause, { message: cause, next: "see NODE" }), seconds: 0 } });
   };
   return { clock, peer, findings, ofNode, told, recorded };
 }
@@ -46,13 +46,13 @@ test("a session that is down is told of when it lasts, as one that is well is no
   clock.advanceBy(8_000);
   assert.deepEqual(told, [], "not yet");
   clock.advanceBy(6_000);
-  assert.deepEqual(told, ["peer r1: connectTimeout: connectTimeout; n"]);
+  assert.deepEqual(told, ["peer r1: connectTimeout: connectTimeout; see node1"]);
   peer("r1", "established");
   clock.advanceBy(2_000);
   assert.equal(told.at(-1), "", "at once");
   peer("r1", "bfdUnknown");
   clock.advanceBy(14_000);
-  assert.equal(told.at(-1), "path r1: bfdUnknown: bfdUnknown; n");
+  assert.equal(told.at(-1), "path r1: bfdUnknown: bfdUnknown; see node1");
 });
 
 test("causes that alternate within seconds are one, and one that stays is told", () => {
@@ -64,7 +64,7 @@ test("causes that alternate within seconds are one, and one that stays is told",
   assert.equal(told.length, 1);
   peer("r1", "connectTimeout");
   clock.advanceBy(60_000);
-  assert.equal(told.at(-1), "peer r1: connectTimeout: connectTimeout; n");
+  assert.equal(told.at(-1), "peer r1: connectTimeout: connectTimeout; see node1");
 });
 
 test("a setting is told of with the addresses that suffer, and no more than eight faults are", () => {

@@ -97,9 +97,9 @@ export class Faults implements Disposable {
   }
 
   *#found(): Iterable<[key: string, Fault]> {
-    const { bgp, checks } = this.#options;
+    const { bgp, checks, node } = this.#options;
     for (const { key, verdict: found } of bgp.peers) {
-      const { verdict } = found;
+      const verdict = { ...found.verdict, next: remedyFor(found.verdict, "node", node) };
       if (!isProblem(verdict) || verdict.cause === "connecting" || verdict.cause === "leaving") continue;
       // `path`: the session is up.
       const about = `${verdict.state === "Degraded" ? "path" : "peer"} ${key}`;

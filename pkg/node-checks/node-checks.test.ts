@@ -297,15 +297,15 @@ test("the LAN is faulty where each NIC that leads there is without IPv6, or does
       for (const setting of ["rp_filter", "arp_ignore", "arp_announce"]) node.files.set(`${conf}/${name}/${setting}`, "0\n");
     for (const { name } of interfaces) node.files.set(`sys/net/ipv6/conf/${name}/disable_ipv6`, "0\n");
     for (const [file, value] of Object.entries(files)) node.files.set(`sys/net/${file}`, `${value}\n`);
-    const { isIpv6Off, notForwarding } = checks.lanFaults();
-    return [isIpv6Off ? "no IPv6" : "", notForwarding ?? ""].filter((one) => one !== "").join();
+    const { withoutIpv6, notForwarding } = checks.lanFaults();
+    return [withoutIpv6 === undefined ? "" : `no IPv6 on ${withoutIpv6}`, notForwarding ?? ""].filter((one) => one !== "").join();
   };
   const pods = { ...eth0, index: 4, name: "cni0", addresses: ["10.244.1.1/24", "fd00:244::1/64"] };
   const storage = { ...eth0, index: 5, name: "eth1", addresses: ["10.9.0.1/24"] };
   const second = { ...eth0, index: 5, name: "eth1", addresses: ["10.0.0.2/24", "2001:db8::ffff/64"] };
   const off = "ipv6/conf/eth0/disable_ipv6";
   const forwards = "ipv4/conf/eth0/forwarding";
-  assert.equal(faults(dual, [eth0, pods], { [off]: 1 }), "no IPv6");
+  assert.equal(faults(dual, [eth0, pods], { [off]: 1 }), "no IPv6 on eth0");
   assert.equal(faults(dual, [eth0], {}), "");
   assert.equal(faults("10.0.0.200-10.0.0.250", [eth0], { [off]: 1 }), "", "nobody asks for IPv6");
   assert.equal(faults(dual, [eth0, storage], { "ipv6/conf/eth1/disable_ipv6": 1 }), "", "of a network without clients");
@@ -319,7 +319,7 @@ test("the LAN is faulty where each NIC that leads there is without IPv6, or does
 test("a link that is too small for IPv6 has no setting for it, and is without", () => {
   const node = new Node("10.0.0.200-10.0.0.250, '2001:db8::1-2001:db8::9'");
   using checks = node.checks;
-  assert.equal(checks.lanFaults().isIpv6Off, true);
+  assert.equal(checks.lanFaults().withoutIpv6, "eth0");
 });
 
 test("a kernel that does not let its routes be read has no such faults", () => {

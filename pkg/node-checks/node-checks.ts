@@ -51,13 +51,13 @@ export interface NodeChecksOptions {
 
 /** See `NodeChecks.lanFaults`. */
 export interface LanFaults {
-  /** Of IPv6 packets. */
-  readonly isIpv6Off: boolean;
+  /** A NIC to clients of IPv6 pools that has no IPv6. */
+  readonly withoutIpv6: string | undefined;
   /** A NIC whose IPv4 packets are not passed on, while the kernel forwards. */
   readonly notForwarding: string | undefined;
 }
 
-const noLanFaults: LanFaults = { isIpv6Off: false, notForwarding: undefined };
+const noLanFaults: LanFaults = { withoutIpv6: undefined, notForwarding: undefined };
 
 const capabilityNice = 1n << 23n; // CAP_SYS_NICE
 
@@ -124,7 +124,7 @@ export class NodeChecks implements Disposable {
     const facts = { pools, routes: collectRoutes(read), interfaces: collected };
     const lan = lanInterfaces(facts);
     return {
-      isIpv6Off: ipv6Disabled(facts).length > 0,
+      withoutIpv6: ipv6Disabled(facts)[0]?.interface,
       notForwarding: lan.every(({ name }) => notForwarding.has(name)) ? lan[0]?.name : undefined,
     };
   }

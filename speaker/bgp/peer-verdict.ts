@@ -160,7 +160,7 @@ function adviceOf(end: End, { myAsn, source, steadierSource }: PeerView): string
   if (end.reason !== "received" || end.notification?.code !== NotificationCode.openMessage) return undefined;
   switch (end.notification.subcode) {
     case OpenMessageError.badPeerAs:
-      return `on the router: neighbor ${source ?? "NODE"} remote-as ${myAsn}; or set my-asn to the number that it has for this node`;
+      return `on the router: ${source === undefined ? "for this node" : `neighbor ${source}`} remote-as ${myAsn}; or set my-asn to the number that it has for this node`;
     case OpenMessageError.badBgpIdentifier:
       return "give this node a router-id that no other neighbor of the router has";
     default:

@@ -53,7 +53,7 @@ const said: { code: number; subcode: number; want: string; next?: RegExp }[] = [
   { code: 2, subcode: 11, want: "roleMismatch", next: /^set role on the peer/ },
   { code: 6, subcode: 7, want: "notificationReceived" },
   { code: 3, subcode: 8, want: "routeRefused" },
-  { code: 2, subcode: 2, want: "notificationReceived", next: /^on the router: neighbor NODE remote-as \d+; or set my-asn/ },
+  { code: 2, subcode: 2, want: "notificationReceived", next: /^on the router: for this node remote-as \d+; or set my-asn/ },
   { code: 2, subcode: 3, want: "notificationReceived", next: /router-id/ },
 ];
 const ended = (reason: "received" | "sent", code: number, subcode: number) => ({

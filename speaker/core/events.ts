@@ -8,7 +8,7 @@ import type { AddressSighting, InterfaceState, WireAnswer } from "#pkg/layer2";
 import type { EvidenceView } from "#pkg/memberlist";
 import type { Address, Family } from "#pkg/net";
 import type { Labels, Surroundings } from "#pkg/placement";
-import type { ConnectionResult, ConnectionTest, HealthAnswer, PathFaults } from "./data-path/data-path-state.ts";
+import type { ConnectionResult, ConnectionTest, DataPaths, HealthAnswer, PathFaults } from "./data-path/data-path-state.ts";
 
 /** Events that drivers deliver. */
 export type SpeakerEvent =
@@ -39,7 +39,8 @@ export type SpeakerEvent =
   /** An address that another node announces was tried on the wire. */
   | { readonly type: "wireTested"; readonly tested: TestedAddress }
   /** Signs that this node cannot deliver packets of a family to Pods, whenever they are others. @property hasPods it has interfaces to Pods */
-  | { readonly type: "dataPath"; readonly faults: PathFaults; readonly hasPods: boolean }
+  /** `nics`: those that their own settings keep from passing packets of a family on. */
+  | { readonly type: "dataPath"; readonly faults: PathFaults; readonly nics?: DataPaths["nics"]; readonly hasPods: boolean }
   /** This node tried a connection to a Service. */
   | { readonly type: "connected"; readonly test: ConnectionTest; readonly result: ConnectionResult }
   /** The health check ports of these Services were asked; not told where all are as before. */

@@ -51,12 +51,14 @@ export interface DataPaths extends Readonly<Record<Family, DataPath>> {
   scan: number;
   /** When Services were looked at last. */
   freshAt: Millis;
+  /** For each family a NIC that its own settings keep from passing packets on. */
+  nics: Readonly<Partial<Record<Family, string | undefined>>>;
   /** The node has interfaces to Pods. */
   hasPods: boolean;
 }
 
 export function noDataPaths(): DataPaths {
-  return { IPv4: noDataPath(), IPv6: noDataPath(), scan: 0, freshAt: -Infinity, hasPods: false };
+  return { IPv4: noDataPath(), IPv6: noDataPath(), scan: 0, freshAt: -Infinity, nics: {}, hasPods: false };
 }
 
 function noDataPath(): DataPath {

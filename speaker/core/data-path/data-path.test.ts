@@ -48,6 +48,22 @@ function broken(node: string, text = lan, peers = ""): Among {
   return one;
 }
 
+test("remedies name the NIC whose settings are in the way, and ask for nothing once all is well", () => {
+  const one = amongOthers(owner, lan);
+  one.bench.settle();
+  look(one);
+  const nextOf = () => one.bench.view.nodeVerdicts(noFacts)[0]?.next ?? "";
+  const lookAtNic = (...IPv4: PathFault[]) => {
+    const nics = IPv4.length > 0 ? { IPv4: "eth0.7" } : {};
+    one.bench.runner.dispatch({ type: "dataPath", faults: { IPv4, IPv6: [] }, nics, hasPods: true });
+    pass(one, 1_200);
+  };
+  lookAtNic("forwardingOff");
+  assert.equal(nextOf(), "sysctl -w net.ipv4.conf.eth0/7.forwarding=1");
+  lookAtNic();
+  assert.equal(nextOf(), "wait");
+});
+
 const ownerOf = ({ bench }: Among) => bench.state.placements.get(x)?.[0]?.owner;
 
 const messageOf = ({ bench }: Among) => bench.view.nodeVerdicts(noFacts)[0]?.message ?? "";

@@ -39,7 +39,7 @@ export function dataPathEvent(
 ): boolean {
   const before = brokenFamilies(state);
   if (event?.type === "connected") connectionTried(state.dataPath, event, now);
-  if (event?.type === "dataPath") state.dataPath.hasPods = event.hasPods;
+  if (event?.type === "dataPath") Object.assign(state.dataPath, { hasPods: event.hasPods, nics: event.nics ?? {} });
   for (const family of families) {
     const dataPath = state.dataPath[family];
     if (event?.type === "dataPath") noteSigns(dataPath, event.faults[family]);

@@ -2,9 +2,9 @@ import { layer2PoolsOf } from "#pkg/config";
 import type { Family } from "#pkg/net";
 import { drainLabel, excludeLabel, isDrained, outOfServiceTaint } from "#pkg/placement";
 import { counted, list } from "#pkg/text";
-import { type Verdict, verdict } from "#pkg/verdict";
+import { causes, type Verdict, verdict } from "#pkg/verdict";
 import { brokenFamilies, isUndelivering, nobodyDelivers } from "../data-path/data-path.ts";
-import type { PathFault } from "../data-path/data-path-state.ts";
+import type { DataPaths, PathFault } from "../data-path/data-path-state.ts";
 import { unservedHere } from "../data-path/health-ports.ts";
 import { withoutCarrier } from "../interfaces/carriers.ts";
 import { isOutdated } from "../members/api-view.ts";
@@ -148,14 +148,13 @@ const pathFaults: Readonly<Record<PathFault, string>> = {
 
 const podsOfNode = "kubectl -n kube-system get pods -o wide --field-selector spec.nodeName=NODE";
 
-function remedies(fault: PathFault, of: readonly Family[]): readonly string[] {
+function remedies(fault: PathFault, of: readonly Family[], nics: DataPaths["nics"]): readonly string[] {
   switch (fault) {
     case "forwardingOff":
-      return of.map((family) =>
-        family === "IPv4"
-          ? "sysctl -w net.ipv4.ip_forward=1 net.ipv4.conf.INTERFACE.forwarding=1"
-          : "sysctl -w net.ipv6.conf.all.forwarding=1",
-      );
+      return of.map((family) => {
+        if (family === "IPv6") return "sysctl -w net.ipv6.conf.all.forwarding=1";
+        return `sysctl -w net.ipv4.${nics.IPv4 === undefined ? "ip_forward" : `conf.${nics.IPv4.replaceAll(".", "/")}.forwarding`}=1`;
+      });
     case "conntrackFull":
       return [
         "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max, and raise the second one there by sysctl -w",
@@ -163,7 +162,10 @@ function remedies(fault: PathFault, of: readonly Family[]): readonly string[] {
     case "noPodRoute":
       return [`see whether the network plugin runs on the node: ${podsOfNode}`];
     case "ipv6Off":
-      return ["sysctl -w net.ipv6.conf.INTERFACE.disable_ipv6=0, and an MTU of 1280 at least"];
+      if (nics.IPv6 === undefined) return [causes.node.ipv6Disabled.next];
+      return [
+        `sysctl -w net.ipv6.conf.${nics.IPv6.replaceAll(".", "/")}.disable_ipv6=0; ip link set ${nics.IPv6} mtu 1280, if its MTU is smaller`,
+      ];
     case "proxySilent":
     case "noConnection":
       return [`see whether kube-proxy and the network plugin run on the node: ${podsOfNode}`];
@@ -188,7 +190,7 @@ function deliveryVerdict(state: Pick<SpeakerState, "node" | "members" | "config"
   const stays = of.every((family) => isUndelivering(state, family))
     ? ""
     : "; its addresses stay, because all pools have announce-when: alive, or a speaker of MetalLB or of an earlier version knows nothing of that";
-  const next = [...new Set(faults.flatMap((fault) => remedies(fault, of)))].join("; ");
+  const next = isWell ? "wait" : [...new Set(faults.flatMap((fault) => remedies(fault, of, dataPath.nics)))].join("; ");
   return verdict("node", "cannotDeliver", { message: `${isWell ? isOver : `${what}: ${why}`}${stays}`, evidence, next });
 }
 

@@ -1,7 +1,7 @@
 import { layer2PoolsOf, type Pool, type Protocol, type SlotPool } from "#pkg/config";
 import type { Eligibility } from "#pkg/placement";
 import { counted, list, listOf } from "#pkg/text";
-import { type CauseOf, type Fact, type Verdict, verdict, worst } from "#pkg/verdict";
+import { type CauseOf, causes, type Fact, remedyFor, type Verdict, verdict, worst } from "#pkg/verdict";
 import { interfacesText, nodesOf } from "../members/nodes.ts";
 import { placementProblem } from "../placement/placement-warning.ts";
 import { slotCounts, slotPoolsOf } from "../placement/slots.ts";
@@ -65,7 +65,8 @@ function nodesVerdict(state: SpeakerState, pool: Pool): Verdict {
     ? `${state.node}, which sees no other speaker, does not announce pool ${name}${how}: ${whyNone[cause].own}`
     : `no node may announce pool ${name}${how}: ${whyNone[cause].all}`;
   const interfaces = cause === "noInterface" ? interfacesText(state, pool, isAlone ? [state.node] : withoutInterface) : "";
-  return verdict("pool", cause, { message: `${message}${interfaces}`, evidence });
+  const next = remedyFor(causes.pool[cause], "node", excluded[0] ?? "");
+  return verdict("pool", cause, { message: `${message}${interfaces}`, evidence, next });
 }
 
 const whyNone = {
@@ -154,7 +155,8 @@ function notEligibleVerdict(state: SpeakerState, { name }: Pool, eligibility: Ex
   const { node } = state;
   if (eligibility === "outOfService") return { ...noSpeakerVerdict("pool", state, node, `pool ${name}`), state: "NotOurs" };
   const [cause, why] = notEligible[eligibility];
-  return verdict("pool", cause, { state: "NotOurs", message: `${node} does not announce pool ${name}: ${why}` });
+  const next = remedyFor(causes.pool[cause], "node", node);
+  return verdict("pool", cause, { state: "NotOurs", message: `${node} does not announce pool ${name}: ${why}`, next });
 }
 
 const notEligible: Readonly<Record<Exclude<Eligibility, "eligible" | "outOfService">, readonly [CauseOf<"pool">, string]>> = {

@@ -2,7 +2,7 @@ import { limits } from "#pkg/config";
 import type { AddressPlacement, PlacementRefusal } from "#pkg/placement";
 import { drainLabel, excludeLabel, outOfServiceTaint } from "#pkg/placement";
 import { list } from "#pkg/text";
-import { causes, type Fact, type Verdict, verdict } from "#pkg/verdict";
+import { causes, type Fact, remedyFor, type Verdict, verdict } from "#pkg/verdict";
 import { interfacesText, outOfServiceNodes } from "../members/nodes.ts";
 import { layer2PoolAt, type ObstacleReason, type SpeakerState } from "../state.ts";
 
@@ -90,6 +90,7 @@ export function refusalVerdict(state: State, placed: Placed, refusal: PlacementR
       if (isOwned) return obstacleVerdict(state, placed, refusal, policy);
       return verdict("service", refusal.reason, {
         message: `${node} has the label ${excludeLabel} or ${drainLabel}, or is not selected by pool ${placed.pool}: it does not announce ${address}`,
+        next: remedyFor(causes.service.nodeExcluded, "node", node),
       });
     case "noNodeSelected":
     case "noInterface":
@@ -124,7 +125,7 @@ export function noSpeakerVerdict(
     node === undefined
       ? `all nodes with a working speaker have the taint ${outOfServiceTaint}, so that none announces ${what}`
       : `${node} has the taint ${outOfServiceTaint}: it does not announce ${what}`;
-  const { next } = causes.node.outOfService;
+  const next = remedyFor(causes.node.outOfService, "node", tainted[0] ?? "");
   return verdict(kind, "noActiveSpeaker", { message, evidence: taintFacts(tainted), next });
 }
 
@@ -149,6 +150,7 @@ export function obstacleVerdict(
       return verdict("service", obstacle.reason, {
         message: `${start}: every candidate has the label ${excludeLabel} (${list(obstacle.nodes)})`,
         evidence: nodeFacts(obstacle.nodes, "Nodes"),
+        next: remedyFor(causes.service.nodeExcluded, "node", obstacle.nodes[0] ?? ""),
       });
     case "noInterface":
       return verdict("service", obstacle.reason, {

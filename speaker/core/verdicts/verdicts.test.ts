@@ -311,6 +311,14 @@ test("a pool is available where some node may announce it", () => {
   assert.match(of(started(lan, alone)), new RegExp(`^Pending nodeExcluded: ${says} from load balancers$`));
   assert.match(of(started(lan, (bench) => bench.membersChanged([]))), /^Pending noActiveSpeaker: /);
   assert.match(of(started(lan, excludeAll)), /^Pending nodeExcluded: /);
+  const { state } = started(lan, excludeAll);
+  const [excludedPool] = state.config?.config.pools ?? [];
+  assert.ok(excludedPool);
+  assert.match(
+    poolVerdict(state, excludedPool).next,
+    /^kubectl label node node1 node\.kubernetes\.io\/exclude-\S+-,/,
+    "for a shell",
+  );
   const sticky = "{name: s, protocol: layer2, addresses: [192.0.2.0/28], l2-placement: sticky}";
   assert.match(of(started(sticky, nothing)), /^Degraded placementNeedsRing: /);
   assert.match(of(amongOthers(owner, sticky).bench), /^Ready available: /);
