@@ -111,7 +111,7 @@ test("a credential plugin runs once until its credential expires or is refused, 
 });
 
 test("what a credential plugin that fails says is the reason", async () => {
-  using server = await serverFor((folder) => plugin(folder, "echo no such profile >&2; exit 3"));
+  using server = await serverFor((folder) => plugin(folder, "echo no such >&2; echo profile >&2; exit 3"));
   const found = await server.api().read("/version");
   assert.deepEqual(found, { type: "unread", why: "Cannot run credential plugin sh: it ended with exit code 3: no such profile" });
 });

@@ -92,13 +92,14 @@ export class ExecPlugin {
       if (printed.length > maxOutputBytes) reject(refuse(`it printed more than ${maxOutputBytes} bytes`));
     });
     child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
-      complaint = (complaint + chunk).slice(0, maxMessageLength);
-      this.#terminal?.show(chunk);
+      if (this.#terminal !== undefined) this.#terminal.show(chunk);
+      else complaint = (complaint + chunk).slice(0, maxMessageLength);
     });
     child.on("error", (cause) => reject(refuse("it could not be started", cause)));
     child.on("close", (code, signal) => {
+      const said = complaint.trim().replaceAll(/\s+/g, " ");
       if (code === 0) resolve(printed);
-      else reject(refuse(`it ended with ${signal ?? `exit code ${code}`}: ${complaint.trim()}`));
+      else reject(refuse(`it ended with ${signal ?? `exit code ${code}`}${said && `: ${said}`}`));
     });
     const tooLong = () => reject(refuse(`it did not end within ${maxRunMs / 1000} s`));
     const until = this.#terminal === undefined ? this.#clock.now() + maxRunMs : Infinity;
