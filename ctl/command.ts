@@ -105,20 +105,22 @@ export function command<const O extends Options>(description: CommandDescription
 
 /** Lets remedies have commands for the cluster that was asked. */
 function inCluster<O extends Options>(values: Values<O>, io: Io): Io {
-  const { context, "system-namespace": systemNamespace = "metallb-system" } = values as Readonly<Record<string, string>>;
-  const said = (text: string) => forCluster(text, { context, systemNamespace });
+  const given = values as Readonly<Record<string, string>>;
+  const { kubeconfig, context, "system-namespace": systemNamespace = "metallb-system" } = given;
+  const said = (text: string) => forCluster(text, { kubeconfig, context, systemNamespace });
   return { ...io, out: (text) => io.out(said(text)), err: (text) => io.err(said(text)) };
 }
 
-/** A text with commands for this cluster, where a shell reads the name of the context as one word. */
-export function forCluster(
-  text: string,
-  { context, systemNamespace }: Pick<ClusterOptions, "context" | "systemNamespace">,
-): string {
-  const said = forNamespace(text, systemNamespace);
-  if (context === undefined || !/^[\w./:@+-]+$/.test(context)) return said;
-  const kubectl = said.replaceAll(/\bkubectl (?=[a-z-])(?!--context )/g, `kubectl --context ${context} `);
-  return withOption(kubectl, "--context", context);
+/** A text with commands for this cluster, where a shell reads the names of the file and the context as one word each. */
+export function forCluster(text: string, cluster: Pick<ClusterOptions, "kubeconfig" | "context" | "systemNamespace">): string {
+  let said = forNamespace(text, cluster.systemNamespace);
+  for (const name of ["context", "kubeconfig"] as const) {
+    const value = cluster[name];
+    if (value === undefined || !/^[\w./:@+-]+$/.test(value)) continue;
+    const command = new RegExp(`\\bkubectl (?=[a-z-])(?!(?:--[a-z]+ \\S+ )*--${name} )`, "g");
+    said = withOption(said.replace(command, `kubectl --${name} ${value} `), `--${name}`, value);
+  }
+  return said;
 }
 
 /** @param text the value of an option --timeout @returns milliseconds @throws {UsageError} */

@@ -314,19 +314,24 @@ for (const { args, says } of misused) {
 }
 
 test("remedies have commands for the context and the namespace that are asked, once", () => {
-  const cluster = { systemNamespace: "lb", context: "prod" };
+  const cluster = { systemNamespace: "lb", context: "prod", kubeconfig: undefined };
   const said =
     "kubectl -n metallb-system get pods, kubectl uncordon NODE, ingotctl explain svc/web -n shop, or ingotctl validate -; kubectl -n metallb-system-b get pods";
   const here =
     "kubectl --context prod -n lb get pods, kubectl --context prod uncordon NODE, ingotctl explain --context prod --system-namespace lb svc/web -n shop, or ingotctl validate -; kubectl --context prod -n metallb-system-b get pods";
   assert.equal(forCluster(said, cluster), here);
   assert.equal(forCluster(here, cluster), here);
-  assert.equal(forCluster(said, { systemNamespace: "metallb-system", context: undefined }), said);
+  assert.equal(forCluster(said, { ...cluster, systemNamespace: "metallb-system", context: undefined }), said);
+  const other = { systemNamespace: "metallb-system", context: "prod", kubeconfig: "/home/me/edge.yaml" };
+  const there =
+    "kubectl --kubeconfig /home/me/edge.yaml --context prod get nodes; ingotctl peers --kubeconfig /home/me/edge.yaml --context prod";
+  assert.equal(forCluster("kubectl get nodes; ingotctl peers", other), there);
+  assert.equal(forCluster(there, other), there);
 });
 
 test("commands of kubectl in remedies ask the cluster that was asked", async () => {
   const { out } = await ingotctl("check --context prod --kubeconfig ./edge.yaml");
-  assert.match(out, /kubectl --context prod cluster-info/);
+  assert.match(out, /kubectl --kubeconfig .\/edge.yaml --context prod cluster-info/);
   assert.match((await ingotctl("check")).out, /kubectl cluster-info/);
   const { out: json } = await ingotctl("check -o json --context it's\"");
   assert.match(

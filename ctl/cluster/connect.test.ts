@@ -233,7 +233,9 @@ test("remedies of processes are for the cluster that is asked, and recordings st
     await using processes = await connect({ kubeconfig, context, systemNamespace: "lb" });
     const [target] = processes.targets;
     assert.ok(target);
-    assert.deepEqual(await processes.get(target, "/v1/verdicts"), { next: `kubectl --context ${context} -n lb get pods` });
+    assert.deepEqual(await processes.get(target, "/v1/verdicts"), {
+      next: `kubectl --kubeconfig ${kubeconfig} --context ${context} -n lb get pods`,
+    });
     assert.deepEqual(await processes.get(target, "/v1/recorder"), said);
   } finally {
     rmSync(folder, { recursive: true });

@@ -28,7 +28,10 @@ export class DashboardProcess implements AsyncDisposable {
     const directory = mkdtempSync(join(tmpdir(), "ingot-dashboard-"));
     const file = join(directory, "kubeconfig");
     writeFileSync(file, kubeconfig, { mode: 0o600 });
-    const child = spawn(process.execPath, [program, "dashboard", "--kubeconfig", file], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [program, "dashboard"], {
+      env: { ...process.env, KUBECONFIG: file },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     const started = new DashboardProcess(child, directory);
     const ready = new Promise<void>((resolve) => {
       child.stdout.on("data", () => {

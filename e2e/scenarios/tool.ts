@@ -59,16 +59,21 @@ export class Tool implements Disposable {
       progress() {},
       screen: { columns: undefined, hasColor: false },
       cluster: {
-        connect,
-        api: async (options) => new KubeApi(options),
-        namespace: async (options) => defaultNamespace(options),
+        connect: (options, before) => connect(this.#found(options), before),
+        api: async (options) => new KubeApi(this.#found(options)),
+        namespace: async (options) => defaultNamespace(this.#found(options)),
       },
       now: wallClock,
       sleep: (ms) => sleep(ms),
       interrupted: () => new Promise(() => {}),
     };
-    const status = await run([...args, "--kubeconfig", this.#kubeconfig], io);
-    return { status, ...printed };
+    return { status: await run(args, io), ...printed };
+  }
+
+  /** As if the file stood where kubectl looks for it: tools of several clusters run in one process. It is read at once. */
+  #found<T>(options: T): T {
+    process.env.KUBECONFIG = this.#kubeconfig;
+    return options;
   }
 
   /** Runs it until it prints all that is wanted: verdicts on a Service, its peers and nodes change one after another. */
