@@ -90,6 +90,7 @@ export class BgpTurns {
       },
       secrets: { watch: () => {}, get: () => assert.fail("no peer has a password") },
       bfd: { watch: () => assert.fail("no peer has BFD") },
+      sourceTo: () => undefined,
       discovery: { watch: () => {}, on: () => assert.fail("no peer is searched"), interfacesChanged: () => {} },
       portions,
       clock: this.#clock,

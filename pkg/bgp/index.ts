@@ -11,7 +11,7 @@ export { Cease, NotificationCode, OpenMessageError } from "./codec/notification-
 export { BgpListener } from "./driver/listener.ts";
 export { PeerSession, type PeerSessionOptions } from "./driver/peer-session.ts";
 export type { PeerView } from "./driver/peer-view.ts";
-export { forgetInterfaces, interfacesNow, sourceNow, tcpTransport } from "./driver/tcp.ts";
+export { forgetInterfaces, interfacesNow, sourceNow, sourceTo, tcpTransport } from "./driver/tcp.ts";
 export { choosePath } from "./routes/choose-path.ts";
 export { NlriTable } from "./routes/nlri-table.ts";
 export type { RouteAttributes } from "./routes/route.ts";

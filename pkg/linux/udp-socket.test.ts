@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
+import { address } from "#pkg/net/testing";
 import { type DatagramSample, datagramSampleFilter } from "./codec/filter.ts";
 import { socketAddress } from "./codec/socket-address.ts";
 import { SystemCallError } from "./libc.ts";
@@ -21,6 +22,12 @@ function open(family: "IPv4" | "IPv6", ttl: number) {
       if (!(error instanceof SystemCallError) || error.code !== "EADDRINUSE") throw error;
     }
 }
+
+test("the kernel says which address packets would leave from, and that it has no way", () => {
+  const sourceTo = (text: string) => UdpSocket.sourceTo(address(text))?.toString();
+  assert.deepEqual(["127.0.0.9", "::1"].map(sourceTo), ["127.0.0.1", "::1"]);
+  assert.equal(UdpSocket.sourceTo(address("fe80::1"), 999_999), undefined);
+});
 
 for (const family of ["IPv4", "IPv6"] as const)
   test(`a datagram of ${family} comes with its source, its destination, its interface and its TTL`, () => {

@@ -1,4 +1,5 @@
-import { addressFamily, socketAddress } from "./codec/socket-address.ts";
+import { Address } from "#pkg/net";
+import { addressFamily, decodeSender, socketAddress, socketAddressSize } from "./codec/socket-address.ts";
 import { close, openSocket } from "./descriptors.ts";
 import { attachFilter, check, checkNonBlocking, detachFilter, levelSocket, libc, optionReceiveBuffer } from "./libc.ts";
 import type { DatagramBatch } from "./message-batches.ts";
@@ -26,6 +27,7 @@ const receiveBufferSize = 2 << 20;
 const optionMemoryInfo = 55; // SO_MEMINFO
 const memoryInfoWords = 9; // SK_MEMINFO_VARS
 const dropsWord = 8; // SK_MEMINFO_DROPS
+const anyPort = 9;
 
 export interface UdpSocketOptions {
   readonly family: "IPv4" | "IPv6";
@@ -64,6 +66,19 @@ export class UdpSocket implements Disposable {
     check("bind", attempted, libc.bind(socket.fd, local, local.length));
     stack.move();
     return socket;
+  }
+
+  /**
+   * The address that packets to another one leave from; undefined where the kernel has no way there.
+   * @param interfaceIndex of a link-local address. @throws {SystemCallError} EAFNOSUPPORT without IPv6
+   */
+  static sourceTo(to: Address, interfaceIndex = 0): Address | undefined {
+    using socket = new UdpSocket(openSocket("choose an address", addressFamily[to.family], "datagram"));
+    const far = socketAddress(to.toBytes(), anyPort, interfaceIndex);
+    if (libc.connect(socket.fd, far, far.length) !== 0) return undefined;
+    const near = new Uint8Array(socketAddressSize[to.family]);
+    check("getsockname", "choose an address", libc.getsockname(socket.fd, near, Uint32Array.of(near.length)));
+    return Address.fromBytes(decodeSender(new DataView(near.buffer)).source);
   }
 
   /** Reads the datagrams that are waiting, as many as `batch` takes. @returns how many there are in it now @throws {SystemCallError} */

@@ -14,7 +14,7 @@ import { type Address, Prefix, parseAddress } from "#pkg/net";
 import { type Advertised, type Labels, nodePeers } from "#pkg/placement";
 import type { BgpPeers } from "../core/effects.ts";
 import type { NodeFields } from "../core/events.ts";
-import { BgpSpeaker } from "./bgp-speaker.ts";
+import { BgpSpeaker, type BgpSpeakerOptions } from "./bgp-speaker.ts";
 import type { BgpSession } from "./peer.ts";
 import { NodeInterfaces } from "./testing/node-interfaces.ts";
 
@@ -76,7 +76,9 @@ class FakeSession implements BgpSession {
   }
 
   describe(): PeerView {
-    throw new Error("nobody asks for it here");
+    return {
+      source: this.settings.at(-1)?.sourceAddress ?? ip(this.settings.at(-1)?.interface ? "fe80::9" : "192.0.2.9"),
+    } as PeerView;
   }
 
   reset(cease: string, text: string): void {
@@ -154,6 +156,7 @@ class Bench {
   readonly routers = new Map<string, Address>(); // interface -> router on it
   watchBfd: Bfd["watch"] = () => assert.fail("no peer has a BFD profile here");
   gone: () => Promise<void> = async () => {};
+  sourceTo: BgpSpeakerOptions["sourceTo"] = () => undefined;
   secret: string | NoValue = { missing: "Secret ns/s has not been read yet" };
   readonly bgp = new BgpSpeaker({
     newSession: ({ key, settings, routes, restarting }) => {
@@ -175,6 +178,7 @@ class Bench {
       get: (_key: SecretKey) => this.secret,
     },
     bfd: { watch: (...of) => this.watchBfd(...of) },
+    sourceTo: (...of) => this.sourceTo(...of),
     portions: new Portions(this.clock, 4),
     clock: {
       now: () => this.clock.now() + this.#spentMs,
@@ -646,6 +650,45 @@ test("a peer without an address waits for the router on its interface, keeps its
   assert.equal(at("eth0").waitsFor, "nobody was heard on eth0");
   bench.configure(link("eth1"));
   assert.deepEqual([bench.keys, bench.searched], [["eth1:179"], ["eth1"]]);
+});
+
+test("routers with one link-local address on two interfaces have a session each, although this node has one address on both", () => {
+  const bench = new Bench();
+  bench.sourceTo = () => ip("fe80::9");
+  const on = (name: string) => `{my-asn: 64512, peer-asn: 64513, peer-address: 'fe80::1', interface: ${name}}`;
+  bench.configure(on("eth0"), on("eth0.10"));
+  bench.bgp.flush(true);
+  for (const { session } of bench.bgp.peers) (session as FakeSession).establish();
+  bench.bgp.secretsChanged();
+  assert.deepEqual(
+    bench.bgp.peers.map(({ waitsFor, isEstablished }) => [waitsFor, isEstablished]),
+    [
+      [undefined, true],
+      [undefined, true],
+    ],
+  );
+});
+
+test("an entry waits while its router has a session by another entry, and tries a minute later where that is gone", async () => {
+  const bench = new Bench();
+  bench.sourceTo = () => ip("192.0.2.9");
+  bench.configure(router(1, ", source-address: 192.0.2.9"));
+  bench.bgp.flush(true);
+  const session = () => bench.sessions.get("192.0.2.1:179 from 192.0.2.9")?.at(-1);
+  session()?.establish();
+  bench.configure(router(1), router(1, ", source-address: 192.0.2.9").replace("r1", "r2"));
+  bench.bgp.flush(true);
+  const waits = () => bench.bgp.peers.find(({ key }) => key === "192.0.2.1:179")?.waitsFor;
+  const because = "the router has a session with this node from the same address by another entry, 192.0.2.1:179 from 192.0.2.9";
+  assert.equal(waits(), because);
+  bench.clock.advanceBy(61_000);
+  assert.equal(waits(), because);
+  const former = session();
+  assert.ok(former);
+  former.established = false;
+  bench.clock.advanceBy(61_000);
+  assert.equal(waits(), undefined);
+  assert.equal(bench.sessions.get("192.0.2.1:179")?.at(-1)?.started, true);
 });
 
 test("a router that is found and also named has one session, that of the entry that names it, once the other one is closed", async () => {

@@ -1,6 +1,6 @@
 import type { Bfd } from "#pkg/bfd";
 import { forgetInterfaces, NlriTable, type RouteAttributes } from "#pkg/bgp";
-import { type Clock, inPortions, inTurns, type Portions } from "#pkg/clock";
+import { Alarm, type Clock, inPortions, inTurns, type Millis, type Portions } from "#pkg/clock";
 import type { BfdProfile, Peer } from "#pkg/config";
 import type { NoValue, SecretValues } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
@@ -9,7 +9,7 @@ import type { BgpRoute } from "#pkg/placement";
 import type { FoundRouter, RouterDiscovery } from "#pkg/router-discovery";
 import type { BgpPeers } from "../core/index.ts";
 import { ClosingSessions } from "./closing-sessions.ts";
-import { BgpPeer, type BgpSession, type NewPeerSession } from "./peer.ts";
+import { BgpPeer, type BgpPeerOptions, type BgpSession, type NewPeerSession, type SessionEnds } from "./peer.ts";
 import { DesiredRoutes, type Paths, type RouteSink, tell } from "./routes/desired-routes.ts";
 
 export interface NewSession extends NewPeerSession {
@@ -23,12 +23,15 @@ export interface BgpSpeakerOptions {
   readonly secrets: Pick<SecretValues, "watch" | "get">;
   readonly bfd: Pick<Bfd, "watch">;
   readonly discovery: Pick<RouterDiscovery, "watch" | "on" | "interfacesChanged">;
+  readonly sourceTo: BgpPeerOptions["sourceTo"];
   /** Work on all routes of a peer is done in portions of some routes. */
   readonly portions: Pick<Portions, "do">;
   readonly clock: Clock;
   readonly log: Log;
 }
 
+/** How soon an entry tries for itself whose router had a session by another entry, and has none now. */
+const lookAgainMs: Millis = 60_000;
 const routesAtOnce = 1_000; // Each path by itself.
 const passwordOctets = 80; // TCP_MD5SIG_MAXKEYLEN of Linux.
 
@@ -51,6 +54,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
   readonly #changed = new Set<BgpPeer>(); // Notified at the end of the present round.
   readonly #filling = new Set<BgpPeer>(); // They have not got all their routes yet.
   readonly #closing = new ClosingSessions();
+  readonly #lookAgain: Alarm;
   #wanted: ReadonlyMap<string, Peer> = new Map(); // key -> peer
   #whyRemoved: BgpPeers["whyRemoved"] = "removedFromConfig";
   #bfdProfiles: ReadonlyMap<string, BfdProfile> = new Map(); // name -> profile
@@ -62,6 +66,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
 
   constructor(options: BgpSpeakerOptions) {
     this.#options = options;
+    this.#lookAgain = new Alarm(options.clock, "BGP entries", () => this.routersChanged());
   }
 
   /** The peers of this node, and no others. */
@@ -142,11 +147,13 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
   /** Takes traffic away from this node, then the routes, then ends all sessions. To be called while everything else still runs. */
   async leave(): Promise<void> {
     this.#stopping = true;
+    this.#lookAgain[Symbol.dispose]();
     await Promise.all(this.peers.map((peer) => peer.leave(() => this.#withdrawAll(peer))));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
+    this.#lookAgain[Symbol.dispose]();
     for (const peer of this.peers) void peer.close("administrativeShutdown", "the speaker of this node stops");
     await this.#closing.all();
   }
@@ -220,7 +227,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
   }
 
   #add(key: string, settings: Peer): BgpPeer {
-    const { newSession, bfd, clock, log } = this.#options;
+    const { newSession, bfd, sourceTo, clock, log } = this.#options;
     log.info("peer configured, starting BGP session", { event: "peerAdded", peer: key, name: settings.name });
     const restarting = this.#restarting;
     const peer = new BgpPeer(settings, {
@@ -228,7 +235,8 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
       bfd,
       routerOn: (name) => this.#routerOn(name),
       closing: this.#closing,
-      rivalOf: (peer) => this.#rivalOf(peer),
+      rivalOf: (peer, ends) => this.#rivalOf(peer, ends),
+      sourceTo,
       onEstablished: (peer) => {
         for (const other of this.#peers.values()) if (other !== peer) other.yieldTo(peer);
       },
@@ -257,13 +265,13 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
     return { ...found, router: { missing: `the router on ${name} has an entry of its own, ${named[0]}` } };
   }
 
-  /** A router takes each of two sessions with the same ends for a restart of the other: the one of the first entry stays. */
-  #rivalOf(peer: BgpPeer): string | undefined {
-    for (const key of this.#wanted.keys()) {
-      if (key === peer.key) return undefined;
-      if (this.#peers.get(key)?.hasEndsOf(peer)) return key;
-    }
-    return undefined;
+  /** A router takes each of two sessions with the same ends for a restart of the other: the one that there is stays, of two that of the first entry. */
+  #rivalOf(peer: BgpPeer, ends: SessionEnds): string | undefined {
+    const keys = [...this.#wanted.keys()];
+    const others = peer.isEstablished ? keys.slice(0, keys.indexOf(peer.key)) : keys;
+    const rival = others.find((key) => key !== peer.key && this.#peers.get(key)?.hasEnds(ends));
+    if (rival !== undefined) this.#lookAgain.setNoLater(this.#options.clock.now() + lookAgainMs);
+    return rival;
   }
 
   #remove(peer: BgpPeer, reason: BgpPeers["whyRemoved"]): void {

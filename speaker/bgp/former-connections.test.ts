@@ -58,6 +58,7 @@ class Bench {
       },
       secrets: { watch() {}, get: () => "password" },
       bfd: { watch: (_ends, _profile, onChange) => this.#watch(onChange) },
+      sourceTo: () => undefined,
       ...shared,
     });
     this.configure("none");

@@ -30,6 +30,10 @@ export class PeerBfd {
     return this.#watch?.status ?? (this.#wanted && notStarted);
   }
 
+  get isUp(): boolean {
+    return this.#watch?.status.verdict === "up";
+  }
+
   /** For how long the path has been what `status` says. */
   get seconds(): number {
     return (this.#clock.now() - this.#changedAt) / 1000;
@@ -37,7 +41,7 @@ export class PeerBfd {
 
   /** Whether these settings give up a session that is up. */
   isGivenUp(peer: ReachedPeer, profile: BfdProfile | undefined): boolean {
-    return this.#watch?.status.verdict === "up" && (profile === undefined || this.isElsewhere(peer));
+    return this.isUp && (profile === undefined || this.isElsewhere(peer));
   }
 
   /** Whether a session is watched between other ends than these settings have. */

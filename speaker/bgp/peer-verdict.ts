@@ -1,5 +1,6 @@
 import type { BfdStatus } from "#pkg/bfd";
 import { Cease, counterpart, NotificationCode, OpenMessageError, type PeerView, type Unsendable } from "#pkg/bgp";
+import type { Peer } from "#pkg/config";
 import type { Address } from "#pkg/net";
 import { counted } from "#pkg/text";
 import { type CauseOf, type Fact, sentence, type Verdict, verdict } from "#pkg/verdict";
@@ -55,10 +56,10 @@ const causeOfWait: Readonly<Record<PeerWait["for"], CauseOf<"peer">>> = {
 };
 
 function waitVerdict(key: string, wait: PeerWait, view: PeerView | undefined): Verdict {
-  if (wait.for !== "password" || view?.state !== "established")
+  if (view?.state !== "established")
     return verdict("peer", causeOfWait[wait.for], { message: `BGP session with ${key} waits: ${wait.what}` });
   const message = `BGP session with ${key} is established with its former settings, and cannot have those of the configuration: ${wait.what}`;
-  return verdict("peer", "waitsForPassword", { state: "Degraded", message, evidence: sessionFacts(view) });
+  return verdict("peer", causeOfWait[wait.for], { state: "Degraded", message, evidence: sessionFacts(view) });
 }
 
 type End = Omit<NonNullable<PeerView["lastDown"]>, "secondsAgo">;
@@ -285,4 +286,12 @@ function sessionFacts(view: PeerView): Fact[] {
     facts.push({ name: "last NOTIFICATION of the router", value: `${told.what}, ${told.secondsAgo} s ago`, source });
   if (view.source !== undefined) facts.push({ name: "address of this node", value: `${view.source}`, source });
   return facts;
+}
+
+/** Why the node has no router for a peer that is to find it. */
+export function whyNotFound({ discovery }: Peer): string {
+  if (discovery?.by === "advertisements") return `no interface of this node is named ${discovery.interfaces.join(", ")}`;
+  const only = discovery?.families.length === 1 ? `${discovery.families} ` : "";
+  const by = discovery?.interfaces.length ? ` by ${discovery.interfaces.join(", ")}` : "";
+  return `this node has no ${only}default route${by} whose next hop is a router`;
 }

@@ -92,6 +92,7 @@ class Bench {
       routerOn: () => ({ router: this.router, others: [] }),
       closing: new ClosingSessions(),
       rivalOf: () => undefined,
+      sourceTo: () => undefined,
       onEstablished: () => {},
       table: new NlriTable(),
       clock: new SimulatedClock(),
@@ -229,14 +230,40 @@ test("a session becomes strict: one that is up goes on until it ends, and one th
   assert.equal(up.calls.at(-1), "close bfdDown: BFD is not up, and bfd-strict is set");
   up.becomes("up");
   assert.equal(up.calls.at(-1), "start");
-  const other = new Bench("").established();
-  other.configure(`${strict}, hold-time: 30s`);
-  assert.ok(other.waitsFor?.startsWith("BFD is not up"), "it connects anew, with other settings");
   const down = new Bench("");
   down.configure(strict);
   assert.deepEqual(down.calls.slice(1), ["close otherConfigurationChange: BFD is configured otherwise", "watch 192.0.2.1 fast"]);
   down.becomes("up");
   assert.equal(down.calls.at(-1), "start");
+});
+
+test("a session becomes strict together with settings that take another one: it goes on until BFD is up, or until it ends", () => {
+  const otherwise = `${strict}, hold-time: 30s`;
+  const callsOf = (bench: Bench) => bench.calls.splice(0).filter((call) => call !== "watch by fast");
+  const up = new Bench("").established();
+  up.configure(otherwise);
+  assert.deepEqual(callsOf(up), ["start", "watch 192.0.2.1 fast"]);
+  assert.ok(up.waitsFor?.startsWith("BFD is not up"), up.waitsFor);
+  up.configure(otherwise);
+  up.becomes("up");
+  assert.deepEqual([callsOf(up), up.waitsFor], [["configure"], undefined]);
+  const ended = new Bench("").established();
+  ended.configure(otherwise);
+  callsOf(ended);
+  ended.goesDown();
+  ended.becomes("up");
+  assert.deepEqual(callsOf(ended), ["close bfdDown: BFD is not up, and bfd-strict is set", "configure", "start"]);
+  const watched = new Bench("").established();
+  watched.status = { verdict: "up", reason: "another peer at the same address has it watched" };
+  watched.configure(otherwise);
+  assert.deepEqual(callsOf(watched), ["start", "watch 192.0.2.1 fast", "configure"]);
+  const again = new Bench(strict);
+  again.becomes("up");
+  again.established();
+  again.becomes("adminDown");
+  callsOf(again);
+  again.configure(otherwise);
+  assert.deepEqual(callsOf(again), [], "the router has ended BFD");
 });
 
 test("a session that need not be strict any more begins at once", () => {

@@ -1,14 +1,14 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Bfd, BfdStatus } from "#pkg/bfd";
 import { type NlriTable, type PeerSession, type PeerSessionOptions, type PeerView, RoutesOut, sourceNow } from "#pkg/bgp";
-import type { Clock, Millis } from "#pkg/clock";
+import { type Clock, type Millis, sleep } from "#pkg/clock";
 import { type BfdProfile, needsRestart, type Peer, type ReachedPeer, type SessionSettings, sessionSettings } from "#pkg/config";
 import type { NoValue } from "#pkg/k8s";
-import type { Address } from "#pkg/net";
+import { type Address, isLinkLocal } from "#pkg/net";
 import type { FoundRouter } from "#pkg/router-discovery";
 import type { ClosingSessions } from "./closing-sessions.ts";
 import { PeerBfd } from "./peer-bfd.ts";
-import { type PathStatus, type PeerWait, peerVerdict, sessionWarnings } from "./peer-verdict.ts";
+import { type PathStatus, type PeerWait, peerVerdict, sessionWarnings, whyNotFound } from "./peer-verdict.ts";
 
 /** A session with one peer, which takes what it sends from the peer's routes. */
 export type BgpSession = Pick<
@@ -36,14 +36,18 @@ export interface BgpPeerOptions {
   /** The router on an interface, for a peer without an address. */
   readonly routerOn: (name: string) => FoundRouter;
   readonly closing: ClosingSessions;
-  /** The key of an entry before this one whose session has the same ends. */
-  readonly rivalOf: (peer: BgpPeer) => string | undefined;
+  /** The key of another entry whose session has these ends, and stays. */
+  readonly rivalOf: (peer: BgpPeer, ends: SessionEnds) => string | undefined;
+  /** The address that a connection would come from; undefined where there is no way to the router. */
+  readonly sourceTo: (ends: SessionEnds) => Address | undefined;
   /** Called when the session is established. */
   readonly onEstablished: (peer: BgpPeer) => void;
   /** The prefixes of all peers. */
   readonly table: NlriTable;
   readonly clock: Clock;
 }
+
+export type SessionEnds = Pick<SessionSettings, "address" | "interface" | "port" | "sourceAddress">;
 
 type MissingEnd = Exclude<PeerWait["for"], "password" | "bfd">;
 
@@ -64,6 +68,8 @@ export class BgpPeer {
   #begun = false;
   /** Beside the peer; undefined before the first, and after the end. */
   #configured: { readonly password: string | NoValue | undefined; readonly profile: BfdProfile | undefined } | undefined;
+  /** A strict session keeps its former settings until BFD is up: with the others it would begin only then. */
+  #isHeld = false;
   /** The router, or this side's address, is not there yet. */
   #waitsForEnd: { readonly for: MissingEnd; readonly what: string; readonly since: Millis } | undefined;
   #waitsForPassword: { readonly what: string; readonly since: Millis } | undefined;
@@ -106,22 +112,22 @@ export class BgpPeer {
     this.#session?.addressesChanged();
   }
 
-  /** Another router may be the one on the interface of a peer without an address. */
+  /** Another router may be the one on the interface of a peer without an address, and one that was taken may be free. */
   routersChanged(): void {
-    if (this.#peer.address === undefined) this.#apply();
+    if (this.#peer.address === undefined || this.#waitsForEnd !== undefined) this.#apply();
   }
 
   /** Another peer has a session now. */
   yieldTo(other: BgpPeer): void {
-    if (this.#begun && other.hasEndsOf(this)) this.#apply();
+    if (this.#begun && this.#settings !== undefined && other.hasEnds(this.#settings)) this.#apply();
   }
 
-  /** Whether it has a session with the other peer's router, and from the address that the other one has or had last. */
-  hasEndsOf(other: BgpPeer): boolean {
-    const [its, own] = [other.#settings, this.#settings];
-    if (!this.isEstablished || its === undefined || own?.address.equals(its.address) !== true || own.port !== its.port)
-      return false;
-    const source = its.sourceAddress ?? other.#session?.describe().source;
+  /** Whether it has a session between these ends. */
+  hasEnds(ends: SessionEnds): boolean {
+    const own = this.#settings;
+    if (!this.isEstablished || own?.address.equals(ends.address) !== true || own.port !== ends.port) return false;
+    if (isLinkLocal(ends.address) && own.interface !== ends.interface) return false;
+    const source = ends.sourceAddress ?? this.#options.sourceTo(ends);
     return source !== undefined && this.#session?.describe().source?.equals(source) === true;
   }
 
@@ -160,15 +166,14 @@ export class BgpPeer {
       const { since, ...wait } = this.#waitsForEnd;
       return { ...wait, seconds: this.#secondsSince(since) };
     }
-    if (this.#session === undefined || this.#begun || !this.#waitsForBfd) return undefined;
+    if (this.#session === undefined || (this.#begun && !this.#isHeld) || !this.#waitsForBfd) return undefined;
     const what = `BFD is not up, and bfd-strict is set: ${this.#bfd.status?.reason}`;
     return { for: "bfd", what, seconds: this.#bfd.seconds };
   }
 
   /** draft-ietf-idr-bgp-bfd-strict-mode, without its capability. */
   get #waitsForBfd(): boolean {
-    const { status } = this.#bfd;
-    return this.#peer.bfdStrict && status !== undefined && status.verdict !== "up";
+    return this.#peer.bfdStrict && this.#bfd.status !== undefined && !this.#bfd.isUp;
   }
 
   get #path(): PathStatus | undefined {
@@ -235,12 +240,12 @@ export class BgpPeer {
   async leave(withdrawAll: () => Promise<void>): Promise<void> {
     if (this.#session?.established && this.routes.advertised > 0) {
       this.setLeaving(true);
-      await this.#after(this.#peer.gracefulShutdownSeconds * 1000);
+      await sleep(this.#options.clock, "BGP withdraw", this.#peer.gracefulShutdownSeconds * 1000);
       await withdrawAll();
       // It may have been closed meanwhile.
       this.#session?.routesChanged();
       for (let waited = 0; waited < maxWithdrawMs && this.isEstablished && this.routes.pending > 0; waited += withdrawPollMs)
-        await this.#after(withdrawPollMs);
+        await sleep(this.#options.clock, "BGP withdraw", withdrawPollMs);
     }
     await this.close("administrativeShutdown", "the speaker of this node stops");
   }
@@ -254,41 +259,45 @@ export class BgpPeer {
 
   /** Lets the session be as it is configured, from the address that its interface has by now. */
   #apply(): void {
+    this.#isHeld = false;
     if (this.#configured === undefined) return;
     const { password, profile } = this.#configured;
-    const { refusal } = this.#peer;
-    if (refusal !== undefined) {
-      this.#awaitEnd(refusal.by, refusal.what);
-      return;
-    }
-    const address = this.#address;
-    if ("missing" in address) {
-      this.#awaitEnd("router", address.missing);
-      return;
-    }
-    const sourceAddress = this.#sourceAddressTo(address);
-    if (sourceAddress !== undefined && "missing" in sourceAddress) {
-      this.#awaitEnd("source", sourceAddress.missing);
-      return;
-    }
-    const rival = this.#options.rivalOf(this);
-    if (rival !== undefined) {
-      this.#awaitEnd("router", `the router has a session with this node from the same address by an entry before, ${rival}`);
+    const peer = this.#ends;
+    if ("what" in peer) {
+      this.#awaitEnd(peer.for, peer.what);
       return;
     }
     this.#waitsForEnd = undefined;
-    const peer: ReachedPeer = { ...this.#peer, address, sourceAddress };
-    const known = this.#settings && { ...this.#settings, address, sourceAddress };
+    const known = this.#settings && { ...this.#settings, address: peer.address, sourceAddress: peer.sourceAddress };
     const settings = typeof password === "object" ? known : sessionSettings(peer, password);
     // It would connect at once with the other settings, or goes on trying without BFD.
     const restarts = settings !== undefined && needsRestart(this.#settings ?? settings, settings);
     const connects = this.#begun && (restarts || !this.isEstablished);
-    const isAlone = profile !== undefined && connects && this.#bfd.status?.verdict !== "up";
-    if (peer.bfdStrict && (isAlone || this.#bfd.isElsewhere(peer))) this.#stop("BFD is configured otherwise");
+    const isAlone = profile !== undefined && connects && !this.#bfd.isUp;
+    const isMoved = this.#bfd.isElsewhere(peer);
+    if (peer.bfdStrict && isAlone && this.isEstablished && !isMoved) {
+      this.#bfd.configure(peer, profile, true);
+      this.#isHeld = !this.#bfd.isUp;
+      if (this.#isHeld) return;
+    } else if (peer.bfdStrict && (isAlone || isMoved)) this.#stop("BFD is configured otherwise");
     const isPathGivenUp = this.#bfd.isGivenUp(peer, profile);
     if (settings !== undefined) this.#adopt(settings, isPathGivenUp, restarts);
     this.#bfd.configure(peer, profile, this.isEstablished);
     this.#begin();
+  }
+
+  /** The peer with both ends of its session, or the end that is not there. */
+  get #ends(): ReachedPeer | { readonly for: MissingEnd; readonly what: string } {
+    const { refusal } = this.#peer;
+    if (refusal !== undefined) return { for: refusal.by, what: refusal.what };
+    const address = this.#address;
+    if ("missing" in address) return { for: "router", what: address.missing };
+    const sourceAddress = this.#sourceAddressTo(address);
+    if (sourceAddress !== undefined && "missing" in sourceAddress) return { for: "source", what: sourceAddress.missing };
+    const peer = { ...this.#peer, address, sourceAddress };
+    const rival = this.#options.rivalOf(this, peer);
+    if (rival === undefined) return peer;
+    return { for: "router", what: `the router has a session with this node from the same address by another entry, ${rival}` };
   }
 
   /** The router's, as far as it is known by now. */
@@ -353,6 +362,10 @@ export class BgpPeer {
   /** Starts the session, unless it is to wait for BFD, or for the end of another one with the router. */
   #begin(): void {
     if (this.#begun || this.#session === undefined || this.#waitsForEnd !== undefined || this.#waitsForBfd) return;
+    if (this.#isHeld) {
+      this.#apply();
+      return;
+    }
     const former = this.#options.closing.ofOthers(this, this.#settings?.address);
     if (former.length > 0) {
       void Promise.all(former).then(() => this.#begin());
@@ -368,9 +381,9 @@ export class BgpPeer {
    */
   #pathChanged({ verdict, reason }: BfdStatus): void {
     if (verdict !== "failed") {
-      if (verdict === "up" && this.#begun)
-        this.#session?.retry(); // The peer is back: no need to wait for the end of a back-off.
-      else this.#begin();
+      if (verdict !== "up" || !this.#begun) this.#begin();
+      else if (this.#isHeld) this.#apply();
+      else this.#session?.retry(); // The peer is back: no need to wait for the end of a back-off.
       return;
     }
     const because = `BFD: ${reason}`;
@@ -381,19 +394,4 @@ export class BgpPeer {
   #secondsSince(instant: Millis): number {
     return (this.#options.clock.now() - instant) / 1000;
   }
-
-  #after(ms: Millis): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const { clock } = this.#options;
-    clock.schedule("BGP withdraw", clock.now() + ms, resolve);
-    return promise;
-  }
-}
-
-/** Why the node has no router for a peer that is to find it. */
-function whyNotFound({ discovery }: Peer): string {
-  if (discovery?.by === "advertisements") return `no interface of this node is named ${discovery.interfaces.join(", ")}`;
-  const only = discovery?.families.length === 1 ? `${discovery.families} ` : "";
-  const by = discovery?.interfaces.length ? ` by ${discovery.interfaces.join(", ")}` : "";
-  return `this node has no ${only}default route${by} whose next hop is a router`;
 }

@@ -1,6 +1,6 @@
 import { uptime } from "node:os";
 import { Bfd } from "#pkg/bfd";
-import { BgpListener, PeerSession, type PeerSessionOptions, tcpTransport } from "#pkg/bgp";
+import { BgpListener, PeerSession, type PeerSessionOptions, sourceTo, tcpTransport } from "#pkg/bgp";
 import { Alarm, type Millis, Portions, wallClock } from "#pkg/clock";
 import { isCentral } from "#pkg/gossip";
 import { SecretValues, type SecretValuesOptions } from "#pkg/k8s";
@@ -44,7 +44,7 @@ export async function startBgp(
       log,
     }),
   );
-  const bgp: BgpSpeaker = stack.use(new BgpSpeaker({ newSession, secrets, bfd, discovery, portions, clock, log }));
+  const bgp: BgpSpeaker = stack.use(new BgpSpeaker({ newSession, secrets, bfd, discovery, sourceTo, portions, clock, log }));
   const running = stack.move();
   return { bgp, bfd, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }

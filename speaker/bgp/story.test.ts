@@ -19,6 +19,26 @@ test("of two entries for one router, whose sessions come from the same address, 
     }
 });
 
+test("an entry for a router that has a session by another one waits, before that one or behind it", async (t: TestContext) => {
+  const interfaces = new NodeInterfaces(t);
+  for (const isTwice of ["otherSource", "otherSourceFirst"] as const)
+    for (const source of ["address", "interface"] as const) {
+      const fields = { reached: "node", source } as const;
+      const acts = [
+        { at: 0, type: "peer", router: 0, fields },
+        { at: 30_000, type: "peer", router: 0, fields: { ...fields, isTwice } },
+      ] as const;
+      const telling = new Telling({ seed: 1, routers: 1, latency: 3, acts }, interfaces);
+      assert.equal(await telling.run(), undefined, telling.transcript.join("\n"));
+      const since = telling.transcript.slice(telling.transcript.findIndex((line) => line.startsWith("35 ")));
+      assert.deepEqual(
+        since.filter((line) => line.includes("router 0")),
+        [],
+        isTwice,
+      );
+    }
+});
+
 test("whatever speaker and routers go through, routers have the wanted routes, and lose none that they may keep", async (t: TestContext) => {
   const interfaces = new NodeInterfaces(t);
   for (let seed = from; seed < from + count; seed++) {

@@ -212,6 +212,7 @@ export class SpeakerProcess {
         interfacesChanged: () => {},
       },
       bfd,
+      sourceTo: () => undefined,
       portions,
       clock,
       log,

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { SessionSettings } from "#pkg/config";
-import { interfaceIndexOf, TcpSocket } from "#pkg/linux";
+import { interfaceIndexOf, TcpSocket, UdpSocket } from "#pkg/linux";
 import { type Address, parseAddress } from "#pkg/net";
 import {
   type Connection,
@@ -49,6 +49,11 @@ export function sourceNow(name: string, peer: Address, current: Address | undefi
   if (scope === undefined) return { missing: `this node has no interface ${name}` };
   if (current !== undefined && canBind(current, scope)) return current;
   return { missing: `interface ${name} is down, or has no address` };
+}
+
+/** The address that a connection to the peer would come from; undefined where this node has no way to it. */
+export function sourceTo({ address, interface: name }: Pick<SessionSettings, "address" | "interface">): Address | undefined {
+  return UdpSocket.sourceTo(address, name === undefined ? undefined : interfaceIndexOf(name));
 }
 
 function canBind(address: Address, scope: number): boolean {

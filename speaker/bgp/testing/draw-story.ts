@@ -182,8 +182,13 @@ function drawPeer(one: One, count: number): PeerFields {
 
 function drawReach(one: One): PeerFields {
   const reached = one("named" as const, "found" as const, "gateway" as const, "node" as const);
-  const isTwice = reached === "named" ? undefined : one("first" as const, "last" as const, "otherSource" as const, undefined);
-  return { reached, isTwice, ...(isTwice === "otherSource" && { source: one("address" as const, "interface" as const) }) };
+  const twice = one("first" as const, "last" as const, "otherSource" as const, "otherSourceFirst" as const, undefined);
+  const isTwice = reached === "named" ? undefined : twice;
+  return {
+    reached,
+    isTwice,
+    ...(isTwice?.startsWith("otherSource") && { source: one("address" as const, "interface" as const) }),
+  };
 }
 
 function drawRouter(one: One, count: number): Partial<ModelSettings> {

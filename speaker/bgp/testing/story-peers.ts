@@ -138,8 +138,9 @@ function entriesOf(router: number, { reached = "named", isTwice, source }: PeerF
     gateway: { ...byGateway, discovery: { by: "gateway", families: ["IPv4"], hasBoth: false, interfaces: [device] } },
     node: { ...fromNode, fromNode: { values: new Map(), ...fromNode.fromNode, fields: rawFields(source) } },
   };
-  const both = isTwice === "first" ? [byName, entries[reached]] : isTwice ? [entries[reached], byName] : [entries[reached]];
-  return both.map((one) => ({ ...one, ...(isTwice !== "otherSource" || one !== byName ? from : {}) }));
+  const isFirst = isTwice === "first" || isTwice === "otherSourceFirst";
+  const both = isFirst ? [byName, entries[reached]] : isTwice ? [entries[reached], byName] : [entries[reached]];
+  return both.map((one) => ({ ...one, ...(!isTwice?.startsWith("otherSource") || one !== byName ? from : {}) }));
 }
 
 function rawFields(source: PeerFields["source"]): NonNullable<Peer["fromNode"]>["fields"] {

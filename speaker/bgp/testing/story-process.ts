@@ -89,6 +89,7 @@ export class StoryProcess {
       discovery: { watch() {}, on: (name) => peers.on(name), interfacesChanged() {} },
       secrets: { watch() {}, get: (): string | NoValue => peers.secret ?? { missing: "the Secret is gone" } },
       bfd: { watch: (ends, _profile, onChange) => this.#watch(ends, onChange) },
+      sourceTo: () => (peers.hasAddress ? address(own) : undefined),
       ...shared,
     });
   }

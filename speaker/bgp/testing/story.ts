@@ -31,8 +31,8 @@ export type PeerFields = Partial<
   readonly hasSecret?: boolean | undefined;
   /** By its address, by its router advertisements, as the gateway, or by an annotation of the node. */
   readonly reached?: "named" | "found" | "gateway" | "node";
-  /** An entry by its address stands before or behind this one, or behind it and without its source. */
-  readonly isTwice?: "first" | "last" | "otherSource" | undefined;
+  /** An entry by its address stands before or behind this one, with its source or without. */
+  readonly isTwice?: "first" | "last" | "otherSource" | "otherSourceFirst" | undefined;
   readonly source?: "address" | "interface" | undefined;
 };
 
