@@ -57,6 +57,7 @@ const configurations: readonly Configuration[] = poolLists.flatMap((those) =>
   quotas.map((each) => ({ pools: those, quotas: each })),
 );
 
+const secretKey = `${namespace}/netbox`;
 const description = /^Kubernetes Service (\S+) /;
 
 const faults: readonly Fault[] = ["noAnswer", "lostAnswer", "error", "tooMany", "notJson", "halfAnAnswer", "silence", "late"];
@@ -70,11 +71,14 @@ class NetboxScene implements Scene {
   readonly configurations = configurations;
   readonly first = configurations[0] ?? { pools: [], quotas: [] };
   readonly netbox = FakeNetbox.inMemory("10.0.1.0-10.0.1.2", "fd00:a1::1-fd00:a1::2");
+  readonly maxPassMs: Millis = 3_000;
   readonly #random: Random;
+  readonly #onRelease: string;
   #troubledAt: Millis = -Infinity;
 
   constructor(random: Random) {
     this.#random = random;
+    this.#onRelease = random() < 0.6 ? "delete" : random() < 0.5 ? "keep" : "deprecate";
   }
 
   /** What happens to it from now on, until it is well again. */
@@ -83,23 +87,55 @@ class NetboxScene implements Scene {
     const pick = (limit: number) => Math.floor(this.#random() * limit);
     netbox.faults.length = 0;
     netbox.beforeAnswer = undefined;
+    if (pick(8) === 0) this.#edit();
+    if (pick(12) === 0) this.#loseSecret(world);
+    if (pick(3) === 0) netbox.beforeAnswer = () => sleep(world.clock, slow, pick(9_000));
     if (pick(4) > 0) return;
     this.#troubledAt = world.clock.now();
     const isRestart = pick(3) === 0;
     for (let count = 1 + pick(6); count > 0; count--)
       netbox.faults.push(isRestart ? "noAnswer" : pick(3) === 0 ? undefined : faults[pick(faults.length)]);
-    if (pick(3) === 0) netbox.beforeAnswer = () => sleep(world.clock, slow, pick(9_000));
   };
+
+  /** People change records by hand. */
+  #edit(): void {
+    const { addresses } = this.netbox;
+    const pick = <T>(items: readonly T[]): T => items[Math.floor(this.#random() * items.length)] as T;
+    const found = pick([...addresses.values()]);
+    const action = pick(["remove", "router", "status", "add", "add"] as const);
+    if (action === "add") {
+      const address = pick([...block(1, 3), ...block(1, 0, 2)]);
+      const isTaken = [...addresses.values()].some((other) => other.address.startsWith(`${address}/`));
+      if (!isTaken) this.netbox.add(`${address}/${address.includes(":") ? 64 : 24}`, { description: "router" });
+    } else if (found === undefined) return;
+    else if (action === "remove") addresses.delete(found.id);
+    else if (action === "router") addresses.set(found.id, { ...found, description: "router" });
+    else addresses.set(found.id, { ...found, status: { value: pick(["reserved", "deprecated", "active"]) } });
+  }
+
+  /** Until it is well again there is no token, or one for another NetBox. */
+  #loseSecret(world: World): void {
+    const { token } = this.netbox;
+    const other = secret(secretKey, { token, url: "http://other.invalid" }, "netbox-token");
+    if (this.#random() < 0.5) world.cluster.put("secrets", other);
+    else world.cluster.remove("secrets", secretKey);
+  }
 
   readonly fieldsOf = ({ netbox: mode, addresses }: ModelPool): object => {
     if (mode === undefined) return {};
     const of = (family: string) => addresses.filter((address) => address.includes(family));
     const ranges = [of("."), of(":")].map((those) => `${those[0]}-${those.at(-1)}`);
     const token = { name: "netbox" };
-    return { addresses: ranges, netbox: { url: this.netbox.url, "token-secret": token, tags: ["k8s", "cluster-a"], mode } };
+    const tags = ["k8s", "cluster-a"];
+    return {
+      addresses: ranges,
+      netbox: { url: this.netbox.url, "token-secret": token, tags, mode, "on-release": this.#onRelease },
+    };
   };
 
   readonly rest = async (world: World): Promise<void> => {
+    this.giveSecret(world);
+    this.#troubledAt = world.clock.now();
     for (let minutes = 0; minutes < maxRestMinutes; minutes++) {
       const before = this.#changes;
       const faults = this.netbox.faults.length;
@@ -113,7 +149,14 @@ class NetboxScene implements Scene {
     assert.fail(`NetBox does not come to rest:\n${this.netbox.requests.slice(-20).join("\n")}`);
   };
 
-  readonly records = (): ReadonlyMap<string, string> => new Map(this.#records.map(({ address, owner }) => [address, owner]));
+  giveSecret(world: World): void {
+    const { token, url } = this.netbox;
+    world.cluster.put("secrets", secret(secretKey, { token, url }, "netbox-token"));
+  }
+
+  /** One that is not active is no longer its Service's. */
+  readonly records = (): ReadonlyMap<string, string> =>
+    new Map(this.#records.map(({ address, owner, status }) => [address, status === "active" ? owner : status]));
 
   /**
    * Each address in use has one record, of one of its holders; each record is of an address in use, or of a Service that waits for more.
@@ -129,19 +172,20 @@ class NetboxScene implements Scene {
         if (owners.length !== 1 || !(holders.includes(`${owners}`) || owners.includes("router")))
           found.push(`${address} of ${key} is recorded for ${owners.join() || "nobody"}`);
       }
-    for (const { address, owner } of this.#records) {
+    for (const { address, owner, status } of this.#records) {
       const service = services.find(({ key }) => key === owner);
       const isHeld = services.some(({ has }) => has.includes(address));
       // One that waits for more than it was given so far keeps that, as long as its quotas allow it.
       const isAwaiting = service !== undefined && !model.isMet(service) && model.overQuota(service, [address]).length === 0;
-      if (owner !== "router" && !isHeld && !isAwaiting) found.push(`${address} is recorded for ${owner}, who does not need it`);
+      if (owner !== "router" && !isHeld && !isAwaiting && status === "active" && this.#onRelease !== "keep")
+        found.push(`${address} is recorded for ${owner}, who does not need it`);
     }
     return found;
   };
 
-  get #records(): { readonly address: string; readonly owner: string }[] {
-    return Array.from(this.netbox.addresses.values(), ({ address, description: text }) => {
-      return { address: address.split("/")[0] ?? "", owner: description.exec(text)?.[1] ?? "router" };
+  get #records(): { readonly address: string; readonly owner: string; readonly status: string }[] {
+    return Array.from(this.netbox.addresses.values(), ({ address, description: text, status }) => {
+      return { address: address.split("/")[0] ?? "", owner: description.exec(text)?.[1] ?? "router", status: status.value };
     });
   }
 
@@ -174,10 +218,7 @@ forSeeds(
     try {
       if (random() < 0.3) scene.netbox.add("10.0.1.1/24", { description: "router" });
       const world = await startWorld(undefined);
-      world.cluster.put(
-        "secrets",
-        secret(`${namespace}/netbox`, { token: scene.netbox.token, url: scene.netbox.url }, "netbox-token"),
-      );
+      scene.giveSecret(world);
       world.config(yaml(scene.first, scene.fieldsOf));
       await scene.rest(world);
       const story = new Story(random, world, scene);

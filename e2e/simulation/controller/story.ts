@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
-import type { Random } from "#pkg/clock";
+import type { Millis, Random } from "#pkg/clock";
 import { ApiError, type Service } from "#pkg/k8s";
 import { service } from "#pkg/k8s/testing";
-import { lastGoodKey, statusConfigMap } from "#pkg/live-config";
+import { lastGoodKey, renumberAnnotation, statusConfigMap } from "#pkg/live-config";
 import { annotations } from "#pkg/service";
 import { namespace, type World } from "../../../controller/testing/world.ts";
 import { Answers } from "./answers.ts";
@@ -26,6 +26,8 @@ export interface Scene {
   readonly before?: (world: World) => void;
   /** Waits until nothing is left to be done. */
   readonly rest?: (world: World) => Promise<void>;
+  /** Time passes in the middle of a step, for what is asked of others to begin. */
+  readonly maxPassMs?: Millis;
   /** Recorded holders of addresses elsewhere. */
   readonly records?: () => ReadonlyMap<string, string>;
   /** Faults elsewhere at rest. */
@@ -108,6 +110,7 @@ export class Story {
   #wanted: Configuration;
   #backup: Backup | undefined;
   #services = 0; // Number of Services made so far.
+  readonly #renumbering: Configuration[] = []; // In this step: they may cost Services addresses that are in no pool any more.
   #isHandwritten = false; // In this step: the next controller takes a status for what its Service has.
 
   constructor(random: Random, world: World, scene: Scene) {
@@ -170,10 +173,12 @@ export class Story {
     const inForceBefore = this.#inForce;
     this.#scene.before?.(this.#world);
     this.#isHandwritten = false;
+    this.#renumbering.length = 0;
     // Services whose addresses may change: their requests changed, somebody wrote their status, or the next controller may move them.
     const excused = new Set<string>();
     const end = this.#random() < 0.1 ? this.#trouble(excused) : undefined;
     const touched = new Set([this.#act(excused)]);
+    if (this.#random() < 0.03) this.#deleteNamespace(touched);
     // Something else happens in the middle of it.
     let isHurried = end !== undefined;
     while (this.#random() < 0.2) {
@@ -196,7 +201,15 @@ export class Story {
     await this.#scene.rest?.(this.#world);
     this.#inForce = this.#onRecord();
     const after = this.#look();
-    if (after.fits(this.#wanted.pools)) assert.equal(this.#inForce, this.#wanted);
+    for (const { key } of before.services) {
+      const isLost = ({ pools }: Configuration) =>
+        !new Model(
+          pools,
+          before.services.filter((one) => one.key === key),
+        ).fits(pools);
+      if (this.#renumbering.some(isLost)) excused.add(key);
+    }
+    if (after.fits(this.#wanted.pools) || this.#renumbering.at(-1) === this.#wanted) assert.equal(this.#inForce, this.#wanted);
     assert.deepEqual([...after.faults(), ...(this.#scene.faults?.(after) ?? [])], []);
     const listed = this.#wishes.values().filter(({ type }) => type === "LoadBalancer");
     await this.#answers.check(this.#world, [...listed].length, this.#pick(keys));
@@ -248,7 +261,9 @@ export class Story {
     const before = cluster.service(key);
     if (dice < 0.12) {
       this.#wanted = this.#pick(this.#scene.configurations);
-      this.#world.config(this.#textOf(this.#wanted));
+      const mayRenumber = this.#random() < 0.2;
+      if (mayRenumber) this.#renumbering.push(this.#wanted);
+      this.#world.config(this.#textOf(this.#wanted), mayRenumber ? { [renumberAnnotation]: "true" } : {});
       return "configuration";
     }
     if (dice < 0.35 && this.#wishes.delete(key)) {
@@ -273,6 +288,15 @@ export class Story {
     const now: Service = { ...serviceOf(wish), uid, created, ingress };
     cluster.put("services", now);
     return key;
+  }
+
+  /** All Services of a namespace go in one moment. */
+  #deleteNamespace(touched: Set<string>): void {
+    const name = this.#pick(keys).replace(/[^/]*$/, "");
+    for (const key of keys.filter((one) => one.startsWith(name) && this.#wishes.delete(one))) {
+      this.#world.cluster.remove("services", key);
+      touched.add(key);
+    }
   }
 
   /** Writes are refused, or a webhook changes statuses. @returns ends that; the controller tries failed writes again afterwards */
@@ -302,8 +326,9 @@ export class Story {
 
   /** The controller handles a part of what is pending. */
   async #turn(): Promise<void> {
+    const { maxPassMs = 0 } = this.#scene;
     this.#world.cluster.deliver();
-    if (this.#random() < 0.5) this.#world.clock.advanceBy(0);
+    if (this.#random() < 0.5) this.#world.clock.advanceBy(this.#random() < 0.5 ? this.#random() * maxPassMs : 0);
     await setImmediate();
   }
 
