@@ -1,4 +1,4 @@
-import type { IpamPool } from "#pkg/allocator";
+import type { IpamChange } from "#pkg/allocator";
 import type { AnnouncedLine } from "#pkg/announced";
 import type { Millis } from "#pkg/clock";
 import type { ParsedConfig } from "#pkg/config";
@@ -94,8 +94,8 @@ export interface ServiceChange {
 
 /** Findings of the keeper of NetBox's records. */
 export type KeeperEvent =
-  /** What IPAMs say of their pools, and of no others. */
-  | { readonly type: "ipam"; readonly pools: readonly IpamPool[] }
+  /** An IPAM says something else of its pool. */
+  | ({ readonly type: "ipam" } & IpamChange)
   /** Something is wrong with a pool's IPAM, or nothing any more. */
   | { readonly type: "ipamProblem"; readonly pool: string; readonly problem: string | undefined };
 

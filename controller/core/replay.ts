@@ -40,11 +40,11 @@ function describe(effects: readonly ControllerEffect[], hide: Hide): Plain[] {
 
 /** The controller's core, as it is run, recorded and run again. */
 export const controllerCore = defineCore<ControllerState, ControllerEvent, ControllerEffect, ControllerOptions>({
-  format: 22,
+  format: 23,
   createState,
   step,
   nextDeadline,
-  longInputs: new Set(["services", "configRead", "ipam", "occupied", "announced"]),
+  longInputs: new Set(["services", "configRead", "occupied", "announced"]),
   toRecord: (event) => event,
   fromRecord: (recorded) => recorded as ControllerEvent,
   describe,

@@ -1,4 +1,4 @@
-import { Allocator, type IpamPool } from "#pkg/allocator";
+import { Allocator } from "#pkg/allocator";
 import type { Settling } from "#pkg/assignment";
 import type { Millis } from "#pkg/clock";
 import type { Config } from "#pkg/config";
@@ -93,7 +93,6 @@ export interface Occupancy {
   occupants: ReadonlyMap<string, string>; // address -> the same in words, of those that count
   strictPools: ReadonlySet<string>;
   readonly recent: RecentAssignments;
-  ipam: readonly IpamPool[];
 }
 
 /** What Services ask for, and what they were told. */
@@ -133,7 +132,6 @@ export function createState(options: ControllerOptions, now: Millis = 0): Contro
       occupants: new Map(),
       strictPools: new Set(),
       recent: new RecentAssignments(context),
-      ipam: [],
     },
     asked: { waiting: new WaitList(), terms: new Map(), warnings: new Map(), kept: new Map(), since: new Map() },
     externalIPs: new ExternalIPs(context),

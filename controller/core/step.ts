@@ -5,7 +5,7 @@ import { configurePortion } from "./configure.ts";
 import { decideOn } from "./decide.ts";
 import type { ControllerEffect } from "./effects.ts";
 import type { ControllerEvent, KeeperEvent } from "./events.ts";
-import { setIpam, setOccupied } from "./occupancy/occupancy.ts";
+import { ipamChanged, setOccupied } from "./occupancy/occupancy.ts";
 import { namespaceChanged, relisted, serviceChanged, servicesSeen } from "./seen.ts";
 import { type ControllerState, createState, problemBeside } from "./state.ts";
 
@@ -102,7 +102,7 @@ function react(state: ControllerState, event: ControllerEvent): void {
       state.summary.changed();
       break;
     case "ipam":
-      setIpam(state, event.pools);
+      ipamChanged(state, event);
       state.summary.changed();
       break;
     case "ipamProblem":

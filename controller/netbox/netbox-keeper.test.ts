@@ -341,3 +341,27 @@ test("records of a pool that is configured anew stay with their Services", async
   await pass(world, 400_000);
   assert.deepEqual([...netbox.addresses.keys()], numbers, "an address in use keeps its record");
 });
+
+test("of many records few are told at once, and of those that NetBox has said before nothing", async () => {
+  await using netbox = await FakeNetbox.start(pool);
+  const hosts = Array.from({ length: 1_200 }, (_, i) => `10.1.${i >> 8}.${i & 255}`);
+  for (const host of hosts) netbox.add(`${host}/16`, { description: "router" });
+  netbox.pageSize = 500;
+  const world = await startWorld(undefined);
+  world.cluster.put("secrets", tokenOf(netbox));
+  world.config(configOf(netbox, "mode: record").replace(`[${pool}]`, "[10.1.0.0/21]"));
+  await pass(world, 3_000);
+  const inputs = () => [...world.recorder.lines()].flat().map((line) => JSON.parse(line).input);
+  const told = () => inputs().flatMap(({ type, foreign }) => (type === "ipam" ? [foreign["@map"].length] : []));
+  assert.equal(
+    told().reduce((sum, count) => sum + count, 0),
+    hosts.length,
+  );
+  assert.ok(Math.max(...told()) <= 500, `${told()}`);
+  netbox.add("10.1.5.0/16", { description: "router" });
+  await pass(world, 310_000);
+  assert.equal(
+    told().reduce((sum, count) => sum + count, 0),
+    hosts.length + 1,
+  );
+});

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { awaitedOf, type IpamPool, type Refusal } from "#pkg/allocator";
+import { awaitedOf, type IpamPool, ipamChanges, type Refusal } from "#pkg/allocator";
 import { type Clock, inPortions, type Portions, type Random } from "#pkg/clock";
 import type { Netbox, Pool } from "#pkg/config";
 import { type Cluster, type EventRecorder, type NoValue, SecretValues, serviceReference } from "#pkg/k8s";
@@ -48,6 +48,9 @@ export class NetboxKeeper implements Disposable {
   #retired: readonly Kept[] = []; // Their pools have left the configuration; they release their records.
   readonly #disposed = new AbortController();
   readonly #needs = new Map<string, readonly Need[]>(); // Service -> what it waits for
+  readonly #told = new Map<string, IpamPool>(); // pool -> what the core knows
+  #hasNews = false; // The core does not know all.
+  #isTelling = false;
   readonly #contested = new Set<string>(); // addresses that were reported to be held here and recorded for others
 
   constructor(options: NetboxKeeperOptions) {
@@ -66,7 +69,7 @@ export class NetboxKeeper implements Disposable {
     this.#retired = [...this.#retired, ...left];
     for (const { records } of left) records.retire();
     this.#watchSecrets();
-    if (before.length + this.#kept.length > 0) this.#publish();
+    this.#tell();
   }
 
   /** It was decided on a Service. @param unmet why it did not get what it asks for */
@@ -185,7 +188,7 @@ export class NetboxKeeper implements Disposable {
     if (view.problem !== problem) this.#options.runner.dispatch({ type: "ipamProblem", pool: of.name, problem: view.problem });
     if (!this.#kept.includes(kept)) return;
     void this.#reportContested(of, view);
-    this.#publish();
+    this.#tell();
   }
 
   /** The Service keeps the address: who of both is wrong, nobody can tell here. */
@@ -205,11 +208,29 @@ export class NetboxKeeper implements Disposable {
     if (this.#contested.size > maxReported) this.#contested.clear();
   }
 
-  #publish(): void {
-    const pools = this.#kept.map(({ pool: { name }, view: { granted, foreign, exhausted, problem } }): IpamPool => {
-      return { pool: name, granted, foreign, exhausted, problem };
-    });
-    this.#options.runner.dispatch({ type: "ipam", pools });
+  /** Has the core know what NetBox says now of these pools, and of no others. */
+  async #tell(): Promise<void> {
+    this.#hasNews = true;
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    while (this.#hasNews) {
+      this.#hasNews = false;
+      await inPortions(this.#options.portions, this.#telling());
+    }
+    this.#isTelling = false;
+  }
+
+  *#telling(): Generator<undefined, void> {
+    const views = new Map(this.#kept.map(({ pool: { name }, view }) => [name, { ...view, pool: name }]));
+    for (const pool of new Set([...this.#told.keys(), ...views.keys()])) {
+      const nothing: IpamPool = { pool, granted: new Map(), foreign: new Map(), exhausted: new Set(), problem: undefined };
+      for (const change of ipamChanges(this.#told.get(pool) ?? nothing, views.get(pool) ?? nothing)) {
+        if (change !== undefined) this.#options.runner.dispatch({ type: "ipam", ...change });
+        yield;
+      }
+      this.#told.set(pool, views.get(pool) ?? nothing);
+      if (!views.has(pool)) this.#told.delete(pool);
+    }
   }
 }
 

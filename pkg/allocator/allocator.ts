@@ -3,12 +3,12 @@ import type { NamespaceLabels, Pool, Quota } from "#pkg/config";
 import { type Address, families } from "#pkg/net";
 import type { AddressRequest } from "#pkg/service";
 import { chancesOf } from "./chances.ts";
-import { type Elsewhere, nothingElsewhere, outOfUse, slotsOf } from "./elsewhere.ts";
+import { type Elsewhere, outOfUse, slotsOf, usersChanged } from "./elsewhere.ts";
 import { type Labels, OpenScopes } from "./fences.ts";
 import type { Rules } from "./filling.ts";
 import type { ReservedFor } from "./holders.ts";
 import { holdingOf, put, wishesOf } from "./holding.ts";
-import { Ipam, type IpamPool } from "./ipam.ts";
+import { Ipam, type IpamChange, type IpamPool } from "./ipam.ts";
 import { Layout } from "./layout.ts";
 import { NotAllowed } from "./not-allowed.ts";
 import { type Holding, Occupancy, termsOf } from "./occupancy.ts";
@@ -51,7 +51,7 @@ export class Allocator {
   readonly #namespaces = new Map<string, Labels>(); // namespace -> its labels
   #labelings = 0; // How often any of them has changed.
   #isUncounted = false; // Quotas are to be counted before they are asked.
-  #rules: Rules = this.#rulesOf(Layout.of([]), [], nothingElsewhere);
+  #rules: Rules = this.#rulesOf(Layout.of([]), [], { occupants: new Map(), ipam: new Ipam() });
   #holdings = new Map<string, Holding>(); // service -> what it holds
   readonly #asked = new Map<string, readonly Ask[]>(); // service -> what it waits for from IPAMs
   readonly #notAllowed = new NotAllowed();
@@ -173,21 +173,21 @@ export class Allocator {
    * that holds one may not keep it, which the next `adopt` or `settle` sees to.
    */
   setOccupied(occupants: ReadonlyMap<string, string>): void {
-    this.#setElsewhere({ occupants });
+    const unused = [...this.#rules.occupants.keys()].filter((text) => !occupants.has(text));
+    this.#rules = { ...this.#rules, occupants };
+    usersChanged(this.#rules, occupants.keys(), unused);
   }
 
-  /** The views of IPAMs on their pools, and on no others. It takes nothing away: Services keep their addresses. */
-  setIpam(pools: readonly IpamPool[]): void {
-    this.#setElsewhere({ ipam: new Ipam(pools) });
+  /** An IPAM says something else of its pool. It takes nothing away: Services keep their addresses. */
+  changeIpam(change: IpamChange): void {
+    this.#rules.ipam.change(change);
+    const { yes = [], no = [] } = Object.groupBy(change.foreign.keys(), (text) => (change.foreign.get(text) ? "yes" : "no"));
+    usersChanged(this.#rules, yes, no);
   }
 
-  #setElsewhere(changed: Partial<Elsewhere>): void {
-    const before = outOfUse(this.#rules);
-    this.#rules = { ...this.#rules, ...changed };
-    const now = outOfUse(this.#rules);
-    for (const slot of slotsOf(before.difference(now), this.#layout)) this.#rules.occupancy.vacate(slot);
-    const those = now.difference(before).union(this.#rules.occupants); // Of two spellings of an occupant's address one may have gone.
-    for (const slot of slotsOf(those, this.#layout)) this.#rules.occupancy.occupy(slot);
+  /** What an IPAM says of its pool. */
+  ipamOf(pool: string): IpamPool | undefined {
+    return this.#rules.ipam.of(pool);
   }
 
   /** The labels of namespaces, as far as they were told. */

@@ -10,7 +10,7 @@
 export { Allocator } from "./allocator.ts";
 export { describe, facts, finding, remedy } from "./describe.ts";
 export { holdersOf, isFor, type ReservedFor } from "./holders.ts";
-export type { IpamPool } from "./ipam.ts";
+export { type IpamChange, type IpamPool, ipamChanges } from "./ipam.ts";
 export { type PoolFacts, poolFacts, type ReservedFacts } from "./pool-facts.ts";
 export { counterText } from "./quotas.ts";
 export {

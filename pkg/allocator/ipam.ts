@@ -4,7 +4,7 @@ import { type Address, type Family, parseAddress } from "#pkg/net";
 /** The view of an IPAM on one pool. */
 export interface IpamPool {
   readonly pool: string;
-  /** Address, as this project writes it -> the Service that it has chosen it for. All are looked through at each change: none is parsed. */
+  /** Address, as this project writes it -> the Service that it has chosen it for. */
   readonly granted: ReadonlyMap<string, string>;
   /** Address -> in whose use it is there, in words. */
   readonly foreign: ReadonlyMap<string, string>;
@@ -14,31 +14,88 @@ export interface IpamPool {
   readonly problem: string | undefined;
 }
 
+/** Changes of such a view. */
+export interface IpamChange extends Pick<IpamPool, "pool" | "exhausted" | "problem"> {
+  /** Address -> the Service that it is chosen for from now on; undefined for none. */
+  readonly granted: ReadonlyMap<string, string | undefined>;
+  /** Address -> in whose use it is from now on; undefined for nobody's. */
+  readonly foreign: ReadonlyMap<string, string | undefined>;
+}
+
+const comparedAtOnce = 500;
+
+/** Compares two views of a pool, some hundred addresses in each step, and ends with what is not about an address. @returns the changes, in order */
+export function* ipamChanges(before: IpamPool, after: IpamPool): Generator<IpamChange | undefined, void> {
+  const { pool, exhausted, problem } = after;
+  let [granted, foreign] = [new Map<string, string | undefined>(), new Map<string, string | undefined>()];
+  let compared = 0;
+  for (const part of ["granted", "foreign"] as const)
+    for (const found of differences(before[part], after[part])) {
+      if (found !== undefined) (part === "granted" ? granted : foreign).set(found[0], found[1]);
+      if (++compared % comparedAtOnce !== 0) continue;
+      const isEmpty = granted.size + foreign.size === 0;
+      yield isEmpty ? undefined : { pool, granted, foreign, exhausted: before.exhausted, problem: before.problem };
+      [granted, foreign] = [new Map(), new Map()];
+    }
+  const isOther = problem !== before.problem || exhausted.symmetricDifference(before.exhausted).size > 0;
+  if (isOther || granted.size + foreign.size > 0) yield { pool, granted, foreign, exhausted, problem };
+}
+
+type Told = ReadonlyMap<string, string>;
+
+function* differences(before: Told, after: Told): Generator<readonly [string, string | undefined] | undefined, void> {
+  for (const address of before.keys()) yield after.has(address) ? undefined : [address, undefined];
+  for (const [address, now] of after) yield before.get(address) === now ? undefined : [address, now];
+}
+
 /** Whether an IPAM, and not the allocator, chooses who gets which address of the pool. */
 export function isChosenElsewhere({ netbox }: Pool): boolean {
   return netbox?.mode === "allocate";
 }
 
+interface Known extends IpamPool {
+  readonly granted: Map<string, string>;
+  readonly foreign: Map<string, string>;
+}
+
+type Grants = readonly { readonly pool: string; readonly text: string }[];
+
 /** What IPAMs say of their pools. */
 export class Ipam {
-  readonly #grants = new Map<string, { readonly pool: string; readonly text: string }[]>(); // Service -> what was chosen for it
-  readonly #services = new Map<string, string>(); // address -> the Service that it was chosen for
-  readonly #pools: ReadonlyMap<string, IpamPool>; // by name
+  readonly #grants = new Map<string, Grants>(); // Service -> what was chosen for it
+  readonly #pools = new Map<string, Known>(); // by name
 
-  constructor(pools: readonly IpamPool[]) {
-    this.#pools = new Map(pools.map((each) => [each.pool, each]));
-    for (const { pool, granted } of pools)
-      for (const [text, service] of granted) {
-        this.#services.set(text, service);
-        const before = this.#grants.get(service);
-        if (before === undefined) this.#grants.set(service, [{ pool, text }]);
-        else before.push({ pool, text });
-      }
+  constructor(pools: readonly IpamPool[] = []) {
+    for (const each of pools) this.change(each);
+  }
+
+  change({ pool, granted, foreign, exhausted, problem }: IpamChange): void {
+    const known = this.#pools.get(pool) ?? { granted: new Map(), foreign: new Map() };
+    for (const [text, service] of granted) {
+      const before = known.granted.get(text);
+      if (before !== undefined) this.#setGrants(before, (those) => those.filter((one) => one.pool !== pool || one.text !== text));
+      if (service !== undefined) this.#setGrants(service, (those) => [...those, { pool, text }]);
+      put(known.granted, text, service);
+    }
+    for (const [text, by] of foreign) put(known.foreign, text, by);
+    const isEmpty = known.granted.size + known.foreign.size + exhausted.size === 0 && problem === undefined;
+    if (isEmpty) this.#pools.delete(pool);
+    else this.#pools.set(pool, { ...known, pool, exhausted, problem });
+  }
+
+  #setGrants(service: string, change: (grants: Grants) => Grants): void {
+    const grants = change(this.#grants.get(service) ?? []);
+    if (grants.length > 0) this.#grants.set(service, grants);
+    else this.#grants.delete(service);
   }
 
   /** All views. */
   get pools(): Iterable<IpamPool> {
     return this.#pools.values();
+  }
+
+  of(pool: string): IpamPool | undefined {
+    return this.#pools.get(pool);
   }
 
   /** Addresses that the IPAM chose for the Service, of one pool and family. */
@@ -52,25 +109,35 @@ export class Ipam {
     return new Set((this.#grants.get(service) ?? []).map(({ pool }) => pool));
   }
 
-  isGranted(address: Address, service: string): boolean {
-    return this.#services.get(`${address}`) === service;
+  isGranted(pool: string, address: Address, service: string): boolean {
+    return this.of(pool)?.granted.get(`${address}`) === service;
   }
 
   isExhausted(pool: string, family: Family): boolean {
-    return this.#pools.get(pool)?.exhausted.has(family) ?? false;
+    return this.of(pool)?.exhausted.has(family) ?? false;
   }
 
   problem(pool: string): string | undefined {
-    return this.#pools.get(pool)?.problem;
+    return this.of(pool)?.problem;
   }
 
   /** In whose use the address is, in words; undefined where it is in nobody's. */
   foreign(pool: string, address: Address): string | undefined {
-    return this.#pools.get(pool)?.foreign.get(`${address}`);
+    return this.of(pool)?.foreign.get(`${address}`);
+  }
+
+  /** Whether it is in somebody's use, whatever pool it is of. */
+  isForeign(address: string): boolean {
+    return this.#pools.values().some(({ foreign }) => foreign.has(address));
   }
 
   /** All addresses that are in somebody's use. */
   *foreignAddresses(): Iterable<string> {
     for (const { foreign } of this.#pools.values()) yield* foreign.keys();
   }
+}
+
+function put(known: Map<string, string>, key: string, value: string | undefined): void {
+  if (value === undefined) known.delete(key);
+  else known.set(key, value);
 }

@@ -273,7 +273,7 @@ export class Search {
     if (pool.netbox === undefined || this.#occupancy.isHeld(slot)) return undefined;
     const by = this.#rules.ipam.foreign(pool.name, address);
     if (by !== undefined) return { reason: "recordedElsewhere", address, pool: pool.name, by };
-    const isGiven = !isChosenElsewhere(pool) || this.#rules.ipam.isGranted(address, this.#request.service);
+    const isGiven = !isChosenElsewhere(pool) || this.#rules.ipam.isGranted(pool.name, address, this.#request.service);
     return isGiven ? undefined : { reason: "notGranted", address, pool: pool.name };
   }
 

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { IpamPool } from "#pkg/allocator";
+import { type IpamPool, ipamChanges } from "#pkg/allocator";
 import { Alarm, backOff, type Clock, inPortions, type Millis, type Portions, type Random } from "#pkg/clock";
 import type { Address, AddressRange, Family } from "#pkg/net";
 import type { NetboxRecord } from "./answers.ts";
@@ -269,10 +269,18 @@ export class PoolRecords implements Disposable {
     if (this.#isClosed) return;
     const isKnown = this.#view.isKnown || this.#listedAt > -Infinity;
     const view = { isKnown, granted, foreign, exhausted: new Set(this.#exhausted), problem };
-    if (isDeepStrictEqual(view, this.#view)) return;
+    if (!(await inPortions(portions, isOther(this.#view, view))) || this.#isClosed) return;
     this.#view = view;
     this.#options.onChange(view);
   }
+}
+
+function* isOther(before: NetboxView, after: NetboxView): Generator<undefined, boolean> {
+  for (const change of ipamChanges({ pool: "", ...before }, { pool: "", ...after })) {
+    if (change !== undefined) return true;
+    yield;
+  }
+  return before.isKnown !== after.isKnown;
 }
 
 function earliest(times: readonly Millis[]): Millis {

@@ -1,4 +1,4 @@
-import type { IpamPool } from "#pkg/allocator";
+import type { IpamChange } from "#pkg/allocator";
 import { families, parseAddress } from "#pkg/net";
 import type { Occupant } from "#pkg/quarantine";
 import type { ControllerState } from "../state.ts";
@@ -40,24 +40,19 @@ export function heedOccupants(state: ControllerState): void {
   }
 }
 
-/** What IPAMs say of their pools, and of no others. */
-export function setIpam(state: ControllerState, pools: readonly IpamPool[]): void {
-  const { allocator, agenda, asked, occupancy, verdicts } = state;
-  const before = occupancy.ipam;
-  occupancy.ipam = pools;
-  allocator.setIpam(pools);
-  for (const pool of new Set([...before, ...pools].map((each) => each.pool))) verdicts.pools.changed(pool);
-  for (const { pool, foreign, granted, exhausted, problem } of before) {
-    const now = pools.find((each) => each.pool === pool);
-    for (const text of foreign.keys()) if (!now?.foreign.has(text)) freed(state, text);
-    for (const [text, service] of granted) if (now?.granted.get(text) !== service) agenda.changed(service);
-    for (const family of families)
-      if (exhausted.has(family) !== now?.exhausted.has(family) || problem !== now?.problem)
-        for (const waiting of asked.waiting.changed(freeInPool(pool, family))) agenda.changed(waiting);
-  }
-  const known = new Map(before.map((each) => [each.pool, each]));
-  for (const { pool, granted } of pools)
-    for (const [text, service] of granted) if (known.get(pool)?.granted.get(text) !== service) agenda.changed(service);
+/** An IPAM says something else of its pool. */
+export function ipamChanged(state: ControllerState, change: IpamChange): void {
+  const { allocator, agenda, asked, verdicts } = state;
+  const { pool, granted, foreign, exhausted, problem } = change;
+  const before = allocator.ipamOf(pool);
+  for (const [text, service] of granted)
+    for (const each of [before?.granted.get(text), service]) if (each !== undefined) agenda.changed(each);
+  allocator.changeIpam(change);
+  verdicts.pools.changed(pool);
+  for (const [text, by] of foreign) if (by === undefined) freed(state, text);
+  for (const family of families)
+    if (exhausted.has(family) !== (before?.exhausted.has(family) ?? false) || problem !== before?.problem)
+      for (const waiting of asked.waiting.changed(freeInPool(pool, family))) agenda.changed(waiting);
 }
 
 /** Others use the address, or do not any more. */
