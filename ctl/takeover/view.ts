@@ -39,6 +39,8 @@ export interface ClusterView {
   /** Objects of FRR-K8s in all namespaces, each of which configures FRR. */
   readonly frrConfigurations: readonly Raw[];
   readonly webhooks: readonly Raw[];
+  /** Of the namespace. */
+  readonly networkPolicies: readonly Raw[];
   readonly podSecurityPolicies: readonly Raw[];
   /** Whether the API has the kind: Kubernetes 1.25 has no policy/v1beta1, where it was. */
   readonly hasPodSecurityPolicies: boolean;
@@ -168,6 +170,10 @@ export async function readView(api: ReadApi, namespace: string): Promise<Cluster
     webhooks: await all(
       "ValidatingWebhookConfigurations",
       "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
+    ),
+    networkPolicies: await all(
+      "NetworkPolicies",
+      `/apis/networking.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/networkpolicies`,
     ),
     podSecurityPolicies: await all("PodSecurityPolicies", "/apis/policy/v1beta1/podsecuritypolicies"),
     hasPodSecurityPolicies,

@@ -280,6 +280,26 @@ test("a definition that comes back is awaited with its objects: others alone wou
   assert.deepEqual(parseConfiguration(bench.offers.at(-1)?.text ?? "").config?.pools[0]?.protocols, []);
 });
 
+test("a definition that is deleted and made anew before the change counts takes nothing away", async () => {
+  const bench = await Bench.start();
+  bench.pool(1);
+  bench.see("l2advertisements", "all", {});
+  bench.sync();
+  const { l2advertisements: _, ...others } = installed;
+  bench.install(others); // As the API says it from before it deletes the objects.
+  bench.of("l2advertisements").forget(`${namespace}/all`);
+  await bench.wait(50);
+  bench.install(installed);
+  await bench.wait(40_000);
+  bench.pool(1);
+  bench.sync();
+  await bench.wait(40_000);
+  assert.deepEqual(
+    bench.offers.map(({ missing }) => missing),
+    [undefined, "definitions", "objects"],
+  );
+});
+
 test("the last object of a kind that stays installed may be deleted, also where the API cannot be asked at once", async () => {
   const bench = await Bench.start();
   bench.pool(1);

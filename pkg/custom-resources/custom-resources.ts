@@ -70,6 +70,7 @@ export class CustomResources implements Disposable {
   #about: ObjectReference | undefined;
   #offered: string | undefined; // The configuration that was offered last, in short.
   #isLooking = false;
+  #isLookingAtOnce = false;
   #isWarned = false;
 
   constructor(options: CustomResourcesOptions) {
@@ -164,6 +165,7 @@ export class CustomResources implements Disposable {
           if (now?.text === past?.text && now?.mayRenumber === past?.mayRenumber) return; // Its status changed, or its managers.
           this.#about = now && reference({ kind, version }, now);
           this.#changed();
+          if (now === undefined && this.#isKindGone) void this.#lookAtOnce();
         },
         synced: () => {
           this.#offer(); // First, so that whoever begins once nothing is missing has it.
@@ -180,6 +182,14 @@ export class CustomResources implements Disposable {
   #changed(): void {
     this.#settling.changed(this.#options.clock.now());
     this.#alarm.set(this.#settling.deadline);
+  }
+
+  /** `kubectl replace --force` deletes a definition, and makes it again before the change counts. */
+  async #lookAtOnce(): Promise<void> {
+    if (this.#isLookingAtOnce) return;
+    this.#isLookingAtOnce = true;
+    await this.#look();
+    this.#isLookingAtOnce = false;
   }
 
   /** With the last object of a kind its definition may be going: the API deletes the objects first. */

@@ -68,6 +68,13 @@ test("FRR-K8s is found, and what others give FRR", async () => {
   ]);
 });
 
+test("the command that deletes FRR-K8s has the name that whoever made it gave it", async () => {
+  for (const name of ["frr-k8s-daemon", "frr-k8s", "metallb-frr-k8s"]) {
+    const seen = await view({ "/apis/apps/v1/daemonsets": [{ metadata: { namespace: "metallb-system", name } }] });
+    assert.match(checkDefinitions(seen)[0]?.advice ?? "", new RegExp(`kubectl -n metallb-system delete daemonset ${name};`));
+  }
+});
+
 test("MetalLB's operator is found for as long as it runs", async () => {
   const operator = (replicas: number) => ({
     ...api(),

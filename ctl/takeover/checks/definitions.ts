@@ -38,8 +38,7 @@ export function checkDefinitions(view: ClusterView): TakeoverFinding[] {
       check: "frr-k8s",
       found: "FRR-K8s has BGP's port, and the sessions with the routers",
       where: `DaemonSet ${keyOf(workload)}`,
-      advice:
-        "delete it when MetalLB is stopped, or let it be and give Ingot other peers: docs/bgp.md, another BGP daemon on the node",
+      advice: `delete it once Ingot's speakers run: kubectl -n ${metadata(workload).namespace} delete daemonset ${metadata(workload).name}; or let it be and give Ingot other peers: docs/bgp.md, another BGP daemon on the node`,
     });
   for (const configuration of view.frrConfigurations.filter((object) => !isOfSpeaker(object)))
     findings.push({

@@ -62,6 +62,36 @@ test("custom resources, and webhooks of MetalLB's and FRR-K8s', are found, and c
   assert.match(findings[0]?.advice ?? "", /ingotctl convert/);
 });
 
+test("policies of MetalLB's operator for the controller's Pods are found, and no others", async () => {
+  const labels = { app: "metallb", component: "controller" };
+  const policy = (name: string, podSelector: object, more: object = {}) => ({
+    metadata: { namespace: "metallb-system", name, ...more },
+    spec: { podSelector },
+  });
+  const policies = [
+    policy("default-deny", {}),
+    policy("controller", { matchLabels: labels }),
+    policy("operator", { matchLabels: { "control-plane": "controller-manager" } }),
+    policy("some", { matchExpressions: [{ key: "component", operator: "In", values: ["webhook-server"] }] }),
+    policy("ours", { matchLabels: labels }, { labels: { app: "metallb" } }),
+  ];
+  const found = async (ofChart: object) => {
+    const metadata = { namespace: "metallb-system", name: "controller", labels: { ...labels, ...ofChart } };
+    const findings = checkLeftovers(
+      await view({
+        "/apis/apps/v1/deployments": [{ metadata, spec: { template: { metadata: { labels }, spec: {} } } }],
+        "/apis/networking.k8s.io/v1/namespaces/metallb-system/networkpolicies": policies,
+      }),
+    );
+    return findings.map(({ severity, where }) => `${severity} ${where}`);
+  };
+  assert.deepEqual(await found({}), [
+    "warning NetworkPolicy metallb-system/default-deny",
+    "warning NetworkPolicy metallb-system/controller",
+  ]);
+  assert.deepEqual(await found({ "app.kubernetes.io/managed-by": "Helm" }), [], "Helm deletes its own");
+});
+
 test("resources of MetalLB's status, which Ingot can write, too, are none that configure it", async () => {
   assert.deepEqual(checkLeftovers(await view(metallb("servicel2statuses", "servicebgpstatuses", "configurationstates"))), []);
 });
@@ -82,6 +112,7 @@ test("objects of any shape do no harm", async () => {
     "/apis/monitoring.coreos.com/v1/prometheusrules": junk,
     "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations": junk,
     "/apis/policy/v1beta1/podsecuritypolicies": junk,
+    "/apis/networking.k8s.io/v1/namespaces/metallb-system/networkpolicies": junk,
   });
   assert.deepEqual([checkAlerts(odd), checkLeftovers(odd)], [[], []]);
 });

@@ -101,7 +101,29 @@ export function checkLeftovers(view: ClusterView): TakeoverFinding[] {
       advice: isGone(view) ? `delete it: ${owner} is stopped` : `delete it when ${owner} is stopped`,
     });
   }
+  for (const policy of view.networkPolicies.filter(isForControllers(view)))
+    findings.push({
+      severity: "warning",
+      check: "network-policy",
+      found:
+        "it selects the controller's Pods and stays: it may close the port of metrics, and the ways to the API, a webhook or NetBox",
+      where: `NetworkPolicy ${keyOf(policy)}`,
+      advice:
+        "see what it admits; delete those of MetalLB's operator, default-deny first, before you install the component network-policy",
+    });
   return findings;
+}
+
+/** Whether a policy selects Pods of controllers, and is not one of Ingot's. Helm deletes the policies of a release. */
+function isForControllers({ controllers }: ClusterView): (policy: Raw) => boolean {
+  const labels = controllers
+    .filter((workload) => helmReleaseOf(workload) === undefined)
+    .map(({ spec }) => metadata(fields(fields(spec).template)).labels);
+  return (policy) => {
+    const { matchLabels, matchExpressions } = fields(fields(policy.spec).podSelector);
+    if (metadata(policy).labels.app === "metallb" || listOf(matchExpressions).length > 0) return false;
+    return labels.some((own) => Object.entries(fields(matchLabels)).every(([name, value]) => own[name] === value));
+  };
 }
 
 const webhookOwners = [
