@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { DemoCluster, DemoNode } from "#e2e/demo-cluster";
-import { Lab, waitFor } from "#e2e/lab";
-import { metric, owner, startCluster } from "./observe.ts";
+import { Lab, type LabProcess, waitFor } from "#e2e/lab";
+import { metric, owner, says, startCluster } from "./observe.ts";
 import { Tool } from "./tool.ts";
 
 const refusal = await Lab.refusal();
@@ -49,5 +49,47 @@ suite("a node whose kernel does not forward", { skip: refusal }, () => {
         assert.equal(await metric(broken.speaker, "ingot_layer2_takeovers_total", { cause }), 0, `${signal}: ${cause}`);
     }
     await tool.explains(`node/${broken.name}`, /\(cannotDeliver\)/);
+  });
+});
+
+/** kube-proxy's answer at a Service's health check port, on one node. */
+function healthPort({ host }: DemoNode, status: number): Promise<LabProcess> {
+  const program = `require("node:http").createServer((_, answer) => answer.writeHead(${status}).end()).listen(${port}, "127.0.0.1")`;
+  return host.spawn(`health-${host.name}`, ["node", "--eval", program]);
+}
+const port = 30_999;
+
+suite("a node whose kube-proxy stands still", { skip: refusal }, () => {
+  let cluster: DemoCluster;
+  let address: string;
+  let stale: DemoNode;
+  let serving: LabProcess[] = [];
+  before(async () => {
+    cluster = await startCluster();
+    serving = await Promise.all(cluster.nodes.map((node) => healthPort(node, 200)));
+    const local = { policy: "Local", spec: { healthCheckNodePort: port } } as const;
+    const service = await cluster.expose("web", ["node1", "node2", "node3"], local);
+    address = await service.address();
+  });
+  after(() => cluster?.[Symbol.asyncDispose]());
+
+  test("leaves the address of a Service of which kube-proxy has no Pod to another node", async () => {
+    stale = await owner(cluster, address);
+    await new Promise((resolve) => setTimeout(resolve, 3_000)); // Each speaker has asked once.
+    await serving[cluster.nodes.indexOf(stale)]?.[Symbol.asyncDispose]();
+    await healthPort(stale, 503);
+    await waitFor("another node to answer", async () => (await owner(cluster, address)) !== stale);
+  });
+
+  test("does not take it when its speaker starts again, although it has no Service that kube-proxy serves", async () => {
+    for (const signal of ["SIGKILL", "SIGTERM"] as const) {
+      stale.speaker.process.kill(signal);
+      await stale.speaker.process.exited;
+      await stale.speaker.start();
+      await says(stale.speaker, "cannotDeliver", "node", stale.name);
+      assert.notEqual(await owner(cluster, address), stale);
+      for (const cause of ["failed", "left", "cannotDeliver", "moved"])
+        assert.equal(await metric(stale.speaker, "ingot_layer2_takeovers_total", { cause }), 0, `${signal}: ${cause}`);
+    }
   });
 });

@@ -1,6 +1,7 @@
 // Scenario: many seeds.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Millis } from "#pkg/clock";
 import "../../pkg/clock/testing/untracked-promises.ts";
 import { drawDelivery } from "./cluster/draw-delivery.ts";
 import { type Act, firstConfig, type History } from "./cluster/history.ts";
@@ -122,5 +123,30 @@ test("with loss, stalls, a cut in three and a node that is killed, each address 
       { at: 20_000, act: { type: "killSpeaker", node: (seed + 2) % 3, length: 2_000 } },
     ];
     await answering(acts, [], { seed, loss: [0, 0.05, 0.1][seed % 3] ?? 0 });
+  }
+});
+
+test("a speaker that starts again beside a kube-proxy that stands still does not take what its node cannot serve, not even for a moment", async () => {
+  const [node, others] = [1, [0, 2]];
+  const late = { ...spec, pool: "lan", isLocal: true, endpoints: others };
+  for (const more of [{}, { b: { ...late, port: 81, endpoints: [0, 1, 2] } }]) {
+    const acts: History["acts"] = [
+      { at: 0, act: { type: "stopProxy", node, length: 60_000 } },
+      { at: 1_000, act: { type: "service", name: "late", spec: { ...late, endpoints: [node, ...others] } } },
+      { at: 20_000, act: { type: "restartSpeakers", nodes: [node], inOrder: false, length: 1_000 } },
+    ];
+    const answering: Millis[] = [];
+    const observe = (cluster: SimulatedCluster) => {
+      const [address = ""] = cluster.people.status("late");
+      if (cluster.owners().get(address)?.includes(node)) answering.push(cluster.now - beginning);
+    };
+    const services = { late, ...more };
+    const history = { seed: 7, nodes: 3, loss: 0, hasHealthPorts: true, config: firstConfig, services, acts };
+    assert.equal((await run(history, { observe })).problem, undefined);
+    assert.ok(answering.some((at) => at < 8_000));
+    assert.deepEqual(
+      answering.filter((at) => at > 15_000 && at < 60_000),
+      [],
+    );
   }
 });

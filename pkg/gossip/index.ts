@@ -16,6 +16,7 @@ export {
   type Deliveries,
   type Delivery,
   type Fault,
+  healthPortBit,
   mostAddresses,
   type PathSign,
   pathSigns,

@@ -12,7 +12,7 @@ import {
 } from "./conflicts/address-defender.ts";
 import { inspectionTimer, inspectSighted, nextInspectionAt, setOccupants } from "./conflicts/quarantine.ts";
 import { type DataPathEvent, dataPathEvent, dependsOnOthers, nextDataPathAt } from "./data-path/data-path.ts";
-import { healthPortsAsked } from "./data-path/health-ports.ts";
+import { beginWithHealthPorts, healthPortsAsked } from "./data-path/health-ports.ts";
 import type { SpeakerEffect } from "./effects.ts";
 import type { SpeakerEvent } from "./events.ts";
 import { handoverEvent, handoversChanged, handoversConfigured, handoverTimer, servingChanged } from "./handovers/handovers.ts";
@@ -245,12 +245,12 @@ function beginWhenSynced({ isClusterSynced, members, services }: SpeakerState, e
 
 /** Until now the state was still arriving and nothing was announced; from now on it is whole. No routes are to be marked before they go. */
 function start(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+  beginWithHealthPorts(state, now, effects);
   state.members.gossip?.participate();
   othersChanged(state, now, effects);
   state.isStarted = true;
-  for (const service of state.services.rows.keys())
-    for (const address of addressesOf(state.services, service)) state.hadOwner.add(address.toString());
-  for (const slot of slotAddresses(state)) state.hadOwner.add(slot.toString());
+  const ofServices = state.services.rows.keys().flatMap((service) => addressesOf(state.services, service));
+  for (const address of [...ofServices, ...slotAddresses(state)]) state.hadOwner.add(address.toString());
   interfacesChanged(state, now, effects);
   nodesChanged(state, now, effects);
   touchAll(state, now);

@@ -86,6 +86,7 @@ export interface SpeakerProcessOptions {
 }
 
 const healthPortsEveryMs: Millis = 1_000;
+const untilSyncedMs: Millis = 50;
 // The kernel of a speaker that lacks the capability NET_ADMIN: it fulfils no wishes.
 const noKernel = { want: () => {}, complete: () => {} };
 const noFilter = { change: () => 1, query: () => undefined };
@@ -394,6 +395,10 @@ export class SpeakerProcess {
   /** As `DataPath` does. @param scan the Service to begin with */
   #askHealthPorts(served: () => ReadonlySet<string>, scan: number): void {
     const { process } = this;
+    if (!this.state.isClusterSynced) {
+      process.at(this.#options.ring.now + untilSyncedMs, () => this.#askHealthPorts(served, scan));
+      return;
+    }
     const next = new SpeakerView(this.state).nextHealthPorts(scan, process.clock.now());
     const answers = new Map<string, HealthAnswer>(
       next.ports.map(({ key }) => [key, served().has(key) ? "serves" : "serves none"]),

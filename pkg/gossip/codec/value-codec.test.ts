@@ -16,6 +16,7 @@ import {
   encodePage,
   encodeSubnets,
   encodeSummary,
+  healthPortBit,
   interfaceKey,
   interfaceOf,
   isUndelivered,
@@ -48,7 +49,7 @@ test("a summary holds whether its node answers, how uncertain its view is, and i
         seenWithout: 0,
       }),
     ),
-    "01118003fedcba98000000",
+    "01118003fedcba9800000000",
   );
   const summaries: readonly NodeSummary[] = [
     {
@@ -71,7 +72,7 @@ test("a summary holds whether its node answers, how uncertain its view is, and i
       announced: 0xffff,
       viewUncertainty: 0xffff,
       incarnation: 0xffff_ffff,
-      seenWithout: 0xff,
+      seenWithout: 0x1ff,
     },
   ];
   for (const summary of summaries)
@@ -122,6 +123,24 @@ test("each sign that a node was without, of each family, is told by itself", () 
   assert.equal(seenWithoutBits({ IPv4: ["noPodRoute"], IPv6: [] }), seenWithoutBit("IPv4", "noPodRoute"));
 });
 
+test("health check ports are told beyond the signs, where a version that does not know of them sees the signs alone", () => {
+  const summary = {
+    answers: true,
+    hasKernelAccess: true,
+    view: "current",
+    knowsDrain: true,
+    dataPath: "delivers",
+    announced: 0,
+    viewUncertainty: 0,
+    incarnation: 0,
+  } as const;
+  const encoded = encodeSummary({ ...summary, seenWithout: healthPortBit | 0x17 });
+  assert.equal(encoded[10], 0x17);
+  assert.equal(decodeSummary(encoded)?.seenWithout, healthPortBit | 0x17);
+  assert.equal(decodeSummary(encoded.subarray(0, 11))?.seenWithout, 0x17);
+  assert.equal(decodeSummary(encoded.subarray(0, 10))?.seenWithout, 0);
+});
+
 test("a summary of a version that says nothing of the kernel is of a node that may change it, and one without access stays readable for it", () => {
   const summary = {
     answers: true,
@@ -134,7 +153,7 @@ test("a summary of a version that says nothing of the kernel is of a node that m
     seenWithout: 0,
   } as const;
   assert.equal(decodeSummary(Uint8Array.of(1, 5, 0, 1, 0, 0, 0, 2))?.hasKernelAccess, true);
-  assert.equal(hex(encodeSummary({ ...summary, hasKernelAccess: false })), "011d000100000002000000");
+  assert.equal(hex(encodeSummary({ ...summary, hasKernelAccess: false })), "011d00010000000200000000");
   assert.deepEqual(decodeSummary(encodeSummary({ ...summary, hasKernelAccess: false })), { ...summary, hasKernelAccess: false });
 });
 

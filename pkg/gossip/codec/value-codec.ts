@@ -31,7 +31,7 @@ export interface NodeSummary {
   readonly viewUncertainty: number;
   /** The node's in the ring when it reported this. 0 to 2^32 - 1. */
   readonly incarnation: number;
-  /** The signs that it was once without since its speaker started: see `seenWithoutBits`. */
+  /** The signs that it was once without since its speaker started: see `seenWithoutBits` and `healthPortBit`. */
   readonly seenWithout: number;
 }
 
@@ -39,7 +39,8 @@ export const summaryKey = "h";
 const version = 1; // The first octet of a summary, to which later ones may add, and of an interface.
 const minSummaryOctets = 8; // version, bits, viewUncertainty in two, incarnation in four
 const announcedEnd = 10; // then `announced` in two
-const summaryOctets = 11; // then `seenWithout`
+const signsEnd = 11; // then `seenWithout`, of which earlier versions say one octet
+const summaryOctets = 12;
 const answersBit = 1;
 const viewBits: Readonly<Record<View, number>> = { current: 0, behind: 4, old: 6 };
 const allViewBits = 6;
@@ -68,7 +69,7 @@ export function encodeSummary({
   summary.writeUInt16BE(more.viewUncertainty, 2);
   summary.writeUInt32BE(more.incarnation, 4);
   summary.writeUInt16BE(announced & 0xffff, 8);
-  summary.writeUInt8(more.seenWithout, 10);
+  summary.writeUInt16LE(more.seenWithout, 10);
   return summary;
 }
 
@@ -87,7 +88,7 @@ export function decodeSummary(value: Uint8Array): NodeSummary | undefined {
     announced: summary.length < announcedEnd ? 0 : summary.readUInt16BE(8),
     viewUncertainty: summary.readUInt16BE(2),
     incarnation: summary.readUInt32BE(4),
-    seenWithout: summary.length < summaryOctets ? 0 : summary.readUInt8(10),
+    seenWithout: summary.length < summaryOctets ? (summary[signsEnd - 1] ?? 0) : summary.readUInt16LE(10),
   };
 }
 
@@ -108,6 +109,9 @@ export function dataPathReport(undelivered: readonly Family[]): DataPathReport {
 export function isUndelivered(report: DataPathReport | undefined, family: Family): boolean {
   return report !== undefined && (dataPathBits[report] & undeliveredBits[family]) !== 0;
 }
+
+/** Beyond the bits of signs: kube-proxy has said on some health check port that it has a Pod. */
+export const healthPortBit = 256;
 
 /** A bit for each of these signs, those of IPv4 below those of IPv6. */
 export function seenWithoutBits(signs: Readonly<Record<Family, readonly PathSign[]>>): number {

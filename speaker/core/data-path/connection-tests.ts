@@ -189,9 +189,13 @@ function seesApi({ node, apiView, members: { active, gossip } }: SpeakerState): 
 }
 
 /** Whether most other nodes were seen without the sign, so that it is not how nodes of this cluster work. */
-export function areOthersWithout({ node, members }: SpeakerState, family: Family, sign: PathSign): boolean {
+export function areOthersWithout(state: SpeakerState, family: Family, sign: PathSign): boolean {
+  return areMostOthers(state, seenWithoutBit(family, sign));
+}
+
+/** Whether most other nodes report the bit: see `NodeSummary.seenWithout`. */
+export function areMostOthers({ node, members }: SpeakerState, bit: number): boolean {
   const others = members.active.filter((other) => other !== node);
-  const bit = seenWithoutBit(family, sign);
   return 2 * others.filter((other) => ((members.gossip?.seenWithout(other) ?? 0) & bit) !== 0).length > others.length;
 }
 

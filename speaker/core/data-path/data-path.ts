@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import type { Config } from "#pkg/config";
-import { type PathSign, pathSigns, seenWithoutBits } from "#pkg/gossip";
+import { healthPortBit, type PathSign, pathSigns, seenWithoutBits } from "#pkg/gossip";
 import { type Family, families } from "#pkg/net";
 import type { SpeakerEffect } from "../effects.ts";
 import type { SpeakerEvent } from "../events.ts";
@@ -46,8 +46,7 @@ export function dataPathEvent(
     const signs = dataPath.signs.filter((fault) => !dataPath.original.has(fault) || isOdd(state, family, fault));
     judge(dataPath, nobodyAnswers(state, family) ? [...signs, "noConnection"] : signs, now);
   }
-  const { IPv4, IPv6 } = state.dataPath;
-  state.members.gossip?.setSeenWithout(seenWithoutBits({ IPv4: seenWithout(IPv4), IPv6: seenWithout(IPv6) }));
+  reportSeenWithout(state);
   const after = brokenFamilies(state);
   const broken = after.filter((family) => !before.includes(family));
   const able = before.filter((family) => !after.includes(family));
@@ -81,6 +80,12 @@ function noteSigns(dataPath: DataPath, faults: readonly PathFault[]): void {
   if (!dataPath.isSeen) for (const fault of faults) dataPath.original.add(fault);
   dataPath.isSeen = true;
   dataPath.signs = faults;
+}
+
+/** Other nodes that begin judge themselves by what this one was once without. */
+export function reportSeenWithout({ members, dataPath: { IPv4, IPv6 }, healthPorts }: SpeakerState): void {
+  const bits = seenWithoutBits({ IPv4: seenWithout(IPv4), IPv6: seenWithout(IPv6) });
+  members.gossip?.setSeenWithout(bits | (healthPorts.isSeen ? healthPortBit : 0));
 }
 
 function seenWithout({ isSeen, original, tests }: DataPath): readonly PathSign[] {

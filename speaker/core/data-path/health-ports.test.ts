@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { healthPortBit } from "#pkg/gossip";
 import { service } from "#pkg/k8s/testing";
 import { type Family, parseAddress } from "#pkg/net";
 import { elect } from "#pkg/placement";
@@ -19,6 +20,12 @@ function serving(text = lan, peers = "", node = owner, ready: Record<string, boo
   one.bench.serve("default/web", [x], local, ready);
   one.bench.settle();
   return one;
+}
+
+/** Another address that the owner of this one has. */
+function ownOf(address: string): string {
+  const all = Array.from({ length: 16 }, (_, index) => `192.0.2.${index}`);
+  return all.find((ip) => ip !== address && elect(nodes, parseAddress(ip) ?? assert.fail()) === owner) ?? assert.fail();
 }
 
 /** Asks each second as the driver does. @returns the Services that were asked */
@@ -63,6 +70,46 @@ test("a node whose kube-proxy has no Pod of a Local Service for 5 s, although th
   assert.deepEqual(one.bench.onWire, [], "it waits twice as long");
   ask(one, 10, "serves");
   assert.deepEqual(one.bench.onWire, [x]);
+});
+
+test("a speaker that begins leaves at once what kube-proxy does not serve, where kube-proxy is known to say so, by this node or most others", () => {
+  const y = ownOf(x);
+  for (const [seenBy, answer, isLeft] of [
+    [0, "serves none", false],
+    [1, "serves none", false],
+    [2, "serves none", true],
+    ["here", "serves none", true],
+    [2, "silent", false],
+    [2, "serves", false],
+  ] as const) {
+    const one = amongOthers(owner, lan, "", (bench, { others, hear }) => {
+      for (const { state } of others.slice(0, Number(seenBy) || 0)) state.setSeenWithout(healthPortBit);
+      hear();
+      bench.serve("default/local", [y], local, everywhere);
+      bench.serve("default/served", ["192.0.2.14"], local, everywhere);
+      const { ports } = bench.view.nextHealthPorts(0, 0);
+      assert.deepEqual(
+        ports.map(({ key }) => key),
+        ["default/local", "default/served"],
+      );
+      const served = seenBy === "here" ? "serves" : "silent";
+      const answers = new Map([
+        ["default/local", answer],
+        ["default/served", served],
+      ] as const);
+      bench.runner.dispatch({ type: "healthPorts", answers });
+    });
+    one.bench.settle();
+    assert.equal(one.bench.onWire.includes(y), !isLeft, `${seenBy}, ${answer}`);
+    if (isLeft) assert.ok(!one.bench.lines.some((line) => line.startsWith(`announce ${y}`)), "not for a moment");
+  }
+});
+
+test("a node reports that kube-proxy answers for Services", () => {
+  const one = serving();
+  assert.equal(one.bench.gossip.seenWithout(owner) & healthPortBit, 0);
+  ask(one, 1, "serves");
+  assert.equal(one.bench.gossip.seenWithout(owner) & healthPortBit, healthPortBit);
 });
 
 test("kube-proxy that is silent, or has never had a Pod, says nothing", () => {
@@ -139,10 +186,8 @@ test("what a Service is given while it is left to others is left to them too, an
   const one = serving();
   ask(one, 1, "serves");
   ask(one, 8, "serves none");
-  const [given] = Array.from({ length: 16 }, (_, index) => `192.0.2.${index}`).filter(
-    (ip) => ip !== x && elect(nodes, parseAddress(ip) ?? assert.fail()) === owner,
-  );
-  one.bench.setService("default/web", service("default/web", { ...local, ingress: [given ?? assert.fail()] }));
+  const given = ownOf(x);
+  one.bench.setService("default/web", service("default/web", { ...local, ingress: [given] }));
   one.bench.serve("default/other", [x], {}, everywhere);
   one.bench.settle();
   ask(one, 1, "serves none");

@@ -1,9 +1,12 @@
 import type { Millis } from "#pkg/clock";
+import { healthPortBit } from "#pkg/gossip";
 import { type Address, parseAddress } from "#pkg/net";
 import type { SpeakerEffect } from "../effects.ts";
 import type { SpeakerEvent } from "../events.ts";
 import { addressesOf, holderKeys, isReadyOn } from "../services/services.ts";
 import { poolAt, type SpeakerState } from "../state.ts";
+import { areMostOthers } from "./connection-tests.ts";
+import { reportSeenWithout } from "./data-path.ts";
 import { maxHoldMs, minHoldMs, type Unserved } from "./data-path-state.ts";
 
 // Under `externalTrafficPolicy: Local` kube-proxy, or what does its work, says on the Service's health check port whether it sends packets to a Pod
@@ -17,9 +20,10 @@ export interface HealthPort {
 
 // kube-proxy hears of an endpoint when this speaker does, and writes its rules within some seconds.
 const confirmMs: Millis = 5_000;
-/** How many Services are left to others at most, and how many ports are asked at once. */
+/** How many Services are left to others at most, and how many ports are asked at once, also before this speaker begins. */
 const maxUnserved = 256;
 const maxAtOnce = 4;
+const maxAtOnceBefore = 64;
 /** The Services that are looked at to find such ports. */
 const maxLooked = 200;
 
@@ -35,17 +39,18 @@ export interface NextHealthPorts {
 export function nextHealthPorts(state: SpeakerState, scan: number, now: Millis): NextHealthPorts {
   const { unserved, isSeen } = state.healthPorts;
   const { rows } = state.services;
+  const atOnce = state.isStarted ? maxAtOnce : maxAtOnceBefore;
   // The next answer decides, where it is not long in coming.
   const isDue = ({ isLeft, servedSince, since }: Unserved) =>
     Number(!isLeft && servedSince === Infinity && now >= since + confirmMs);
   const ports = [...unserved]
     .filter(([, { triedAt, isLeft }]) => !isLeft || now >= triedAt + confirmMs)
     .sort(([, a], [, b]) => isDue(b) - isDue(a) || a.triedAt - b.triedAt)
-    .slice(0, maxAtOnce - 1)
+    .slice(0, atOnce - 1)
     .flatMap(([key]) => portOf(state, key) ?? []);
   let at = scan < rows.size ? scan : 0;
   for (const key of rows.keys().drop(at).take(maxLooked)) {
-    if (ports.length === maxAtOnce) break;
+    if (ports.length === atOnce) break;
     at++;
     const found = unserved.has(key) ? undefined : portOf(state, key);
     if (found !== undefined) ports.push(found);
@@ -66,7 +71,7 @@ function portOf(state: SpeakerState, key: string): HealthPort | undefined {
   if (
     !families.every((family) => isReadyOn(services, key, node, family)) ||
     address === undefined ||
-    poolAt(state, address)?.announceWhen !== "delivering"
+    (state.config !== undefined && poolAt(state, address)?.announceWhen !== "delivering")
   )
     return undefined;
   return { key, port: service.healthCheckNodePort };
@@ -90,12 +95,28 @@ export function healthPortsAsked(state: SpeakerState, { answers }: Asked, now: M
   for (const [key, answer] of answers) {
     if (answer === "serves") {
       healthPorts.isSeen = true;
+      reportSeenWithout(state);
       serves(state, key, changed, now, effects);
     } else if (answer === "silent") saysNothing(state, key, now);
-    else if (healthPorts.isSeen && portOf(state, key) !== undefined) servesNone(state, key, changed, now, effects);
+    else if ((!state.isStarted || isSeen(state)) && portOf(state, key) !== undefined)
+      servesNone(state, key, changed, now, effects);
   }
   for (const address of changed) state.members.gossip?.setUndeliveredAt(address, isLeft(state, address));
   return changed;
+}
+
+/**
+ * The speaker begins, and so do others to count on it. A kube-proxy that does not serve a Pod which was there before has had its time: this node does
+ * not take for a moment what it would leave again.
+ */
+export function beginWithHealthPorts(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+  const answers = new Map([...state.healthPorts.unserved.keys()].map((key) => [key, "serves none"] as const));
+  healthPortsAsked(state, { type: "healthPorts", answers }, now, effects);
+}
+
+/** Whether some port has said that there is a Pod, here or on most other nodes: nothing else is known to answer as kube-proxy does. */
+function isSeen(state: SpeakerState): boolean {
+  return state.healthPorts.isSeen || areMostOthers(state, healthPortBit);
 }
 
 function servesNone(state: SpeakerState, key: string, changed: Address[], now: Millis, effects: SpeakerEffect[]): void {
@@ -103,13 +124,14 @@ function servesNone(state: SpeakerState, key: string, changed: Address[], now: M
   const known = unserved.get(key);
   if (known === undefined) {
     const never = { isLeft: false, servedSince: Infinity, holdMs: minHoldMs / 2 };
-    if (unserved.size < maxUnserved) unserved.set(key, { addresses: [], since: now, triedAt: now, ...never });
+    const since = state.isStarted ? now : -Infinity;
+    if (unserved.size < maxUnserved) unserved.set(key, { addresses: [], since, triedAt: now, ...never });
     return;
   }
   if (known.servedSince !== Infinity || now > known.triedAt + 2 * confirmMs) known.since = now;
   known.triedAt = now;
   known.servedSince = Infinity;
-  if (known.isLeft || now < known.since + confirmMs) return;
+  if (known.isLeft || now < known.since + confirmMs || !isSeen(state)) return;
   known.isLeft = true;
   known.holdMs = Math.min(2 * known.holdMs, maxHoldMs);
   known.addresses = addressesOf(state.services, key);

@@ -4,6 +4,7 @@ import type { Family } from "#pkg/net";
 import type { PathFault } from "../../../../speaker/core/index.ts";
 import { keyOf, type ServiceSpec } from "../api/objects.ts";
 import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
+import type { SpeakerProcess } from "../speaker-process.ts";
 import { candidatesOf, servicesOn } from "./ownership-sample.ts";
 import { poolOf } from "./promised.ts";
 
@@ -11,6 +12,8 @@ import { poolOf } from "./promised.ts";
 const leaveMs: Millis = 8_000;
 // kube-proxy is asked once a second, and may be late itself for 5 s.
 const leaveServiceMs: Millis = 14_000;
+// A speaker that begins has asked before.
+const neverTakenMs: Millis = 1_000;
 // Routes are marked for 2 s first.
 const withdrawMs: Millis = 11_000;
 
@@ -21,21 +24,49 @@ const withdrawMs: Millis = 11_000;
 export class Delivery {
   readonly #answering = new LastingWrongs();
   readonly #unserved = new LastingWrongs();
+  readonly #taken = new LastingWrongs();
   readonly #routed = new LastingWrongs();
+  /** Speaker -> addresses that its kube-proxy has not served since before it began. */
+  readonly #unservedBefore = new WeakMap<SpeakerProcess, ReadonlySet<string>>();
 
   /** To be called often. @returns what is wrong */
   check(cluster: SimulatedCluster): string | undefined {
     const { now } = cluster;
     const answering = this.#answering.at(now, wrongOwners(cluster, isBroken, "deliver"));
     const unserved = this.#unserved.at(now, wrongOwners(cluster, isUnserved, "serve"));
+    this.#noteUnserved(cluster);
+    const taken = this.#taken.at(
+      now,
+      wrongOwners(
+        cluster,
+        (_, node, address) => this.#isUnservedBefore(cluster, node, address),
+        "serve since before its speaker began",
+      ),
+    );
     const routed = this.#routed.at(now, wrongRoutes(cluster));
     for (const [found, within] of [
       [answering, leaveMs],
       [unserved, leaveServiceMs],
+      [taken, neverTakenMs],
       [routed, withdrawMs],
     ] as const)
       for (const [what, { since, lasted }] of found) if (lasted > within) return `${what}, since ${since} ms`;
     return undefined;
+  }
+
+  #noteUnserved(cluster: SimulatedCluster): void {
+    for (const [node, speaker] of cluster.speakers) {
+      const before = this.#unservedBefore.get(speaker);
+      const those = before ?? [...cluster.people.services.keys()].flatMap((name) => cluster.people.status(name));
+      this.#unservedBefore.set(speaker, new Set([...those].filter((address) => isStopped(cluster, node, address))));
+    }
+  }
+
+  #isUnservedBefore(cluster: SimulatedCluster, node: number, address: string): boolean {
+    const speaker = cluster.speakers.get(node);
+    return (
+      speaker !== undefined && this.#unservedBefore.get(speaker)?.has(address) === true && isUnserved(cluster, node, address)
+    );
   }
 }
 
@@ -104,9 +135,11 @@ function isBroken(cluster: SimulatedCluster, node: number, address: string): boo
   return isAware(cluster, node) && faults.some(isFault);
 }
 
-/** Its speaker knows that kube-proxy has no Pod of the address's Service, and has seen it serve another one. */
+/** Its speaker knows that kube-proxy has no Pod of the address's Service, and it or most others have seen it serve another one. */
 function isUnserved(cluster: SimulatedCluster, node: number, address: string): boolean {
-  const isSeen = cluster.speakers.get(node)?.state.healthPorts.isSeen === true;
+  const hasSeen = (other: number) => cluster.speakers.get(other)?.state.healthPorts.isSeen === true;
+  const others = [...cluster.speakers.keys()].filter((other) => other !== node);
+  const isSeen = hasSeen(node) || 2 * others.filter(hasSeen).length > others.length;
   return isSeen && isAware(cluster, node) && isStopped(cluster, node, address);
 }
 
