@@ -11,11 +11,13 @@ const longEvery = 10;
 const longMs: Millis = 630_000;
 // Beyond the seeds of histories.
 const familySeeds = 2 ** 30;
+const apiSeeds = 2 ** 31;
 
 /**
  * A history of connections and of moves without harm, drawn by its seed: drains, exclusions, preferences, rollouts, speakers of another version, threads that begin again; to and fro,
  * and on to a third node before clients have heard of the second; speakers that stand still for a moment. Where the seed is odd, faults too. Half of
  * them have further pools, two Services that share an address, and people who change Services and pools, and stop controllers. Some have IPv6 alone.
+ * In every third the API is troubled: its server and watches end, it refuses requests, and the configuration or the Lease is deleted.
  */
 export function drawConnections(seed: number): History {
   const random = seededRandom(seed);
@@ -123,6 +125,7 @@ export function drawConnections(seed: number): History {
     if (rolls && "length" in act) rollsUntil = Math.max(rollsUntil, at + act.length);
     at += pick(3) === 0 ? pick(2_000) : pick(25_000);
   }
+  if (seed % 3 === 0) timed.push(...troublesOfApi(seed, nodes, at));
   // Nothing happens in the end but that time goes by.
   if (seed % longEvery === 0) timed.push({ at, act: { type: "weather", weather: fairWeather, length: longMs } });
   timed.sort((a, b) => a.at - b.at);
@@ -130,4 +133,22 @@ export function drawConnections(seed: number): History {
   const failoverMs = [undefined, undefined, 10, 50][(seed >> 2) % 4];
   const loss = seed % 4 === 1 ? 0.05 : 0;
   return { seed, nodes, loss, weather, failoverMs, isSlow: seed % 5 === 2, config, services: first, acts: timed };
+}
+
+function troublesOfApi(seed: number, nodes: number, until: Millis): Timed<Act>[] {
+  const random = seededRandom(seed + apiSeeds);
+  const pick = (limit: number): number => Math.floor(random() * limit);
+  const trouble = (): Act => {
+    const length = 500 + pick(pick(2) === 0 ? 3_000 : 30_000);
+    return [
+      () => ({ type: "breakWatches", of: { speaker: pick(nodes) } }) as const,
+      () => ({ type: "breakWatches", of: { controller: pick(2) } }) as const,
+      () => ({ type: "restartApi" }) as const,
+      () => ({ type: "compact" }) as const,
+      () => ({ type: "deleteLease" }) as const,
+      () => ({ type: "deleteConfig", length }) as const,
+      () => ({ type: "weather", weather: { ...fairWeather, refusals: 0.4, lostAnswers: 0.2 }, length }) as const,
+    ][pick(7)]?.() as Act;
+  };
+  return Array.from({ length: 1 + pick(6) }, () => ({ at: pick(until + 1), act: trouble() }));
 }

@@ -29,7 +29,7 @@ const beginningMs: Millis = 30_000;
 // Owners of addresses are settled so long after something happened.
 const settledMs: Millis = 5_000;
 // Addresses stay where they are, or have a Service no longer; those of `Local` Services follow their endpoints.
-const moveNothing: readonly Act["type"][] = ["service", "stopController"];
+const moveNothing: readonly Act["type"][] = ["service", "stopController", "deleteLease", "deleteConfig"];
 const planned: readonly Act["type"][] = [
   "exclude",
   "drain",
@@ -39,6 +39,9 @@ const planned: readonly Act["type"][] = [
   "otherVersion",
   "endThread",
   "weather",
+  "breakWatches",
+  "restartApi",
+  "compact",
   ...moveNothing,
 ];
 
