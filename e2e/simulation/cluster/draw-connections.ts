@@ -12,12 +12,14 @@ const longMs: Millis = 630_000;
 // Beyond the seeds of histories.
 const familySeeds = 2 ** 30;
 const apiSeeds = 2 ** 31;
+const otherSeeds = 2 ** 32;
 
 /**
  * A history of connections and of moves without harm, drawn by its seed: drains, exclusions, preferences, rollouts, speakers of another version, threads that begin again; to and fro,
  * and on to a third node before clients have heard of the second; speakers that stand still for a moment. Where the seed is odd, faults too. Half of
  * them have further pools, two Services that share an address, and people who change Services and pools, and stop controllers. Some have IPv6 alone.
- * In every third the API is troubled: its server and watches end, it refuses requests, and the configuration or the Lease is deleted.
+ * In every third the API is troubled: its server and watches end, it refuses requests, and the configuration or the Lease is deleted. In
+ * every sixth there are further faults.
  */
 export function drawConnections(seed: number): History {
   const random = seededRandom(seed);
@@ -126,6 +128,7 @@ export function drawConnections(seed: number): History {
     at += pick(3) === 0 ? pick(2_000) : pick(25_000);
   }
   if (seed % 3 === 0) timed.push(...troublesOfApi(seed, nodes, at));
+  if (seed % 6 === 5) timed.push(...otherFaults(seed, nodes, at));
   // Nothing happens in the end but that time goes by.
   if (seed % longEvery === 0) timed.push({ at, act: { type: "weather", weather: fairWeather, length: longMs } });
   timed.sort((a, b) => a.at - b.at);
@@ -133,6 +136,28 @@ export function drawConnections(seed: number): History {
   const failoverMs = [undefined, undefined, 10, 50][(seed >> 2) % 4];
   const loss = seed % 4 === 1 ? 0.05 : 0;
   return { seed, nodes, loss, weather, failoverMs, isSlow: seed % 5 === 2, config, services: first, acts: timed };
+}
+
+/** Faults that connections may end with, and that are to leave nothing behind. */
+function otherFaults(seed: number, nodes: number, until: Millis): Timed<Act>[] {
+  const random = seededRandom(seed + otherSeeds);
+  const pick = (limit: number): number => Math.floor(random() * limit);
+  const all = Array.from({ length: nodes }, (_, node) => node);
+  const fault = (): Act => {
+    const [node, other] = [pick(nodes), pick(nodes)];
+    const length = 200 + pick(pick(2) === 0 ? 3_000 : 40_000);
+    return [
+      () => ({ type: "unplug", node, length }) as const,
+      () => ({ type: "cutApi", node, length }) as const,
+      () => ({ type: "deleteNode", node, isOff: pick(2) === 0, moves: pick(2) === 0, length }) as const,
+      () => ({ type: "slowLan", delayMs: pick(300), duplication: pick(4) / 10, length }) as const,
+      () => ({ type: "foreignHost", choice: pick(8), length }) as const,
+      () => ({ type: "restartSpeakers", nodes: all.filter(() => pick(2) === 0), inOrder: pick(2) === 0, length }) as const,
+      () => ({ type: "cutOneWay", from: [node], to: [other], length: Math.min(length, 20_000) }) as const,
+      () => ({ type: "cordon", node, length }) as const,
+    ][pick(8)]?.() as Act;
+  };
+  return Array.from({ length: 1 + pick(4) }, () => ({ at: pick(until + 1), act: fault() }));
 }
 
 function troublesOfApi(seed: number, nodes: number, until: Millis): Timed<Act>[] {

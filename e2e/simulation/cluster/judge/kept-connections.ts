@@ -42,6 +42,7 @@ const planned: readonly Act["type"][] = [
   "breakWatches",
   "restartApi",
   "compact",
+  "cordon",
   ...moveNothing,
 ];
 
@@ -102,7 +103,7 @@ export class KeptConnections implements Judge {
   /** When speakers began to stand still for a moment. */
   readonly #briefStalls: Millis[] = [];
   /** When a speaker ends, and one of another version begins. */
-  readonly #newcomers: readonly Millis[];
+  readonly #newcomers: readonly { readonly at: Millis; readonly node: number }[];
   readonly #connections = new Map<number, Connection>();
   readonly #believed = new Map<string, number>(); // client and address -> the node that it sends to
   readonly #named = new Map<string, ReadonlySet<string>>(); // address -> the Services that have it
@@ -124,7 +125,7 @@ export class KeptConnections implements Judge {
       .flatMap(({ at, act }) => ("length" in act ? [at, at + act.length] : [at]))
       .map((at) => at + startMs);
     this.#newcomers = acts.flatMap(({ at, act }) =>
-      act.type === "otherVersion" ? [startMs + at, startMs + at + act.length] : [],
+      act.type === "otherVersion" ? [0, act.length].map((after) => ({ at: startMs + at + after, node: act.node })) : [],
     );
     this.#faults = acts.flatMap(({ at, act }) => {
       if (planned.includes(act.type)) return [];
@@ -133,7 +134,7 @@ export class KeptConnections implements Judge {
         this.#briefStalls.push(startMs + at);
         return [];
       }
-      const nodes = "node" in act && act.type !== "changeAddress" ? [act.node] : undefined;
+      const nodes = "node" in act && act.type !== "changeAddress" ? [act.node] : "nodes" in act ? act.nodes : undefined;
       return [{ type: act.type, from: startMs + at, to: startMs + at + length + afterFaultMs, length, nodes }];
     });
   }
@@ -190,9 +191,10 @@ export class KeptConnections implements Judge {
       const end = this.#follow(cluster, connection);
       if (end.type === "loop") return `a packet to ${connection.address} goes round: ${end.path}`;
       if (end.type !== "reset") continue;
-      known.delete(connection.id);
+      // Its machine was off, or forgot all connections.
+      const isForgotten = !known.delete(connection.id);
       this.#connections.delete(connection.id);
-      const excuse = this.#excuse(cluster, connection);
+      const excuse = isForgotten ? "forgotten" : this.#excuse(cluster, connection);
       this.excuses.set(`${excuse}`, (this.excuses.get(`${excuse}`) ?? 0) + 1);
       if (excuse === undefined)
         return `a connection to ${connection.address} that node-${connection.holder} knows since ${connection.openedAt} ms is reset: ${end.path}; owners ${JSON.stringify(this.#owners.get(connection.address))}`;
@@ -311,10 +313,15 @@ export class KeptConnections implements Judge {
     // Speakers that see a change at different times own an address at once, and the first of them hands over to none that it does not know of.
     if (moves.some(({ at }, index) => at < (way[index]?.at ?? -Infinity) + heardMs)) return "moved again at once";
     const began = (way[0]?.at ?? openedAt) - beginningMs;
-    if (this.#severalAway.some(({ to, nodes: away }) => to >= began && touched.intersection(away).size > 1))
-      return "several speakers away";
-    // It may seem to be an owner until others know its version.
-    if (this.#newcomers.some((at) => isMoved(at, at + settledMs))) return "another version comes";
+    // One that begins may take the other for the former owner, because that one had the address before.
+    const everOwned = new Set(owners.map(({ node }) => node));
+    const present = nodes.at(-1) ?? holder;
+    const wereAway = (away: ReadonlySet<number>) =>
+      touched.intersection(away).size > 1 || (away.has(present) && everOwned.intersection(away).size > 1);
+    if (this.#severalAway.some(({ to, nodes: away }) => to >= began && wereAway(away))) return "several speakers away";
+    // It may seem to be an owner until others know its version. Where the API is troubled it begins late.
+    const comesBy = (at: Millis, node: number) => Math.max(at, this.#awayUntil.get(node) ?? at) + settledMs;
+    if (this.#newcomers.some(({ at, node }) => isMoved(at, comesBy(at, node)))) return "another version comes";
     if (moves.some(({ isLate }) => isLate)) return "nobody owned it";
     if (moves.some(({ isCrowded }) => isCrowded)) return "several changes at once";
     // Packets go to one node: to an owner that failed as it seems, or one that has connections by way of it; and so where the present owner had it before.
