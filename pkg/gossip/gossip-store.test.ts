@@ -132,6 +132,20 @@ test("entries of a member that failed are kept for ten minutes, also when its No
   assert.ok(c.state().length > 0);
 });
 
+test("each node's entries are forgotten at their own time, that of a member by its last failure", () => {
+  const b = new GossipStore("b", 1);
+  for (const node of ["c", "d", "e"]) b.joined(node, 1);
+  b.failed("c", 0);
+  b.failed("d", 1);
+  b.merge(encodeEntries([{ node: "stranger", life: 7, key: "k", version: 1, value: bytes("1") }]), 2);
+  b.failed("stranger", 3);
+  b.failed("c", 4);
+  assert.deepEqual([b.nextDeadline, b.expire(60_002)], [60_002, ["stranger"]]);
+  assert.deepEqual([b.nextDeadline, b.expire(600_001)], [600_001, ["d"]]);
+  b.joined("c", 1);
+  assert.deepEqual([b.nextDeadline, b.expire(900_000)], [Infinity, []]);
+});
+
 test("a store forgets others alone, and holds 4,096 nodes that are no members, beside any number of members", () => {
   const a = new Bench("a");
   a.set("k", bytes("2"));

@@ -23,10 +23,6 @@ interface NodeEntries {
   readonly entries: Map<string, GossipEntry>; // key -> entry
   /** Sum of the entries' hashes. */
   digest: number;
-  /** Entries of no member are neither broadcast nor part of the state, so that entries that all forget are gone. */
-  isUnknown: boolean;
-  /** When they are forgotten; Infinity while the node is a member. */
-  keepUntil: Millis;
 }
 
 /**
@@ -37,6 +33,10 @@ interface NodeEntries {
 export class GossipStore {
   readonly #node: string;
   readonly #nodes = new Map<string, NodeEntries>(); // node -> its entries
+  // Node -> when its entries are forgotten, the next one first. Entries of nodes that were no members yet are neither broadcast nor part
+  // of the state, so that entries that all forget are gone.
+  readonly #unknown = new Map<string, Millis>();
+  readonly #failed = new Map<string, Millis>();
   readonly #updates = new Map<string, GossipEntry>(); // topic -> entry to broadcast
   #version = 0;
 
@@ -46,7 +46,7 @@ export class GossipStore {
    */
   constructor(node: string, life: number) {
     this.#node = node;
-    this.#nodes.set(node, noEntries(life, Infinity));
+    this.#nodes.set(node, noEntries(life));
   }
 
   /**
@@ -63,39 +63,49 @@ export class GossipStore {
     if (node === this.#node) return [];
     const known = this.#nodes.get(node);
     if (known === undefined) {
-      this.#nodes.set(node, noEntries(life, Infinity));
+      this.#nodes.set(node, noEntries(life));
       return [];
     }
-    known.keepUntil = Infinity;
+    this.#failed.delete(node);
     if (life > known.life) clear(known);
     // A clock was set back; while there are entries of the later life, the node receives them.
     if (known.entries.size === 0) known.life = life;
-    if (!known.isUnknown) return [];
-    known.isUnknown = false;
+    if (!this.#unknown.delete(node)) return [];
     for (const entry of known.entries.values()) this.#update(entry);
     return [...known.entries.values()];
   }
 
   /** A member failed. Its entries are kept for a while. */
   failed(node: string, now: Millis): void {
-    const known = this.#nodes.get(node);
-    if (known !== undefined && node !== this.#node) known.keepUntil = now + keepFailedMs;
+    if (node === this.#node || !this.#nodes.has(node) || this.#unknown.has(node)) return;
+    this.#failed.delete(node); // So that it comes last.
+    this.#failed.set(node, now + keepFailedMs);
   }
 
   /** Forgets the entries of a node that will not be back. */
   forget(node: string): void {
-    if (node !== this.#node) this.#nodes.delete(node);
+    if (node === this.#node) return;
+    this.#nodes.delete(node);
+    this.#unknown.delete(node);
+    this.#failed.delete(node);
   }
 
   /** When entries are to be forgotten next. */
   get nextDeadline(): Millis {
-    return this.#nodes.values().reduce((earliest, { keepUntil }) => Math.min(earliest, keepUntil), Infinity);
+    const [unknown = Infinity] = this.#unknown.values();
+    const [failed = Infinity] = this.#failed.values();
+    return Math.min(unknown, failed);
   }
 
   /** @returns the nodes whose entries are forgotten now */
   expire(now: Millis): string[] {
-    const expired = [...this.#nodes].filter(([, { keepUntil }]) => keepUntil <= now).map(([node]) => node);
-    for (const node of expired) this.#nodes.delete(node);
+    const expired: string[] = [];
+    for (const nodes of [this.#unknown, this.#failed])
+      for (const [node, until] of nodes) {
+        if (until > now) break;
+        expired.push(node);
+        this.forget(node);
+      }
     return expired;
   }
 
@@ -113,14 +123,14 @@ export class GossipStore {
 
   /** All entries of members, for a member that may have missed some; empty if there are no entries. */
   state(): Uint8Array {
-    const entries = [...this.#nodes.values()].flatMap((node) => (node.isUnknown ? [] : [...node.entries.values()]));
+    const entries = [...this.#nodes].flatMap(([node, its]) => (this.#unknown.has(node) ? [] : [...its.entries.values()]));
     return entries.length === 0 ? new Uint8Array() : encodeEntries(entries);
   }
 
   /** 32 bits of which entries there are of members, the same where two stores have the same. */
   digest(): number {
     let sum = 0;
-    for (const { digest, isUnknown, keepUntil } of this.#nodes.values()) if (!isUnknown && keepUntil === Infinity) sum += digest;
+    for (const [node, { digest }] of this.#nodes) if (!this.#unknown.has(node) && !this.#failed.has(node)) sum += digest;
     return sum >>> 0;
   }
 
@@ -145,21 +155,16 @@ export class GossipStore {
     const known = its.entries.get(key);
     if (known === undefined ? its.entries.size >= maxKeys : entry.version <= known.version) return false;
     put(its, entry);
-    if (its.isUnknown) return false;
+    if (this.#unknown.has(node)) return false;
     this.#update(entry);
     return true;
   }
 
   #addUnknown(node: string, life: number, now: Millis): NodeEntries | undefined {
-    if (
-      this.#nodes
-        .values()
-        .filter(({ isUnknown }) => isUnknown)
-        .toArray().length >= maxUnknown
-    )
-      return undefined;
-    const its = { ...noEntries(life, now + keepUnknownMs), isUnknown: true };
+    if (this.#unknown.size >= maxUnknown) return undefined;
+    const its = noEntries(life);
     this.#nodes.set(node, its);
+    this.#unknown.set(node, now + keepUnknownMs);
     return its;
   }
 
@@ -186,8 +191,8 @@ export class GossipStore {
   }
 }
 
-function noEntries(life: number, keepUntil: Millis): NodeEntries {
-  return { life, entries: new Map(), digest: 0, isUnknown: false, keepUntil };
+function noEntries(life: number): NodeEntries {
+  return { life, entries: new Map(), digest: 0 };
 }
 
 function put(its: NodeEntries, entry: GossipEntry): void {
