@@ -54,7 +54,8 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   #selectors: Readonly<Record<string, string>>;
   #isSelectorOptional: boolean;
   readonly #handlers: Handlers<V>;
-  #isForMany: boolean; // No longer where this client may not watch: only lists say what changed.
+  readonly #mayStream: boolean;
+  #isForMany: boolean; // Not while this client may not watch: only lists say what changed.
   readonly #part: Part | undefined;
   readonly #api: Api;
   readonly #log: Log;
@@ -85,7 +86,8 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
       ...(scope.labelSelector !== undefined && { labelSelector: scope.labelSelector }),
     };
     this.#isSelectorOptional = scope.isSelectorOptional === true;
-    this.#isForMany = scope.isForMany === true;
+    this.#mayStream = scope.isForMany === true;
+    this.#isForMany = this.#mayStream;
     this.#part = scope.part;
     this.#handlers = handlers;
     this.#api = options.api;
@@ -224,6 +226,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     this.#failures = 0;
     this.failure = undefined;
     if (this.#isToRelist) this.#relistLater();
+    this.#isForMany = this.#mayStream; // Whoever succeeds may watch.
     if (this.#lostSince === undefined) return;
     this.#lostSince = undefined;
     this.#handlers.reached?.();

@@ -240,6 +240,19 @@ test("without the right to watch, objects are listed, and again when that has la
   assert.equal(scene.seen[0], "ns/b ->1");
 });
 
+test("once a refused watch is allowed, lists are streamed again", limit, async () => {
+  await using scene = await Scene.open();
+  (await scene.api.next()).reply(403, { kind: "Status", message: "cannot watch", reason: "Forbidden", code: 403 });
+  (await scene.api.next()).reply(200, listOf("7", slice("a", "web", "1")));
+  const watch = await scene.api.next();
+  assert.equal(watch.query.resourceVersion, "7");
+  watch.stream(event("MODIFIED", slice("a", "web", "8")));
+  (await scene.api.next()).reply(200, listOf("8")); // It asks whether the API was restored meanwhile.
+  await scene.saw("ns/a ->1", "synced", "ns/a 1>8");
+  watch.send({ type: "ERROR", object: { code: 410, reason: "Expired", message: "too old" } });
+  assert.equal((await scene.retry()).query.sendInitialEvents, "true");
+});
+
 for (const [what, events] of [
   ["sends nothing more", [event("ADDED", slice("a", "web", "1"))]],
   ["sends another bookmark", [event("ADDED", slice("a", "web", "1")), bookmark("5", false)]],
