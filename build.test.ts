@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { after, before, test } from "node:test";
 import { build } from "./build.ts";
 
@@ -69,6 +69,23 @@ test("the bundled ingotctl has the page of its dashboard inside", async () => {
     await once(program, "exit");
     api.close();
     api.closeAllConnections();
+  }
+});
+
+test("a bundle loads a module of Node when it first calls one of its functions", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "ingot-lazy-test-"));
+  try {
+    const source = `import { randomBytes } from "node:crypto";
+import { Socket } from "node:net";
+const isLoaded = (name) => process.moduleLoadList.includes("NativeModule " + name);
+const before = isLoaded("crypto");
+console.log(before, randomBytes(3).length, randomBytes(5).length, isLoaded("crypto"), new Socket().destroyed);`;
+    writeFileSync(join(folder, "lazy.ts"), source);
+    await build(join(folder, "built"), undefined, { lazy: relative(import.meta.dirname, join(folder, "lazy.ts")) });
+    const output = execFileSync(process.execPath, [join(folder, "built/lazy.js")], { encoding: "utf8" });
+    assert.equal(output, "false 3 5 true false\n");
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 });
 

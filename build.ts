@@ -31,7 +31,8 @@ else {
 
 /**
  * Imports of Node's modules become the properties that are used. For an import of its own Node reads each property of such a module, also those
- * for which it loads more: its streams of files, and its `fetch` for node:http, which takes 14 MB.
+ * for which it loads more: its streams of files, and its `fetch` for node:http, which takes 14 MB. A module of which a program uses functions
+ * alone is loaded by the first call, after which the function stands for itself.
  */
 const nodeModules: esbuild.Plugin = {
   name: "node-modules",
@@ -40,14 +41,30 @@ const nodeModules: esbuild.Plugin = {
       kind === "import-statement" ? { path, namespace: "node", sideEffects: false } : undefined,
     );
     onLoad({ filter: /.*/, namespace: "node" }, ({ path }) => {
-      const names = Object.getOwnPropertyNames(process.getBuiltinModule(path)).filter((name) => name !== "default");
-      const constants = names.map((name) => `const _${name} = /* @__PURE__ */ (() => all.${name})();`); // Unused ones are left out.
+      const builtin: object = process.getBuiltinModule(path) ?? {};
+      const names = Object.getOwnPropertyNames(builtin).filter((name) => name !== "default");
+      // Unused ones are left out.
+      const properties = names.map((name) =>
+        isPlainFunction(builtin, name)
+          ? `let _${name} = (...values) => (_${name} = all().${name})(...values);`
+          : `const _${name} = /* @__PURE__ */ (() => all().${name})();`,
+      );
       const exported = names.map((name) => `_${name} as ${name}`);
-      const all = `const all = process.getBuiltinModule(${JSON.stringify(path)});`;
-      return { contents: [all, ...constants, `export { all as default, ${exported.join(", ")} };`].join("\n") };
+      const all = `const all = () => process.getBuiltinModule(${JSON.stringify(path)});`;
+      const whole = "const _default = /* @__PURE__ */ all();";
+      return { contents: [all, whole, ...properties, `export { _default as default, ${exported.join(", ")} };`].join("\n") };
     });
   },
 };
+
+/** Neither a class nor one with properties, such as what `promisify` makes of it. */
+function isPlainFunction(module: object, name: string): boolean {
+  const { value } = Object.getOwnPropertyDescriptor(module, name) ?? {};
+  const own = typeof value === "function" ? Object.getOwnPropertyNames(value) : [];
+  const known = ["length", "name", "prototype", "arguments", "caller"];
+  const isMore = Object.getOwnPropertySymbols(value ?? {}).length > 0 || own.some((property) => !known.includes(property));
+  return own.length > 0 && !isMore && /^[a-z]/.test(name);
+}
 
 const addonFile = "koffi.node";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type CipherGCMTypes, createCipheriv, createDecipheriv } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
-import { aesGcm, nonceLength, tagLength } from "./aes-gcm.ts";
+import { aesGcm, nonceLength, randomOctets, tagLength } from "./aes-gcm.ts";
 import { openssl } from "./openssl.ts";
 
 const octets = (hex: string) => Uint8Array.from(Buffer.from(hex, "hex"));
@@ -63,6 +63,12 @@ const ways = [
   ["by OpenSSL", (of: Uint8Array) => aesGcm(of)],
   ["by node:crypto", (of: Uint8Array) => aesGcm(of, "node:crypto")],
 ] as const;
+for (const by of [openssl ?? "node:crypto", "node:crypto"] as const)
+  test(`random octets by ${typeof by === "string" ? by : "OpenSSL"} are as many as wanted, and others each time`, () => {
+    const drawn = Array.from({ length: 20 }, () => Buffer.from(randomOctets(16, by)).toString("hex"));
+    assert.deepEqual([new Set(drawn).size, drawn[0]?.length], [20, 32]);
+  });
+
 for (const [by, make] of ways) {
   for (const { name, sealed, ...given } of vectors)
     test(`${by}: published vectors: ${name}`, () => {

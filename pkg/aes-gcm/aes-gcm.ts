@@ -1,4 +1,4 @@
-import { type CipherGCMTypes, createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from "node:crypto";
+import { type CipherGCMTypes, createCipheriv, createDecipheriv, createSecretKey, type KeyObject, randomBytes } from "node:crypto";
 import { getTag, type Openssl, openssl, setTag } from "./openssl.ts";
 
 export const nonceLength = 12;
@@ -27,6 +27,12 @@ export interface AesGcm {
 export function aesGcm(key: Uint8Array, by: Openssl | "node:crypto" = openssl ?? "node:crypto"): AesGcm {
   if (![16, 24, 32].includes(key.length)) throw new RangeError(`Cannot use a key: it has ${key.length} octets`);
   return by === "node:crypto" ? new NodeGcm(key) : new OpensslGcm(key, by);
+}
+
+/** Fit for cryptography. */
+export function randomOctets(length: number, by: Openssl | "node:crypto" = openssl ?? "node:crypto"): Uint8Array {
+  const octets = new Uint8Array(length);
+  return by !== "node:crypto" && by.random(octets, length) === 1 ? octets : randomBytes(length);
 }
 
 class NodeGcm implements AesGcm {

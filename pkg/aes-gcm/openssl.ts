@@ -1,6 +1,6 @@
 import koffi from "koffi";
 
-/** EVP_EncryptInit(3), as C declares them. A context belongs to one thread at a time. Buffers are passed without a copy. */
+/** EVP_EncryptInit(3) and RAND_bytes(3), as C declares them. A context belongs to one thread at a time. Buffers are passed without a copy. */
 export type Openssl = ReturnType<typeof functions>;
 
 /** The functions of OpenSSL that Node exports for addons; undefined for a Node that exports others. */
@@ -18,6 +18,7 @@ function functions() {
   const node = koffi.load(null);
   return {
     fetchCipher: node.func("void *EVP_CIPHER_fetch(void *library, const char *name, const char *properties)"),
+    random: node.func("int RAND_bytes(void *bytes, int length)"),
     newContext: node.func("void *EVP_CIPHER_CTX_new()"),
     freeContext: node.func("void EVP_CIPHER_CTX_free(void *context)"),
     control: node.func("int EVP_CIPHER_CTX_ctrl(void *context, int type, int number, void *bytes)"),

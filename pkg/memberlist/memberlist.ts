@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomOctets } from "#pkg/aes-gcm";
 import { Alarm, type Clock, type Millis, type Random } from "#pkg/clock";
 import { EventQueue } from "#pkg/collections";
 import { ConnectionGate } from "#pkg/connections";
@@ -131,7 +131,7 @@ export class Memberlist implements AsyncDisposable {
     );
     this.#log = new RingLog(log, clock);
     const push = (event: Event): void => this.#events.push(event);
-    this.#parts = { keyring, nonces: new Nonces(randomBytes), clock, counters: this.#counters, log: this.#log, push };
+    this.#parts = { keyring, nonces: new Nonces(randomOctets), clock, counters: this.#counters, log: this.#log, push };
     this.#alarm = new Alarm(clock, "memberlist", () => this.#events.push({ type: "timer" }));
     this.#packets = new IncomingPackets(this.#parts);
     this.#gate = new ConnectionGate({

@@ -27,7 +27,8 @@ export class Proofs {
   readonly #newNonce: () => Uint8Array;
   readonly #open = new Map<string, Challenge>(); // address and MAC address -> the last challenge, oldest first
   readonly #made: SourceTokens; // by the MAC address of the challenger
-  #keys: readonly Uint8Array[] = [];
+  #ofRing: readonly Uint8Array[] = [];
+  #derived: readonly Uint8Array[] | undefined; // From the keys of the ring, once they are needed: until then no thread loads node:crypto.
   /** Whether this speaker has lost all others and the API, which its proofs say. */
   isAlone = false;
 
@@ -39,12 +40,18 @@ export class Proofs {
 
   /** The ring's keys: the first makes proofs, all are accepted; without a key there is no proof. */
   setKeys(keys: readonly Uint8Array[]): void {
-    this.#keys = keys.map((key) => createHmac("sha256", key).update("ingot: who announces an address").digest());
+    this.#ofRing = keys;
+    this.#derived = undefined;
+  }
+
+  get #keys(): readonly Uint8Array[] {
+    this.#derived ??= this.#ofRing.map((key) => createHmac("sha256", key).update("ingot: who announces an address").digest());
+    return this.#derived;
   }
 
   /** @param from the MAC addresses of the interfaces that ask @returns a frame for each; none without a key */
   challenge(address: WireAddress, to: Mac, from: readonly Mac[], now: Millis): Uint8Array[] {
-    if (this.#keys.length === 0) return [];
+    if (this.#ofRing.length === 0) return [];
     for (const [key, { until }] of this.#open) {
       if (until > now) break;
       this.#open.delete(key);
