@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -39,6 +39,20 @@ test("under a Node that is too old ingotctl says which one it takes, and ends wi
   assert.equal(stdout, "");
   assert.match(stderr, /^ingotctl: this takes Node 24 or later, and \S+ is Node 20\.20\.2; .*\n$/);
   assert.equal(status, 2);
+});
+
+test("the code of ingotctl is kept in the person's own folder for caches, and nowhere without one", () => {
+  const home = mkdtempSync(join(tmpdir(), "ingot-home-"));
+  mkdirSync(join(home, ".cache"));
+  const start = (env: NodeJS.ProcessEnv) =>
+    execFileSync(process.execPath, ["ingotctl.js", "--version"], { cwd: directory, env, encoding: "utf8" });
+  try {
+    const first = start({ HOME: home });
+    assert.ok(readdirSync(join(home, ".cache/ingotctl")).length > 0);
+    for (const env of [{ HOME: home }, { HOME: "/proc/none" }, {}]) assert.equal(start(env), first);
+  } finally {
+    rmSync(home, { recursive: true });
+  }
 });
 
 test("the bundled ingotctl has the page of its dashboard inside", async () => {

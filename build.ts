@@ -20,10 +20,16 @@ const entries: Readonly<Record<string, string>> = {
   "memberlist-worker": "pkg/memberlist/worker.ts",
 };
 
-// An older Node cannot even read the program, and people start this file with whatever Node they have.
-const ingotctl = `const { execPath, versions } = process;
-if (parseInt(versions.node) >= 24) await import("./ingotctl-program.js");
-else {
+// An older Node cannot even read the program, and people start this file with whatever Node they have. Compiling the program takes a third of its
+// start, and is done once: Node keeps the code in a folder of the person's own, because nobody else's is to be trusted. Node
+// would try for ever to make a folder for caches where there can be none, such as below /proc.
+const ingotctl = `const { env, execPath, versions } = process;
+if (parseInt(versions.node) >= 24) {
+  const caches = env.XDG_CACHE_HOME || (env.HOME && env.HOME + "/.cache");
+  const { existsSync } = await import("node:fs");
+  if (caches && existsSync(caches)) (await import("node:module")).enableCompileCache(caches + "/ingotctl");
+  await import("./ingotctl-program.js");
+} else {
   console.error("ingotctl: this takes Node 24 or later, and " + execPath + " is Node " + versions.node + "; the ingotctl of a release needs no Node");
   process.exitCode = 2;
 }

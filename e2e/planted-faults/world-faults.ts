@@ -173,7 +173,7 @@ export const worldFaults: Readonly<Record<string, Fault<World, unknown>>> = {
     find: "explain svc/web",
     causes: ["nodeExcluded", "excluded"],
     cause: /exclude-from-external-load-balancers/,
-    remedy: /kubectl label node \S+ node\.kubernetes\.io\/exclude-from-external-load-balancers-/,
+    remedy: /kubectl label node node-\d node\.kubernetes\.io\/exclude-from-external-load-balancers-/,
   },
   "wrong-interface": {
     symptom: "Service late has an address, and nobody answers ARP for it.",
