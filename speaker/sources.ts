@@ -130,7 +130,7 @@ export class Sources implements Disposable {
       },
       do: (effect: LiveConfigEffect) => this.#carryOut(effect),
     };
-    this.#live = new LiveConfig(context, holdings, "awaited", clock.now());
+    this.#live = new LiveConfig(context, holdings, "awaited", clock.now(), options.configMap);
   }
 
   /** @param endpoints EndpointSlices, or Endpoints where the API has no slices */

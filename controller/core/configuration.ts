@@ -62,7 +62,7 @@ export function decided(state: ControllerState, decision: LiveDecision | undefin
   } else {
     const stays = inForce === undefined ? "there is none yet" : "the previous one stays in force";
     const deleted = verdict.type === "missing" && inForce !== undefined ? ". Deleting the configuration turns nothing off" : "";
-    const { next } = configurationVerdict(decision.now);
+    const { next } = configurationVerdict(decision.now, options.configMap);
     const record = (why: string, object?: string) =>
       context.recordConfigEvent("Warning", "ConfigStale", `configuration not used, ${stays}: ${why}; ${next}${deleted}`, object);
     const objects = verdict.type === "invalid" ? objectsAtFault(verdict.problems) : [];

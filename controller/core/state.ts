@@ -113,7 +113,9 @@ export function createState(options: ControllerOptions, now: Millis = 0): Contro
   const givenUp = new GivenUp(allocator, agenda);
   const services = new Map<string, Service>();
   const labels: NamespaceLabels = { missing: "they have not been seen" };
-  const live = new LiveConfig(context, new HeldAddresses(allocator, services), labels, now, { configMap: options.configMap });
+  const live = new LiveConfig(context, new HeldAddresses(allocator, services), labels, now, options.configMap, {
+    configMap: options.configMap,
+  });
   return {
     context,
     options,

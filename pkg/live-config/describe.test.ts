@@ -40,9 +40,16 @@ function lines(verdict: CandidateResult, inForce: InForce | undefined): string[]
 
 test("the remedy for what is wrong checks objects where it is in an object, and else the ConfigMap", () => {
   const problem = { severity: "error", path: "p", line: 1, column: 1, message: "m" } as const;
-  const next = (problems: readonly Problem[]) =>
-    configurationVerdict({ inForce: undefined, verdict: { type: "invalid", problems } }).next;
+  const next = (problems: readonly Problem[], configMap = "config") =>
+    configurationVerdict({ inForce: undefined, verdict: { type: "invalid", problems } }, configMap).next;
   assert.match(next([problem]), /^kubectl -n metallb-system get configmap config -o yaml \| ingotctl validate -/);
+  assert.match(
+    next([problem], "lb/metallb"),
+    /^kubectl -n metallb-system get configmap metallb -o yaml \|/,
+    "as the chart names it",
+  );
+  const { next: make } = configurationVerdict({ inForce: undefined, verdict: { type: "missing", what: "configMap" } }, "metallb");
+  assert.equal(make, "kubectl -n metallb-system create configmap metallb --from-file=config=FILE");
   assert.match(
     next([{ ...problem, object: "BGPPeer a/b" }]),
     /^kubectl -n metallb-system get ipaddresspools,\S+ -o yaml \| ingotctl/,

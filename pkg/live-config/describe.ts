@@ -2,7 +2,7 @@ import type { Millis } from "#pkg/clock";
 import type { Config, Problem } from "#pkg/config";
 import type { Fields } from "#pkg/log";
 import { list } from "#pkg/text";
-import { answer, type CauseOf, type Dated, type Fact, type Verdict, verdict } from "#pkg/verdict";
+import { answer, type CauseOf, causes, type Dated, type Fact, type Verdict, verdict } from "#pkg/verdict";
 import { type CandidateResult, configKey, type InForce, type Stranded } from "./candidate.ts";
 import { fingerprint } from "./fingerprint.ts";
 
@@ -85,8 +85,8 @@ export interface Line {
 
 type Refused = Exclude<CandidateResult, { type: "accepted" }>;
 
-/** The verdict on the ConfigMap's configuration. */
-export function configurationVerdict({ inForce, verdict: decided }: Decided): Verdict {
+/** The verdict on the ConfigMap's configuration. @param configMap the name of the ConfigMap, or NAMESPACE/NAME */
+export function configurationVerdict({ inForce, verdict: decided }: Decided, configMap: string): Verdict {
   if (decided === undefined) return verdict("configuration", "undecided");
   if (decided.type === "accepted") {
     const evidence = decided.warnings.map((problem) => ({
@@ -100,8 +100,10 @@ export function configurationVerdict({ inForce, verdict: decided }: Decided): Ve
   const stays = inForce === undefined ? "there is none in force" : "the last good one stays in force";
   const message = `the configuration is not used, ${stays}: ${explain(decided)}`;
   const isOfObjects = decided.type === "invalid" && decided.problems.some(({ object }) => object !== undefined);
-  const details = { state, message, evidence: factsOf(decided) } as const;
-  return verdict("configuration", causeOf(decided), isOfObjects ? { ...details, next: correctObjects } : details);
+  const cause = causeOf(decided);
+  const name = configMap.slice(configMap.indexOf("/") + 1);
+  const next = isOfObjects ? correctObjects : causes.configuration[cause].next.replace("configmap config", `configmap ${name}`);
+  return verdict("configuration", cause, { state, message, evidence: factsOf(decided), next });
 }
 
 const causesInForce: readonly string[] = ["inForce", "notSaved", "notReported"] satisfies CauseOf<"configuration">[];

@@ -51,6 +51,7 @@ function setUp(
     },
     "known",
     0,
+    "lb/settings",
   );
   const decided = (decision: LiveDecision | undefined) => decision && decisions.push(print());
   const print = () => {

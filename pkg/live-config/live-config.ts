@@ -76,6 +76,7 @@ const servicesAtOnce = 500;
 export class LiveConfig extends PartOf<LiveConfigContext> {
   private readonly holdings: Holdings;
   private labels: NamespaceLabels;
+  private readonly configMap: string;
   private readonly logFields: Fields;
   private candidate: Candidate = { type: "missing", what: "configMap" };
   private mayRenumber = false; // The candidate may strand addresses.
@@ -96,9 +97,17 @@ export class LiveConfig extends PartOf<LiveConfigContext> {
   private inForceSince: Millis | undefined;
   private seen: string | undefined;
 
-  /** @param labels counts for a configuration that asks for them, and is not on record as the last good one @param logFields of each line */
-  constructor(context: LiveConfigContext, holdings: Holdings, labels: NamespaceLabels, since: Millis, logFields: Fields = {}) {
+  /** @param labels counts for a configuration that asks for them, and is not on record as the last good one @param configMap its name, or NAMESPACE/NAME @param logFields of each line */
+  constructor(
+    context: LiveConfigContext,
+    holdings: Holdings,
+    labels: NamespaceLabels,
+    since: Millis,
+    configMap: string,
+    logFields: Fields = {},
+  ) {
     super(context);
+    this.configMap = configMap;
     this.holdings = holdings;
     this.labels = labels;
     this.logFields = logFields;
@@ -116,7 +125,13 @@ export class LiveConfig extends PartOf<LiveConfigContext> {
   /** The configuration in force, the verdict on the ConfigMap's, and their dates. */
   get status(): ConfigStatus {
     const { decided, inForceSince, seen, since } = this;
-    return { inForce: decided.inForce?.config, inForceSince, seen, verdict: configurationVerdict(decided), since };
+    return {
+      inForce: decided.inForce?.config,
+      inForceSince,
+      seen,
+      verdict: configurationVerdict(decided, this.configMap),
+      since,
+    };
   }
 
   /** In force or, before `start`, what will be as far as is known: the last good one. */
