@@ -281,8 +281,11 @@ export class Engine implements Disposable {
 
   /** A packet that cannot be sent is lost, as on any wire; the next is soon. */
   #send(entry: SessionEntry, bytes: Uint8Array, now: Millis): void {
-    const { socket, config } = entry;
-    if (socket === undefined) return;
+    const { config } = entry;
+    if (entry.socket === undefined) return;
+    // Where another interface has the name by now, packets to a global address leave all the same, and the peer's count for nothing.
+    const socket = entry.session.state === "up" ? entry.socket : renewed(entry.socket, config);
+    entry.socket = socket;
     try {
       if (socket.udp.send(bytes, socket.destination)) entry.counters.add("controlOut");
       if (now >= entry.failedAt + retryAfter) entry.problems.send = undefined;

@@ -51,14 +51,17 @@ export class Entries implements Iterable<SessionEntry> {
     return this.#byDiscriminator.get(discriminator);
   }
 
-  /** The entry that a packet without our discriminator is for. */
+  /** The entry that a packet without our discriminator is for: one with the address that the packet came to, before one without an address. */
   findByWay(datagram: ReceivedDatagram, multihop: boolean): SessionEntry | undefined {
+    let found: SessionEntry | undefined;
     for (const entry of this.#byId.values()) {
       const { config, socket } = entry;
       if (entry.endAt !== Infinity || config.multihop !== multihop) continue;
-      if (isForUs(config, datagram) && isFromPeer(config, socket?.interfaceIndex, datagram)) return entry;
+      if (!isForUs(config, datagram) || !isFromPeer(config, socket?.interfaceIndex, datagram)) continue;
+      if (config.local !== undefined) return entry;
+      found ??= entry;
     }
-    return undefined;
+    return found;
   }
 
   /** Its sockets are still to be opened. */

@@ -156,9 +156,13 @@ function negotiate(before: Session, session: Session): Session {
 
 /** Begins and ends the echo function, which runs only while both sides are up. */
 function echoes(before: Session, session: Session, now: Millis): Session {
-  const wanted = session.state === "up" && session.remote.state === "up" && echoInterval(session) !== undefined;
-  if (!wanted) return { ...session, echo: noEcho };
-  return before.echo.sendAt === Infinity ? { ...session, echo: { sendAt: now, detectAt: Infinity } } : session;
+  const { state, remote, parameters, echo } = session;
+  const interval = echoInterval(session);
+  if (state !== "up" || remote.state !== "up" || interval === undefined) return { ...session, echo: noEcho };
+  if (before.echo.sendAt === Infinity) return { ...session, echo: { sendAt: now, detectAt: Infinity } };
+  if (echo.detectAt === Infinity || interval <= (echoInterval(before) ?? 0)) return session;
+  // Between echoes there may be more time from now on than was left for the next one.
+  return { ...session, echo: { ...echo, detectAt: Math.max(echo.detectAt, now + parameters.multiplier * interval) } };
 }
 
 function detectAt(before: Session, session: Session, event: Event, now: Millis): Millis {

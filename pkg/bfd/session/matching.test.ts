@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { seededRandom } from "#pkg/clock/testing";
+import type { ReceivedDatagram } from "#pkg/linux";
+import { SharedCounters } from "#pkg/threads";
 import type { ControlPacket } from "../codec/control-codec.ts";
-import type { SessionConfig } from "../messages.ts";
-import { Bench, packet } from "../testing/bench.ts";
+import { Entries } from "../entries.ts";
+import { packetNames, type SessionConfig } from "../messages.ts";
+import { Bench, packet, parameters } from "../testing/bench.ts";
 import { haveSamePeer, isForUs, isFromPeer, isOfSession } from "./matching.ts";
 
 const [us, peer, other] = [Uint8Array.of(10, 0, 0, 1), Uint8Array.of(10, 0, 0, 2), Uint8Array.of(10, 0, 0, 3)];
@@ -23,6 +27,17 @@ test("a packet is ours whatever its destination, unless the session has an addre
   assert.ok(isForUs(config(), way));
   assert.ok(isForUs(config({ local: us }), way));
   assert.ok(!isForUs(config({ local: other }), way));
+});
+
+test("of two sessions with a peer, a packet without a discriminator is for the one whose address it came to", () => {
+  const entries = new Entries();
+  const counters = new SharedCounters(packetNames).memory;
+  const add = (id: number, local: Uint8Array | undefined) =>
+    entries.add(config({ id, local, counters, parameters }), seededRandom(id), 0);
+  add(1, undefined);
+  add(2, us);
+  const to = (destination: Uint8Array) => entries.findByWay({ ...way, destination } as ReceivedDatagram, false)?.config.id;
+  assert.deepEqual([to(us), to(other)], [2, 1]);
 });
 
 suite("RFC 5880, section 6.8.6: a packet without Your Discriminator", () => {

@@ -403,6 +403,18 @@ suite("RFC 5880, sections 6.4, 6.8.5, 6.8.8 and 6.8.9: the echo function", () =>
     assert.deepEqual([bench.session.state, bench.session.requiredMinRx], ["down", 60]);
   });
 
+  test("where they are to come less often, the pause until the next one is no failure", () => {
+    const bench = echoing();
+    bench.wait(bench.session.echo.sendAt);
+    bench.on({ type: "echo" });
+    bench.receive({ requiredMinEchoRx: 1000 });
+    bench.wait(bench.session.echo.sendAt); // This one is lost.
+    const next = bench.session.echo.sendAt;
+    for (let at = bench.now; at < next; at += 40) bench.receive({ requiredMinEchoRx: 1000 }, at);
+    bench.wait(bench.now);
+    assert.equal(bench.session.state, "up");
+  });
+
   test("one that never came back brings nothing down: control packets detect", () => {
     const bench = echoing();
     for (let i = 0; i < 100; i++) {

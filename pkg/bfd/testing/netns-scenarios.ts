@@ -198,6 +198,31 @@ test("an interface that goes down takes its own session down, and leaves that of
   );
 });
 
+test("a session on an interface is up again when another interface has the name", async () => {
+  using far = spawn("unshare", ["--net", "sleep", "300"], { stdio: "ignore" });
+  const inFar = (...argv: string[]) => execFileSync("nsenter", [`--net=/proc/${far.pid}/ns/net`, ...argv]);
+  while (readlinkSync(`/proc/${far.pid}/ns/net`) === readlinkSync("/proc/self/ns/net")) await sleep(5);
+  const connect = () => {
+    execFileSync("ip", `link add near2 type veth peer name far2 netns ${far.pid}`.split(" "));
+    execFileSync("ip", "address add 10.0.2.1/24 dev near2".split(" "));
+    execFileSync("ip", "link set near2 up".split(" "));
+    inFar("ip", ..."address add 10.0.2.2/24 dev far2".split(" "));
+    inFar("ip", ..."link set far2 up".split(" "));
+  };
+  connect();
+  const fields = "transmit-interval: 400, receive-interval: 400";
+  const program = [process.execPath, new URL("./far-end.ts", import.meta.url).pathname, fields, "10.0.2.2", "10.0.2.1"];
+  const peer = spawn("nsenter", [`--net=/proc/${far.pid}/ns/net`, ...program], { stdio: ["ignore", "ignore", "inherit"] });
+  using _ = { [Symbol.dispose]: () => peer.kill("SIGKILL") };
+  await using bfd = newBfd();
+  using watch = bfd.watch({ peer: address("10.0.2.2"), interface: "near2", multihop: false }, profile(fields), () => {});
+  await until(() => watch.status.verdict === "up");
+  execFileSync("ip", ["link", "delete", "near2"]);
+  await until(() => watch.status.verdict === "failed");
+  connect();
+  await until(() => watch.status.verdict === "up");
+});
+
 test("forged Down packets from the peer's address do not take a session down", async () => {
   await using bfd = newBfd();
   const verdicts: string[] = [];
