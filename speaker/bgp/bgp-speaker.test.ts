@@ -76,9 +76,9 @@ class FakeSession implements BgpSession {
   }
 
   describe(): PeerView {
-    return {
-      source: this.settings.at(-1)?.sourceAddress ?? ip(this.settings.at(-1)?.interface ? "fe80::9" : "192.0.2.9"),
-    } as PeerView;
+    const settings = this.settings.at(-1);
+    const localAddress = settings?.sourceAddress ?? ip(settings?.interface === undefined ? "192.0.2.9" : "fe80::9");
+    return { session: { localAddress } } as PeerView;
   }
 
   reset(cease: string, text: string): void {

@@ -128,7 +128,7 @@ export class BgpPeer {
     if (!this.isEstablished || own?.address.equals(ends.address) !== true || own.port !== ends.port) return false;
     if (isLinkLocal(ends.address) && own.interface !== ends.interface) return false;
     const source = ends.sourceAddress ?? this.#options.sourceTo(ends);
-    return source !== undefined && this.#session?.describe().source?.equals(source) === true;
+    return source !== undefined && this.#session?.describe().session?.localAddress.equals(source) === true;
   }
 
   /** The peer, as messages name it. */

@@ -7,6 +7,7 @@ export { Listener } from "../routes/testing/listener.ts";
 export { ModelRouter } from "./model-router.ts";
 export type { ModelRoute, Removal } from "./model-routes.ts";
 export type { ModelSettings } from "./model-settings.ts";
+export { type UpdateShape, updateShapes } from "./model-updates.ts";
 export { SimulatedNetwork } from "./simulated-network.ts";
 export { type RouterPath, SimulatedRouter } from "./simulated-router.ts";
 export { Stall } from "./stall.ts";

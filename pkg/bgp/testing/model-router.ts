@@ -12,6 +12,7 @@ import { negotiate } from "../session/negotiation.ts";
 import type { Negotiated } from "../session/state.ts";
 import { type ModelRoute, ModelRoutes, type ModelRoutesOptions } from "./model-routes.ts";
 import { type ModelSettings, openOf } from "./model-settings.ts";
+import { type UpdateShape, updateOf } from "./model-updates.ts";
 import { settings } from "./settings.ts";
 import type { SimulatedNetwork } from "./simulated-network.ts";
 
@@ -165,12 +166,32 @@ export class ModelRouter {
       established.connection.write(encodeRouteRefresh(family, "request"), () => {});
   }
 
+  /** It tells its own routes. */
+  tell(shape: UpdateShape, times: number): void {
+    const { established } = this;
+    if (established?.negotiated === undefined) return;
+    const update = updateOf(shape, [this.settings.asn, this.settings.peerAsn], established.negotiated);
+    for (let told = 0; told < times; told++) established.connection.write(update, () => {});
+  }
+
+  /** Another one has its place and its address. */
+  replace(settings: ModelSettings): void {
+    this.stop(false);
+    this.settings = settings;
+    this.start(false);
+  }
+
   #accept(incoming: Incoming): void {
     if (!this.isReady || !this.#options.hasSameKey()) {
       incoming.open({ connected() {}, received() {}, closed() {} }).destroy();
       return;
     }
     const { established } = this;
+    if (this.settings.another !== "taken" && established !== undefined) {
+      const connection = incoming.open({ connected() {}, received() {}, closed() {} });
+      if (this.settings.another === "closed") connection.destroy();
+      return;
+    }
     if (this.settings.isRestartOfConnection && established?.negotiated?.gracefulRestart) {
       this.#options.onEvent("the neighbor restarted, as it connects");
       this.#end(established, true);

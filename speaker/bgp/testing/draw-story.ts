@@ -1,4 +1,4 @@
-import type { ModelSettings } from "#pkg/bgp/testing";
+import { type ModelSettings, updateShapes } from "#pkg/bgp/testing";
 import type { Millis } from "#pkg/clock";
 import { seededRandom } from "#pkg/clock/testing";
 import type { BgpRole } from "#pkg/config";
@@ -78,6 +78,9 @@ function drawAct(router: number, one: One, chance: Chance): WithoutTime<Act> {
       "router",
       "routerRestart",
       "notify",
+      "tells",
+      "tells",
+      "replace",
       "refresh",
       "refresh",
       "break",
@@ -132,6 +135,10 @@ function drawAct(router: number, one: One, chance: Chance): WithoutTime<Act> {
           { code: 4, subcode: 0 },
         ),
       };
+    case "tells":
+      return { type: kind, router, shape: one(...updateShapes), times: one(1, 1, 3, 300) };
+    case "replace":
+      return { type: kind, router, awayMs: one(100, 2_000, 15_000, 100_000), fields: drawRouter(one, one(0, 1, 3)) };
     case "refresh":
       return { type: kind, router, family: one<Family>("IPv4", "IPv6") };
     case "break":
@@ -207,6 +214,7 @@ function drawRouter(one: One, count: number): Partial<ModelSettings> {
     () => ({ role: "provider" as const, roleStrict: one(true, false) }),
     () => ({ isRestartOfConnection: one(true, false), delaysOpen: one(true, false), closesAfter: one(0, 0, 50, 2_000, 10_000) }),
     () => ({ password: one("one", "two", undefined) }),
+    () => ({ another: one("taken" as const, "closed" as const, "mute" as const) }),
     () => ({ prefixLimit: one(1, 3, 10_000) }),
     () => ({ is: one("up" as const, "up" as const, "up" as const, "shutDown" as const, "refusing" as const) }),
     () => ({ is: "up" as const }),

@@ -110,6 +110,9 @@ export class RouteJudge {
     if (router === undefined || !router.runs || mine === undefined || this.#process() === undefined) return false;
     const { settings } = router;
     const { families, role, roleStrict, passive, hasSecret, bfdStrict } = mine;
+    // It takes the node for one that has a session, and no other connection meanwhile.
+    const isOnlyItsSession = router.established !== undefined && !(this.#process()?.hasSession(index) ?? false);
+    if (settings.another !== "taken" && isOnlyItsSession) this.disturb(index, clock.now());
     const areRolesFit =
       role === undefined || settings.role === undefined
         ? !(role !== undefined && roleStrict) && !(settings.role !== undefined && settings.roleStrict)
@@ -137,6 +140,7 @@ export class RouteJudge {
       is: "up",
       prefixLimit: 10_000,
       peerAsn: myAsn,
+      another: "taken",
       role: role && counterpart[role],
       roleStrict: false,
       ...(bfdStrict && { bfd: true }),

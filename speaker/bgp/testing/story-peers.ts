@@ -49,6 +49,7 @@ export const routerDefaults: Omit<ModelSettings, "routerId"> = {
   isRestartOfConnection: false,
   delaysOpen: false,
   closesAfter: 0,
+  another: "taken",
 };
 
 /** The interface towards a router. */

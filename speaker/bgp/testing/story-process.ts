@@ -99,6 +99,11 @@ export class StoryProcess {
     return this.#accepts.get(`${router} to ${own}`) ?? this.#accepts.get(`${router} to undefined`);
   }
 
+  hasSession(router: number): boolean {
+    const its = (peer: BgpSpeaker["peers"][number]) => `${peer.session?.describe().router}` === routerAddresses[router];
+    return this.bgp.peers.some((peer) => peer.isEstablished && its(peer));
+  }
+
   kill(): void {
     this.#life.isOver = true;
   }

@@ -1,4 +1,4 @@
-import type { ModelSettings } from "#pkg/bgp/testing";
+import type { ModelSettings, UpdateShape } from "#pkg/bgp/testing";
 import type { Millis } from "#pkg/clock";
 import type { Peer } from "#pkg/config";
 import type { Family } from "#pkg/net";
@@ -66,6 +66,9 @@ export type Act = { readonly at: Millis } & (
       readonly crash: boolean;
     }
   | { readonly type: "notify"; readonly router: number; readonly code: number; readonly subcode: number }
+  | { readonly type: "tells"; readonly router: number; readonly shape: UpdateShape; readonly times: number }
+  /** Another router comes to its place, with its address. */
+  | { readonly type: "replace"; readonly router: number; readonly awayMs: Millis; readonly fields: Partial<ModelSettings> }
   | { readonly type: "refresh"; readonly router: number; readonly family: Family }
   /** `dials`: the router connects at once again, as this side does. */
   | { readonly type: "break"; readonly router: number; readonly dials: boolean }

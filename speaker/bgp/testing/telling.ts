@@ -252,6 +252,19 @@ export class Telling {
       case "notify":
         this.#routers[act.router]?.notify(act.code, act.subcode);
         break;
+      case "tells":
+        this.#routers[act.router]?.tell(act.shape, act.times);
+        break;
+      case "replace": {
+        const router = this.#routers[act.router];
+        this.#silence(act.router, act.awayMs);
+        const settings = { ...routerDefaults, routerId: "192.0.2.222", bfd: router?.settings.bfd ?? false, ...act.fields };
+        this.#clock.schedule("router", this.#clock.now() + act.awayMs, () => {
+          if (this.#silentUntil[act.router] !== 0) router?.replace(settings); // Else all is healed.
+        });
+        this.#judge.isRough[act.router] = true;
+        break;
+      }
       case "refresh":
         this.#routers[act.router]?.refresh(act.family);
         break;
