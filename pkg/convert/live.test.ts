@@ -324,6 +324,21 @@ test("more objects than can be kept on record are refused, with their size", () 
   assert.match(problems[0]?.message ?? "", /^the objects have \d+ characters, but at most 1048576 are read$/);
 });
 
+test("an object of any depth has a text, and is itself at fault, where its definition keeps unknown fields", () => {
+  for (const depth of [60, 1_000, 5_000]) {
+    const metadata = { namespace: "metallb-system", name: "deep" };
+    const spec = JSON.parse(`{"addresses": ${"[".repeat(depth)}${"]".repeat(depth)}}`);
+    const text = liveObjectText({ apiVersion: "metallb.io/v1beta1", kind: "IPAddressPool", metadata, spec });
+    assert.ok(text.length < 200);
+    const { problems } = parseConfiguration(liveText([text]));
+    const errors = problems.filter(({ severity }) => severity === "error");
+    assert.deepEqual(
+      errors.map(({ object, path, message }) => `${object} ${path} ${message}`),
+      ['IPAddressPool metallb-system/deep spec must be a mapping, but is "nested too deeply"'],
+    );
+  }
+});
+
 test("any spec that the API can hold stands in the text as it is", () => {
   fc.assert(
     fc.property(fc.jsonValue(), (spec) => {

@@ -26,7 +26,16 @@ const firstLine = "# MetalLB's custom resources\n";
 /** An object as it stands in the text of a configuration. Equal objects have equal texts. */
 export function liveObjectText({ apiVersion, kind, metadata: { namespace, name, labels }, spec }: LiveObject): string {
   const metadata = { namespace, name, ...(kind === "IPAddressPool" && labels !== undefined && { labels }) };
-  return `---\n${dump({ apiVersion, kind, metadata, spec }, { lineWidth: -1, noRefs: true, seqNoIndent: true, sortKeys: true })}`;
+  const read = isDeeper(spec, maxDepth) ? "nested too deeply" : spec; // So the object itself is at fault, and the stack is enough.
+  return `---\n${dump({ apiVersion, kind, metadata, spec: read }, { lineWidth: -1, noRefs: true, seqNoIndent: true, sortKeys: true })}`;
+}
+
+// Far more than any kind has: only a definition that keeps unknown fields lets more through.
+const maxDepth = 20;
+
+function isDeeper(value: unknown, depth: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return depth === 0 || Object.values(value).some((each) => isDeeper(each, depth - 1));
 }
 
 /** The text of a configuration of these objects, whatever the order in which they arrived. @param texts as `liveObjectText` writes them */

@@ -42,6 +42,11 @@ test("custom resources are read as Ingot would read them, and a finding names th
     ["error BGPPeer metallb-system/tor"],
   );
   assert.match(bad.findings[0]?.found ?? "", /^spec\.vrf: /);
+  const alone = checkConfiguration(await cluster([pool])).findings;
+  assert.deepEqual(
+    alone.map(({ found, where }) => `${where}: ${found}`),
+    ["IPAddressPool metallb-system/lan: nothing announces it. Its addresses are assigned, and no speaker announces them."],
+  );
   const good = checkConfiguration(await cluster([pool, all]));
   assert.deepEqual([good.findings, good.config?.pools.map(({ name }) => name)], [[], ["lan"]]);
 });

@@ -1,5 +1,5 @@
 import { Allocator, describe } from "#pkg/allocator";
-import { type Config, formatProblem, type ParsedConfig, readInput } from "#pkg/config";
+import { type Config, formatProblem, type ParsedConfig, type Problem, readInput } from "#pkg/config";
 import { liveObjectText, liveText, parseConfiguration } from "#pkg/convert";
 import { resources } from "#pkg/k8s";
 import { claimsClass, type LoadBalancerClasses, readRequest, recordedAddresses } from "#pkg/service";
@@ -38,7 +38,7 @@ export function checkConfiguration(view: ClusterView): {
     findings.push({
       severity: problem.severity,
       check: "configuration",
-      found: maskControls(ofObjects ? `${problem.path}: ${problem.message}` : formatProblem(problem)),
+      found: maskControls(ofObjects ? withPath(problem) : formatProblem(problem)),
       where: ofObjects ? (problem.object ?? where) : `${where}, key config`,
       advice:
         problem.severity === "error"
@@ -77,6 +77,10 @@ function differences(config: Config, view: ClusterView, where: string): Takeover
       "note",
     );
   return findings;
+}
+
+function withPath({ path, message }: Problem): string {
+  return path === "" ? message : `${path}: ${message}`;
 }
 
 function runsFrr(speaker: Raw): boolean {
