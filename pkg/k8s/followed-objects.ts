@@ -98,12 +98,11 @@ export class FollowedObjects<V extends ObjectMeta> {
     if (isLast) this.isAsked = false;
   }
 
-  /** @returns the version of the object; undefined where it has none */
-  change({ type, object }: Pick<WatchEvent, "type" | "object">): string | undefined {
+  change({ type, object }: Pick<WatchEvent, "type" | "object">): void {
     const meta = projectMeta(object);
     if (meta === undefined) {
       this.#log.warn("malformed objects skipped", { objects: 1 });
-      return undefined;
+      return;
     }
     const before = this.#objects.get(meta.key);
     if (type === "DELETED") this.#noteRemoved(meta);
@@ -113,7 +112,6 @@ export class FollowedObjects<V extends ObjectMeta> {
       this.#objects.set(meta.key, now);
       this.#changed(meta.key, now, before);
     }
-    return meta.resourceVersion;
   }
 
   /** Objects that were left out are asked for from now on. @returns a number of this question */
@@ -146,14 +144,13 @@ export class FollowedObjects<V extends ObjectMeta> {
     if (this.#questions > 0) this.#removed.set(key, resourceVersion);
   }
 
-  /** An object of an owner that is not wanted. @returns its version */
-  leaveOut({ type, owner, object }: PeekedEvent): string | undefined {
+  /** An object of an owner that is not wanted. */
+  leaveOut({ type, owner, object }: PeekedEvent): void {
     this.noteLeftOut(owner);
     const meta = projectMeta(object);
-    if (meta === undefined) return undefined;
+    if (meta === undefined) return;
     if (type === "DELETED") this.#noteRemoved(meta);
     this.#drop(meta.key);
-    return meta.resourceVersion;
   }
 
   noteLeftOut(owner: string): void {
@@ -223,6 +220,6 @@ function isOld({ now }: ObjectChange<ObjectMeta>, reached: string | undefined): 
 }
 
 /** Versions are numbers of etcd; where they are not, nothing can be said. */
-function isLater(held: string | undefined, version: string): boolean {
+export function isLater(held: string | undefined, version: string): boolean {
   return held !== undefined && /^\d+$/.test(held) && /^\d+$/.test(version) && BigInt(held) > BigInt(version);
 }

@@ -301,9 +301,9 @@ test("watch events change, add and remove objects", limit, async () => {
   watch.stream(
     { type: "MODIFIED", object: configMap("a", "101", "new") },
     { type: "ADDED", object: configMap("c", "102") },
+    { type: "MODIFIED", object: configMap("c", "102") },
     { type: "DELETED", object: configMap("b", "103") },
     { type: "DELETED", object: configMap("unknown", "104") },
-    { type: "MODIFIED", object: configMap("c", "102") },
     { type: "MODIFIED", object: configMap("c", "105") },
   );
   await scene.saw("ns/a 1>101", "ns/c ->102", "ns/b 2>-", "ns/c 102>105");
@@ -555,6 +555,33 @@ for (const { name, items, version = "130", isRestored } of laterLists)
     }
   });
 
+const eventsBack: readonly { name: string; event: object; isRestored: boolean }[] = [
+  { name: "a bookmark", event: { type: "BOOKMARK", object: { metadata: { resourceVersion: "105" } } }, isRestored: true },
+  { name: "a changed object", event: { type: "MODIFIED", object: configMap("a", "105", "old") }, isRestored: true },
+  { name: "a new object", event: { type: "ADDED", object: configMap("b", "105") }, isRestored: true },
+  { name: "a deleted object as it was before", event: { type: "DELETED", object: configMap("a", "105") }, isRestored: false },
+];
+for (const { name, event, isRestored } of eventsBack)
+  test(
+    `a watch that goes back by ${name} is ${isRestored ? "" : "not "}taken for that of an API that was restored`,
+    limit,
+    async () => {
+      const [scene, watch] = await Scene.watching([configMap("a", "1")]);
+      await using _ = scene;
+      scene.onRestored = () => scene.seen.push("restored");
+      watch.stream({ type: "MODIFIED", object: configMap("a", "110") }, event);
+      if (isRestored) {
+        (await scene.retry()).reply(200, listOf("106", [configMap("a", "105", "old")]));
+        await scene.saw("ns/a ->1", "synced", "ns/a 1>110", "restored", "ns/a 110>105", "relisted");
+        assert.equal((await scene.api.next()).query.resourceVersion, "106");
+      } else {
+        await scene.saw("ns/a ->1", "synced", "ns/a 1>110", "ns/a 110>-");
+        watch.end();
+        assert.equal((await scene.resumed()).query.resourceVersion, "110");
+      }
+    },
+  );
+
 test("an API that is restored again while it is listed anew is listed once more", limit, async () => {
   const [scene, watch] = await Scene.watching([configMap("a", "90")]);
   await using _ = scene;
@@ -716,7 +743,7 @@ for (const body of notLists)
   });
 
 test("malformed objects are skipped, with a word in the log, and the others are kept", limit, async () => {
-  const nameless = { metadata: { uid: "u", resourceVersion: "1" } };
+  const nameless = { metadata: { uid: "u", resourceVersion: "100" } };
   const [scene, watch] = await Scene.watching([nameless, configMap("a", "1"), { metadata: "x" }]);
   await using _ = scene;
   await scene.saw("ns/a ->1", "synced");

@@ -3,7 +3,7 @@ import type { Log } from "#pkg/log";
 import { fields, text } from "#pkg/untrusted";
 import type { Api } from "./api.ts";
 import { ApiError, isExpired, isNoStream, isUnknownField, isUnknownVersion, noEndOfList } from "./errors.ts";
-import { FollowedObjects } from "./followed-objects.ts";
+import { FollowedObjects, isLater } from "./followed-objects.ts";
 import { Deadline, type Request } from "./http.ts";
 import type { Handlers, Informer, Scope } from "./informers.ts";
 import type { ObjectMeta } from "./objects.ts";
@@ -379,9 +379,12 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   #apply(event: WatchEvent | PeekedEvent): void {
     const { type, object } = event;
     if (type === "BOOKMARK") this.#hasBookmarks = true;
-    const own = () => ("owner" in event ? this.#objects.leaveOut(event) : this.#objects.change(event));
-    this.#version = (type === "BOOKMARK" ? text(fields(object.metadata).resourceVersion) : own()) || this.#version;
-    this.#reached = this.#version;
+    const version = text(fields(object.metadata).resourceVersion);
+    const isBack = isLater(this.#reached, version); // Some servers show deleted objects as they were before.
+    if (isBack && type !== "DELETED") throw new WatchError("the API was maybe restored: versions go back", 200, "Restored");
+    if (!isBack) this.#reached = this.#version = version || this.#version;
+    if ("owner" in event) this.#objects.leaveOut(event);
+    else if (type !== "BOOKMARK") this.#objects.change(event);
   }
 
   #request(verb: "list" | "watch", more: Readonly<Record<string, string>>): Request {
