@@ -135,6 +135,7 @@ for (const name of ["controller", "speaker"] as const) {
             "--no-parallel-scavenge",
             "--no-concurrent-array-buffer-sweeping",
             "--no-sparkplug",
+            "--no-short-builtin-calls",
           ];
     const { Entrypoint = [], WorkingDir } = readLastStage(readFileSync("Dockerfile", "utf8"), {}).config;
     assert.deepEqual(container.command, [...Entrypoint, ...heap, `${WorkingDir}/${name}.js`]);
