@@ -24,6 +24,8 @@ const briefKillMs: Millis = 6_000;
 const briefStallMs: Millis = 800;
 // The effect of a fault on connections may be seen so long after it.
 const afterFaultMs: Millis = 5_000;
+// Others hand nothing to a node that could not deliver, until it has been well for so long.
+const distrustMs: Millis = 30_000;
 // A speaker that began so long ago may know of no former owner.
 const beginningMs: Millis = 30_000;
 // Owners of addresses are settled so long after something happened.
@@ -135,7 +137,8 @@ export class KeptConnections implements Judge {
         return [];
       }
       const nodes = "node" in act && act.type !== "changeAddress" ? [act.node] : "nodes" in act ? act.nodes : undefined;
-      return [{ type: act.type, from: startMs + at, to: startMs + at + length + afterFaultMs, length, nodes }];
+      const after = act.type === "breakPath" ? distrustMs : afterFaultMs;
+      return [{ type: act.type, from: startMs + at, to: startMs + at + length + after, length, nodes }];
     });
   }
 
