@@ -305,11 +305,16 @@ export class KeptConnections implements Judge {
     if (first !== undefined && now > first.at + maxHandoverMs - settledMs) return "ten minutes";
     const nodes = way.map(({ node }) => node);
     const touched = new Set(nodes);
+    const present = nodes.at(-1) ?? holder;
+    // One that begins may take a node for the former owner that is back in the ring at the same time.
+    const hasBegun = now < (this.#awayUntil.get(present) ?? -Infinity) + settledMs;
     const isFault = this.#faults.some(
       (fault) =>
         ((fault.from <= now && now <= fault.to) || isMoved(fault.from, fault.to)) &&
         fault.to >= openedAt &&
-        (fault.nodes === undefined || fault.nodes.some((node) => touched.has(node))) &&
+        (fault.nodes === undefined ||
+          fault.nodes.some((node) => touched.has(node)) ||
+          (fault.type === "rotateKey" && hasBegun)) &&
         !isBrief(fault, holder, believed, owners, nodes),
     );
     if (isFault) return "fault";
@@ -318,7 +323,6 @@ export class KeptConnections implements Judge {
     const began = (way[0]?.at ?? openedAt) - beginningMs;
     // One that begins may take the other for the former owner, because that one had the address before.
     const everOwned = new Set(owners.map(({ node }) => node));
-    const present = nodes.at(-1) ?? holder;
     const wereAway = (away: ReadonlySet<number>) =>
       touched.intersection(away).size > 1 || (away.has(present) && everOwned.intersection(away).size > 1);
     if (this.#severalAway.some(({ to, nodes: away }) => to >= began && wereAway(away))) return "several speakers away";
