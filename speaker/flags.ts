@@ -59,7 +59,7 @@ export const flags = {
     fallback: "30s",
   }),
   "ignore-exclude-lb": flag.boolean({
-    help: "announce also from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers",
+    help: "announce also from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers, or whose network is unavailable",
   }),
   "status-objects": flag.text({
     help: "write MetalLB's status objects, as the Pod POD_NAME/POD_UID, which owns them; empty: write none",

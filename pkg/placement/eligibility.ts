@@ -7,6 +7,9 @@ export type Labels = Readonly<Record<string, string>>; // label -> value
 /** A node with this label, with any value, takes no traffic of load balancers (Kubernetes, well-known labels). */
 export const excludeLabel = "node.kubernetes.io/exclude-from-external-load-balancers";
 
+/** Kubernetes gives a node this taint for as long as its condition NetworkUnavailable is true. MetalLB from 0.13.10 on announces nothing from it. */
+export const networkTaint = "node.kubernetes.io/network-unavailable";
+
 /**
  * A node with this taint is shut down; the person who set the taint has made sure of that (KEP-2268): its Pods were deleted by force. It
  * counts as a node without a speaker, even while its own still seems to work.
@@ -29,7 +32,7 @@ export function isDrained(labels: Labels | undefined, taints: readonly string[] 
 
 /**
  * Whether a node may announce addresses by a protocol for which `selectors` choose the nodes. `outOfService`: it has the taint; else `notSelected`: no selector matches it; else
- * `excluded`: it has the label.
+ * `excluded`: it has the label, or the taint of a node whose network is unavailable.
  */
 export type Eligibility = "eligible" | "excluded" | "notSelected" | "outOfService";
 
@@ -46,7 +49,8 @@ export function eligibility(
 ): Eligibility {
   if (taints.includes(outOfServiceTaint)) return "outOfService";
   if (!isSelected(selectors, labels)) return "notSelected";
-  return labels !== undefined && Object.hasOwn(labels, excludeLabel) && !ignoreExcludeLabel ? "excluded" : "eligible";
+  const isExcluded = (labels !== undefined && Object.hasOwn(labels, excludeLabel)) || taints.includes(networkTaint);
+  return isExcluded && !ignoreExcludeLabel ? "excluded" : "eligible";
 }
 
 /** Whether any of the selectors matches a node, or there are no selectors. @param labels see `eligibility` */

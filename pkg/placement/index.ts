@@ -45,6 +45,7 @@ export {
   isDrained,
   type KnownReachability,
   type Labels,
+  networkTaint,
   outOfServiceTaint,
   type PoolNodes,
   poolNodes,

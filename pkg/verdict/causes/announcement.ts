@@ -70,7 +70,8 @@ const announcement = {
   },
   nodeExcluded: {
     states: isPending,
-    means: "The nodes that could announce the address are excluded from load balancers by a label.",
+    means:
+      "The nodes that could announce the address are excluded from load balancers by a label, or their network is unavailable.",
     next: "kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers-, or run the speakers with --ignore-exclude-lb",
   },
   noInterface: {

@@ -59,7 +59,7 @@ export const nodeCauses = {
   },
   excluded: {
     states: isDegraded,
-    means: "A label excludes the node from load balancers: it announces nothing.",
+    means: "A label excludes the node from load balancers, or its network is unavailable: it announces nothing.",
     next: "kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers-, or run the speakers with --ignore-exclude-lb",
   },
   outOfService: {

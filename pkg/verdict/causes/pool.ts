@@ -31,7 +31,7 @@ export const poolCauses = {
   },
   nodeExcluded: {
     states: ["Pending", "NotOurs"],
-    means: "The nodes that the pool selects are excluded from load balancers by a label.",
+    means: "The nodes that the pool selects are excluded from load balancers by a label, or their network is unavailable.",
     next: "kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers-, or run the speakers with --ignore-exclude-lb",
   },
   noInterface: {

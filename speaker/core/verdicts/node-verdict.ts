@@ -1,6 +1,6 @@
 import { layer2PoolsOf } from "#pkg/config";
 import type { Family } from "#pkg/net";
-import { drainLabel, excludeLabel, isDrained, outOfServiceTaint } from "#pkg/placement";
+import { drainLabel, excludeLabel, isDrained, networkTaint, outOfServiceTaint } from "#pkg/placement";
 import { counted, list } from "#pkg/text";
 import { causes, type Verdict, verdict } from "#pkg/verdict";
 import { brokenFamilies, isUndelivering, nobodyDelivers } from "../data-path/data-path.ts";
@@ -80,6 +80,8 @@ export function nodeVerdicts(
   if (isOutdated(state) || viewAge >= minOldSeconds) found.push(apiVerdict(node, isOutdated(state), facts));
   if (!ignoreExcludeLabel && nodes.labels.get(node)?.[excludeLabel] !== undefined)
     found.push(verdict("node", "excluded", { message: `${node} has the label ${excludeLabel}: it announces nothing` }));
+  else if (!ignoreExcludeLabel && nodes.taints.get(node)?.includes(networkTaint))
+    found.push(verdict("node", "excluded", { message: `${node} has the taint ${networkTaint}: it announces nothing` }));
   if (nodes.taints.get(node)?.includes(outOfServiceTaint))
     found.push(
       verdict("node", "outOfService", { message: `${node} has the taint ${outOfServiceTaint}: others take over its addresses` }),

@@ -1,6 +1,6 @@
 import { limits } from "#pkg/config";
 import type { AddressPlacement, PlacementRefusal } from "#pkg/placement";
-import { drainLabel, excludeLabel, outOfServiceTaint } from "#pkg/placement";
+import { drainLabel, excludeLabel, networkTaint, outOfServiceTaint } from "#pkg/placement";
 import { list } from "#pkg/text";
 import { causes, type Fact, remedyFor, type Verdict, verdict } from "#pkg/verdict";
 import { interfacesText, outOfServiceNodes } from "../members/nodes.ts";
@@ -89,7 +89,7 @@ export function refusalVerdict(state: State, placed: Placed, refusal: PlacementR
     case "nodeExcluded":
       if (isOwned) return obstacleVerdict(state, placed, refusal, policy);
       return verdict("service", refusal.reason, {
-        message: `${node} has the label ${excludeLabel} or ${drainLabel}, or is not selected by pool ${placed.pool}: it does not announce ${address}`,
+        message: `${node} has the label ${excludeLabel} or ${drainLabel}${orTaint(state, [node])}, or is not selected by pool ${placed.pool}: it does not announce ${address}`,
         next: remedyFor(causes.service.nodeExcluded, "node", node),
       });
     case "noNodeSelected":
@@ -135,7 +135,7 @@ function taintFacts(nodes: readonly string[]): Fact[] {
 
 /** For the owner of the Service: what is not announced, and why no node may. */
 export function obstacleVerdict(
-  state: Pick<State, "config" | "slots" | "placements" | "members">,
+  state: Omit<State, "node">,
   { address, pool: name, protocol }: Pick<AddressPlacement, "address" | "pool" | "protocol">,
   obstacle: Obstacle,
   policy: Policy,
@@ -148,7 +148,7 @@ export function obstacleVerdict(
   switch (obstacle.reason) {
     case "nodeExcluded":
       return verdict("service", obstacle.reason, {
-        message: `${start}: every candidate has the label ${excludeLabel} (${list(obstacle.nodes)})`,
+        message: `${start}: every candidate has the label ${excludeLabel}${orTaint(state, obstacle.nodes)} (${list(obstacle.nodes)})`,
         evidence: nodeFacts(obstacle.nodes, "Nodes"),
         next: remedyFor(causes.service.nodeExcluded, "node", obstacle.nodes[0] ?? ""),
       });
@@ -181,6 +181,11 @@ export function obstacleVerdict(
     default:
       return obstacle satisfies never;
   }
+}
+
+/** The other reason for which one of the nodes may be excluded. */
+function orTaint({ nodes: { taints } }: Pick<State, "nodes">, nodes: readonly string[]): string {
+  return nodes.some((node) => taints.get(node)?.includes(networkTaint)) ? ` or the taint ${networkTaint}` : "";
 }
 
 function nodeFacts(nodes: readonly string[], source: string): Fact[] {

@@ -6,7 +6,7 @@ import { centralName } from "#pkg/gossip";
 import type { AddressSighting } from "#pkg/layer2";
 import { parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
-import { drainLabel, excludeLabel, outOfServiceTaint } from "#pkg/placement";
+import { drainLabel, excludeLabel, networkTaint, outOfServiceTaint } from "#pkg/placement";
 import { verdict } from "#pkg/verdict";
 import { amongOthers, Bench, eth0, excluded, loser, nodes, owner, pools, ssd, x } from "../../testing/speaker-bench.ts";
 import { ownNodeRule } from "../members/node-state.ts";
@@ -415,6 +415,11 @@ test("of all that is the case with a node the worst comes first", () => {
   }
   bench.setNode("node1", { [excludeLabel]: "" });
   assert.deepEqual(causes({}), ["excluded"]);
+  bench.setNode("node1", {}, [networkTaint]);
+  assert.match(
+    nodeVerdicts(bench.state, well)[0].message,
+    /has the taint node\.kubernetes\.io\/network-unavailable: it announces nothing$/,
+  );
 });
 
 test("in a large ring a list says of an address elsewhere that another node has it, and an answer on one Service which", () => {
