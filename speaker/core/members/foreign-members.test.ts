@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GossipNode } from "#pkg/gossip/testing";
 import { Bench, eth0, pools } from "../../testing/speaker-bench.ts";
+import { foreignMembersChanged } from "./foreign-members.ts";
 import { learnMacs } from "./members.ts";
 
 const here = ["node1", "node2"];
@@ -84,3 +85,12 @@ for (const [name, options, says, isLost] of [
     scene.clock.advanceBy(60_000);
     assert.equal(scene.countedMembers, all.join());
   });
+
+test("where members tell of their own Nodes, an event does not go through all members", (t) => {
+  const scene = new Scene();
+  const gossip = scene.state.members.gossip ?? assert.fail("no gossip");
+  scene.state.nodes.followed.names = ["node1"];
+  const view = t.mock.method(gossip, "view");
+  for (let turn = 0; turn < 10; turn++) foreignMembersChanged(scene.state, "timer", scene.clock.now());
+  assert.equal(view.mock.callCount(), 0);
+});

@@ -17,6 +17,7 @@ const concerning: ReadonlySet<SpeakerEvent["type"]> = new Set<SpeakerEvent["type
 export function foreignMembersChanged(state: SpeakerState, type: SpeakerEvent["type"], now: Millis): boolean {
   if (!concerning.has(type)) return false;
   const { heard, doubted, foreign } = state.members;
+  if (!seesAllNodes(state) && doubted.size === 0 && foreign.size === 0) return false; // Any may be ours, of thousands.
   for (const node of heard)
     if (!seesAnotherApi(state, node)) doubted.delete(node);
     else if (!doubted.has(node)) doubted.set(node, now);
@@ -61,8 +62,13 @@ function seesAnotherApi(state: SpeakerState, node: string): boolean {
   return hasFreshView && !mayBeOurs(state, node) && gossip.traits(node)?.exists === true;
 }
 
+function mayBeOurs(state: SpeakerState, node: string): boolean {
+  const { members, nodes } = state;
+  return !seesAllNodes(state) || nodes.followed.seen.has(node) || members.gossip?.traits(node)?.exists === false;
+}
+
 /** Where not all Nodes are followed, or this node's own is missing too, nothing follows from what is not there. */
-function mayBeOurs({ node: self, members: { gossip }, nodes: { followed } }: SpeakerState, node: string): boolean {
+function seesAllNodes({ node: self, nodes: { followed } }: SpeakerState): boolean {
   const { names, isWhole, seen } = followed;
-  return names !== "all" || !isWhole || !seen.has(self) || seen.has(node) || gossip?.traits(node)?.exists === false;
+  return names === "all" && isWhole && seen.has(self);
 }
