@@ -151,6 +151,7 @@ export class Engine implements Disposable {
     for (const entry of this.#entries) {
       const { config, socket, reflection, endAt } = entry;
       if (socket === undefined || endAt !== Infinity) continue;
+      if (entry.session.state !== "up") entry.socket = renewed(socket, config); // A passive session sends nothing that would show it.
       this.#openReflection(entry, reasons[familyOf(config.peer)], now);
       if ((entry.reflection === undefined) !== (reflection === undefined))
         this.#advance(entry, { type: "configure", parameters: parametersOf(entry) }, now);

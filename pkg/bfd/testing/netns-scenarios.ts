@@ -215,12 +215,16 @@ test("a session on an interface is up again when another interface has the name"
   const peer = spawn("nsenter", [`--net=/proc/${far.pid}/ns/net`, ...program], { stdio: ["ignore", "ignore", "inherit"] });
   using _ = { [Symbol.dispose]: () => peer.kill("SIGKILL") };
   await using bfd = newBfd();
-  using watch = bfd.watch({ peer: address("10.0.2.2"), interface: "near2", multihop: false }, profile(fields), () => {});
-  await until(() => watch.status.verdict === "up");
-  execFileSync("ip", ["link", "delete", "near2"]);
-  await until(() => watch.status.verdict === "failed");
-  connect();
-  await until(() => watch.status.verdict === "up");
+  const ends = { peer: address("10.0.2.2"), interface: "near2", multihop: false };
+  using watch = bfd.watch(ends, profile(fields), () => {});
+  for (const mode of [fields, `${fields}, passive-mode: true`]) {
+    watch.configure(profile(mode));
+    await until(() => watch.status.verdict === "up");
+    execFileSync("ip", ["link", "delete", "near2"]);
+    await until(() => watch.status.verdict === "failed");
+    connect();
+    await until(() => watch.status.verdict === "up");
+  }
 });
 
 test("forged Down packets from the peer's address do not take a session down", async () => {
