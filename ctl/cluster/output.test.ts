@@ -49,6 +49,14 @@ for (const [name, { heading, row }] of Object.entries(tables))
     );
   });
 
+test("a text that is cut ends in no half of a character", () => {
+  for (let columns = 10; columns < 40; columns++)
+    assert.ok(
+      table(["PROBLEM", "MESSAGE"], [["svc a", "😀".repeat(40)]], { columns, hasColor: false }).isWellFormed(),
+      `${columns}`,
+    );
+});
+
 test("at 40 columns a Service keeps its name, state and address", () => {
   const heading = ["NAMESPACE", "NAME", "STATE", "ADDRESSES", "POOL", "NODES", "SINCE", "CAUSE"];
   const row = ["shop", "web", "Announced", "192.0.2.1", "lan", "node1", "3d", "announced"];

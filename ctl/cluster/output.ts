@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import { dump } from "js-yaml";
-import { escapeControls, maskControls } from "#pkg/text";
+import { escapeControls, maskControls, upTo } from "#pkg/text";
 import type { Screen } from "../io.ts";
 
 export type Format = "text" | "wide" | "json" | "yaml";
@@ -91,7 +91,7 @@ function fitting(heading: readonly string[], natural: readonly number[], columns
 }
 
 function cut(text: string, room: number): string {
-  return text.length > room ? `${text.slice(0, room - 1)}…` : text;
+  return text.length > room ? `${upTo(text, room - 1)}…` : text;
 }
 
 export function coloured(text: string): string {

@@ -44,6 +44,11 @@ test("a round goes on to its end, and failures of one cause at one node are one 
   );
 });
 
+test("a process that sends the round back to where it was ends it", async () => {
+  const processes = fakeProcesses({ "speaker-n1": { "/v1/probe": { node: "n", tried: 1, faults: [], next: 0 } } });
+  assert.equal((await wireRound(processes)).tried, 1);
+});
+
 test("one that is well again when it is tried once more is told as it was found", async () => {
   const processes = fakeProcesses({
     "speaker-n2": {

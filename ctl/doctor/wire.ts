@@ -51,7 +51,7 @@ async function roundOf(processes: Processes, target: Target) {
       if (part.tried === undefined) throw new Error(part.why ?? "it does not say what it tried");
       tried += part.tried;
       faults.push(...(part.faults ?? []));
-      from = part.next ?? null;
+      from = (part.next ?? 0) > from ? (part.next ?? null) : null; // No answer makes it go round for ever.
     } catch (error) {
       const why = (error as Error).message;
       const found = isOtherVersion(why) ? "its version cannot try all addresses" : `it could not try all addresses: ${why}`;
