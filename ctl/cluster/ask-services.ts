@@ -43,7 +43,8 @@ export async function askService(processes: Processes, service: string): Promise
   };
 }
 
-function isWithoutSpeakers({ targets, isNodeLocal = false }: Processes): boolean {
+/** No process could announce anything. */
+export function isWithoutSpeakers({ targets, isNodeLocal = false }: Processes): boolean {
   return !isNodeLocal && !targets.some(({ program, notRunning }) => program === "speaker" && notRunning === undefined);
 }
 

@@ -363,6 +363,17 @@ for (const columns of [20, 40, 60, 80])
     }
   });
 
+test("where no speaker runs no pool is Ready, but one that nobody is to announce", async () => {
+  const answer = cluster["controller-n1"]["/v1/pools"] as unknown as { readonly pools: readonly { readonly verdict: object }[] };
+  const [first] = answer.pools;
+  const available = { ...first, verdict: { ...first?.verdict, state: "Ready", cause: "available" } };
+  const pools = [available, { ...available, pool: "off", protocol: "none" }];
+  const processes = fakeProcesses({ "controller-n1": { ...cluster["controller-n1"], "/v1/pools": { ...answer, pools } } });
+  const { out } = await ingotctl("pools", { processes });
+  assert.match(out, /^lan .* Pending .* noActiveSpeaker$/m);
+  assert.match(out, /^off .* Ready .* available$/m);
+});
+
 test("the speaker on this machine is asked alone where the API is out of reach", async () => {
   const { processes } = { processes: fakeProcesses({ "speaker-n1": cluster["speaker-n1"] }) };
   const asked: unknown[] = [];
