@@ -58,7 +58,7 @@ const configurations: readonly Configuration[] = poolLists.flatMap((those) =>
 );
 
 const secretKey = `${namespace}/netbox`;
-const description = /^Kubernetes Service (\S+) /;
+const description = /^Kubernetes Service (\S+) \((.*)\)$/;
 
 const faults: readonly Fault[] = ["noAnswer", "lostAnswer", "error", "tooMany", "notJson", "halfAnAnswer", "silence", "late"];
 const slow = "NetBox is slow";
@@ -75,6 +75,7 @@ class NetboxScene implements Scene {
   readonly #random: Random;
   readonly #onRelease: string;
   #troubledAt: Millis = -Infinity;
+  #world: World | undefined;
 
   constructor(random: Random) {
     this.#random = random;
@@ -110,7 +111,7 @@ class NetboxScene implements Scene {
     } else if (found === undefined) return;
     else if (action === "remove") addresses.delete(found.id);
     else if (action === "router") addresses.set(found.id, { ...found, description: "router" });
-    else addresses.set(found.id, { ...found, status: { value: pick(["reserved", "deprecated", "active"]) } });
+    else addresses.set(found.id, { ...found, status: { value: pick(["reserved", "deprecated"]) } });
   }
 
   /** Until it is well again there is no token, or one for another NetBox. */
@@ -150,11 +151,12 @@ class NetboxScene implements Scene {
   };
 
   giveSecret(world: World): void {
+    this.#world = world;
     const { token, url } = this.netbox;
     world.cluster.put("secrets", secret(secretKey, { token, url }, "netbox-token"));
   }
 
-  /** One that is not active is no longer its Service's. */
+  /** One that is not active is no longer its Service's, nor is that of an earlier one of the name. */
   readonly records = (): ReadonlyMap<string, string> =>
     new Map(this.#records.map(({ address, owner, status }) => [address, status === "active" ? owner : status]));
 
@@ -185,7 +187,9 @@ class NetboxScene implements Scene {
 
   get #records(): { readonly address: string; readonly owner: string; readonly status: string }[] {
     return Array.from(this.netbox.addresses.values(), ({ address, description: text, status }) => {
-      return { address: address.split("/")[0] ?? "", owner: description.exec(text)?.[1] ?? "router", status: status.value };
+      const [, service = "router", uid] = description.exec(text) ?? [];
+      const isGone = uid !== undefined && this.#world?.cluster.service(service)?.uid !== uid;
+      return { address: address.split("/")[0] ?? "", owner: isGone ? `${service} before` : service, status: status.value };
     });
   }
 
