@@ -24,7 +24,7 @@ test("where the fields of the state are others, the format of checkpoints is ano
   const { format } = controllerCore;
   assert.deepEqual(
     { format, shape: shapeOf(states) },
-    { format: 23, shape: "abad1771771f" },
+    { format: 24, shape: "3f576609fc7f" },
     "raise the format, and put the shape here",
   );
 });

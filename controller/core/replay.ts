@@ -40,7 +40,7 @@ function describe(effects: readonly ControllerEffect[], hide: Hide): Plain[] {
 
 /** The controller's core, as it is run, recorded and run again. */
 export const controllerCore = defineCore<ControllerState, ControllerEvent, ControllerEffect, ControllerOptions>({
-  format: 23,
+  format: 24,
   createState,
   step,
   nextDeadline,

@@ -365,3 +365,25 @@ test("of many records few are told at once, and of those that NetBox has said be
     hosts.length + 1,
   );
 });
+
+test("a controller that starts gives nothing that NetBox may know for somebody else, until it has read that or failed to", async () => {
+  await using netbox = await FakeNetbox.start(pool);
+  for (const host of [0, 1, 2]) netbox.add(`198.51.100.${host}/24`, { description: "router" });
+  const world = await start(netbox, "mode: record", { a: {} });
+  assert.deepEqual(world.addresses("a"), ["a=198.51.100.3"]);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  netbox.beforeAnswer = () => promise;
+  await world.restart();
+  world.service("b");
+  await world.settle();
+  assert.deepEqual(world.addresses("a", "b"), ["a=198.51.100.3", "b="]);
+  netbox.beforeAnswer = undefined;
+  resolve();
+  await pass(world, 2_000);
+  assert.deepEqual(world.addresses("a", "b"), ["a=198.51.100.3", "b=198.51.100.4"]);
+  netbox.faults.push(...Array<"noAnswer">(20).fill("noAnswer"));
+  await world.restart();
+  world.service("c");
+  await pass(world, 500);
+  assert.notEqual(`${world.addresses("c")}`, "c=");
+});

@@ -221,9 +221,16 @@ export class NetboxKeeper implements Disposable {
   }
 
   *#telling(): Generator<undefined, void> {
-    const views = new Map(this.#kept.map(({ pool: { name }, view }) => [name, { ...view, pool: name }]));
+    const views = new Map(this.#kept.map(({ pool: { name }, view }) => [name, viewOf(name, view)]));
     for (const pool of new Set([...this.#told.keys(), ...views.keys()])) {
-      const nothing: IpamPool = { pool, granted: new Map(), foreign: new Map(), exhausted: new Set(), problem: undefined };
+      const nothing: IpamPool = {
+        pool,
+        granted: new Map(),
+        foreign: new Map(),
+        exhausted: new Set(),
+        problem: undefined,
+        isRead: false,
+      };
       for (const change of ipamChanges(this.#told.get(pool) ?? nothing, views.get(pool) ?? nothing)) {
         if (change !== undefined) this.#options.runner.dispatch({ type: "ipam", ...change });
         yield;
@@ -232,6 +239,10 @@ export class NetboxKeeper implements Disposable {
       if (!views.has(pool)) this.#told.delete(pool);
     }
   }
+}
+
+function viewOf(pool: string, { granted, foreign, exhausted, problem, isKnown }: NetboxView): IpamPool {
+  return { pool, granted, foreign, exhausted, problem, isRead: isKnown || problem !== undefined };
 }
 
 const withoutSlash = (url: string) => url.replace(/\/+$/, "");

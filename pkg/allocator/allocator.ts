@@ -34,7 +34,7 @@ export interface SavedAllocator {
   readonly pools: readonly Pool[];
   readonly quotas: readonly Quota[];
   readonly occupants: ReadonlyMap<string, string>;
-  readonly ipam: readonly IpamPool[];
+  readonly ipam: Pick<Ipam, "pools" | "isAwaited">;
   /** In order of arrival, in which Services that share an address are asked. */
   readonly holdings: readonly Omit<Holding, "slots">[];
   readonly asked: ReadonlyMap<string, readonly Ask[]>;
@@ -51,10 +51,15 @@ export class Allocator {
   readonly #namespaces = new Map<string, Labels>(); // namespace -> its labels
   #labelings = 0; // How often any of them has changed.
   #isUncounted = false; // Quotas are to be counted before they are asked.
-  #rules: Rules = this.#rulesOf(Layout.of([]), [], { occupants: new Map(), ipam: new Ipam() });
+  #rules: Rules;
   #holdings = new Map<string, Holding>(); // service -> what it holds
   readonly #asked = new Map<string, readonly Ask[]>(); // service -> what it waits for from IPAMs
   readonly #notAllowed = new NotAllowed();
+
+  /** @param isIpamAwaited nothing new is given of a pool whose IPAM may know of others there, and is to be told by `changeIpam` */
+  constructor(isIpamAwaited = false) {
+    this.#rules = this.#rulesOf(Layout.of([]), [], { occupants: new Map(), ipam: new Ipam([], isIpamAwaited) });
+  }
 
   /**
    * Puts these pools and quotas in place of the present ones. If an address in use would be in no pool, or the addresses of a Service that
@@ -101,7 +106,7 @@ export class Allocator {
       pools: this.#layout.pools,
       quotas: quotas.quotas,
       occupants,
-      ipam: [...ipam.pools],
+      ipam: { pools: [...ipam.pools], isAwaited: ipam.isAwaited },
       holdings: [...this.#holdings.values()].map(({ slots: _, ...holding }) => holding),
       asked: this.#asked,
       notAllowed: this.#notAllowed.byService,
@@ -110,9 +115,9 @@ export class Allocator {
 
   /** @throws {Error} for what no allocator had */
   static restore({ namespaces, pools, quotas, occupants, ipam, holdings, asked, notAllowed }: SavedAllocator): Allocator {
-    const restored = new Allocator();
+    const restored = new Allocator(ipam.isAwaited);
     for (const [name, labels] of namespaces) restored.#namespaces.set(name, labels);
-    restored.#rules = restored.#rulesOf(Layout.of(pools), quotas, { occupants, ipam: new Ipam(ipam) });
+    restored.#rules = restored.#rulesOf(Layout.of(pools), quotas, { occupants, ipam: new Ipam(ipam.pools, ipam.isAwaited) });
     for (const { terms, allocation, settledFor } of holdings) {
       const { spots } = place(restored.#layout, allocation.addresses, terms.mayHoldSeveral === true);
       const holding = holdingOf(terms, spots, settledFor);
@@ -332,22 +337,12 @@ export class Allocator {
 
   usageOf(name: string): PoolUsage | undefined {
     const pool = this.#layout.pool(name);
-    return pool && this.#usageOf(pool);
-  }
-
-  /** Usage of each quota, by each namespace that uses it. */
-  quotaUsage(): Iterable<QuotaUsage> {
-    this.#count();
-    return this.#rules.quotas.usage();
-  }
-
-  #usageOf(pool: Pool): PoolUsage {
+    if (pool === undefined) return undefined;
     const { occupancy } = this.#rules;
     const reserved = this.#layout.reservedSize(pool, "IPv4") + this.#layout.reservedSize(pool, "IPv6");
     const total = Number(this.#layout.size(pool, "IPv4") + this.#layout.size(pool, "IPv6") + reserved);
     const inUse = occupancy.inUse(pool.name);
     const full = families.filter((family) => hasFamily(pool, family) && !occupancy.hasFree(this.#layout.span(pool, family)));
-    const notAllowed = this.#notAllowed.countIn(pool.name);
     return {
       pool: pool.name,
       total,
@@ -360,9 +355,15 @@ export class Allocator {
           const size = this.#layout.size(pool, family) + this.#layout.reservedSize(pool, family);
           return { family, total: Number(size), inUse: inUse[family] };
         }),
-      notAllowed,
+      notAllowed: this.#notAllowed.countIn(pool.name),
       ipamProblem: this.#rules.ipam.problem(pool.name),
     };
+  }
+
+  /** Usage of each quota, by each namespace that uses it. */
+  quotaUsage(): Iterable<QuotaUsage> {
+    this.#count();
+    return this.#rules.quotas.usage();
   }
 
   get #layout(): Layout {

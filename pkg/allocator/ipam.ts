@@ -12,10 +12,12 @@ export interface IpamPool {
   readonly exhausted: ReadonlySet<Family>;
   /** The IPAM's problem, in words. */
   readonly problem: string | undefined;
+  /** It has told all that it has, or cannot be asked. */
+  readonly isRead: boolean;
 }
 
 /** Changes of such a view. */
-export interface IpamChange extends Pick<IpamPool, "pool" | "exhausted" | "problem"> {
+export interface IpamChange extends Pick<IpamPool, "pool" | "exhausted" | "problem" | "isRead"> {
   /** Address -> the Service that it is chosen for from now on; undefined for none. */
   readonly granted: ReadonlyMap<string, string | undefined>;
   /** Address -> in whose use it is from now on; undefined for nobody's. */
@@ -26,7 +28,7 @@ const comparedAtOnce = 500;
 
 /** Compares two views of a pool, some hundred addresses in each step, and ends with what is not about an address. @returns the changes, in order */
 export function* ipamChanges(before: IpamPool, after: IpamPool): Generator<IpamChange | undefined, void> {
-  const { pool, exhausted, problem } = after;
+  const { pool, exhausted, problem, isRead } = after;
   let [granted, foreign] = [new Map<string, string | undefined>(), new Map<string, string | undefined>()];
   let compared = 0;
   for (const part of ["granted", "foreign"] as const)
@@ -34,11 +36,12 @@ export function* ipamChanges(before: IpamPool, after: IpamPool): Generator<IpamC
       if (found !== undefined) (part === "granted" ? granted : foreign).set(found[0], found[1]);
       if (++compared % comparedAtOnce !== 0) continue;
       const isEmpty = granted.size + foreign.size === 0;
-      yield isEmpty ? undefined : { pool, granted, foreign, exhausted: before.exhausted, problem: before.problem };
+      yield isEmpty ? undefined : { ...before, pool, granted, foreign };
       [granted, foreign] = [new Map(), new Map()];
     }
-  const isOther = problem !== before.problem || exhausted.symmetricDifference(before.exhausted).size > 0;
-  if (isOther || granted.size + foreign.size > 0) yield { pool, granted, foreign, exhausted, problem };
+  const isOther =
+    problem !== before.problem || isRead !== before.isRead || exhausted.symmetricDifference(before.exhausted).size > 0;
+  if (isOther || granted.size + foreign.size > 0) yield { pool, granted, foreign, exhausted, problem, isRead };
 }
 
 type Told = ReadonlyMap<string, string>;
@@ -65,11 +68,15 @@ export class Ipam {
   readonly #grants = new Map<string, Grants>(); // Service -> what was chosen for it
   readonly #pools = new Map<string, Known>(); // by name
 
-  constructor(pools: readonly IpamPool[] = []) {
+  /** Nothing new is given of a pool that is to be recorded before it has been read. */
+  readonly isAwaited: boolean;
+
+  constructor(pools: Iterable<IpamPool> = [], isAwaited = false) {
+    this.isAwaited = isAwaited;
     for (const each of pools) this.change(each);
   }
 
-  change({ pool, granted, foreign, exhausted, problem }: IpamChange): void {
+  change({ pool, granted, foreign, exhausted, problem, isRead }: IpamChange): void {
     const known = this.#pools.get(pool) ?? { granted: new Map(), foreign: new Map() };
     for (const [text, service] of granted) {
       const before = known.granted.get(text);
@@ -78,9 +85,9 @@ export class Ipam {
       put(known.granted, text, service);
     }
     for (const [text, by] of foreign) put(known.foreign, text, by);
-    const isEmpty = known.granted.size + known.foreign.size + exhausted.size === 0 && problem === undefined;
+    const isEmpty = known.granted.size + known.foreign.size + exhausted.size === 0 && problem === undefined && !isRead;
     if (isEmpty) this.#pools.delete(pool);
-    else this.#pools.set(pool, { ...known, pool, exhausted, problem });
+    else this.#pools.set(pool, { ...known, pool, exhausted, problem, isRead });
   }
 
   #setGrants(service: string, change: (grants: Grants) => Grants): void {
@@ -115,6 +122,11 @@ export class Ipam {
 
   isExhausted(pool: string, family: Family): boolean {
     return this.of(pool)?.exhausted.has(family) ?? false;
+  }
+
+  /** Whether others may use any of the pool's addresses, because the IPAM was not read yet. */
+  isUnread({ name, netbox }: Pool): boolean {
+    return this.isAwaited && netbox?.mode === "record" && this.of(name)?.isRead !== true;
   }
 
   problem(pool: string): string | undefined {

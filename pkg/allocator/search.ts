@@ -37,6 +37,30 @@ export class Search {
    * @param own what the Service holds and may keep @param mayMove it may give that up for addresses of all its families
    */
   find(own: Choice | undefined, mayMove: boolean): Choice | Refusal {
+    const found = this.#find(own, mayMove);
+    return isRefusal(found) ? found : (this.#unread(found) ?? found);
+  }
+
+  /** An IPAM may know of somebody else who uses these. */
+  #unread(choice: Choice): Refusal | undefined {
+    const { ipam } = this.#rules;
+    const first = choice.find(
+      ({ pool, slot }) => ipam.isUnread(pool) && !this.#held.includes(slot) && !this.#occupancy.isHeld(slot),
+    );
+    if (first === undefined) return undefined;
+    const asks = choice.map(({ pool, address: { family } }) => ({ pool: pool.name, family }));
+    return {
+      reason: "awaitsIpam",
+      pool: first.pool.name,
+      family: first.address.family,
+      granted: 0,
+      exhausted: false,
+      asks,
+      problem: "it is being read",
+    };
+  }
+
+  #find(own: Choice | undefined, mayMove: boolean): Choice | Refusal {
     const { service, families, requestedAddresses, requestedPool } = this.#request;
     if (families.length === 0) throw new RangeError(`Cannot settle the request of ${service}: it has no families`);
     if (this.#layout.pools.length === 0) return { reason: "noPools" };

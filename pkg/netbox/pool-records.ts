@@ -34,7 +34,7 @@ export interface PoolRecordsOptions {
 }
 
 /** The pool's view of NetBox. */
-export interface NetboxView extends Omit<IpamPool, "pool"> {
+export interface NetboxView extends Omit<IpamPool, "pool" | "isRead"> {
   /** NetBox has been read since the start. */
   readonly isKnown: boolean;
 }
@@ -276,11 +276,12 @@ export class PoolRecords implements Disposable {
 }
 
 function* isOther(before: NetboxView, after: NetboxView): Generator<undefined, boolean> {
-  for (const change of ipamChanges({ pool: "", ...before }, { pool: "", ...after })) {
+  const of = (view: NetboxView): IpamPool => ({ ...view, pool: "", isRead: view.isKnown });
+  for (const change of ipamChanges(of(before), of(after))) {
     if (change !== undefined) return true;
     yield;
   }
-  return before.isKnown !== after.isKnown;
+  return false;
 }
 
 function earliest(times: readonly Millis[]): Millis {

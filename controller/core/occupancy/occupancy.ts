@@ -43,15 +43,16 @@ export function heedOccupants(state: ControllerState): void {
 /** An IPAM says something else of its pool. */
 export function ipamChanged(state: ControllerState, change: IpamChange): void {
   const { allocator, agenda, asked, verdicts } = state;
-  const { pool, granted, foreign, exhausted, problem } = change;
+  const { pool, granted, foreign, exhausted, problem, isRead } = change;
   const before = allocator.ipamOf(pool);
   for (const [text, service] of granted)
     for (const each of [before?.granted.get(text), service]) if (each !== undefined) agenda.changed(each);
   allocator.changeIpam(change);
   verdicts.pools.changed(pool);
   for (const [text, by] of foreign) if (by === undefined) freed(state, text);
+  const isOther = problem !== before?.problem || isRead !== (before?.isRead ?? false);
   for (const family of families)
-    if (exhausted.has(family) !== (before?.exhausted.has(family) ?? false) || problem !== before?.problem)
+    if (isOther || exhausted.has(family) !== (before?.exhausted.has(family) ?? false))
       for (const waiting of asked.waiting.changed(freeInPool(pool, family))) agenda.changed(waiting);
 }
 
