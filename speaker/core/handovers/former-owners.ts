@@ -4,7 +4,7 @@ import type { Address } from "#pkg/net";
 import { type AddressPlacement, ownerWithout } from "#pkg/placement";
 import { nodesOf } from "../members/nodes.ts";
 import type { SpeakerState } from "../state.ts";
-import { type CurrentHandover, lingerMs } from "./handover-state.ts";
+import type { CurrentHandover } from "./handover-state.ts";
 
 // A speaker that left is back by then where its Pod was replaced; where its node is gone, clients get their reset after it.
 const awayMs: Millis = 60_000;
@@ -95,11 +95,7 @@ export function reviewBeyond(state: SpeakerState, key: string, current: CurrentH
   const { node, members, handovers } = state;
   // Where a guess is wrong, packets would go round.
   if (!current.isAgain || current.guess !== undefined) return;
-  const { from, successors, since } = current;
-  // Once clients of the former owner have heard of this node, it gets packets from the present owner alone: from there they would go round.
-  const goRound = successors.length > 0 && !successors.includes(from) && now >= since + lingerMs;
-  const present = goRound ? handovers.lastOwners.get(key)?.node : undefined;
-  const others = (one: string) => one !== node && one !== from && one !== present;
+  const others = (one: string) => ![node, current.from, current.failed].includes(one);
   const isLeft = (one: string) => others(one) && livesUntil(state, one, current.address) > now;
   const servers = members.gossip?.servers(key).filter(isLeft) ?? [];
   const { beyond } = current;

@@ -4,8 +4,6 @@ import type { Address } from "#pkg/net";
 
 // A tenant, or a node that lies about its connections, cannot keep packets going over another node for longer.
 export const maxMs: Millis = 600_000;
-// By then clients have heard who answers instead of a node: the announcements of the next owner are repeated for some seconds.
-export const lingerMs: Millis = 10_000;
 
 /** This node hands packets to the node that owned the address before. */
 export interface CurrentHandover {
@@ -22,7 +20,10 @@ export interface CurrentHandover {
   isAgain: boolean;
   /** The node that served the address before the two, where packets go that the former owner hands to this node. */
   beyond: string | undefined;
-  /** The owner before this node, where it failed: its packets go to `from` too, from when it is back and has the address again. */
+  /**
+   * The owner before this node, where it failed: its packets go to `from` too, from when it is back and has the address again. Where `isAgain`, they
+   * go to `beyond`: what it passes on to this node may come from `from`.
+   */
   readonly failed: string | undefined;
   /** Where it is to; undefined while the former owner cannot be reached on the link. */
   told: Handover | undefined;

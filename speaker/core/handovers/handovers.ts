@@ -18,7 +18,7 @@ import {
   reviewServers,
   servesBefore,
 } from "./former-owners.ts";
-import { type CurrentHandover, lingerMs, maxMs } from "./handover-state.ts";
+import { type CurrentHandover, maxMs } from "./handover-state.ts";
 import { isSame, reportLinks, Ways } from "./links.ts";
 
 // Connections that go on when an address moves. A node that takes an address over hands packets of TCP connections that it does not know to the
@@ -28,6 +28,8 @@ import { isSame, reportLinks, Ways } from "./links.ts";
 
 // The former owner counts its connections every 5 s, and tells the others.
 const idleMs: Millis = 20_000;
+// By then clients have heard who answers instead of this node: its announcements are repeated for some seconds.
+const lingerMs: Millis = 10_000;
 // The former owner hears of the move when this node does, and says so over the ring.
 const awaitedMs: Millis = 300;
 // By then all know that this node is the owner; until then one that hears of it later would send packets of its connections to another.
@@ -269,7 +271,6 @@ export function handoverTimer(state: SpeakerState, now: Millis, effects: Speaker
     if (endOf(state, current) <= now) endHandover(state, key, effects);
     else if (lingersUntil <= now) {
       current.lingersUntil = undefined;
-      reviewBeyond(state, key, current, now);
       tell(state, key, layer2PoolAt(state, address), effects, ways);
     } else continue;
     left--;

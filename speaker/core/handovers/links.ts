@@ -29,15 +29,16 @@ export class Ways {
 
   /** Undefined while the former owner cannot be reached on the link. */
   handoverOf(current: CurrentHandover, pool: Pool): Handover | undefined {
-    const { address, from, since, successors, beyond, failed, lingersUntil } = current;
-    const key = [pool.interfaces, address.family, from, successors, beyond, failed, lingersUntil !== undefined].join(" ");
+    const { address, from, since, successors, isAgain, beyond, failed, lingersUntil } = current;
+    const key = [pool.interfaces, address.family, from, successors, isAgain, beyond, failed, lingersUntil !== undefined].join(" ");
     if (!this.#known.has(key)) this.#known.set(key, this.#find(current, pool));
     const way = this.#known.get(key);
     return way && { ...way, address, until: since + maxMs };
   }
 
-  #find({ address, from, successors, beyond, failed, lingersUntil }: CurrentHandover, pool: Pool): Way | undefined {
+  #find({ address, from, successors, isAgain, beyond, failed, lingersUntil }: CurrentHandover, pool: Pool): Way | undefined {
     const lingers = lingersUntil !== undefined;
+    const further = failed !== undefined && !isAgain ? from : beyond;
     const { gossip } = this.#state.members;
     if (gossip === undefined) return undefined;
     const names = interfacesHere(this.#state, pool);
@@ -45,14 +46,14 @@ export class Ways {
     // A node that has it again takes nothing back that it does not know.
     const links = successors.filter((one) => one !== from).flatMap((one) => gossip.links(one));
     const macs = successors.length === 0 ? undefined : links.map(({ mac }) => mac);
-    if (macs?.length === 0 && !lingers && (failed ?? beyond) === undefined) return undefined;
+    if (macs?.length === 0 && !lingers && further === undefined) return undefined;
     const reachedBy = (node: string, link: (typeof here)[number]) => reached(gossip.links(node), address, link, this.#own);
     for (const link of here) {
       const to = reachedBy(from, link);
       if (to === undefined) continue;
-      const further = failed !== undefined ? to : beyond === undefined ? undefined : reachedBy(beyond, link);
+      const passedTo = further === undefined ? undefined : reachedBy(further, link);
       const ofFormer = gossip.links(failed ?? from).map(({ mac }) => mac);
-      const passed = further && { from: ofFormer, to: further };
+      const passed = passedTo && { from: ofFormer, to: passedTo };
       return { to, interfaceIndex: link.index, from: macs, lingers, beyond: passed };
     }
     return undefined;
