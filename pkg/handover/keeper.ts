@@ -45,8 +45,8 @@ export type HandoverFailures = ReadonlyMap<Family, string>;
 export interface Inherited {
   /** Addresses whose packets the kernel passes on: that life had lost them to another node. */
   readonly addresses: readonly Address[];
-  /** Addresses that it owned, and whose packets it handed over, until it ended with no time to say so. */
-  readonly unfinished: readonly Address[];
+  /** Addresses that it owned, and whose packets it handed over to the node with the address `to`, until it ended with no time to say so. */
+  readonly unfinished: readonly { readonly address: Address; readonly to: Address }[];
 }
 
 /** The calls of the kernel that the keeper makes. */
@@ -278,13 +278,15 @@ export class HandoverKeeper implements Disposable {
     if (kept.inheritedUntil === -Infinity) {
       kept.inheritedUntil = now + inheritedMs;
       inherit(table, kept.inheritedUntil);
-      const isPassed = (key: string) => table.inherited.get(key)?.some(({ set }) => set === "passed") === true;
-      const [unfinished, addresses] = [false, true].map((passed) =>
-        [...table.inherited.keys()]
-          .filter((key) => isPassed(key) === passed)
-          .map((key) => Address.fromBytes(Buffer.from(key, "hex"))),
-      ) as [Address[], Address[]];
-      if (addresses.length + unfinished.length > 0) this.#options.onInherited({ addresses, unfinished });
+      const addresses: Address[] = [];
+      const unfinished: Inherited["unfinished"][number][] = [];
+      for (const [key, elements] of table.inherited) {
+        const address = Address.fromBytes(Buffer.from(key, "hex"));
+        const to = elements.some(({ set }) => set === "passed") ? undefined : table.wanted.owned.get(key)?.value;
+        if (to === undefined) addresses.push(address);
+        else unfinished.push({ address, to: Address.fromBytes(to) });
+      }
+      if (table.inherited.size > 0) this.#options.onInherited({ addresses, unfinished });
     }
     const isLost = had && (found === undefined || isThorough) && plan(table, now, 1).length > 0;
     if (!isLost) {

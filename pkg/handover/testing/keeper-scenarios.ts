@@ -27,7 +27,7 @@ after(() => {
 function start(): HandoverKeeper {
   const onFailures = (failures: HandoverFailures) => assert.deepEqual([...failures], []);
   const onInherited = ({ addresses, unfinished }: Inherited) =>
-    inherited.push(...addresses.map(String), ...unfinished.map((one) => `${one} unfinished`));
+    inherited.push(...addresses.map(String), ...unfinished.map(({ address, to }) => `${address} unfinished, to ${to}`));
   const keeper = new HandoverKeeper({ log: silentLog, clock, onFailures, onInherited });
   started.push(keeper);
   keeper.check();
@@ -228,7 +228,11 @@ test("what a killed speaker left goes on until the next life says what is to be 
   killed[Symbol.dispose]();
   inherited.length = 0;
   const next = start();
-  assert.deepEqual(inherited.splice(0).sort(), ["192.0.2.1 unfinished", "192.0.2.9 unfinished"], "before anything is placed");
+  assert.deepEqual(
+    inherited.splice(0).sort(),
+    ["192.0.2.1 unfinished, to 10.0.0.2", "192.0.2.9 unfinished, to 10.0.0.2"],
+    "before anything is placed",
+  );
   await sleep(100);
   assert.equal(table(), before, "nothing is known yet");
   hand(next, "192.0.2.1");

@@ -62,8 +62,11 @@ export function ownerBefore(state: SpeakerState, placed: AddressPlacement, pool:
   const hasSaid = (other: string | undefined) => other !== undefined && servers.includes(other);
   if (hasSaid(elected)) return elected;
   if (hasSaid(undrained)) return undrained;
-  // The earlier process of this node owned the address, and was back before others knew that it was gone.
-  return state.handovers.unfinished.has(key) ? (servers.at(-1) ?? elected) : (elected ?? servers.at(-1));
+  const to = state.handovers.unfinished.get(key);
+  if (to === undefined) return elected ?? servers.at(-1);
+  // The earlier process of this node owned the address, and was back before others knew that it was gone, or none of them may own it.
+  const isThere = (one: string) => members.gossip?.links(one).some(({ addresses }) => addresses.some((own) => `${own}` === to));
+  return servers.find(isThere) ?? servers.at(-1) ?? elected;
 }
 
 /**

@@ -56,8 +56,8 @@ export interface Handovers {
   readonly awaited: Map<string, Millis>;
   /** Addresses that are served because an earlier process of this node passed packets on, as the kernel still does. */
   readonly inherited: Set<string>;
-  /** Addresses whose packets an earlier process of this node handed over until it ended, with no time to say so. */
-  readonly unfinished: Set<string>;
+  /** Address -> where an earlier process of this node handed its packets until it ended, with no time to say so. */
+  readonly unfinished: Map<string, string>;
   /** Address -> the other node that owned it last, and until when at least. */
   readonly lastOwners: Map<string, { readonly node: string; readonly until: Millis }>;
   /** Whether a pool of the configuration keeps connections. */
@@ -79,7 +79,7 @@ export function noHandovers(): Handovers {
     agenda: new Set(),
     awaited: new Map(),
     inherited: new Set(),
-    unfinished: new Set(),
+    unfinished: new Map(),
     lastOwners: new Map(),
     isWanted: false,
     failures: new Map(),

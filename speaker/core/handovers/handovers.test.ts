@@ -631,7 +631,7 @@ test("a speaker that is back before the others notice hands to the node that has
     bench.setConfig(pools(kept));
     bench.runner.dispatch({
       type: "inherited",
-      inherited: { addresses: [], unfinished: isUnfinished === true ? [address(x)] : [] },
+      inherited: { addresses: [], unfinished: isUnfinished === true ? [{ address: address(x), to: address(own(owner)) }] : [] },
     });
     bench.serve("default/web", [x]);
     bench.start();
@@ -639,6 +639,30 @@ test("a speaker that is back before the others notice hands to the node that has
     bench.settle();
     assert.deepEqual(bench.onWire, [x]);
     assert.deepEqual(handedOver(bench), [`${x} to ${own(isUnfinished === true && canDeliver === true ? owner : third)}`]);
+  }
+});
+
+test("of several nodes that serve an address a speaker that is back goes on with the one that its kernel hands to", () => {
+  for (const former of [owner, third]) {
+    const bench = new Bench(next, { hasRing: true });
+    const { others, hear } = gossipTo(bench);
+    for (const { name, state } of others) {
+      state.setLinks([{ mac: mac(name), addresses: [address(own(name))] }]);
+      state.setServing(address(x), true);
+      bench.setNode(name, excluded);
+    }
+    hear();
+    bench.setInterfaces(here);
+    bench.setConfig(pools(kept));
+    bench.runner.dispatch({
+      type: "inherited",
+      inherited: { addresses: [], unfinished: [{ address: address(x), to: address(own(former)) }] },
+    });
+    bench.serve("default/web", [x]);
+    bench.start();
+    bench.clock.advanceBy(1_000);
+    bench.settle();
+    assert.deepEqual([bench.onWire, handedOver(bench)], [[x], [`${x} to ${own(former)}`]]);
   }
 });
 
@@ -650,7 +674,10 @@ test("the kernel ends what an earlier process began where nobody has the connect
       ended.push(...effects.flatMap((effect) => (effect.type === "setHandover" && !effect.handover ? `${effect.address}` : [])));
     bench.setInterfaces(here);
     bench.setConfig(pools(isKept ? kept : kept.replace("keep-connections: true, ", "")));
-    bench.runner.dispatch({ type: "inherited", inherited: { addresses: [], unfinished: [address(x)] } });
+    bench.runner.dispatch({
+      type: "inherited",
+      inherited: { addresses: [], unfinished: [{ address: address(x), to: address(own(next)) }] },
+    });
     assert.deepEqual(ended, []);
     bench.serve("default/web", [x]);
     bench.start();

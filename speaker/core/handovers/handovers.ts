@@ -319,7 +319,7 @@ function passesOn({ current, inherited }: SpeakerState["handovers"], key: string
 
 /** An earlier process of this node handed or passed packets on to former owners, and the kernel still does. */
 function inheritedFound(state: SpeakerState, { addresses, unfinished }: Inherited, now: Millis, effects: SpeakerEffect[]): void {
-  for (const address of unfinished) state.handovers.unfinished.add(address.toString());
+  for (const { address, to } of unfinished) state.handovers.unfinished.set(`${address}`, `${to}`);
   for (const address of addresses) {
     const key = address.toString();
     if (state.placements.get(key)?.some(({ owner }) => owner === state.node)) continue;

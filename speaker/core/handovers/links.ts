@@ -30,7 +30,9 @@ export class Ways {
   /** Undefined while the former owner cannot be reached on the link. */
   handoverOf(current: CurrentHandover, pool: Pool): Handover | undefined {
     const { address, from, since, successors, isAgain, beyond, failed, lingersUntil } = current;
-    const key = [pool.interfaces, address.family, from, successors, isAgain, beyond, failed, lingersUntil !== undefined].join(" ");
+    const key = [pool.interfaces, address.family, from, successors, isAgain, beyond, failed, lingersUntil !== undefined].join(
+      " ",
+    );
     if (!this.#known.has(key)) this.#known.set(key, this.#find(current, pool));
     const way = this.#known.get(key);
     return way && { ...way, address, until: since + maxMs };

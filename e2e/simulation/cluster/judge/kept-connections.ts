@@ -110,6 +110,7 @@ export class KeptConnections implements Judge {
   readonly #believed = new Map<string, number>(); // client and address -> the node that it sends to
   readonly #named = new Map<string, ReadonlySet<string>>(); // address -> the Services that have it
   readonly #forgotten = new Map<string, Millis>(); // address -> when it had no Service, or no more the same ones
+  readonly #livedBefore = new Set<string>(); // addresses that other Services had: nodes may still have connections of theirs
   readonly #opened = new Map<string, Millis>(); // client and address -> when it opened its last connection
   readonly #owners = new Map<string, Owner[]>(); // address -> its owners, one after the other
   readonly #heard: number[] = clients.map(() => 0); // client -> how many announcements it has heard
@@ -171,7 +172,10 @@ export class KeptConnections implements Judge {
     const addresses = Map.groupBy(of, ({ address }) => address);
     // Clients that sent to a node before ask again: else some would open connections at a node that has not owned the new life at all.
     for (const [address, names] of this.#named)
-      if (addresses.get(address)?.some(({ name }) => names.has(name)) !== true) this.#forgetOwner(address, cluster.now);
+      if (addresses.get(address)?.some(({ name }) => names.has(name)) !== true) {
+        this.#forgetOwner(address, cluster.now);
+        this.#livedBefore.add(address);
+      }
     for (const [address, services] of addresses) {
       if (!this.#named.has(address)) this.#forgetOwner(address, cluster.now);
       this.#named.set(address, new Set(services.map(({ name }) => name)));
@@ -335,7 +339,10 @@ export class KeptConnections implements Judge {
     const isBefore = ({ at }: Owner) => at <= (way[0]?.at ?? 0);
     const served = new Set(owners.filter(isBefore).map(({ node }) => node));
     const isAgain = nodes.indexOf(nodes.at(-1) ?? -1) < nodes.length - 1;
-    if (served.size > 1 && (isAgain || this.#briefStalls.some((at) => isMoved(at, at + briefMs))))
+    if (
+      (served.size > 1 || this.#livedBefore.has(address)) &&
+      (isAgain || this.#briefStalls.some((at) => isMoved(at, at + briefMs)))
+    )
       return "several nodes have connections";
     return undefined;
   }
