@@ -1,5 +1,5 @@
 // Command kcp is a whole Kubernetes in one static binary: etcd, kube-apiserver, kube-controller-manager, kube-scheduler,
-// kubelet, kube-proxy, kubectl and pause. The first argument says which; the rest is theirs.
+// kubelet, kube-proxy, kubectl and pause. The first argument says which; the rest is theirs. Called kubectl, it is that.
 package main
 
 import (
@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"go.etcd.io/etcd/server/v3/etcdmain"
@@ -24,12 +25,14 @@ import (
 )
 
 func main() {
-	if len(os.Args) < 2 {
+	// The programs look at os.Args themselves, and kubectl at its name.
+	if filepath.Base(os.Args[0]) != "kubectl" {
+		os.Args = os.Args[1:]
+	}
+	if len(os.Args) == 0 {
 		usage()
 	}
-	// The programs look at os.Args themselves, and kubectl at its name.
-	os.Args = os.Args[1:]
-	switch os.Args[0] {
+	switch filepath.Base(os.Args[0]) {
 	case "etcd":
 		etcdmain.Main(os.Args)
 	case "kube-apiserver":
