@@ -60,7 +60,11 @@ export const delivery: readonly Break[] = [
     after: "",
     tests: handoverTests,
   },
-  { before: "if (to === undefined) return elected ?? servers", after: "if (true) return elected ?? servers", tests: handoverTests },
+  {
+    before: "if (to === undefined) return elected ?? servers",
+    after: "if (true) return elected ?? servers",
+    tests: handoverTests,
+  },
   { before: "...(beyond === undefined ? [] : passed(beyond.from, beyond.to)),", after: "", tests: tableTests },
   {
     before: "return other === undefined ? isComplete : one.until",
