@@ -10,6 +10,7 @@ import { withoutCarrier } from "../interfaces/carriers.ts";
 import { isOutdated } from "../members/api-view.ts";
 import { isDrainedNode } from "../members/nodes.ts";
 import type { SpeakerState } from "../state.ts";
+import { isWithoutNetwork, networkRemedy } from "./refusals.ts";
 
 /** Facts about a node besides the core's state. */
 export interface NodeFacts {
@@ -80,8 +81,10 @@ export function nodeVerdicts(
   if (isOutdated(state) || viewAge >= minOldSeconds) found.push(apiVerdict(node, isOutdated(state), facts));
   if (!ignoreExcludeLabel && nodes.labels.get(node)?.[excludeLabel] !== undefined)
     found.push(verdict("node", "excluded", { message: `${node} has the label ${excludeLabel}: it announces nothing` }));
-  else if (!ignoreExcludeLabel && nodes.taints.get(node)?.includes(networkTaint))
-    found.push(verdict("node", "excluded", { message: `${node} has the taint ${networkTaint}: it announces nothing` }));
+  else if (!ignoreExcludeLabel && isWithoutNetwork(state, node)) {
+    const message = `${node} has the taint ${networkTaint}: it announces nothing`;
+    found.push(verdict("node", "excluded", { message, next: networkRemedy(node) }));
+  }
   if (nodes.taints.get(node)?.includes(outOfServiceTaint))
     found.push(
       verdict("node", "outOfService", { message: `${node} has the taint ${outOfServiceTaint}: others take over its addresses` }),

@@ -90,7 +90,7 @@ export function refusalVerdict(state: State, placed: Placed, refusal: PlacementR
       if (isOwned) return obstacleVerdict(state, placed, refusal, policy);
       return verdict("service", refusal.reason, {
         message: `${node} has the label ${excludeLabel} or ${drainLabel}${orTaint(state, [node])}, or is not selected by pool ${placed.pool}: it does not announce ${address}`,
-        next: remedyFor(causes.service.nodeExcluded, "node", node),
+        next: excludedRemedy(state, [node]),
       });
     case "noNodeSelected":
     case "noInterface":
@@ -150,7 +150,7 @@ export function obstacleVerdict(
       return verdict("service", obstacle.reason, {
         message: `${start}: every candidate has the label ${excludeLabel}${orTaint(state, obstacle.nodes)} (${list(obstacle.nodes)})`,
         evidence: nodeFacts(obstacle.nodes, "Nodes"),
-        next: remedyFor(causes.service.nodeExcluded, "node", obstacle.nodes[0] ?? ""),
+        next: excludedRemedy(state, obstacle.nodes),
       });
     case "noInterface":
       return verdict("service", obstacle.reason, {
@@ -184,8 +184,22 @@ export function obstacleVerdict(
 }
 
 /** The other reason for which one of the nodes may be excluded. */
-function orTaint({ nodes: { taints } }: Pick<State, "nodes">, nodes: readonly string[]): string {
-  return nodes.some((node) => taints.get(node)?.includes(networkTaint)) ? ` or the taint ${networkTaint}` : "";
+function orTaint(state: Pick<State, "nodes">, nodes: readonly string[]): string {
+  return nodes.some((node) => isWithoutNetwork(state, node)) ? ` or the taint ${networkTaint}` : "";
+}
+
+function excludedRemedy(state: Pick<State, "nodes">, nodes: readonly string[]): string {
+  const node = nodes.find((one) => isWithoutNetwork(state, one));
+  return node === undefined ? remedyFor(causes.service.nodeExcluded, "node", nodes[0] ?? "") : networkRemedy(node);
+}
+
+export function isWithoutNetwork({ nodes: { taints } }: Pick<State, "nodes">, node: string): boolean {
+  return taints.get(node)?.includes(networkTaint) === true;
+}
+
+/** Kubernetes takes the taint away itself. */
+export function networkRemedy(node: string): string {
+  return `kubectl describe node ${node} says by its condition NetworkUnavailable what its network lacks`;
 }
 
 function nodeFacts(nodes: readonly string[], source: string): Fact[] {

@@ -416,10 +416,9 @@ test("of all that is the case with a node the worst comes first", () => {
   bench.setNode("node1", { [excludeLabel]: "" });
   assert.deepEqual(causes({}), ["excluded"]);
   bench.setNode("node1", {}, [networkTaint]);
-  assert.match(
-    nodeVerdicts(bench.state, well)[0].message,
-    /has the taint node\.kubernetes\.io\/network-unavailable: it announces nothing$/,
-  );
+  const [tainted] = nodeVerdicts(bench.state, well);
+  assert.match(tainted.message, /has the taint node\.kubernetes\.io\/network-unavailable: it announces nothing$/);
+  assert.match(tainted.next, /^kubectl describe node node1 says/);
 });
 
 test("in a large ring a list says of an address elsewhere that another node has it, and an answer on one Service which", () => {
