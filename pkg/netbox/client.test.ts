@@ -178,6 +178,17 @@ test("a chosen address is recorded, changed and removed; removing it twice is no
   assert.equal(netbox.addresses.size, 0);
 });
 
+test("where nobody needs the rest of an answer, nothing fails when it breaks off", async (t) => {
+  const netbox = FakeNetbox.inMemory();
+  t.mock.method(globalThis, "fetch", netbox.fetch);
+  const client = new NetboxClient({ url: netbox.url, token: netbox.token, signal, mayWrite });
+  const made = await client.create(address("2001:db8::7"), fields);
+  await client.remove(made);
+  netbox.faults.push("halfAnAnswer", "halfAnAnswer");
+  assert.equal(await client.get(made), undefined);
+  await client.remove(made);
+});
+
 const refusals: readonly (readonly [fields: RecordFields, says: RegExp])[] = [
   [
     { ...fields, role: "loopback" },

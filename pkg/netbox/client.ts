@@ -116,7 +116,7 @@ export class NetboxClient {
     const purpose = `read the record of ${address}`;
     const response = await this.#send("GET", `ipam/ip-addresses/${id}/`, undefined, purpose);
     if (response.status !== 404) return recordOf(await this.#read(response, purpose), purpose);
-    await response.body?.cancel();
+    await dismiss(response);
     return undefined;
   }
 
@@ -130,7 +130,7 @@ export class NetboxClient {
   async remove({ id, address }: NetboxRecord): Promise<void> {
     const purpose = `remove the record of ${address}`;
     const response = await this.#send("DELETE", `ipam/ip-addresses/${id}/`, undefined, purpose);
-    await response.body?.cancel();
+    await dismiss(response);
   }
 
   /** `prefixes/ID` or `ip-ranges/ID`. */
@@ -193,7 +193,7 @@ export class NetboxClient {
     const { status } = response;
     const isUnclear = method !== "GET" && status >= 500;
     if (status >= 300 && status < 400) {
-      await response.body?.cancel();
+      await dismiss(response);
       const where = quote(this.#withoutToken(response.headers.get("location") ?? "nowhere"));
       return new NetboxError(`Cannot ${purpose}: NetBox is not at this URL, which redirects to ${where}; configure that one`);
     }
@@ -261,4 +261,9 @@ function reason(error: unknown): string {
   const { name, cause, message } = error as Error & { cause?: { code?: string; message?: string } };
   if (name === "TimeoutError") return `not within ${requestMs / 1000} s`;
   return cause?.code ?? cause?.message ?? message;
+}
+
+/** Nobody needs the rest of the answer, which may have broken off. */
+async function dismiss(response: Response): Promise<void> {
+  await response.body?.cancel().catch(() => {});
 }
