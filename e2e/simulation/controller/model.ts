@@ -110,7 +110,7 @@ const forNewcomers: readonly Rule[] = [
     return reservation === undefined || isFor(reservation, service) ? undefined : "it is reserved";
   },
   ({ service, holders, recordedFor }) =>
-    holders.length > 0 || recordedFor === undefined || recordedFor === service.key
+    recordedFor === undefined || recordedFor === service.key || (holders.length > 0 && recordedFor.includes("/"))
       ? undefined
       : "it is somebody else's in NetBox",
   ({ service, pool, holders }) => {

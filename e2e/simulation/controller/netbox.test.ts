@@ -62,8 +62,9 @@ const description = /^Kubernetes Service (\S+) \((.*)\)$/;
 
 const faults: readonly Fault[] = ["noAnswer", "lostAnswer", "error", "tooMany", "notJson", "halfAnAnswer", "silence", "late"];
 const slow = "NetBox is slow";
-// A request that fails again and again is tried again after five minutes at the latest.
-const maxRetryMs: Millis = 360_000;
+// A request that fails again and again is tried again after five minutes at the latest; all is read again as often, and a record that nobody needs goes a
+// minute later.
+const maxRetryMs: Millis = 480_000;
 const maxRestMinutes = 60;
 
 /** A NetBox that keeps the pools of the scene, and its rules. It fails, is slow, restarts, and answers too late at times. */
