@@ -12,8 +12,8 @@ export const ownership: readonly Break[] = [
     tests: ["speaker/core/members/foreign-members.test.ts"],
   },
   {
-    before: "!isWhole || !seen.has(self) || seen.has(node)",
-    after: "!isWhole || seen.has(node)",
+    before: "isWhole && seen.has(self);",
+    after: "isWhole;",
     tests: ["speaker/core/members/foreign-members.test.ts"],
   },
   {
