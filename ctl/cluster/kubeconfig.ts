@@ -113,7 +113,7 @@ export function readKubeconfig({
   return config;
 }
 
-/** Of several in KUBECONFIG those that are there. */
+/** The files that exist of those that KUBECONFIG names. */
 function filesOfKubectl(): readonly string[] {
   const { KUBECONFIG = "", HOME = homedir() } = process.env;
   const own = join(HOME, ".kube", "config");

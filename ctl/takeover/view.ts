@@ -39,7 +39,7 @@ export interface ClusterView {
   /** Objects of FRR-K8s in all namespaces, each of which configures FRR. */
   readonly frrConfigurations: readonly Raw[];
   readonly webhooks: readonly Raw[];
-  /** Of the namespace. */
+  /** Those in the namespace. */
   readonly networkPolicies: readonly Raw[];
   readonly podSecurityPolicies: readonly Raw[];
   /** Whether the API has the kind: Kubernetes 1.25 has no policy/v1beta1, where it was. */

@@ -190,7 +190,7 @@ export class Allocator {
     usersChanged(this.#rules, yes, no);
   }
 
-  /** What an IPAM says of its pool. */
+  /** The last view of the IPAM that keeps the pool. */
   ipamOf(pool: string): IpamPool | undefined {
     return this.#rules.ipam.of(pool);
   }

@@ -226,7 +226,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     this.#failures = 0;
     this.failure = undefined;
     if (this.#isToRelist) this.#relistLater();
-    this.#isForMany = this.#mayStream; // Whoever succeeds may watch.
+    this.#isForMany = this.#mayStream; // A process whose watch succeeds has the right to.
     if (this.#lostSince === undefined) return;
     this.#lostSince = undefined;
     this.#handlers.reached?.();

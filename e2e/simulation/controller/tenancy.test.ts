@@ -89,7 +89,7 @@ function wrongOrder(before: Model, after: Model, changed: string): string[] {
   if (before.services.some(({ key, has }) => key === changed && has.length > 0)) return [];
   const others = after.services.filter(({ key }) => key !== changed);
   const moved = others.some(({ key, has }) => before.services.find((each) => each.key === key)?.has.join() !== has.join());
-  // What a Service gave up that was deleted in the same moment may have been free too late.
+  // A Service that was deleted in the same moment may have given its address up too late.
   const isAnyGone = before.services.some(({ key }) => after.services.every((one) => one.key !== key));
   if (moved || isAnyGone) return [];
   const given = after.poolOf(address);

@@ -39,7 +39,7 @@ export interface ModelSettings {
   readonly isRestartOfConnection: boolean;
   /** It sends its OPEN after the neighbor's where that connects (RFC 4271, section 8.1.1, DelayOpen). */
   readonly delaysOpen: boolean;
-  /** What becomes of a new connection of a neighbor with which it has a session. */
+  /** It does this with a new connection of a neighbor with which it has a session. */
   readonly another: "taken" | "closed" | "mute";
   /** How long it takes to close a connection that the neighbor has ended. */
   readonly closesAfter: Millis;
