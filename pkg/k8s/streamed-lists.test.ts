@@ -106,8 +106,8 @@ test("a slice of no Service is dropped, whether it came so or is so by now", lim
   };
   const [scene, watch] = await Scene.watching(event("ADDED", stray("1")), event("ADDED", slice("web-1", "web", "2")));
   await using _ = scene;
-  watch.send(event("ADDED", slice("stray", "web", "3")), event("MODIFIED", stray("4")), event("MODIFIED", stray("5")));
-  await scene.saw("ns/web-1 ->2", "synced", "ns/stray ->3", "ns/stray 3>-");
+  watch.send(event("ADDED", slice("stray", "web", "103")), event("MODIFIED", stray("104")), event("MODIFIED", stray("105")));
+  await scene.saw("ns/web-1 ->2", "synced", "ns/stray ->103", "ns/stray 103>-");
 });
 
 test("one watch sends all objects, as any member of the API has them, and then what changes", limit, async () => {
@@ -351,13 +351,13 @@ test("a slice that was followed goes with the next event once its Service is not
   await using _ = scene;
   await scene.saw("ns/a ->1", "synced");
   scene.wanted.clear();
-  watch.send(event("MODIFIED", slice("a", "web", "2")));
+  watch.send(event("MODIFIED", slice("a", "web", "102")));
   await scene.saw("ns/a 1>-");
   scene.wanted.add("ns/web");
   scene.informer.want("ns/web");
   (await scene.api.next()).reply(503, {});
-  (await scene.retry("endpointslices of an owner")).reply(200, listOf("3", slice("a", "web", "2")));
-  await scene.saw("ns/a ->2");
+  (await scene.retry("endpointslices of an owner")).reply(200, listOf("103", slice("a", "web", "102")));
+  await scene.saw("ns/a ->102");
 });
 
 test("what was asked for stays where a list of before ends meanwhile", limit, async () => {

@@ -166,6 +166,8 @@ export function accessTo(url: string, more: Partial<Access> = {}): Access {
   };
 }
 
+const maxWaitMs = 130_000;
+
 /** A cluster whose time only the test moves. */
 export function clusterAt(access: Access, clock: SimulatedClock = new SimulatedClock(), log: Log = silentLog): Cluster {
   const options = { userAgent: "test/1", log, clock, random: seededRandom(1) };
@@ -173,9 +175,10 @@ export function clusterAt(access: Access, clock: SimulatedClock = new SimulatedC
   return new Cluster(credentials, new Http(access.server, credentials, options), options);
 }
 
-/** Lets I/O happen until `holds`; the test's time limit is what ends a wait in vain. */
+/** Lets I/O happen until `holds`. @throws {Error} after more than the tests' time limit: else a wait in vain would keep the process alive */
 export async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await setImmediate();
+  for (const end = performance.now() + maxWaitMs; !holds(); await setImmediate())
+    if (performance.now() > end) throw new Error(`Waited in vain for ${holds}`);
 }
 
 /** Lets I/O happen until `work` is done, moving time whenever a timer of `name` is set. */
