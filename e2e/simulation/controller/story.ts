@@ -197,7 +197,8 @@ export class Story {
         const seen = [...before.services, ...this.#look().services];
         await this.#world.handOver();
         // Where those on one address disagree, it goes by their age, and not by who changed.
-        const changed = seen.filter(({ key }) => touched.has(key)).flatMap(({ has }) => has);
+        const written = seen.filter(({ key }) => touched.has(key)).flatMap(({ has }) => has);
+        const changed = written.map((address) => address.replace(/^::ffff:/, ""));
         for (const { key, has } of before.services) if (has.some((address) => changed.includes(address))) excused.add(key);
       } else {
         const key = this.#act(excused);
