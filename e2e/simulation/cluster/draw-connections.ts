@@ -140,10 +140,8 @@ export function drawConnections(seed: number): History {
 
 /** Faults that connections may end with, and that are to leave nothing behind. */
 function otherFaults(seed: number, nodes: number, until: Millis): Timed<Act>[] {
-  const random = seededRandom(seed + otherSeeds);
-  const pick = (limit: number): number => Math.floor(random() * limit);
   const all = Array.from({ length: nodes }, (_, node) => node);
-  const fault = (): Act => {
+  return besides(seededRandom(seed + otherSeeds), until, 4, (pick) => {
     const [node, other] = [pick(nodes), pick(nodes)];
     const length = 200 + pick(pick(2) === 0 ? 3_000 : 40_000);
     return [
@@ -155,15 +153,12 @@ function otherFaults(seed: number, nodes: number, until: Millis): Timed<Act>[] {
       () => ({ type: "restartSpeakers", nodes: all.filter(() => pick(2) === 0), inOrder: pick(2) === 0, length }) as const,
       () => ({ type: "cutOneWay", from: [node], to: [other], length: Math.min(length, 20_000) }) as const,
       () => ({ type: "cordon", node, length }) as const,
-    ][pick(8)]?.() as Act;
-  };
-  return Array.from({ length: 1 + pick(4) }, () => ({ at: pick(until + 1), act: fault() }));
+    ];
+  });
 }
 
 function troublesOfApi(seed: number, nodes: number, until: Millis): Timed<Act>[] {
-  const random = seededRandom(seed + apiSeeds);
-  const pick = (limit: number): number => Math.floor(random() * limit);
-  const trouble = (): Act => {
+  return besides(seededRandom(seed + apiSeeds), until, 6, (pick) => {
     const length = 500 + pick(pick(2) === 0 ? 3_000 : 30_000);
     return [
       () => ({ type: "breakWatches", of: { speaker: pick(nodes) } }) as const,
@@ -173,7 +168,18 @@ function troublesOfApi(seed: number, nodes: number, until: Millis): Timed<Act>[]
       () => ({ type: "deleteLease" }) as const,
       () => ({ type: "deleteConfig", length }) as const,
       () => ({ type: "weather", weather: { ...fairWeather, refusals: 0.4, lostAnswers: 0.2 }, length }) as const,
-    ][pick(7)]?.() as Act;
+    ];
+  });
+}
+
+type Pick = (limit: number) => number;
+
+/** One to `most` acts of these kinds, each at a moment before the end. */
+function besides(random: () => number, until: Millis, most: number, kinds: (pick: Pick) => readonly (() => Act)[]): Timed<Act>[] {
+  const pick: Pick = (limit) => Math.floor(random() * limit);
+  const act = () => {
+    const ofKinds = kinds(pick);
+    return ofKinds[pick(ofKinds.length)]?.() as Act;
   };
-  return Array.from({ length: 1 + pick(6) }, () => ({ at: pick(until + 1), act: trouble() }));
+  return Array.from({ length: 1 + pick(most) }, () => ({ at: pick(until + 1), act: act() }));
 }
