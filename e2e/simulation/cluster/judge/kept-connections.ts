@@ -24,6 +24,8 @@ const briefKillMs: Millis = 6_000;
 const briefStallMs: Millis = 800;
 // The effect of a fault on connections may be seen so long after it.
 const afterFaultMs: Millis = 5_000;
+// Two nodes that exchange their addresses find each other again within so long.
+const exchangeMs: Millis = 15_000;
 // Others hand nothing to a node that could not deliver, until it has been well for so long.
 const distrustMs: Millis = 30_000;
 // A speaker that began so long ago may know of no former owner.
@@ -138,7 +140,8 @@ export class KeptConnections implements Judge {
         return [];
       }
       const nodes = "node" in act && act.type !== "changeAddress" ? [act.node] : "nodes" in act ? act.nodes : undefined;
-      const after = act.type === "breakPath" ? distrustMs : afterFaultMs;
+      const isExchange = act.type === "changeAddress" && act.from !== undefined;
+      const after = act.type === "breakPath" ? distrustMs : isExchange ? exchangeMs : afterFaultMs;
       return [{ type: act.type, from: startMs + at, to: startMs + at + length + after, length, nodes }];
     });
   }
@@ -290,7 +293,8 @@ export class KeptConnections implements Judge {
       const next = [...cluster.speakers.keys()].find((one) =>
         nodeAddresses(cluster.ring, one).some((own) => own.startsWith(`${to}/`)),
       );
-      if (next === undefined || !cluster.lan.passes(node, next)) return { type: "lost" };
+      // No kernel answers its own ARP requests, where the node has had another's address for a moment.
+      if (next === undefined || next === node || !cluster.lan.passes(node, next)) return { type: "lost" };
       mac = cluster.machines.macOf(node);
       node = next;
     }
