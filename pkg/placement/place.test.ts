@@ -553,3 +553,32 @@ test("elect: an earlier election changes no answer, whatever it was", () => {
     }),
   );
 });
+
+test("property: where no node with endpoints has a current view, one node announces, and that is the one that does and can deliver", () => {
+  const all = ["node1", "node2", "node3", "node4"];
+  const some = fc.subarray(all);
+  fc.assert(
+    fc.property(fc.subarray(all, { minLength: 1 }), some, some, some, some, (endpoints, old, announcers, unable, others) => {
+      const isBlind = (node: string) => endpoints.includes(node) || others.includes(node);
+      const view = (node: string) => (isBlind(node) ? (old.includes(node) ? "old" : "behind") : "current");
+      const among = poolNodes(
+        layer2,
+        all,
+        () => "eligible",
+        () => "notReported",
+        view,
+        () => [],
+        () => 0,
+        () => false,
+      );
+      const blind = announcers.filter(isBlind);
+      const holders = [holder({ local: true, endpoints })];
+      const owner = (node: string) =>
+        place(ip(x), holders, among, undefined, undefined, { node, announcers: blind, undelivering: unable }).owner;
+      const announcing = all.filter((node) => isBlind(node) && owner(node) === node);
+      assert.ok(announcing.length <= 1, `${announcing}`);
+      const able = blind.filter((node) => !unable.includes(node));
+      if (all.some((node) => !isBlind(node)) && able.length === 1) assert.deepEqual(announcing, able);
+    }),
+  );
+});

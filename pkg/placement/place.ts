@@ -1,3 +1,4 @@
+import { isIn } from "#pkg/collections";
 import type { Protocol } from "#pkg/config";
 import type { Address, Prefix } from "#pkg/net";
 import type { NodeEndpoints } from "#pkg/service";
@@ -310,11 +311,12 @@ function suitableNodes(
   const among = (nodes: readonly string[]) => (local === undefined ? nodes : nodes.filter((node) => local.has(node)));
   const suitable = among(within);
   if (suitable.length > 0) {
-    // One that delivers and does not know of the address helps nobody.
-    const aware = withoutUnaware(suitable, nodes, local !== undefined, reported);
-    // Nodes that cannot deliver to Pods leave the address to others, where there are any.
     const [ofFamily, ofAddress] = [nodes.undelivering[address.family], reported?.undelivering ?? []];
-    return without(aware, ofAddress.length === 0 ? ofFamily : [...ofFamily, ...ofAddress]);
+    const unable = ofAddress.length === 0 ? ofFamily : [...ofFamily, ...ofAddress];
+    // One that delivers and does not know of the address helps nobody.
+    const aware = withoutUnaware(suitable, nodes, unable, local !== undefined, reported);
+    // Nodes that cannot deliver to Pods leave the address to others, where there are any.
+    return without(aware, unable);
   }
   if (among(inService).length === 0) return refusal("noReadyEndpointOnActiveNode");
   const powerless = among(withoutKernelAccess).filter((node) => isInSubnet(nodes, node, address));
@@ -328,19 +330,26 @@ function suitableNodes(
 
 /**
  * A node whose view of the API is not current does not know of new Services, nor which nodes have ready endpoints. The others leave it what
- * it announces, but for `Local` Services when its view is old. It leaves to them what they announce, and takes nothing new.
+ * it announces, but for `Local` Services when its view is old. It leaves to them what they announce, and takes nothing new. Where no suitable
+ * node has a current view, all leave the address to those that announce it: each may see other endpoints than the next one.
  */
 function withoutUnaware(
   suitable: readonly string[],
   { behind, outdated }: Pick<PoolNodes, "behind" | "outdated">,
+  unable: readonly string[],
   isLocal: boolean,
   reported: ReportedAnnouncers | undefined,
 ): readonly string[] {
   if (behind.length === 0) return suitable;
   const { node, announcers = [] } = reported ?? {};
-  const isCurrent = (other: string) => !behind.includes(other);
+  const isCurrent = (other: string) => !isIn(behind, other);
+  const isBlind = node !== undefined && !isCurrent(node);
   const others = announcers.filter(isCurrent);
-  if (node !== undefined && !isCurrent(node) && others.length > 0) return others;
+  if (isBlind && others.length > 0) return others;
+  if (!suitable.some(isCurrent)) {
+    const staying = announcers.filter((other) => !unable.includes(other) && (isBlind || suitable.includes(other)));
+    return staying.length > 0 ? staying : suitable;
+  }
   const keeps = (other: string) => announcers.includes(other) && (!isLocal || other === node || !outdated.includes(other));
   const keeping = new Set(announcers.filter((other) => !isCurrent(other) && keeps(other)));
   return without(suitable, keeping.size === 0 ? behind : behind.filter((other) => !keeping.has(other)));

@@ -37,7 +37,7 @@ export const ownership: readonly Break[] = [
     tests: ["pkg/placement/place.test.ts"],
   },
   {
-    before: "const isCurrent = (other: string) => !behind.includes(other);",
+    before: "const isCurrent = (other: string) => !isIn(behind, other);",
     after: "const isCurrent = (_other: string) => true;",
     tests: ["pkg/placement/place.test.ts", "speaker/core/members/api-view.test.ts"],
   },
