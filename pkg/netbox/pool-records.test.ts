@@ -298,6 +298,18 @@ test("NetBox chooses for those who wait, each once, and is asked again only afte
   ]);
 });
 
+test("an address that NetBox chooses is no longer somebody else's, whose record went since it was read", async () => {
+  await using netbox = await FakeNetbox.start(text);
+  const { id } = netbox.add("198.51.100.0/24", { description: "router" });
+  using life = new Life(netbox, { mode: "allocate" });
+  await life.pass(500);
+  assert.deepEqual([...(life.view?.foreign ?? [])], [["198.51.100.0", "router"]]);
+  netbox.addresses.delete(id);
+  life.wants("shop/web");
+  await life.pass(1_000);
+  assert.deepEqual([[...(life.view?.granted ?? [])], [...(life.view?.foreign ?? [])]], [[["198.51.100.0", "shop/web"]], []]);
+});
+
 for (const fault of ["lostAnswer", "halfAnAnswer", "error", "tooMany"] as const)
   for (const [before, what] of ["the search for the prefix", "the request for an address"].entries())
     test(`${fault}, to ${what}: there is one record in the end`, async () => {

@@ -227,9 +227,17 @@ export class PoolRecords implements Disposable {
     if (this.#exhausted.has(family) || !this.#options.exists(service, uid)) return;
     for (const range of ranges.filter((of) => of.family === family)) {
       const record = await client.take(range, fieldsFor({ service, uid }, rules));
-      if (record !== undefined) return this.#put(record);
+      if (record === undefined) continue;
+      this.#forgetOthers(record.address);
+      return this.#put(record);
     }
     this.#exhausted.add(family);
+  }
+
+  /** NetBox chose the address since it was read, so the records that others had of it are gone. */
+  #forgetOthers(address: Address): void {
+    if (!this.#view.foreign.has(`${address}`)) return;
+    for (const [id, record] of this.#records) if (record.address.equals(address)) this.#records.delete(id);
   }
 
   async #update(client: Pick<NetboxClient, "get" | "update">, record: NetboxRecord, fields: RecordFields): Promise<void> {
