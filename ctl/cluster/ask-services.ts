@@ -1,11 +1,12 @@
-import { type BriefVerdict, type VerdictAnswer, verdict } from "#pkg/verdict";
-import type { ControllerServices, EndpointsOnNode, SpeakerServices } from "./answers.ts";
+import type { BriefVerdict, VerdictAnswer } from "#pkg/verdict";
+import type { ControllerServices, EndpointsOnNode, PoolsAnswer, SpeakerServices } from "./answers.ts";
 import { isStarting, knowsMore, type MergedService, mergeServices, wellByName } from "./merge.ts";
 import {
   type Answer,
   type Answers,
   askAll,
   isOtherVersion,
+  isWithoutSpeakers,
   only,
   type Processes,
   type Target,
@@ -31,10 +32,15 @@ export async function askService(processes: Processes, service: string): Promise
     askAll<ControllerServices>(processes, path, "controller"),
     askAll<SpeakerServices>(processes, path, "speaker"),
   ]);
-  const all = mergeServices({ controllers: leaders(controllers.answers), whole: speakers.answers, problems: [] });
-  const services = all.filter((one) => one.service === service);
+  const all = mergeServices({
+    all: processes,
+    unannounced: await unannouncedPools(processes),
+    controllers: leaders(controllers.answers),
+    whole: speakers.answers,
+    problems: [],
+  });
   return {
-    services: isWithoutSpeakers(processes) ? services.map(withoutSpeakers) : services,
+    services: all.filter((one) => one.service === service),
     undecided: processes.isNodeLocal === true ? undefined : whyUndecided(controllers),
     endpoints: speakers.answers
       .flatMap(({ body }) => body.services)
@@ -43,16 +49,12 @@ export async function askService(processes: Processes, service: string): Promise
   };
 }
 
-/** No process could announce anything. */
-export function isWithoutSpeakers({ targets, isNodeLocal = false }: Processes): boolean {
-  return !isNodeLocal && !targets.some(({ program, notRunning }) => program === "speaker" && notRunning === undefined);
-}
-
-/** A Service with an address, which no process says it announces. */
-function withoutSpeakers(one: MergedService): MergedService {
-  if (one.verdict.state !== "Assigned") return one;
-  const message = "it has an address, and no speaker runs that could announce it";
-  return { ...one, verdict: { ...one.verdict, ...verdict("service", "noActiveSpeaker", { message }) } };
+/** Where no speaker runs, the pools that none is to announce: a Service has all that it asks for there. */
+async function unannouncedPools(processes: Processes): Promise<ReadonlySet<string>> {
+  if (!isWithoutSpeakers(processes)) return new Set();
+  const { answers } = await askAll<PoolsAnswer>(processes, "/v1/pools", "controller");
+  const pools = answers.flatMap(({ body }) => body.pools).filter(({ protocol }) => protocol === "none");
+  return new Set(pools.map(({ pool }) => pool));
 }
 
 function whyUndecided({ answers, unreachable }: Answers<ControllerServices>): string | undefined {
@@ -83,7 +85,7 @@ export interface AskedProblems extends AskedServices {
  */
 export async function askProblems(processes: Processes): Promise<AskedProblems> {
   const { names, ...asked } = await askAllServices(processes, {
-    all: "/v1/services?brief=names",
+    all: isWithoutSpeakers(processes) ? "/v1/services" : "/v1/services?brief=names", // Without speakers no Service is well.
     problems: "/v1/services?problems",
   });
   const services = asked.services.map(wholeOf);
@@ -138,7 +140,8 @@ async function askAllServices<V extends BriefVerdict>(
   if (better !== undefined) whole.push(...(await askForAll(better.target)).answers);
   const all = new Set([...starting, ...others.answers]);
   const problems = [...all].filter(({ target }) => !whole.some((one) => one.target === target));
-  const said = { controllers: leaders(controllers.answers), whole, problems };
+  const unannounced = await unannouncedPools(processes);
+  const said = { all: processes, unannounced, controllers: leaders(controllers.answers), whole, problems };
   const services = mergeServices(said);
   return {
     services,

@@ -3,10 +3,15 @@ import { test } from "node:test";
 import { type BriefVerdict, brief, type CauseOf, verdict } from "#pkg/verdict";
 import type { PlacedAddress, PoolsAnswer, SpeakerServices } from "./answers.ts";
 import { mergePools, mergeServices } from "./merge.ts";
-import type { Answer } from "./processes.ts";
+import type { Answer, Target } from "./processes.ts";
 
 const since = "2026-01-01T00:00:00Z";
 const ip = "192.0.2.1";
+const running = { targets: [speakerOn("n1")], unreachable: [] };
+
+function speakerOn(node: string, notRunning?: string): Target {
+  return { program: "speaker", pod: `speaker-${node}`, node, notRunning };
+}
 
 function byLayer2(owner: string, by: string): PlacedAddress {
   const found = { ...verdict("service", owner === by ? "announced" : "notOwner"), since };
@@ -24,7 +29,7 @@ function inKernel(owner: string | null, announced: boolean): PlacedAddress {
 }
 
 function speaker(node: string, ...addresses: PlacedAddress[]): Answer<SpeakerServices> {
-  const target = { program: "speaker" as const, pod: `speaker-${node}`, node, notRunning: undefined };
+  const target = speakerOn(node);
   const [first] = addresses;
   const body = { node, services: [{ service: "default/web", addresses, verdict: first?.verdict ?? assert.fail() }] };
   return { target, body };
@@ -32,7 +37,7 @@ function speaker(node: string, ...addresses: PlacedAddress[]): Answer<SpeakerSer
 
 test("an address that is announced by two protocols has the nodes of each", () => {
   const whole = [speaker("n1", byLayer2("n2", "n1"), byBgp(true)), speaker("n2", byLayer2("n2", "n2"), byBgp(false))];
-  const [merged] = mergeServices({ controllers: [], whole, problems: [] });
+  const [merged] = mergeServices({ all: running, controllers: [], whole, problems: [] });
   const found = merged?.addresses.map(({ protocol, nodes, verdict: { cause } }) => `${protocol} ${nodes} ${cause}`);
   assert.deepEqual(found, ["layer2 n2 announced", "bgp n1 announced"]);
   assert.equal(merged?.verdict.state, "Announced");
@@ -42,7 +47,7 @@ test("a speaker that is starting announces nothing, although it finds nothing wr
   const well = { ...speaker("n2", byBgp(true)), body: { node: "n2", services: [] } };
   const starting = { ...speaker("n3", byBgp(true)), body: { node: "n3", missing: ["Services"], services: [] } };
   const whole = [speaker("n1", byBgp(true))];
-  const [merged] = mergeServices({ controllers: [], whole, problems: [well, starting] });
+  const [merged] = mergeServices({ all: running, controllers: [], whole, problems: [well, starting] });
   assert.deepEqual(merged?.addresses[0]?.nodes, ["n1", "n2"]);
 });
 
@@ -55,7 +60,7 @@ const kernels: { name: string; all: readonly PlacedAddress[]; want: string }[] =
 for (const { name, all, want } of kernels)
   test(`an address in the kernel ${name}`, () => {
     const whole = all.map((placed, node) => speaker(`n${node}`, placed));
-    const [merged] = mergeServices({ controllers: [], whole, problems: [] });
+    const [merged] = mergeServices({ all: running, controllers: [], whole, problems: [] });
     assert.deepEqual(
       merged?.addresses.map(({ nodes, verdict: { cause } }) => `${nodes} ${cause}`),
       [want],
@@ -97,7 +102,7 @@ const troubles: { name: string; all: readonly PlacedAddress[]; nodes: string; wa
 for (const { name, all, nodes, want } of troubles)
   test(`of an address ${name} it is said who announces it, and where something is wrong`, () => {
     const whole = all.map((placed, node) => speaker(`n${node}`, placed));
-    const [merged] = mergeServices({ controllers: [], whole, problems: [] });
+    const [merged] = mergeServices({ all: running, controllers: [], whole, problems: [] });
     assert.deepEqual(
       merged?.addresses.map((one) => [one.nodes.join(), `${one.verdict.state} ${one.verdict.cause}: ${one.verdict.message}`]),
       [[nodes, want]],
@@ -107,7 +112,12 @@ for (const { name, all, nodes, want } of troubles)
 
 test("what is wrong on other nodes is among the facts, and a list has the state and the cause alone", () => {
   const all = [byBgp(true), troubled("bgp", "noSession"), troubled("bgp", "someSessionsDown")];
-  const [merged] = mergeServices({ controllers: [], whole: all.map((one, node) => speaker(`n${node}`, one)), problems: [] });
+  const [merged] = mergeServices({
+    all: running,
+    controllers: [],
+    whole: all.map((one, node) => speaker(`n${node}`, one)),
+    problems: [],
+  });
   assert.deepEqual(merged?.verdict.evidence, [{ name: "n2", value: "the reason", source: "speaker" }]);
   const whole = all.map((one, node): Answer<SpeakerServices<BriefVerdict>> => {
     const { target } = speaker(`n${node}`, one);
@@ -117,13 +127,18 @@ test("what is wrong on other nodes is among the facts, and a list has the state 
       body: { node: target.node, services: [{ service: "default/web", addresses: [{ ...one, verdict }], verdict }] },
     };
   });
-  const [listed] = mergeServices<BriefVerdict>({ controllers: [], whole, problems: [] });
+  const [listed] = mergeServices<BriefVerdict>({ all: running, controllers: [], whole, problems: [] });
   assert.deepEqual(listed?.verdict, { state: "Degraded", cause: "noSession", since });
 });
 
 test("a speaker that has not placed an address yet makes no other one of it", () => {
   const unplaced = { ...byBgp(false), protocol: null, pool: null, verdict: { ...verdict("service", "notPlaced"), since } };
-  const [merged] = mergeServices({ controllers: [], whole: [speaker("n1", unplaced), speaker("n2", byBgp(true))], problems: [] });
+  const [merged] = mergeServices({
+    all: running,
+    controllers: [],
+    whole: [speaker("n1", unplaced), speaker("n2", byBgp(true))],
+    problems: [],
+  });
   assert.deepEqual(
     merged?.addresses.map(({ protocol, nodes }) => `${protocol} ${nodes}`),
     ["bgp n2"],
@@ -140,7 +155,7 @@ test("a pool with which no node has anything to do is announced by nobody", () =
       by("controller", "n0", verdict("pool", "available")),
       ...speakers.map((one, i) => by("speaker", `n${i}`, one)),
     ];
-    const [pool] = mergePools(answers);
+    const [pool] = mergePools(answers, running);
     return `${pool?.verdict.state} ${pool?.verdict.cause}`;
   };
   const [none, some] = [verdict("pool", "noPeer"), verdict("pool", "available")];
@@ -150,9 +165,88 @@ test("a pool with which no node has anything to do is announced by nobody", () =
   assert.equal(merged(), "Ready available");
 });
 
+const controller: Target = { program: "controller", pod: "controller-n1", node: "n1", notRunning: undefined };
+const decided = {
+  target: controller,
+  body: {
+    leader: true,
+    services: ["lan", "off"].map((pool) => ({
+      service: `default/${pool}`,
+      pool,
+      addresses: [ip],
+      verdict: { ...verdict("service", "assigned"), since },
+    })),
+  },
+};
+const available = { ...verdict("pool", "available"), since };
+const pools: Answer<PoolsAnswer> = {
+  target: controller,
+  body: { pools: ["layer2", "none"].map((protocol) => ({ pool: protocol, protocol, verdict: available })) },
+};
+
+const absences: {
+  name: string;
+  targets: readonly Target[];
+  silent?: string;
+  isNodeLocal?: true;
+  wells: string;
+  pools: string;
+}[] = [
+  { name: "there is no speaker", targets: [], wells: "noActiveSpeaker assigned", pools: "noActiveSpeaker available" },
+  {
+    name: "no Pod of a speaker runs",
+    targets: [speakerOn("n1", "the Pod is Pending: ImagePullBackOff")],
+    wells: "noActiveSpeaker assigned",
+    pools: "noActiveSpeaker available",
+  },
+  {
+    name: "no speaker answers",
+    targets: [speakerOn("n1")],
+    silent: "no answer within 3 s",
+    wells: "announced assigned",
+    pools: "noActiveSpeaker available",
+  },
+  {
+    name: "speakers of another version do not know the question",
+    targets: [speakerOn("n1")],
+    silent: "it has no /v1/pools",
+    wells: "announced assigned",
+    pools: "available available",
+  },
+  {
+    name: "no other process is asked",
+    targets: [],
+    isNodeLocal: true,
+    wells: "announced assigned",
+    pools: "available available",
+  },
+];
+for (const { name, targets, silent, isNodeLocal = false, wells, pools: wanted } of absences)
+  test(`where ${name}: Services and pools are ${wells}; ${wanted}`, () => {
+    const unreachable = silent === undefined ? [] : targets.map((target) => ({ target, why: silent }));
+    const all = { targets: [controller, ...targets], isNodeLocal, unreachable };
+    const last = speaker("n1", byLayer2("n1", "n1"));
+    const whole = [
+      { ...last, body: { ...last.body, services: last.body.services.map((one) => ({ ...one, service: "default/lan" })) } },
+    ];
+    const services = mergeServices({ all, unannounced: new Set(["off"]), controllers: [decided], whole, problems: [] });
+    assert.equal(services.map(({ verdict: { cause } }) => cause).join(" "), wells);
+    assert.deepEqual(
+      services.map(({ addresses: [one] }) => one?.verdict),
+      services.map((one) => one.verdict),
+    );
+    assert.equal(
+      mergePools([pools], all)
+        .map(({ verdict: { cause } }) => cause)
+        .join(" "),
+      wanted,
+    );
+  });
+
 test("in a large ring the owner of an address is the node that says so, whatever the one that lists all leaves out", () => {
   const unnamed = { ...byLayer2("n2", "n1"), owner: null };
   const [merged] = mergeServices({
+    all: running,
     controllers: [],
     whole: [speaker("n1", unnamed)],
     problems: [speaker("n2", byLayer2("n2", "n2"))],

@@ -1,7 +1,7 @@
 import { list } from "#pkg/text";
 import { type BriefVerdict, type CauseOf, isProblem, type VerdictAnswer, verdict, worst } from "#pkg/verdict";
 import type { ControllerServices, PlacedAddress, PoolAnswer, PoolsAnswer, SpeakerServices } from "./answers.ts";
-import type { Answer } from "./processes.ts";
+import { type Answer, isOtherVersion, isWithoutSpeakers, type Processes, type Unreachable } from "./processes.ts";
 
 /** One address of a Service by one protocol, by all that were asked. */
 export interface MergedAddress<V extends BriefVerdict = VerdictAnswer> {
@@ -19,7 +19,13 @@ export interface MergedService<V extends BriefVerdict = VerdictAnswer> {
   readonly verdict: V;
 }
 
+/** All processes that there are, whether they answer or not. */
+export type All = Pick<Processes, "targets" | "isNodeLocal">;
+
 export interface ServiceAnswers<V extends BriefVerdict = VerdictAnswer> {
+  readonly all: All;
+  /** Where no speaker runs: pools that none is to announce. */
+  readonly unannounced?: ReadonlySet<string>;
   readonly controllers: readonly Answer<ControllerServices<V>>[];
   /** Everything that they know. */
   readonly whole: readonly Answer<SpeakerServices<V>>[];
@@ -41,9 +47,25 @@ interface SaidOfService<V extends BriefVerdict> {
 /**
  * One verdict on each Service. A refusal by the controller comes first: nobody announces a Service without an address. For an address by
  * layer 2 or on a NIC its owner's word counts, else that of any node which announces it, unless another node should announce it and does
- * not. Sorted by key.
+ * not. Where no speaker runs, an address is announced by nobody, whatever speakers said before. Sorted by key.
  */
-export function mergeServices<V extends BriefVerdict>({ controllers, whole, problems }: ServiceAnswers<V>): MergedService<V>[] {
+export function mergeServices<V extends BriefVerdict>(answers: ServiceAnswers<V>): MergedService<V>[] {
+  if (!isWithoutSpeakers(answers.all)) return mergeSaid(answers);
+  const { unannounced = new Set() } = answers;
+  const isForSpeakers = (one: MergedService<V>) => one.addresses.some(({ pool }) => pool === null || !unannounced.has(pool));
+  return mergeSaid({ ...answers, whole: [], problems: [] }).map((one) => (isForSpeakers(one) ? withoutSpeakers(one) : one));
+}
+
+/** Nobody knows since when there is no speaker. */
+function withoutSpeakers<V extends BriefVerdict>(one: MergedService<V>): MergedService<V> {
+  const message = "it has an address, and no speaker runs that could announce it";
+  const judged = (said: V): V =>
+    said.state === "Assigned" ? { ...said, ...verdict("service", "noActiveSpeaker", { message }), since: "" } : said;
+  const addresses = one.addresses.map((address) => ({ ...address, verdict: judged(address.verdict) }));
+  return { ...one, addresses, verdict: judged(one.verdict) };
+}
+
+function mergeSaid<V extends BriefVerdict>({ controllers, whole, problems }: Omit<ServiceAnswers<V>, "all">): MergedService<V>[] {
   const ofController = new Map(controllers.flatMap(({ body }) => body.services.map((one) => [one.service, one])));
   const said = new Map<string, SaidOfService<V>>();
   for (const { body } of [...whole, ...problems])
@@ -227,8 +249,28 @@ function rank(said: Said<BriefVerdict>): number {
   return isTroubled(said) ? 2 : 3;
 }
 
-/** One verdict on each pool, the worst of what controller and speakers say. In the order of the configuration. */
-export function mergePools(answers: readonly Answer<PoolsAnswer>[]): PoolAnswer[] {
+/**
+ * One verdict on each pool, the worst of what controller and speakers say. In the order of the configuration. The controller alone says how
+ * full a pool is: where no speaker runs, or none answers, no pool that they are to announce is available.
+ */
+export function mergePools(
+  answers: readonly Answer<PoolsAnswer>[],
+  all: All & { readonly unreachable: readonly Unreachable[] },
+): PoolAnswer[] {
+  const silent = new Map(all.unreachable.map(({ target, why }) => [target.pod, !isOtherVersion(why)]));
+  const speakers = all.targets.filter(({ program }) => program === "speaker");
+  const areSilent = speakers.length > 0 && speakers.every(({ pod }) => silent.get(pod) === true);
+  const why = isWithoutSpeakers(all) ? "no speaker runs" : areSilent ? "no speaker answers" : undefined;
+  const said = why === undefined ? answers : answers.filter(({ target }) => target.program === "controller");
+  return mergeSaidOfPools(said).map((one) => {
+    if (why === undefined || one.verdict.cause !== "available" || one.protocol === "none") return one;
+    const message = `${why} that could announce pool ${one.pool}`;
+    const found = verdict("pool", "noActiveSpeaker", { message, evidence: one.verdict.evidence });
+    return { ...one, verdict: { ...found, since: "" } };
+  });
+}
+
+function mergeSaidOfPools(answers: readonly Answer<PoolsAnswer>[]): PoolAnswer[] {
   const byName = new Map<string, PoolAnswer[]>();
   // The controller's come first, in the order of the configuration.
   const ordered = answers.toSorted((a, b) => a.target.program.localeCompare(b.target.program));

@@ -81,6 +81,11 @@ export async function askAny(
   return { answers: answers.sort(byPlace), unreachable: unreachable.sort(byPlace) };
 }
 
+/** No process could announce anything. */
+export function isWithoutSpeakers({ targets, isNodeLocal = false }: Pick<Processes, "targets" | "isNodeLocal">): boolean {
+  return !isNodeLocal && !targets.some(({ program, notRunning }) => program === "speaker" && notRunning === undefined);
+}
+
 /** The same processes, cut down to these, over the same connections. */
 export function only(processes: Processes, isWanted: (target: Target) => boolean): Processes {
   return {

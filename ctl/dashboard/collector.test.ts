@@ -193,6 +193,44 @@ test("one that never answers keeps nobody else from the page", async () => {
   assert.match(model.nodes.get("n1")?.verdict.message ?? "", /has not been asked yet|does not answer/);
 });
 
+test("where no speaker runs any more, nothing is announced, whatever the last one said", async () => {
+  let now = nodes;
+  const services = manyServices(3, nodes);
+  await using world = await started({ nodes, services, silent: {} }, async () =>
+    clusterProcesses(() => ({ nodes: now, services, silent: {} })),
+  );
+  const before = await world.pass(3_000);
+  assert.deepEqual(
+    [before.services.get("default/web-1")?.verdict.state, before.pools.get("lan")?.verdict.state],
+    ["Announced", "Ready"],
+  );
+  now = [];
+  const model = await world.pass(12_000);
+  const web = model.services.get("default/web-1");
+  assert.deepEqual(
+    [web?.verdict.cause, web?.addresses[0]?.verdict.state, web?.addresses[0]?.nodes],
+    ["noActiveSpeaker", "Pending", []],
+  );
+  assert.equal(model.pools.get("lan")?.verdict.cause, "noActiveSpeaker");
+  const [cause, ...others] = model.causes.values();
+  assert.deepEqual([cause?.services?.length, others], [3, []]);
+  assert.match(cause?.found ?? "", /there is no Pod of a speaker/);
+});
+
+test("where no speaker has ever answered, no pool is available; afterwards what they said last stays", async () => {
+  const silent = Object.fromEntries(nodes.map((node) => [node, silentWhy]));
+  await using world = await started({ nodes, services: manyServices(3, nodes), silent });
+  const pool = (await world.pass(4_000)).pools.get("lan");
+  assert.deepEqual(
+    [pool?.verdict.cause, pool?.verdict.message],
+    ["noActiveSpeaker", "no speaker answers that could announce pool lan"],
+  );
+  world.state.cluster = { nodes, services: manyServices(3, nodes), silent: {} };
+  assert.equal((await world.pass(4_000)).pools.get("lan")?.verdict.cause, "available");
+  world.state.cluster = { nodes, services: manyServices(3, nodes), silent };
+  assert.equal((await world.pass(4_000)).pools.get("lan")?.verdict.cause, "available");
+});
+
 test("Pods that come and go are followed", async () => {
   let now = nodes;
   const connect = async () => {

@@ -3,7 +3,7 @@ import { counted, list, maskControls } from "#pkg/text";
 import { isProblem } from "#pkg/verdict";
 import { Connection, connectionOptions } from "../cluster/cluster-command.ts";
 import { structured } from "../cluster/output.ts";
-import type { ClusterOptions } from "../cluster/processes.ts";
+import { asFarAsKnown, type ClusterOptions } from "../cluster/processes.ts";
 import { command, Exit, readSeconds, UsageError } from "../command.ts";
 import type { Io, Screen } from "../io.ts";
 import { type Examined, examine } from "./examine.ts";
@@ -103,25 +103,33 @@ function unreachable(why: string, namespace: string): Line[] {
 
 function linesOf(examined: Examined, server: string): Line[] {
   const found = Map.groupBy(findingsOf(examined), ({ check }) => check);
-  const isAnswered = examined.configurations.length > 0;
+  const answering = examined.configurations.map(({ target }) => target.program);
   return names.map((check): Line => {
     const findings = found.get(check) ?? [];
     const has = (severity: Finding["severity"]) => findings.some((finding) => finding.severity === severity);
-    if (!isAnswered && findings.length === 0 && names.indexOf(check) > names.indexOf("processes"))
-      return { check, state: "skipped", says: "skipped, no process answers", findings };
-    if (check === "self-test" && findings.length === 0 && !examined.verdicts.some(({ body }) => (body.selfTested ?? 0) > 0))
-      return { check, state: "skipped", says: "not tested: no node has tried an address that another node announces", findings };
     // Services whose cause stands in a line above are not well either.
     const isOfOthers = check === "Services" && examined.services.some(({ verdict }) => isProblem(verdict));
+    const silent = whoIsSilent(check, answering);
+    if (silent !== undefined && findings.length === 0 && !isOfOthers)
+      return { check, state: "skipped", says: `skipped, no ${silent} answers`, findings };
+    if (check === "self-test" && findings.length === 0 && !examined.verdicts.some(({ body }) => (body.selfTested ?? 0) > 0))
+      return { check, state: "skipped", says: "not tested: no node has tried an address that another node announces", findings };
     const state = has("error") ? "failed" : has("warning") || isOfOthers ? "warned" : "passed";
     return { check, state, says: findings.length === 0 || state === "passed" ? wellText(check, examined, server) : "", findings };
   });
 }
 
+/** A program without an answer, without which the check knows nothing. */
+function whoIsSilent(check: CheckName, answering: readonly string[]): string | undefined {
+  const isAfter = (other: CheckName) => names.indexOf(check) > names.indexOf(other);
+  if (isAfter("processes") && answering.length === 0) return "process";
+  return isAfter("configuration") && !answering.includes("speaker") ? "speaker" : undefined;
+}
+
 /** The words for a check that finds nothing wrong. */
 function wellText(
   check: CheckName,
-  { targets, configurations, members, services, serviceCount }: Examined,
+  { targets, unreachable, configurations, members, services, serviceCount }: Examined,
   server: string,
 ): string {
   const those = (program: string) => counted(targets.filter((target) => target.program === program).length, program);
@@ -139,16 +147,16 @@ function wellText(
     case "configuration":
       return `${each(({ hash }) => hash)} is in force`;
     case "ring":
-      return `${counted(members.length, "speaker")} in sight of each other`;
+      return `${counted(members.length, "speaker")} in sight of each other${asFarAsKnown(unreachable)}`;
     case "Services": {
       const well = serviceCount - services.filter(({ verdict }) => isProblem(verdict)).length;
-      return `${well} of ${serviceCount} are well${well === serviceCount ? "" : "; the causes stand above"}`;
+      return `${well} of ${serviceCount} are well${well === serviceCount ? "" : "; the causes stand above"}${asFarAsKnown(unreachable)}`;
     }
     case "nodes":
     case "peers":
     case "pools":
     case "self-test":
-      return "nothing is wrong";
+      return `nothing is wrong${asFarAsKnown(unreachable)}`;
     default:
       return check satisfies never;
   }

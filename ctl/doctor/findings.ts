@@ -1,4 +1,7 @@
 import { list, listOf, plural } from "#pkg/text";
+import type { CauseOf } from "#pkg/verdict";
+import type { MergedService } from "../cluster/merge.ts";
+import { isWithoutSpeakers } from "../cluster/processes.ts";
 import { lagging } from "../views/lagging.ts";
 import { visible } from "../views/members.ts";
 import type { Examined } from "./examine.ts";
@@ -23,15 +26,19 @@ function findingsWithout({ members, verdicts, ...rest }: Examined, cutOff: Reado
       return { target, body: { ...body, verdicts: kept } };
     }),
   };
+  const isOrphan = ({ verdict }: MergedService) => verdict.cause === noSpeaker && isWithoutSpeakers(examined);
+  const orphans = examined.services.filter(isOrphan).map(({ service }) => service);
   return worstFirst([
-    ...processFindings(examined),
+    ...processFindings(examined, orphans),
     ...configurationFindings(examined),
     ...ringFindings(examined),
     ...nodeFindings(examined),
     ...occupantFindings(examined),
-    ...verdictFindings(examined),
+    ...verdictFindings({ ...examined, services: examined.services.filter((one) => !isOrphan(one)) }),
   ]);
 }
+
+const noSpeaker: CauseOf<"service"> = "noActiveSpeaker";
 
 type Entry = Examined["verdicts"][number]["body"]["verdicts"][number];
 
@@ -45,14 +52,21 @@ function followsFromNic({ kind, cause }: Entry): boolean {
   return kind === "node" && ["waiting", "ringPacketsLost", "apiViewOld", "apiUnreachable"].includes(cause);
 }
 
-function processFindings({ namespace, targets, isNodeLocal = false, unreachable, configurations }: Examined): Finding[] {
+/** @param orphans Services that no speaker announces, because there is none */
+function processFindings(
+  { namespace, targets, isNodeLocal = false, unreachable, configurations }: Examined,
+  orphans: readonly string[],
+): Finding[] {
   const check = "processes";
   const severity = "error";
+  const hurt = orphans.length > 0 && { services: orphans };
+  const firstSpeaker = unreachable.find(({ target }) => target.program === "speaker");
   const findings: Finding[] = [...Map.groupBy(unreachable, ({ target, why }) => `${target.program} ${why}`).values()].flatMap(
     (those): Finding[] => {
       const [first] = those;
       if (first === undefined) return [];
       const { target, why } = first;
+      const ofSpeakers = first === firstSpeaker && hurt;
       const nodes = those.flatMap(({ target: { node } }) => (node === "" ? [] : [node]));
       const isForbidden = why.startsWith("you may not ");
       return [
@@ -64,6 +78,7 @@ function processFindings({ namespace, targets, isNodeLocal = false, unreachable,
           fix: isForbidden
             ? `kubectl auth can-i create pods --subresource=portforward -n ${namespace}; docs/ingotctl.md has a Role that is enough`
             : `kubectl -n ${namespace} describe pod ${target.pod}; kubectl -n ${namespace} logs ${target.pod}`,
+          ...ofSpeakers,
         },
       ];
     },
@@ -76,6 +91,7 @@ function processFindings({ namespace, targets, isNodeLocal = false, unreachable,
         where: program,
         found: `there is no Pod of a ${program} in namespace ${namespace}: ${effect}`,
         fix: `kubectl -n ${namespace} describe ${kind}; or name the namespace that they run in by --system-namespace`,
+        ...(program === "speaker" && hurt),
       });
   const leaders = configurations.filter(({ body }) => body.leader === true);
   const controllers = configurations.filter(({ body }) => body.leader !== undefined);

@@ -267,7 +267,7 @@ function paragraph({ about, verdict }: Explained, { hasColor }: Screen, now: Dat
   const { state, cause, message, evidence, since, next } = verdict;
   const shown = maskControls(state);
   const lines = [
-    ` (${cause}) for ${age(since, now)}`,
+    ` (${cause})${since === "" ? "" : ` for ${age(since, now)}`}`,
     `  ${message}`,
     ...(next === "" ? [] : [`  To do: ${next}`]),
     ...evidence.map(({ name, value, source }) => `  - ${name}: ${value} (${source})`),

@@ -27,7 +27,11 @@ export interface Column<T> {
 
 /** The part of a verdict that each list shows besides its state. */
 export const sinceAndCause: readonly Column<{ readonly verdict: BriefVerdict }>[] = [
-  { heading: "SINCE", cell: ({ verdict }, now) => age(verdict.since, now), key: ({ verdict }) => -Date.parse(verdict.since) },
+  {
+    heading: "SINCE",
+    cell: ({ verdict }, now) => age(verdict.since, now),
+    key: ({ verdict }) => -(Date.parse(verdict.since) || 0),
+  },
   { heading: "CAUSE", cell: ({ verdict }) => verdict.cause },
 ];
 

@@ -1,8 +1,6 @@
 import type { Family } from "#pkg/net";
 import { count } from "#pkg/text";
-import { verdict } from "#pkg/verdict";
 import type { PoolAnswer, PoolsAnswer } from "../cluster/answers.ts";
-import { isWithoutSpeakers } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { mergePools } from "../cluster/merge.ts";
 import { asFarAsKnown, askAll, type Processes, type Unreachable } from "../cluster/processes.ts";
@@ -12,8 +10,10 @@ export async function askPools(
   processes: Processes,
 ): Promise<{ pools: readonly PoolAnswer[]; unreachable: readonly Unreachable[] }> {
   const { answers, unreachable } = await askAll<PoolsAnswer>(processes, "/v1/pools");
-  const pools = mergePools(answers);
-  return { pools: isWithoutSpeakers(processes) ? pools.map(withoutSpeakers) : pools, unreachable };
+  return {
+    pools: mergePools(answers, { targets: processes.targets, isNodeLocal: processes.isNodeLocal === true, unreachable }),
+    unreachable,
+  };
 }
 
 /** How many of a pool's addresses of a family are in use: one family may be full while the other has billions. */
@@ -26,16 +26,6 @@ function usage(heading: string, family: Family): Column<PoolAnswer> {
       return found === undefined ? "-" : `${count(found.inUse)}/${count(found.total)}`;
     },
     key: (pool) => of(pool)?.inUse ?? -1,
-  };
-}
-
-/** The controller alone says of a pool how full it is. */
-function withoutSpeakers(one: PoolAnswer): PoolAnswer {
-  if (one.verdict.cause !== "available" || one.protocol === "none") return one;
-  const message = `no speaker runs that could announce pool ${one.pool}`;
-  return {
-    ...one,
-    verdict: { ...one.verdict, ...verdict("pool", "noActiveSpeaker", { message, evidence: one.verdict.evidence }) },
   };
 }
 

@@ -4,7 +4,7 @@ import { type ConfigurationAnswer, type Explained, titleOf, type VerdictsAnswer 
 import { askProblems } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { table } from "../cluster/output.ts";
-import { type Answer, asFarAsKnown, askAll, eachOnce } from "../cluster/processes.ts";
+import { type Answer, asFarAsKnown, askAll, eachOnce, type Processes } from "../cluster/processes.ts";
 import { type Lagging, lagging } from "./lagging.ts";
 
 const maxProblems = 20;
@@ -41,22 +41,37 @@ have the same. Then it counts Services by state, and lists problems, at most ${m
         .map(({ service, verdict }) => ({ about: `svc ${service}`, verdict })),
     ]);
     const behind = lagging(answers);
+    const idle = processes.isNodeLocal === true ? [] : idleText(processes, answers);
     const known = [
       table(["PROGRAM", "NODE", "POD", "VERSION", "CONFIGURATION", "SINCE", "STATE"], rows, screen),
+      ...idle.map((one) => `\n${one}\n`),
       laggingText(behind),
       `\nServices: ${
         Object.entries(states)
           .map(([state, count]) => `${count} ${maskControls(state)}`)
           .join(", ") || "none"
       }\n`,
-      problemsText(problems, asFarAsKnown(unreachable), screen),
+      idle.length > 0 && problems.length === 0 ? "" : problemsText(problems, asFarAsKnown(unreachable), screen),
     ].join("");
     const text = answers.length === 0 && unreachable.length > 0 ? "No process answers.\n" : known;
     const all = answers.map(({ target, body }) => Object.assign({}, target, body));
-    const value = { processes: all, lagging: behind, services: states, problems };
+    const value = { processes: all, idle, lagging: behind, services: states, problems };
     return { value, text, unreachable };
   },
 });
+
+/** Programs that do nothing in the whole cluster. */
+function idleText({ targets }: Processes, answers: readonly Answer<ConfigurationAnswer>[]): string[] {
+  const isRunning = (name: string) => targets.some(({ program, notRunning }) => program === name && notRunning === undefined);
+  const controllers = targets.filter(({ program, notRunning }) => program === "controller" && notRunning === undefined);
+  const standbys = answers.filter(({ body }) => body.leader === false);
+  const noLeader =
+    controllers.length > 0 && standbys.length === controllers.length ? ["No controller leads: no Service gets an address."] : [];
+  return [
+    ...(isRunning("controller") ? noLeader : ["No controller runs: no Service gets an address."]),
+    ...(isRunning("speaker") ? [] : ["No speaker runs: no address is announced."]),
+  ];
+}
 
 /**
  * Equal statements of several processes are one problem, with the names of the processes: each sees pools, peers and the

@@ -539,11 +539,32 @@ test("a process that says which configuration it has, and does not list its Serv
   assert.equal(doctor.status, Exit.invalid);
 });
 
-test("without any speaker a Service that has its address is assigned, and no more is said", async () => {
-  const { status, out } = await ingotctl("services", { processes: fakeProcesses({ "controller-n1": controller }) });
-  assert.equal(status, Exit.ok);
-  assert.match(out, /\ndefault +web +Assigned +192\.0\.2\.1 +lan +- +3m +assigned\n/);
-});
+for (const [name, without] of [
+  ["there is no Pod of a speaker", fakeProcesses({ "controller-n1": controller })],
+  ["no Pod of a speaker runs", fakeProcesses({ "controller-n1": controller, "speaker-n1": {} }, { "speaker-n1": "Pending" })],
+] as const)
+  test(`where ${name} no command calls a Service well, and one cause has them all`, async () => {
+    const given = { processes: without, api: fakeApi({}) };
+    const { out } = await ingotctl("services", given);
+    assert.match(out, /\ndefault +web +Pending +192\.0\.2\.1 +lan +- +noActiveSpeaker\n/);
+    assert.match((await ingotctl("explain svc/web", given)).out, /^Service default\/web: Pending \(noActiveSpeaker\)\n/);
+    assert.match(
+      (await ingotctl("explain 192.0.2.1", given)).out,
+      /^Address 192.0.2.1 of \S+ default\/web: Pending \(noActiveSp/,
+    );
+    const status = await ingotctl("status", given);
+    assert.doesNotMatch(status.out, /Nothing is wrong|Assigned/);
+    assert.match(status.out, /svc default\/web +Pending +noActiveSpeaker/);
+    const doctor = await ingotctl("doctor", given);
+    assert.match(doctor.out, /^error: speaker.*\n {2}1 cause, 3 Services: default\/web, shop\/cart, shop\/far\n/m);
+    assert.doesNotMatch(doctor.out, /error: Service (?!default\/full)/);
+    assert.match((await ingotctl("check", given)).out, /^✗ Services$/m);
+    const none = { ...controller, "/v1/services": self("controller", { leader: true, services: [] }) };
+    const idle = { ...given, processes: { ...without, get: fakeProcesses({ "controller-n1": none }).get } };
+    assert.doesNotMatch((await ingotctl("check", idle)).out, /^✓ (?:ring|nodes|peers|pools|Services)/m);
+    assert.match((await ingotctl("status", idle)).out, /^No speaker runs: no address is announced\.$/m);
+    assert.doesNotMatch((await ingotctl("status", idle)).out, /Nothing is wrong/);
+  });
 
 test("JSON and YAML have the same, and name who did not answer", async () => {
   const json = await ingotctl("explain svc/full -o json");

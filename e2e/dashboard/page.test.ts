@@ -92,6 +92,21 @@ suite("the page in a browser", { skip: chromiumRefusal() }, () => {
     await old.waitFor({ state: "detached" });
   });
 
+  test("where no speaker runs, no Service and no pool looks well, and one cause says why", async () => {
+    await using dashboard = await FakeDashboard.start({ nodes: [], services: manyServices(50, nodes), silent: {} });
+    await using viewer = await Viewer.start();
+    const { page } = viewer;
+    const answer = await answerOf(viewer, dashboard.url, /50 Services do not work/);
+    assert.match(answer, /1 cause/);
+    await page.getByText(/there is no Pod of a speaker/).waitFor();
+    await viewer.assertAccessible("no speakers");
+    for (const view of ["services", "pools"]) {
+      await page.goto(`${dashboard.url}#/${view}`);
+      await page.getByText("noActiveSpeaker").first().waitFor();
+      assert.doesNotMatch(await page.locator("main").innerText(), /^(?:Ready|Announced|Assigned)$/m, view);
+    }
+  });
+
   test("while the API server does not answer, everything is grey, with its age", async () => {
     await using dashboard = await FakeDashboard.start(cluster(50));
     await using viewer = await Viewer.start();

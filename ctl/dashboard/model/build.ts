@@ -13,7 +13,7 @@ import type {
   VerdictsAnswer,
 } from "../../cluster/answers.ts";
 import { type MergedService, mergePools, mergeServices } from "../../cluster/merge.ts";
-import type { Answer, Target } from "../../cluster/processes.ts";
+import type { Answer, Target, Unreachable } from "../../cluster/processes.ts";
 import { findingsOf } from "../../doctor/findings.ts";
 import { keepRows } from "./changes.ts";
 import type {
@@ -63,7 +63,17 @@ export function buildModel(
   { namespace, now }: { readonly namespace: string; readonly now: string },
 ): Model {
   const speakers = heard.filter(({ target }) => target.program === "speaker");
+  const all = {
+    targets: heard.map(({ target }) => target),
+    unreachable: unreachableOf(heard.filter(({ pools }) => pools === undefined)),
+  };
+  const pools = mergePools(
+    answersOf(heard, (one) => one.pools),
+    all,
+  );
   const services = mergeServices({
+    all,
+    unannounced: new Set(pools.filter(({ protocol }) => protocol === "none").map(({ pool }) => pool)),
     controllers: answersOf(heard, (one) => one.controllerServices).filter(({ body }) => body.leader),
     whole: whole === undefined ? [] : [whole],
     problems: answersOf(speakers.filter(answers), (one) => one.problemServices).filter(
@@ -77,7 +87,7 @@ export function buildModel(
       before.services,
       services.map((one) => serviceRow(one, kept)),
     ),
-    pools: keepRows(before.pools, mergePools(answersOf(heard, (one) => one.pools)).map(poolRow)),
+    pools: keepRows(before.pools, pools.map(poolRow)),
     occupied: keepRows(before.occupied, occupiedRows(speakers)),
     nodes: keepRows(before.nodes, nodeRows(speakers, services)),
     peers: keepRows(before.peers, speakers.flatMap(peerRows)),
@@ -101,9 +111,7 @@ function causeRows(
   const findings = findingsOf({
     namespace,
     targets: heard.map(({ target }) => target),
-    unreachable: heard.flatMap(({ target, problem, silentSince }) =>
-      problem !== undefined && silentSince !== undefined ? [{ target, why: problem }] : [],
-    ),
+    unreachable: unreachableOf(heard),
     configurations: answersOf(answering, (one) => one.configuration),
     verdicts: answersOf(answering, (one) => one.verdicts),
     members: answersOf(answering, (one) => one.members),
@@ -116,6 +124,12 @@ function causeRows(
     const id = `${finding.check} ${finding.where} ${finding.services?.[0] ?? ""}`;
     return Object.assign({}, finding, { id, since: finding.since ?? before.causes.get(id)?.since ?? now });
   });
+}
+
+function unreachableOf(heard: readonly Heard[]): Unreachable[] {
+  return heard.flatMap(({ target, problem, silentSince }) =>
+    problem !== undefined && silentSince !== undefined ? [{ target, why: problem }] : [],
+  );
 }
 
 /** Whether what it said last is what it says now. */
