@@ -96,11 +96,14 @@ export function reviewServers(state: SpeakerState, key: string, current: Current
 /** Where packets go that this node and the former owner would hand to and fro. */
 export function reviewBeyond(state: SpeakerState, key: string, current: CurrentHandover, now: Millis): void {
   const { node, members, handovers } = state;
+  const all = members.gossip?.servers(key) ?? [];
+  const came = all.filter((one) => !current.earlier.includes(one));
+  if (now < current.since + heardMs) current.rivals = [...new Set([...current.rivals, ...came])];
   // Where a guess is wrong, packets would go round.
   if (!current.isAgain || current.guess !== undefined) return;
-  const others = (one: string) => ![node, current.from, current.failed].includes(one);
+  const others = (one: string) => ![node, current.from, current.failed, ...current.rivals].includes(one);
   const isLeft = (one: string) => others(one) && livesUntil(state, one, current.address) > now;
-  const servers = members.gossip?.servers(key).filter(isLeft) ?? [];
+  const servers = all.filter(isLeft);
   const { beyond } = current;
   const isOwner = (one: string) => handovers.lastOwners.get(key)?.node === one; // Clients may not have heard of it yet.
   // One that does not answer may serve it nevertheless; one that says so no longer may be the owner, as this node hears later.

@@ -20,6 +20,10 @@ export interface CurrentHandover {
   isAgain: boolean;
   /** The node that served the address before the two, where packets go that the former owner hands to this node. */
   beyond: string | undefined;
+  /** Nodes that had the address before, as this node knew when it began to own it. */
+  readonly earlier: readonly string[];
+  /** Others that served it right afterwards: they took themselves for the owner at the same time, and hand packets to the same former owner. */
+  rivals: readonly string[];
   /**
    * The owner before this node, where it failed: its packets go to `from` too, from when it is back and has the address again. Where `isAgain`, they
    * go to `beyond`: what it passes on to this node may come from `from`.

@@ -522,6 +522,25 @@ test("a speaker that leaves the ring has its kernel pass on what its successor s
   assert.deepEqual(bench.onWire, [x], "it sees no longer who is there");
 });
 
+test("a node that begins to serve as this one has it back took itself for the owner, too: no packets go to it beyond the former owner", () => {
+  for (const waitMs of [100, 4_000]) {
+    const { bench, others, hear } = onLan(owner);
+    const say = (node: string) => {
+      others.find(({ name }) => name === node)?.state.setServing(address(x), true);
+      hear();
+      bench.settle();
+    };
+    exclude(bench, owner, true);
+    exclude(bench, owner, false);
+    bench.clock.advanceBy(waitMs);
+    say(next);
+    assert.deepEqual(handedOver(bench), [`${x} to ${own(next)}`]);
+    say(third);
+    const served = waitMs < 3_000 ? "" : `, from ${mac(next)} to ${own(third)}`;
+    assert.deepEqual(handedOver(bench), [`${x} to ${own(next)}${served}`]);
+  }
+});
+
 test("where its successor is the node before it, a speaker that leaves has its kernel pass on to the node before the two", () => {
   const { bench, others, hear } = onLan(next);
   exclude(bench, next, true);

@@ -129,16 +129,19 @@ type Beginning = Pick<CurrentHandover, "from" | "since"> & Partial<CurrentHandov
 function begin(state: SpeakerState, address: Address, what: Beginning, now: Millis): CurrentHandover {
   const { from, isGuess, since, told, isAgain = false, beyond, failed } = what;
   const key = address.toString();
+  const servers = state.members.gossip?.servers(key) ?? [];
   const begun: CurrentHandover = {
     address,
     from,
-    guess: isGuess ? { from, not: state.members.gossip?.servers(key) ?? [] } : undefined,
+    guess: isGuess ? { from, not: servers } : undefined,
     since,
     told,
     successors: [],
     lingersUntil: undefined,
     isAgain,
     beyond,
+    earlier: beyond === undefined ? servers : [...servers, beyond],
+    rivals: [],
     failed,
     idleSince: Infinity,
     returnsBy: isLiving(state, from, address, now) ? undefined : now + returnMs,

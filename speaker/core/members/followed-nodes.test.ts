@@ -50,7 +50,7 @@ class Scene extends Bench {
       labels: new Map(Object.entries(labels ?? {}).map(([label, value]) => [labelHash(label), fnv1a(value)])),
     });
     const store = new GossipNode("node1").store;
-    for (const other of all) store.joined(other, 1);
+    for (const other of [...all, name]) store.joined(other, 1);
     this.runner.dispatch({ type: "gossip", entries: store.merge(one.payload(), 0) });
   }
 
@@ -252,6 +252,39 @@ test("lies about labels decide on the members that they are about, and not on th
   assert.deepEqual(scene.eligible, ["node1"], "the API is asked for that Node");
   scene.tell("node3", { disk: "ssd" });
   assert.deepEqual(scene.eligible, ["node1", "node3"], "the holder of the key may bring a member into a pool");
+});
+
+const anywhere = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}";
+
+test("a member that left counts by its last words when it is back, also where other Nodes are followed since", () => {
+  const scene = new Scene(anywhere);
+  for (const name of ["node2", "node3", "node4"]) scene.tell(name, { [excludeLabel]: name === "node4" ? "" : "other" });
+  scene.setNode("node4", { [excludeLabel]: "" });
+  scene.runner.dispatch({ type: "member", change: "left", node: "node4", incarnation: 0, life: 1, macs: undefined });
+  scene.membersChanged(all.slice(0, 3));
+  scene.clock.advanceBy(2_000);
+  assert.deepEqual(scene.follows, ["node1"]);
+  scene.runner.dispatch({ type: "member", change: "joined", node: "node4", incarnation: 1, life: 2, macs: undefined });
+  scene.membersChanged(all);
+  assert.ok(!scene.eligible.includes("node4"), `${scene.eligible}`);
+});
+
+test("a member that has still to tell its labels announces nothing, as far as others know", () => {
+  for (const [name, labels, isEligible] of [
+    ["node5", { disk: "hdd" }, true],
+    ["node6", { [excludeLabel]: "" }, false],
+    ["node7", undefined, true],
+  ] as const) {
+    const scene = new Scene(anywhere);
+    scene.tellAll();
+    assert.deepEqual(scene.follows, ["node1"]);
+    scene.others.set(name, new GossipNode(name));
+    scene.runner.dispatch({ type: "member", change: "joined", node: name, incarnation: 0, life: 1, macs: undefined });
+    scene.membersChanged([...all, name]);
+    assert.ok(!scene.eligible.includes(name));
+    scene.tell(name, labels);
+    assert.equal(scene.eligible.includes(name), isEligible, name);
+  }
 });
 
 test("labels of nodes that left for good are forgotten", () => {

@@ -46,6 +46,13 @@ function isFollowed({ nodes: { followed } }: SpeakerState, node: string): boolea
   return (names === "all" || names.includes(node)) && (isWhole || seen.has(node));
 }
 
+/** Whether a member has still to tell its labels, by which it may be excluded, or the API has still to be asked for them. */
+export function isUntold(state: SpeakerState, node: string): boolean {
+  const { nodes, members } = state;
+  if (node === state.node || nodes.followed.names === "all" || nodes.labels.has(node)) return false;
+  return members.gossip?.traits(node) === undefined && !members.withoutGossip.includes(node) && !isFollowed(state, node);
+}
+
 /** Whether the other node sees changes in the API, and this one does not: nodes that disagree on which are excluded leave an address to one another. */
 function seesMore({ apiView, members: { gossip } }: SpeakerState, other: string): boolean {
   return apiView.view !== "current" && gossip?.isParticipating(other) === true && gossip.view(other) === "current";
@@ -136,7 +143,8 @@ export function followTimer(state: SpeakerState, now: Millis, effects: SpeakerEf
   followed.overheard.clear();
   followed.isWhole = false;
   if (names !== "all") {
-    const kept = new Set([...names, ...state.members.active, ...state.members.lost]);
+    const { active, lost, missing } = state.members;
+    const kept = new Set([...names, ...active, ...lost, ...missing.keys()]); // Those that are back count by their last words.
     for (const node of [...labels.keys(), ...taints.keys()]) {
       if (kept.has(node)) continue;
       labels.delete(node);

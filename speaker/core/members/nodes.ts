@@ -18,7 +18,7 @@ import {
 import { list, listOf } from "#pkg/text";
 import type { NodeFields } from "../events.ts";
 import { ownedPlacement, type SpeakerState } from "../state.ts";
-import { isHeard } from "./followed-nodes.ts";
+import { isHeard, isUntold } from "./followed-nodes.ts";
 
 /** Why a node does not announce what another one does. */
 export type NotHere =
@@ -45,6 +45,7 @@ export function setNode(state: SpeakerState, node: string, fields: NodeFields | 
   const { nodes } = state;
   const pools = [...nodes.pools].filter(([, { active }]) => isIn(active, node)).map(([pool]) => pool);
   const before = pools.map((pool) => standing(state, pool, node));
+  const isFirst = nodes.followed.names !== "all" && !nodes.labels.has(node); // By a word that has arrived already.
   if (fields?.unschedulable === true || fields?.deleting === true) nodes.cordoned.add(node);
   else nodes.cordoned.delete(node);
   if (fields === undefined) {
@@ -61,7 +62,7 @@ export function setNode(state: SpeakerState, node: string, fields: NodeFields | 
         internalIPs.flatMap((text) => parseAddress(text) ?? []),
       );
   }
-  const changed = pools.filter((pool, index) => standing(state, pool, node) !== before[index]);
+  const changed = pools.filter((pool, index) => isFirst || standing(state, pool, node) !== before[index]);
   for (const pool of changed) nodes.pools.delete(pool);
   return changed;
 }
@@ -141,12 +142,9 @@ export function givesRoutesUp(state: SpeakerState, node: string): boolean {
 }
 
 /** @param selectors choose the nodes; none: all */
-export function eligibilityOf(
-  { nodes, ignoreExcludeLabel }: SpeakerState,
-  selectors: readonly LabelSelector[],
-  node: string,
-): Eligibility {
-  if (isCentral(node)) return "notSelected"; // It is no node.
+export function eligibilityOf(state: SpeakerState, selectors: readonly LabelSelector[], node: string): Eligibility {
+  const { nodes, ignoreExcludeLabel } = state;
+  if (isCentral(node) || isUntold(state, node)) return "notSelected"; // It is no node, or not known yet.
   return eligibility(selectors, nodes.labels.get(node), ignoreExcludeLabel, nodes.taints.get(node));
 }
 

@@ -24,6 +24,8 @@ const briefKillMs: Millis = 6_000;
 const briefStallMs: Millis = 800;
 // The effect of a fault on connections may be seen so long after it.
 const afterFaultMs: Millis = 5_000;
+// A node that lost the API leaves new addresses to others from then on.
+const behindMs: Millis = 2_000;
 // Two nodes that exchange their addresses find each other again within so long.
 const exchangeMs: Millis = 15_000;
 // Others hand nothing to a node that could not deliver, until it has been well for so long.
@@ -34,6 +36,7 @@ const beginningMs: Millis = 30_000;
 const settledMs: Millis = 5_000;
 // Addresses stay where they are, or have a Service no longer; those of `Local` Services follow their endpoints.
 const moveNothing: readonly Act["type"][] = ["service", "stopController", "deleteLease", "deleteConfig"];
+const losesApi: readonly Act["type"][] = ["breakWatches", "restartApi"];
 const planned: readonly Act["type"][] = [
   "exclude",
   "drain",
@@ -127,7 +130,9 @@ export class KeptConnections implements Judge {
     this.#seenWithinMs = weather.watchLagMs + briefMs;
     this.#times = acts
       .filter(({ act }) => !moveNothing.includes(act.type) || (act.type === "service" && act.spec?.isLocal === true))
-      .flatMap(({ at, act }) => ("length" in act ? [at, at + act.length] : [at]))
+      .flatMap(({ at, act }) =>
+        "length" in act ? [at, at + act.length] : losesApi.includes(act.type) ? [at, at + behindMs] : [at],
+      )
       .map((at) => at + startMs);
     this.#newcomers = acts.flatMap(({ at, act }) =>
       act.type === "otherVersion" ? [0, act.length].map((after) => ({ at: startMs + at + after, node: act.node })) : [],
