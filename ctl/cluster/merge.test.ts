@@ -161,6 +161,9 @@ test("a pool with which no node has anything to do is announced by nobody", () =
   const [none, some] = [verdict("pool", "noPeer"), verdict("pool", "available")];
   assert.equal(merged(none, none), "Pending noPeer");
   assert.equal(merged(none, some), "Ready available");
+  const cutOff = verdict("pool", "noInterface");
+  assert.equal(merged(some, cutOff), "Degraded noInterface", "the other node announces it");
+  assert.equal(merged(none, cutOff), "Pending noInterface");
   assert.equal(merged(verdict("pool", "protocolNone")), "Ready available");
   assert.equal(merged(), "Ready available");
 });

@@ -278,7 +278,10 @@ function mergeSaidOfPools(answers: readonly Answer<PoolsAnswer>[]): PoolAnswer[]
   return [...byName].flatMap(([pool, all]): PoolAnswer[] => {
     const [first, ...rest] = all;
     if (first === undefined) return [];
-    const verdict = worst([first.verdict, ...rest.map((one) => one.verdict), ...nobody(pool, ordered)]);
+    const worstOfAll = worst([first.verdict, ...rest.map((one) => one.verdict), ...nobody(pool, ordered)]);
+    // A node that is cut off sees nobody else who could announce the pool.
+    const isSomewhere = worstOfAll.state === "Pending" && isAvailableTo(pool, ordered);
+    const verdict = isSomewhere ? { ...worstOfAll, state: "Degraded" as const } : worstOfAll;
     const merged = { ...(all.find((one) => one.total !== undefined) ?? first), verdict };
     const slots = all.some((one) => one.slots !== undefined) && all.flatMap((one) => one.slots ?? []);
     return [
@@ -287,6 +290,11 @@ function mergeSaidOfPools(answers: readonly Answer<PoolsAnswer>[]): PoolAnswer[]
         : { ...merged, slots: slots.toSorted((a, b) => a.address.localeCompare(b.address, "en", { numeric: true })) },
     ];
   });
+}
+
+function isAvailableTo(pool: string, answers: readonly Answer<PoolsAnswer>[]): boolean {
+  const speakers = answers.filter(({ target }) => target.program === "speaker");
+  return speakers.some(({ body }) => body.pools.some((one) => one.pool === pool && one.verdict.state === "Ready"));
 }
 
 /** By BGP each node speaks for itself, and may have nothing to do with a pool; where that is so of all that answer, nobody announces it. */

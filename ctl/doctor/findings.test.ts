@@ -36,6 +36,15 @@ const well: Examined = {
   nodes: ["n1", "n2", "n3"],
 };
 const problem = (kind: "node" | "peer" | "pool", name: string, of: Verdict) => ({ kind, name, ...of, since });
+const eth0Down = verdict("node", "noCarrier", {
+  message: "interface eth0 of n3 is down or has no carrier",
+  evidence: [
+    { name: "interface", value: "eth0", source: "node" },
+    { name: "subnet", value: "192.0.2.0/24", source: "node" },
+    { name: "pool", value: "lan", source: "configuration" },
+  ],
+});
+const noAnswer = verdict("peer", "connectTimeout", { message: "no answer within 5 s" });
 const strict = verdict("node", "rpFilter", { message: "rp_filter is strict on eth0" });
 const service = (name: string, cause: CauseOf<"service">, message?: string, pools: readonly string[] = []) => {
   const evidence = pools.map((value) => ({ name: "pool", value, source: "allocator" }));
@@ -102,17 +111,22 @@ const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
           body: {
             verdicts: [
               problem("node", "n3", verdict("node", "waiting", { message: "the speaker on n3 waits for the ring" })),
-              problem("node", "n3", verdict("node", "noCarrier", { message: "interface eth0 of n3 is down or has no carrier" })),
+              problem("node", "n3", eth0Down),
               problem("node", "n3", strict),
               problem("pool", "lan", verdict("pool", "noInterface")),
+              ...["192.0.2.254:179", "[fe80::1%eth0]:179", "10.0.0.1:179"].map((name) => problem("peer", name, noAnswer)),
+              problem("peer", "192.0.2.253:179", verdict("peer", "waitsForPassword", { message: "there is no password" })),
             ],
           },
         },
         { target: target("speaker-n1"), body: { verdicts: [problem("pool", "far", verdict("pool", "noInterface"))] } },
       ],
+      services: [service("default/web", "noInterface", "no node has an interface for 192.0.2.1", ["lan"])],
     },
     want: [
-      "error: node n3: interface eth0 of n3 is down or has no carrier (noCarrier)",
+      "error: node n3: interface eth0 of n3 is down or has no carrier (noCarrier) [1]",
+      "error: peer 10.0.0.1:179 of n3: no answer within 5 s (connectTimeout)",
+      "error: peer 192.0.2.253:179 of n3: there is no password (waitsForPassword)",
       `error: pool far: ${verdict("pool", "noInterface").message} (noInterface)`,
       "warning: node n3: rp_filter is strict on eth0 (rpFilter)",
     ],

@@ -6,7 +6,7 @@ import { lagging } from "../views/lagging.ts";
 import { visible } from "../views/members.ts";
 import type { Examined } from "./examine.ts";
 import { type Finding, worstFirst } from "./finding.ts";
-import { verdictFindings } from "./roots.ts";
+import { isNicDown, verdictFindings, withoutConsequences } from "./roots.ts";
 
 /** Everything that is wrong, one finding for each cause. A NIC that is down is one cause, without its consequences. */
 export function findingsOf(all: Examined): Finding[] {
@@ -16,15 +16,12 @@ export function findingsOf(all: Examined): Finding[] {
   );
 }
 
-/** Findings without the statements that these nodes see no other node, and can announce nothing, or that others do not see them. */
+/** Findings without the statements that follow from a NIC of these nodes, or that others do not see them. */
 function findingsWithout({ members, verdicts, ...rest }: Examined, cutOff: ReadonlySet<string>): Finding[] {
   const examined: Examined = {
     ...rest,
     members: members.filter(({ target }) => !cutOff.has(target.node)),
-    verdicts: verdicts.map(({ target, body }) => {
-      const kept = body.verdicts.filter((verdict) => !cutOff.has(target.node) || isNicDown(verdict) || !followsFromNic(verdict));
-      return { target, body: { ...body, verdicts: kept } };
-    }),
+    verdicts: verdicts.map(({ target, body }) => ({ target, body: { ...body, verdicts: withoutConsequences(body.verdicts) } })),
   };
   const isOrphan = ({ verdict }: MergedService) => verdict.cause === noSpeaker && isWithoutSpeakers(examined);
   const orphans = examined.services.filter(isOrphan).map(({ service }) => service);
@@ -39,18 +36,6 @@ function findingsWithout({ members, verdicts, ...rest }: Examined, cutOff: Reado
 }
 
 const noSpeaker: CauseOf<"service"> = "noActiveSpeaker";
-
-type Entry = Examined["verdicts"][number]["body"]["verdicts"][number];
-
-function isNicDown({ kind, cause }: Entry): boolean {
-  return kind === "node" && cause === "noCarrier";
-}
-
-/** Whether the cause concerns the ring, or pools on the LAN. */
-function followsFromNic({ kind, cause }: Entry): boolean {
-  if (kind === "pool") return cause === "noInterface" || cause === "noActiveSpeaker";
-  return kind === "node" && ["waiting", "ringPacketsLost", "apiViewOld", "apiUnreachable"].includes(cause);
-}
 
 /** @param orphans Services that no speaker announces, because there is none */
 function processFindings(

@@ -1,3 +1,4 @@
+import { parseAddress, parsePrefix } from "#pkg/net";
 import { counted, list } from "#pkg/text";
 import { type CauseOf, isProblem, remedyFor, type VerdictAnswer, type VerdictEntry } from "#pkg/verdict";
 import { titleOf } from "../cluster/answers.ts";
@@ -6,6 +7,53 @@ import type { Examined } from "./examine.ts";
 import type { CheckName, Finding } from "./finding.ts";
 
 type Kind = VerdictEntry["kind"];
+
+/** What a speaker says of its node, a pool or a peer; without a kind of its node. */
+interface Said {
+  readonly kind?: Kind;
+  readonly name?: string;
+  readonly cause: string;
+  readonly evidence: VerdictAnswer["evidence"];
+}
+
+export function isNicDown({ kind = "node", cause }: Said): boolean {
+  return kind === "node" && cause === nicDown;
+}
+
+const nicDown: CauseOf<"node"> = "noCarrier";
+
+/** Statements of one speaker. A NIC that is down is one cause, without its consequences. */
+export function withoutConsequences<S extends Said>(all: readonly S[]): S[] {
+  const down = all.filter(isNicDown);
+  return all.filter((one) => isNicDown(one) || !down.some((nic) => followsFromNic(one, nic)));
+}
+
+/** Whether the cause concerns the ring, pools on the LAN, or a router in the NIC's subnet or on its link. */
+function followsFromNic({ kind = "node", name = "", cause }: Said, { evidence }: Said): boolean {
+  if (kind === "pool") return cause === "noInterface" || cause === "noActiveSpeaker";
+  if (kind === "node") return ["waiting", "ringPacketsLost", "apiViewOld", "apiUnreachable"].includes(cause);
+  if (kind !== "peer" || !lostWithNic.includes(cause)) return false;
+  const words = name.split(/[^\w.:-]+/).map((word) => word.replace(/^([\d.]+):\d+$/, "$1")); // Such as [fe80::1%eth0]:179.
+  const addresses = words.flatMap((word) => parseAddress(word) ?? []);
+  return evidence.some(({ name: of, value }) => {
+    if (of === "interface") return words.includes(value);
+    const subnet = of === "subnet" ? parsePrefix(value) : undefined;
+    return subnet !== undefined && addresses.some((address) => subnet.contains(address));
+  });
+}
+
+const lostWithNic: readonly string[] = [
+  "connecting",
+  "waitsForSource",
+  "waitsForRouter",
+  "waitsForBfd",
+  "holdTimerExpired",
+  "sendHoldTimerExpired",
+  "connectTimeout",
+  "routerUnreachable",
+  "connectionLost",
+  "bfdFailed",
+] satisfies CauseOf<"peer">[];
 
 /** Statements with one cause: of several processes on one pool or peer, on several nodes, or on several Services. */
 interface Group {
@@ -132,7 +180,7 @@ const followsFromPeer: readonly string[] = ["noSession", "someSessionsDown", "ro
 const followsFromConfiguration: readonly string[] = ["noConfiguration", "noPools"] satisfies ServiceCause[];
 
 /** Whether the Service is not well because of this problem. */
-function follows(one: MergedService, { kind, verdict: { cause }, names, title }: Group): boolean {
+function follows(one: MergedService, { kind, verdict: { cause, evidence }, names, title }: Group): boolean {
   const { verdict } = one;
   const [name = ""] = names;
   switch (kind) {
@@ -149,6 +197,12 @@ function follows(one: MergedService, { kind, verdict: { cause }, names, title }:
     }
     case "configuration":
       return followsFromConfiguration.includes(verdict.cause);
+    case "node":
+      return (
+        cause === nicDown &&
+        followsFromPool.noInterface?.some((code) => code === verdict.cause) === true &&
+        evidence.some(({ name: of, value }) => of === "pool" && poolsOf(one).includes(value))
+      );
     default:
       return false;
   }

@@ -16,6 +16,7 @@ import type { MergedAddress } from "../cluster/merge.ts";
 import { coloured } from "../cluster/output.ts";
 import { asFarAsKnown, askAll, only, type Processes, type Unreachable } from "../cluster/processes.ts";
 import { UsageError } from "../command.ts";
+import { withoutConsequences } from "../doctor/roots.ts";
 import type { Screen } from "../io.ts";
 import { askPeers, isPeer } from "./peers.ts";
 import { askPools } from "./pools.ts";
@@ -214,7 +215,9 @@ function isIn(text: string, range: string): boolean {
 async function explainNode(processes: Processes, node: string): Promise<Explanation> {
   const own = only(processes, (target) => target.node === node);
   const { answers, unreachable } = await askAll<NodeAnswer>(own, "/v1/node", "speaker");
-  const explained = answers.flatMap(({ body }) => body.verdicts.map((verdict) => ({ about: `Node ${node}`, verdict })));
+  const explained = answers.flatMap(({ body }) =>
+    withoutConsequences(body.verdicts).map((verdict) => ({ about: `Node ${node}`, verdict })),
+  );
   return { explained, unreachable, none: `no speaker answers for node ${node}` };
 }
 

@@ -3,6 +3,7 @@ import { isProblem } from "#pkg/verdict";
 import { type Explained, titleOf, type VerdictsAnswer } from "../cluster/answers.ts";
 import type { MergedService } from "../cluster/merge.ts";
 import { type Answer, askAll, type Processes } from "../cluster/processes.ts";
+import { withoutConsequences } from "../doctor/roots.ts";
 
 /**
  * Problems of the things that Services depend on: the nodes that announce them, their pools, by BGP the peers of these nodes, and the
@@ -18,7 +19,7 @@ export async function relatedProblems(processes: Processes, services: readonly M
   const speakers = answers.filter(({ target }) => target.program === "speaker").length;
   const found = new Map<string, Related>(); // message -> processes that report it
   for (const { target, body } of answers) {
-    for (const entry of body.verdicts.filter(isProblem)) {
+    for (const entry of withoutConsequences(body.verdicts.filter(isProblem))) {
       const { kind, name, peerName: _, ...verdict } = entry;
       const isRelated =
         (kind === "node" && nodes.has(name)) ||

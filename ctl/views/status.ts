@@ -5,6 +5,7 @@ import { askProblems } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { table } from "../cluster/output.ts";
 import { type Answer, asFarAsKnown, askAll, eachOnce, type Processes } from "../cluster/processes.ts";
+import { withoutConsequences } from "../doctor/roots.ts";
 import { type Lagging, lagging } from "./lagging.ts";
 
 const maxProblems = 20;
@@ -78,7 +79,9 @@ function idleText({ targets }: Processes, answers: readonly Answer<Configuration
  * configuration for itself.
  */
 function saidOnce(answers: readonly Answer<VerdictsAnswer>[]): Explained[] {
-  const all = answers.flatMap(({ target, body }) => body.verdicts.filter(isProblem).map((verdict) => ({ target, verdict })));
+  const all = answers.flatMap(({ target, body }) =>
+    withoutConsequences(body.verdicts.filter(isProblem)).map((verdict) => ({ target, verdict })),
+  );
   const same = Map.groupBy(
     all,
     ({ verdict: { kind, name, state, cause, message } }) => `${kind} ${name} ${state} ${cause} ${message}`,

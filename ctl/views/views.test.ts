@@ -539,6 +539,30 @@ test("a process that says which configuration it has, and does not list its Serv
   assert.equal(doctor.status, Exit.invalid);
 });
 
+test("a NIC that is down is one problem to status, explain and doctor, which names node and NIC", async () => {
+  const down = { ...verdict("node", "noCarrier", { message: "interface eth0 of n2 is down or has no carrier" }), since };
+  const waiting = { ...verdict("node", "waiting", { message: "waits for the ring: see port 7946 and the key" }), since };
+  const pool = { kind: "pool", name: "lan", ...verdict("pool", "noInterface"), since };
+  const ofNode = [waiting, down].map((one) => ({ kind: "node", name: "n2", ...one }));
+  const cutOff: Answers = {
+    ...cluster["speaker-n2"],
+    "/v1/node": self("speaker", { node: "n2", verdicts: [waiting, down] }),
+    "/v1/verdicts": self("speaker", { node: "n2", verdicts: [...ofNode, pool] }),
+    "/v1/members": self("speaker", {
+      node: "n2",
+      source: "memberlist",
+      members: [{ node: "n2", status: "alive", active: true }],
+    }),
+  };
+  const given = { processes: fakeProcesses({ ...cluster, "speaker-n2": cutOff }), api: fakeApi({}) };
+  for (const args of ["status", "explain node/n2", "explain svc/web", "explain svc/shop/cart", "doctor", "check"]) {
+    const { out } = await ingotctl(args, given);
+    assert.doesNotMatch(out, /7946|waiting|noInterface|do not see each other/, args);
+    if (!args.endsWith("cart"))
+      assert.equal(out.match(/interface eth0 of n2 is down or has no carrier/g)?.length, 1, `${args}\n${out}`);
+  }
+});
+
 for (const [name, without] of [
   ["there is no Pod of a speaker", fakeProcesses({ "controller-n1": controller })],
   ["no Pod of a speaker runs", fakeProcesses({ "controller-n1": controller, "speaker-n1": {} }, { "speaker-n1": "Pending" })],

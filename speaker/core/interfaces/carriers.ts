@@ -41,17 +41,24 @@ export function releaseCarriers({ heldUntil }: Carriers, now: Millis): boolean {
   return due.length > 0;
 }
 
-/** The interfaces that would serve a pool, by its `interfaces` and their subnets, and that do not work. */
-export function withoutCarrier({ interfaces }: Carriers, pools: readonly Pool[]): InterfaceState[] {
+/** An interface that would serve pools, by their `interfaces` and its subnets, and that does not work. */
+export interface DownInterface {
+  readonly name: string;
+  readonly subnets: readonly Prefix[];
+  readonly pools: readonly string[];
+}
+
+export function withoutCarrier({ interfaces }: Carriers, pools: readonly Pool[]): DownInterface[] {
   const onLan = pools.filter(({ protocols }) => protocols.includes("layer2") || protocols.includes("interface"));
-  return interfaces.filter(({ name, status, running, addresses }) => {
-    if (running || (status !== "answering" && status !== "down")) return false;
+  return interfaces.flatMap(({ name, status, running, addresses }) => {
+    if (running || (status !== "answering" && status !== "down")) return [];
     const subnets = subnetsOf(addresses);
-    return onLan.some(
+    const served = onLan.filter(
       (pool) =>
         (pool.interfaces.length === 0 || matchesInterface(pool.interfaces, name)) &&
         pool.ranges.some(({ first, last }) => subnets.some((subnet) => subnet.contains(first) || subnet.contains(last))),
     );
+    return served.length === 0 ? [] : [{ name, subnets, pools: [...new Set(served.map((pool) => pool.name))] }];
   });
 }
 

@@ -76,8 +76,18 @@ export function nodeVerdicts(
         evidence: unserved.slice(0, maxNamed).map((value) => ({ name: "service", value, source: "node" })),
       }),
     );
-  for (const { name } of withoutCarrier(state.carriers, (state.config?.config.pools ?? []).flatMap(layer2PoolsOf)))
-    found.push(verdict("node", "noCarrier", { message: `interface ${name} of ${node} is down or has no carrier` }));
+  for (const { name, subnets, pools } of withoutCarrier(
+    state.carriers,
+    (state.config?.config.pools ?? []).flatMap(layer2PoolsOf),
+  )) {
+    const facts = [
+      { name: "interface", value: name, source: "node" },
+      ...subnets.map((subnet) => ({ name: "subnet", value: `${subnet}`, source: "node" })),
+      ...pools.map((pool) => ({ name: "pool", value: pool, source: "configuration" })),
+    ];
+    const message = `interface ${name} of ${node} is down or has no carrier`;
+    found.push(verdict("node", "noCarrier", { message, evidence: facts.slice(0, maxFacts) }));
+  }
   if (isOutdated(state) || viewAge >= minOldSeconds) found.push(apiVerdict(node, isOutdated(state), facts));
   if (!ignoreExcludeLabel && nodes.labels.get(node)?.[excludeLabel] !== undefined)
     found.push(verdict("node", "excluded", { message: `${node} has the label ${excludeLabel}: it announces nothing` }));
@@ -141,6 +151,7 @@ export function nodeVerdicts(
 
 // The most Services that a message names.
 const maxNamed = 5;
+const maxFacts = 20;
 
 const pathFaults: Readonly<Record<PathFault, string>> = {
   forwardingOff: "its kernel does not forward packets",

@@ -402,7 +402,12 @@ test("of all that is the case with a node the worst comes first", () => {
   const nic = { index: 2, name: "eth0", mac: "02:00:00:00:00:01", status: "answering", running: false } as const;
   bench.setInterfaces({ ...nic, addresses: ["192.0.2.100/24"] });
   assert.deepEqual(causes({ missing: ["the ring"] }), ["waiting", "noCarrier"]);
-  assert.match(nodeVerdicts(bench.state, well)[0].message, /^interface eth0 of node1 is down or has no carrier$/);
+  const [{ message: downMessage, evidence: downFacts }] = nodeVerdicts(bench.state, well);
+  assert.match(downMessage, /^interface eth0 of node1 is down or has no carrier$/);
+  assert.deepEqual(
+    downFacts.map(({ name, value }) => `${name} ${value}`),
+    ["interface eth0", "subnet 192.0.2.0/24", "pool lan"],
+  );
   const others = [
     { ...nic, addresses: ["192.0.2.100/24"], running: true },
     { ...nic, addresses: ["192.0.2.100/24"], status: "enslaved" as const },
