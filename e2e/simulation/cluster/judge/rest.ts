@@ -1,7 +1,7 @@
 import type { ServiceSpec } from "../api/objects.ts";
 import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
 import { entries } from "./occupied.ts";
-import { candidatesOf } from "./ownership-sample.ts";
+import { ableNodes, candidatesOf } from "./ownership-sample.ts";
 import { asksForOther, holdersOf, mayShare, poolOf } from "./promised.ts";
 
 /** Promise 5: differences between a cluster to which nothing has happened for long enough, and one that has just started. */
@@ -20,7 +20,7 @@ export function wrongAtRest(cluster: SimulatedCluster): string | undefined {
       const sharers = [...cluster.people.services]
         .filter(([other]) => cluster.people.status(other).includes(address))
         .map(([, each]) => each);
-      const candidates = candidatesOf(cluster, address, sharers);
+      const candidates = candidatesOf(cluster, address, sharers, ableFor(cluster, poolOf(address)));
       const announced = misplaced(cluster, address, candidates, owners.get(address) ?? [], routes.get(prefixOf(address)) ?? []);
       if (announced !== undefined) return `${address} of ${name} ${announced}`;
     }
@@ -58,9 +58,14 @@ function unmet(cluster: SimulatedCluster, name: string, spec: ServiceSpec, addre
   return `${name} asks for ${pool.includes(",") ? "pools" : "pool"} ${pool} and has ${addresses}`;
 }
 
+/** An address of a NIC is where the speaker may put it, on a drained node where no other one's may. */
+function ableFor(cluster: SimulatedCluster, pool: string): number[] {
+  return ableNodes(cluster).filter((node) => pool !== "nic" || cluster.speakers.get(node)?.hasNetAdmin);
+}
+
 /**
  * In what an address is not announced as its pool asks for: a Service whose wish cannot be met keeps what it has, of whatever pool. A sticky
- * pool prefers nodes only when these have been the same for long. An address of a NIC is where the speaker may put it.
+ * pool prefers nodes only when these have been the same for long.
  */
 function misplaced(
   cluster: SimulatedCluster,
@@ -70,9 +75,8 @@ function misplaced(
   routers: readonly string[],
 ): string | undefined {
   const pool = poolOf(address);
-  const able = pool === "nic" ? candidates.filter((node) => cluster.speakers.get(node)?.hasNetAdmin) : candidates;
   const preferred = candidates.filter((node) => cluster.nodes.isEdge(node));
-  const mayOwn = pool === "lan" && preferred.length > 0 ? preferred : able;
+  const mayOwn = pool === "lan" && preferred.length > 0 ? preferred : candidates;
   const names = (nodes: readonly number[]) => nodes.map((node) => `node-${node}`).join();
   const byLayer2 = pool !== "routed" && pool !== "given";
   const [owner, ...more] = owners;
