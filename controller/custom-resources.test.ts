@@ -47,9 +47,13 @@ class World implements AsyncDisposable {
     for (const { plural } of configurationKinds) this.#informer(plural).sync();
   }
 
-  /** Lets all happen that happens within some seconds. @returns what was written and recorded */
-  async settle(): Promise<string[]> {
-    for (let step = 0; step < 80; step++) {
+  /** Lets all happen that happens within some time. @returns what was written and recorded */
+  settle(): Promise<string[]> {
+    return this.pass(4_000);
+  }
+
+  async pass(ms: number): Promise<string[]> {
+    for (let step = 0; step < ms / 50; step++) {
       const others = this.cluster.informers.filter(
         ({ resource }) => !configurationKinds.some(({ plural }) => plural === resource.plural),
       );
@@ -145,6 +149,88 @@ test("a pool in use that is deleted stays in force until an object allows to ren
   );
   world.see("ipaddresspools", "b", { addresses: ["10.0.1.0/30"] }, { annotations: { "ingot.dev/allow-renumber": "true" } });
   assert.match((await world.settle()).join("\n"), /default\/web: status 10\.0\.1\.0/);
+});
+
+for (const how of ["new names", "the same name, remade", "nothing before"] as const)
+  test(`a Service of the same apply as its pools has an address of these: ${how}`, async () => {
+    await using world = new World();
+    world.cluster.remove("services", "default/web");
+    await world.settle();
+    if (how !== "nothing before") {
+      world.see("ipaddresspools", "a", { addresses: ["10.0.0.0/30"] });
+      world.see("l2advertisements", "all", {});
+    }
+    world.sync();
+    await world.settle();
+    if (how !== "nothing before") world.forget("ipaddresspools", "a");
+    world.see("ipaddresspools", how === "new names" ? "b" : "a", { addresses: ["10.0.1.0/30"] });
+    world.cluster.put("services", service("web"));
+    await world.pass(50);
+    const [waiting] = world.controller.view.statuses("default/web", world.clock.now());
+    assert.match(waiting?.verdict.message ?? "", /custom resources change/);
+    world.see("l2advertisements", "all", {});
+    const told = (await world.settle()).join("\n");
+    assert.match(told, /default\/web: status 10\.0\.1\.0/);
+    assert.doesNotMatch(told, /ConfigStale|Warning|10\.0\.0\./);
+  });
+
+for (const pools of [1, 1_000])
+  test(`while one of ${pools} pools changes for ever, a Service without an address waits for 2 s at most, and no other one waits`, async () => {
+    await using world = new World();
+    await world.settle();
+    for (let index = 0; index < pools; index++)
+      world.see("ipaddresspools", `p${index}`, { addresses: [`10.${index >> 8}.${index & 255}.0/24`] });
+    world.see("l2advertisements", "all", {});
+    world.sync();
+    await world.settle();
+    while (world.lastGood === undefined) await world.settle();
+    const madeAt = new Map<string, number>();
+    const waits: (readonly [string, number])[] = [];
+    const make = (name: string): void => {
+      madeAt.set(name, world.clock.now());
+      world.cluster.put("services", service(name));
+    };
+    for (let index = 0; index < 260; index++) {
+      world.see("communities", "flood", { communities: [{ name: "some", value: `64512:${index}` }] });
+      if (index % 30 === 1 && index < 210) make(`late-${index}`);
+      if (index === 5) make("web"); // Somebody emptied its status.
+      for (const line of await world.pass(50)) {
+        const name = /^default\/(\S+): status 10/.exec(line)?.[1];
+        if (name !== undefined) waits.push([name, world.clock.now() - (madeAt.get(name) ?? 0)]);
+      }
+    }
+    assert.deepEqual(waits.map(([name]) => name).sort(), [...madeAt.keys()].sort());
+    for (const [name, waited] of waits) assert.ok(waited <= (name === "web" ? 100 : 2_100), `${name} waited for ${waited} ms`);
+  });
+
+test("a contradiction on the way keeps no Service waiting, and a controller that starts meanwhile waits as well", async () => {
+  await using world = new World();
+  await world.settle();
+  world.see("ipaddresspools", "a", { addresses: ["10.0.0.0/30"] });
+  world.see("l2advertisements", "all", {});
+  world.sync();
+  await world.settle();
+  world.see("ipaddresspools", "b", { addresses: ["nonsense"] });
+  world.cluster.put("services", service("late"));
+  assert.deepEqual(
+    (await world.pass(150)).filter((line) => line.includes(": status ")),
+    [],
+  );
+  const told = (await world.pass(150)).join("\n");
+  assert.match(told, /ConfigStale.*\n.*default\/late: status 10\.0\.0\.1/);
+  world.cluster.remove("services", "default/web");
+  world.cluster.remove("services", "default/late");
+  world.forget("ipaddresspools", "b");
+  await world.settle();
+  world.cluster.put("services", service("new"));
+  await world.restart();
+  await world.pass(50);
+  world.see("ipaddresspools", "a", { addresses: ["10.0.0.0/30"] });
+  world.see("l2advertisements", "all", {});
+  world.sync();
+  await world.pass(50);
+  world.see("ipaddresspools", "a", { addresses: ["10.0.1.0/30"] });
+  assert.match((await world.settle()).join("\n"), /default\/new: status 10\.0\.1\.0/);
 });
 
 test("all objects gone, or a definition, turns nothing off, also after a restart", async () => {

@@ -78,6 +78,7 @@ export class Sources implements Disposable {
       this.#customResources = new CustomResources({
         ...options,
         offered: ({ text, ...offer }) => emit({ type: "configMap", now: { ...offer, secretText: text } }),
+        changing: (areChanging) => emit({ type: "objectsChanging", areChanging }),
         reached: seen,
       });
     else

@@ -44,6 +44,18 @@ test("an invalid change is an event with its place, and the one before stays in 
   assert.deepEqual(world.addresses("web"), ["web=10.0.0.0"]);
 });
 
+for (const [length, more] of Object.entries({ short: "", long: `# ${"-".repeat(2_100)}\n` }))
+  test(`a Service that comes while a ${length} ConfigMap is read has an address of the new configuration`, async () => {
+    const world = await startWorld(configText("main 10.0.0.0-10.0.0.9"));
+    world.config(`${more}${configText("main 10.0.1.0-10.0.1.9")}`);
+    world.cluster.deliver();
+    world.service("web");
+    world.cluster.deliver();
+    await world.settle();
+    while (world.addresses("web").join() === "web=") await world.settle();
+    assert.deepEqual([world.addresses("web"), await gauges(world)], [["web=10.0.1.0"], "loaded 1 stale 0"]);
+  });
+
 test("a ConfigMap that is deleted leaves its configuration in force", async () => {
   const world = await startWorld(ten);
   world.config(undefined);

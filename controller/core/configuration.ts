@@ -40,9 +40,10 @@ export function lastGoodSeen(
 
 /** Judges the ConfigMap with Services that changed in this step, and has the last good configuration written. */
 export function endStep(state: ControllerState): void {
-  const { live, record, touched } = state.configuration;
+  const { live, record, wait, touched } = state.configuration;
   for (const service of touched) decided(state, live.serviceChanged(service));
   touched.clear();
+  for (const service of wait.ended()) state.agenda.changed(service);
   record.work(live.inForce?.text);
 }
 

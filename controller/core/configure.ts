@@ -2,7 +2,7 @@ import { isFor } from "#pkg/allocator";
 import { keepRecorded, Settling } from "#pkg/assignment";
 import { type Config, isStrict } from "#pkg/config";
 import { list } from "#pkg/text";
-import { settle, takeRecorded } from "./decide.ts";
+import { awaitsConfig, settle, takeRecorded } from "./decide.ts";
 import { heedOccupants } from "./occupancy/occupancy.ts";
 import { PoolsChange } from "./pools-change.ts";
 import type { Configuring, ControllerState } from "./state.ts";
@@ -151,8 +151,10 @@ function keepSome({ allocator, services, statuses, pools }: ControllerState, con
 function isSettled(state: ControllerState, { settling }: Configuring): boolean {
   if (!takeAppeared(state)) return false;
   const decideOn = (key: string) => {
+    const held = state.allocator.held(key);
+    if (held === undefined && state.services.get(key)?.ingress.length === 0 && awaitsConfig(state, key)) return undefined;
     state.agenda.settled.add(key);
-    return settle(state, key, state.allocator.held(key));
+    return settle(state, key, held);
   };
   for (let decisions = 0; decisions < decisionsAtOnce; decisions++) if (settling.step(state.allocator, decideOn)) return true;
   return false;

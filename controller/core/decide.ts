@@ -15,17 +15,32 @@ export function decideOn(state: ControllerState, key: string): Outcome | undefin
   const { services, allocator, agenda, pools, statuses, verdicts, context, asked } = state;
   const service = services.get(key);
   const isSettled = agenda.settled.delete(key);
+  const held = allocator.held(key);
+  const isContested = service !== undefined && statuses.isContested(service);
+  if (!isSettled && awaitsConfig(state, key))
+    return held === undefined ? "done" : statuses.put(key, service, statusOf(service, held));
   if (pools.inForce.type === "unconfigured") {
     const warning = service && missesConfiguration(service, pools.inForce.why);
     verdicts.services.decided(key, service, warning?.verdict, false);
     warn(asked, context, key, service, service?.ingress.length === 0 ? warning : undefined);
     return "done";
   }
-  const held = allocator.held(key);
-  const isContested = service !== undefined && statuses.isContested(service);
   if (isContested) giveInsisted(service, state);
   if (isContested || !isSettled) settle(state, key, held);
   return statuses.put(key, service, statusOf(service, allocator.held(key)));
+}
+
+const awaitedConfig = verdict("service", "undecided", {
+  message: "the ConfigMap or custom resources change: the Service is decided on when these have been read, within 2 s",
+});
+
+/** Whether a Service is to be decided on later, because a configuration is on its way. A Service that another controller gives addresses is not. */
+export function awaitsConfig({ services, statuses, configuration, verdicts }: ControllerState, key: string): boolean {
+  const service = services.get(key);
+  const mayWait = service !== undefined && isOurs(service) && !statuses.isContested(service);
+  if (!mayWait || !configuration.wait.waits(key)) return false;
+  verdicts.services.waits(key, awaitedConfig);
+  return true;
 }
 
 /** Gives a Service its addresses. Its status is still to be written. @param held until now */

@@ -62,6 +62,8 @@ export type SourceEvent =
           }
         | undefined;
     }
+  /** Custom resources have changed, and what they are now comes as `configMap`; or it has come. */
+  | { readonly type: "objectsChanging"; readonly areChanging: boolean }
   /** The ConfigMap `ingot-status`, with the text of the last good configuration. `hasSummary`: version 0.1.0 wrote its summary there. */
   | { readonly type: "statusMap"; readonly secretText: string | undefined; readonly hasSummary: boolean }
   /** The ConfigMap `ingot-summary`. `hash` tells one summary from another; it is empty without a summary. */

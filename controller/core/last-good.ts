@@ -8,11 +8,13 @@ import { type Contest, contested } from "./contest.ts";
 import type { Context } from "./context.ts";
 import type { WriteFailure } from "./events.ts";
 import { type Refusals, refusedAgain, textOf } from "./statuses/write-failure.ts";
+import type { ConfigWait } from "./waiting/config-wait.ts";
 
 /** Which configuration is in force, and what became of the ConfigMap's. */
 export interface Configuration {
   readonly live: LiveConfig;
   readonly record: LastGoodRecord;
+  readonly wait: ConfigWait;
   readonly touched: Set<string>; // Services that appeared, changed or went in this step, or hold other addresses
 }
 

@@ -24,7 +24,7 @@ test("where the fields of the state are others, the format of checkpoints is ano
   const { format } = controllerCore;
   assert.deepEqual(
     { format, shape: shapeOf(states) },
-    { format: 24, shape: "3f576609fc7f" },
+    { format: 25, shape: "fa9e791b65b1" },
     "raise the format, and put the shape here",
   );
 });

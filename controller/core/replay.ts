@@ -23,10 +23,11 @@ import { SummaryPlan } from "./statuses/summary-plan.ts";
 import { nextDeadline, step } from "./step.ts";
 import { PoolVerdicts } from "./verdicts/pool-verdicts.ts";
 import { ServiceVerdicts } from "./verdicts/service-verdicts.ts";
+import { ConfigWait } from "./waiting/config-wait.ts";
 import { WaitList } from "./waiting/wait-list.ts";
 
 /** Inputs that may change what any Service holds. */
-export const commonInputs: ReadonlySet<string> = new Set(["begin", "configMap", "configRead"]);
+export const commonInputs: ReadonlySet<string> = new Set(["begin", "configMap", "objectsChanging", "configRead"]);
 
 /** Writes, events and log lines; the other effects say no more than the input. */
 function describe(effects: readonly ControllerEffect[], hide: Hide): Plain[] {
@@ -40,7 +41,7 @@ function describe(effects: readonly ControllerEffect[], hide: Hide): Plain[] {
 
 /** The controller's core, as it is run, recorded and run again. */
 export const controllerCore = defineCore<ControllerState, ControllerEvent, ControllerEffect, ControllerOptions>({
-  format: 24,
+  format: 25,
   createState,
   step,
   nextDeadline,
@@ -53,6 +54,7 @@ export const controllerCore = defineCore<ControllerState, ControllerEvent, Contr
     Allocator,
     Announcements,
     Conditions,
+    ConfigWait,
     Context,
     Deadlines,
     DistinctQueue,

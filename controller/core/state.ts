@@ -19,6 +19,7 @@ import { Statuses } from "./statuses/statuses.ts";
 import { SummaryPlan } from "./statuses/summary-plan.ts";
 import { PoolVerdicts } from "./verdicts/pool-verdicts.ts";
 import { ServiceVerdicts } from "./verdicts/service-verdicts.ts";
+import { ConfigWait } from "./waiting/config-wait.ts";
 import { WaitList } from "./waiting/wait-list.ts";
 import type { AllocationTerms } from "./waiting/waits.ts";
 
@@ -127,7 +128,7 @@ export function createState(options: ControllerOptions, now: Millis = 0): Contro
     isWorking: false,
     isCurrent: false,
     isAwake: false,
-    configuration: { live, record: new LastGoodRecord(context), touched: new Set() },
+    configuration: { live, record: new LastGoodRecord(context), wait: new ConfigWait(context, live), touched: new Set() },
     pools: { inForce: { type: "idle" }, configuring: undefined, count: 0, appeared: new Set() },
     occupancy: {
       reported: new Map(),

@@ -15,6 +15,7 @@ export function nextDeadline(state: ControllerState): Millis {
   return Math.min(
     summary.deadline,
     configuration.record.deadline,
+    configuration.wait.deadline,
     conditions.nextDeadline,
     announcements.nextDeadline,
     workAt(state),
@@ -67,6 +68,9 @@ function react(state: ControllerState, event: ControllerEvent): void {
       break;
     case "configMap":
       configMapSeen(state, event);
+      break;
+    case "objectsChanging":
+      configuration.wait.areObjectsChanging = event.areChanging;
       break;
     case "statusMap":
       lastGoodSeen(state, event);

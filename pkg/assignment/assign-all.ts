@@ -59,14 +59,14 @@ export class Settling extends Part {
     return false;
   }
 
-  /** Decides on the next Service. @param decideOn decides on the Service with this key @returns whether it was the last */
-  step(allocator: Pick<Allocator, "held">, decideOn: (key: string) => Decision): boolean {
+  /** Decides on the next Service. @param decideOn decides on the Service with this key, or leaves it for later @returns whether it was the last */
+  step(allocator: Pick<Allocator, "held">, decideOn: (key: string) => Decision | undefined): boolean {
     const key = this.keys[this.decided++];
     if (key !== undefined) {
       const before = allocator.held(key)?.addresses.join();
-      const { allocation, unmet } = decideOn(key);
-      this.isChanged ||= allocation?.addresses.join() !== before;
-      if (unmet !== undefined) this.refused.push(key);
+      const decision = decideOn(key);
+      this.isChanged ||= decision !== undefined && decision.allocation?.addresses.join() !== before;
+      if (decision?.unmet !== undefined) this.refused.push(key);
     }
     if (this.decided < this.keys.length) return false;
     const isOver = !this.isChanged || ++this.rounds === maxRounds;

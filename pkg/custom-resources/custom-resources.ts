@@ -26,6 +26,8 @@ export interface CustomResourcesOptions {
   readonly namespace: string;
   /** Called with each change, once all objects have been seen. */
   readonly offered: (offer: Offer) => void;
+  /** Called when objects begin to change, and when what they are has been offered. Where somebody asks, the first offer waits for a pause, too. */
+  readonly changing?: (areChanging: boolean) => void;
   /** Called when `missing`, or the time since which the API is lost, may have changed. */
   readonly reached: () => void;
   /** See `Handlers`. */
@@ -69,12 +71,15 @@ export class CustomResources implements Disposable {
   #wasLacking = false; // Since then: objects that went with their definition are not back with it.
   #about: ObjectReference | undefined;
   #offered: string | undefined; // The configuration that was offered last, in short.
+  #areChanging = false;
+  #awaitsPause: boolean;
   #isLooking = false;
   #isLookingAtOnce = false;
   #isWarned = false;
 
   constructor(options: CustomResourcesOptions) {
     this.#options = options;
+    this.#awaitsPause = options.changing !== undefined;
     this.#alarm = new Alarm(options.clock, "custom resources settle", () => void this.#settled());
   }
 
@@ -85,8 +90,13 @@ export class CustomResources implements Disposable {
   /** Kinds that have not been seen yet; nothing is offered before the list is empty. */
   get missing(): readonly string[] {
     if (this.#lacking === undefined) return [`the kinds of ${group}`];
-    const unseen = [...this.#followed.values()].filter(({ informer }) => !informer.synced);
-    return unseen.map(({ kind, version }) => `objects of kind ${kind} (${group}/${version})`);
+    const unseen = this.#unseen.map(({ kind, version }) => `objects of kind ${kind} (${group}/${version})`);
+    if (unseen.length === 0 && this.#awaitsPause && this.#followed.size > 0) return ["a pause in changes of custom resources"];
+    return unseen;
+  }
+
+  get #unseen(): readonly Followed[] {
+    return [...this.#followed.values()].filter(({ informer }) => !informer.synced);
   }
 
   /** Since when some have not been seen as they change; undefined while all are. */
@@ -168,6 +178,7 @@ export class CustomResources implements Disposable {
           if (now === undefined && this.#isKindGone) void this.#lookAtOnce();
         },
         synced: () => {
+          if (this.#awaitsPause) this.#changed();
           this.#offer(); // First, so that whoever begins once nothing is missing has it.
           reached();
         },
@@ -182,6 +193,7 @@ export class CustomResources implements Disposable {
   #changed(): void {
     this.#settling.changed(this.#options.clock.now());
     this.#alarm.set(this.#settling.deadline);
+    this.#tell(true);
   }
 
   /** `kubectl replace --force` deletes a definition, and makes it again before the change counts. */
@@ -195,20 +207,29 @@ export class CustomResources implements Disposable {
   /** With the last object of a kind its definition may be going: the API deletes the objects first. */
   async #settled(): Promise<void> {
     this.#settling.done();
-    if (!this.#isKindGone) {
-      this.#offer();
-      return;
+    const isFirst = this.#awaitsPause && this.#unseen.length === 0;
+    if (isFirst) this.#awaitsPause = false;
+    if (this.#isKindGone) {
+      if (this.#isLooking) return;
+      this.#isLooking = true;
+      const isKnown = await this.#look();
+      this.#isLooking = false;
+      if (this.#stop.signal.aborted) return;
+      if (!isKnown) {
+        await sleep(this.#options.clock, "definitions", retryMs, this.#stop.signal);
+        this.#changed();
+        return;
+      }
     }
-    if (this.#isLooking) return;
-    this.#isLooking = true;
-    const isKnown = await this.#look();
-    this.#isLooking = false;
-    if (this.#stop.signal.aborted) return;
-    if (isKnown) this.#offer();
-    else {
-      await sleep(this.#options.clock, "definitions", retryMs, this.#stop.signal);
-      this.#changed();
-    }
+    this.#offer();
+    if (isFirst) this.#options.reached();
+    this.#tell(this.#settling.deadline !== Infinity);
+  }
+
+  #tell(areChanging: boolean): void {
+    if (areChanging === this.#areChanging) return;
+    this.#areChanging = areChanging;
+    this.#options.changing?.(areChanging);
   }
 
   /** A kind has lost its last object. */

@@ -139,6 +139,11 @@ export class LiveConfig extends PartOf<LiveConfigContext> {
     return (this.decided.inForce ?? this.lastGood?.usable)?.config;
   }
 
+  /** A configuration was seen, and whether it comes into force is not known yet. */
+  get isDeciding(): boolean {
+    return this.unreadCandidate !== undefined || this.judging !== undefined;
+  }
+
   /** Why the ConfigMap's configuration is not the one in force; undefined when it is, or before `start`. */
   get refused(): string | undefined {
     const { verdict } = this.decided;
