@@ -16,7 +16,7 @@ node_modules: package.json package-lock.json
 	@ln -sf ../../ctl/main.ts node_modules/.bin/ingotctl
 	@touch node_modules
 
-demo: node_modules ## Run a cluster in a network on this machine, and show a failover
+demo: node_modules ## Run a cluster in a network on this machine, and show a failover (ten seconds)
 	node e2e/demo/main.ts
 
 lab: node_modules ## Run that cluster until Ctrl-C, to try things by hand; with a planted fault (SCENE=full-pool, SCENE=list names all)

@@ -58,6 +58,18 @@ test("the check before a takeover looks for other users of every port in the tab
   assert.deepEqual([...speakerPorts.keys()].toSorted(), numbers.toSorted());
 });
 
+test("the README says how to see and test it, and how long each takes, as make help does", () => {
+  const [block = ""] = /^```\ngit clone [\s\S]*?^```$/m.exec(read("README.md")) ?? [];
+  const help = read("Makefile");
+  for (const [target, time] of [
+    ["demo", "ten seconds"],
+    ["test", "three minutes"],
+  ]) {
+    assert.match(block, new RegExp(`\\bmake ${target} (?:# )?[^;]*\\b${time}\\b`));
+    assert.match(help, new RegExp(`^${target}: node_modules ## .*\\b${time}\\)$`, "m"));
+  }
+});
+
 test("every event reason that is quoted beside the word `event` is there", () => {
   const known = new Set<string>(eventReasons);
   const unknown = pages()

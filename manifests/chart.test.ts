@@ -150,6 +150,23 @@ test("the configuration is in the release, or in a ConfigMap of yours", { skip }
   assert.equal(text.match(/--config=mine/g)?.length, 2);
 });
 
+test("speakers may read the Secrets of routers that rbac.bgpPasswords names, and no others", { skip }, async () => {
+  const granted = async (bgpPasswords: boolean | readonly string[]) =>
+    (await template({ rbac: { bgpPasswords } }))
+      .filter(({ kind, metadata }) => kind === "Role" && metadata.name.endsWith("bgp-passwords"))
+      .map((role) => (role as unknown as { rules: readonly object[] }).rules);
+  const rule = (...resourceNames: string[]) => ({
+    apiGroups: [""],
+    resources: ["secrets"],
+    resourceNames,
+    verbs: ["list", "watch"],
+  });
+  assert.deepEqual(await granted(true), [[rule("router-passwords")]]);
+  assert.deepEqual(await granted(["tor-a", "tor-b"]), [[rule("tor-a", "tor-b")]]);
+  assert.deepEqual(await granted(false), []);
+  await assert.rejects(granted([]), /bgpPasswords/); // A Role without names would be of all Secrets.
+});
+
 test("the value controller.serviceConditions turns the conditions of Services off", { skip }, async () => {
   const isOff = async (values: Values) =>
     JSON.stringify(await template({ controller: values })).includes('"--service-conditions=false"');

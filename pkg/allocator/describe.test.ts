@@ -141,12 +141,43 @@ const sentences: { [R in Refusal["reason"]]: [Extract<Refusal, { reason: R }>, s
         others: 0,
         pools: [quota, { reason: "poolFull", pool: "b", family: "IPv4", total: 1 }],
       },
-      'no pool can serve this Service: namespace "team-a" has 2 of 2 IPv4 addresses, pool "b" has no free IPv4 address (its only one is in use); add addresses to a pool or request a pool with the annotation metallb.universe.tf/address-pool',
+      'no pool can serve this Service: namespace "team-a" has 2 of 2 IPv4 addresses, pool "b" has no free IPv4 address (its only one is in use); add addresses to a pool',
     ],
     [
       { reason: "noPoolFits", namespace: "ns", others: 0, pools: [quota, { reason: "autoAssignOff", pool: "a" }] },
       `no pool can serve this Service: namespace "team-a" has 2 of 2 IPv4 addresses, pool "a" is only for Services that request it (auto-assign is false)${lessOrMore}`,
     ],
+    [
+      { reason: "noPoolFits", namespace: "ns", others: 2, pools: [] },
+      'no pool can serve this Service: 2 pools are not for namespace "ns"; ask the administrators of the cluster for a pool for namespace "ns"',
+    ],
+    [
+      {
+        reason: "noPoolFits",
+        namespace: "ns",
+        others: 1,
+        pools: [
+          { reason: "notForService", pool: "a" },
+          { reason: "poolClosed", pool: "b" },
+        ],
+      },
+      'no pool can serve this Service: pool "a" is for Services with other labels, pool "b" is closed: no new address of it is given, one pool is not for namespace "ns"; give the Service the labels of a pool or ask the administrators of the cluster for a pool for namespace "ns"',
+    ],
+    [
+      { reason: "noPoolFits", namespace: "ns", others: 0, pools: [{ reason: "poolClosed", pool: "b" }] },
+      'no pool can serve this Service: pool "b" is closed: no new address of it is given; request another pool',
+    ],
+    ...[false, true].map((exhausted): [Extract<Refusal, { reason: "noPoolFits" }>, string] => [
+      {
+        reason: "noPoolFits",
+        namespace: "ns",
+        others: 0,
+        pools: [{ reason: "awaitsIpam", pool: "a", family: "IPv4", granted: 0, exhausted, asks: [] }],
+      },
+      exhausted
+        ? 'no pool can serve this Service: NetBox has no free IPv4 address left for pool "a"; add addresses to a pool'
+        : 'no pool can serve this Service: NetBox has not chosen an IPv4 address of pool "a" for this Service yet; wait for NetBox',
+    ]),
   ],
   autoAssignOff: [
     [

@@ -1,6 +1,6 @@
 import { type ByKind, dispatchByKind } from "#pkg/collections";
 import type { Address, Family } from "#pkg/net";
-import type { Port } from "#pkg/service";
+import { annotations, type Port } from "#pkg/service";
 import { listOf, plural, quote } from "#pkg/text";
 import { causes, type Fact } from "#pkg/verdict";
 import { portText } from "./occupancy.ts";
@@ -13,15 +13,25 @@ export function describe(refusal: Refusal): string {
   return `${finding(refusal)}; ${remedy(refusal)}`;
 }
 
-/** The second half of `describe`: what to do. Where quotas alone are in the way, more addresses are of no use. */
+/** The second half of `describe`: what to do. Of no pool it names what helps with the refusals of the pools alone. */
 export function remedy(refusal: Refusal): string {
   const { service } = causes;
-  const isQuota = refusal.reason === "noPoolFits" && refusal.pools.some(({ reason }) => reason === "quotaExceeded");
-  const mayHelp = isQuota && refusal.pools.some(({ reason }) => helpedByAddresses.has(reason));
-  return service[isQuota && !mayHelp ? "quotaExceeded" : refusal.reason].next;
+  if (refusal.reason !== "noPoolFits") return service[refusal.reason].next;
+  const { pools, others, namespace } = refusal;
+  const isTried = (...reasons: Refusal["reason"][]) => pools.some(({ reason }) => reasons.includes(reason));
+  const isExhausted = pools.some((one) => one.reason === "awaitsIpam" && one.exhausted);
+  const isWaiting = pools.some((one) => one.reason === "awaitsIpam" && !one.exhausted);
+  const isFull = isExhausted || isTried("poolFull", "poolLacksFamily", "reservedInUse");
+  if (isTried("quotaExceeded") && !isFull && !isWaiting) return service.quotaExceeded.next; // It is of all pools that are open.
+  const steps = [
+    isWaiting ? "wait for NetBox" : "",
+    isFull ? "add addresses to a pool" : "",
+    isTried("autoAssignOff") ? `request a pool with the annotation ${annotations.pool}` : "",
+    isTried("notForService") ? "give the Service the labels of a pool" : "",
+    others > 0 ? `ask the administrators of the cluster for a pool for namespace ${quote(namespace)}` : "",
+  ].filter(Boolean);
+  return steps.length > 0 ? steps.join(" or ") : service[isTried("poolClosed") ? "poolClosed" : "noPoolFits"].next;
 }
-
-const helpedByAddresses: ReadonlySet<Refusal["reason"]> = new Set(["poolFull", "poolLacksFamily", "awaitsIpam", "reservedInUse"]);
 
 /** The first half of `describe`: what was found. */
 export function finding(refusal: Refusal): string {
