@@ -62,7 +62,7 @@ class World implements AsyncDisposable {
       this.clock.advanceBy(50);
       await setImmediate();
     }
-    return this.cluster.transcript.splice(0).filter((line) => !line.includes(": written") && !line.includes("ingot.dev/"));
+    return this.cluster.transcript.splice(0).filter((line) => !line.includes(": written") && !/ingot\.dev\/A/.test(line));
   }
 
   get lastGood(): string | undefined {
@@ -246,6 +246,56 @@ test("all objects gone, or a definition, turns nothing off, also after a restart
   await world.restart();
   world.cluster.put("services", service("late"));
   assert.match((await world.settle()).join("\n"), /default\/late: status 10\.0\.0\.1/);
+});
+
+const kindsOfPools = {
+  ipaddresspools: ["main", { addresses: ["10.0.0.0/30"] }],
+  l2advertisements: ["all", {}],
+  bgpadvertisements: ["all", {}],
+  bgppeers: ["tor", { myASN: 64512, peerASN: 64513, peerAddress: "192.0.2.1" }],
+} as const;
+for (const [plural, [name, spec]] of Object.entries(kindsOfPools))
+  test(`a definition that is back without its ${plural} when a controller starts takes nothing away, until somebody says so`, async () => {
+    await using world = new World();
+    await world.settle();
+    for (const [plural, [name, spec]] of Object.entries(kindsOfPools)) world.see(plural, name, spec);
+    world.sync();
+    await world.settle();
+    const before = world.lastGood;
+    await world.restart();
+    world.cluster.remove("services", "default/web"); // Not even an address in use is in the way.
+    await world.settle();
+    const others = Object.entries(kindsOfPools).filter(([other]) => other !== plural);
+    for (const [other, [name, spec]] of others) world.see(other, name, spec);
+    world.sync();
+    world.cluster.put("services", service("late"));
+    const kind = configurationKinds.find((each) => each.plural === plural)?.kind;
+    const told = (await world.settle()).join("\n");
+    assert.match(told, new RegExp(`ConfigStale: .*no ${kind}, .*last good configuration.*annotate.*allow-renumber=true`));
+    assert.match(told, /default\/late: status 10\.0\.0\.0/);
+    assert.equal(world.lastGood, before);
+    world.see(plural, name, spec);
+    assert.match((await world.settle()).join("\n"), /Normal ConfigLoaded/);
+    world.forget(plural, name); // With the definition there, that is meant.
+    world.cluster.remove("services", "default/late");
+    await world.settle();
+    assert.notEqual(world.lastGood, before);
+  });
+
+test("a definition that is back without its objects counts as meant where one of the others says so", async () => {
+  await using world = new World();
+  await world.settle();
+  for (const [plural, [name, spec]] of Object.entries(kindsOfPools)) world.see(plural, name, spec);
+  world.sync();
+  await world.settle();
+  await world.restart();
+  await world.settle();
+  world.see("ipaddresspools", "main", { addresses: ["10.0.0.0/30"] });
+  world.see("l2advertisements", "all", {}, { annotations: { "ingot.dev/allow-renumber": "true" } });
+  world.sync();
+  assert.match((await world.settle()).join("\n"), /Normal ConfigLoaded/);
+  const { pools, peers } = parseConfiguration(world.lastGood ?? "").config ?? assert.fail();
+  assert.deepEqual([pools.map(({ protocols }) => protocols), peers.length], [[["layer2"]], 0]);
 });
 
 test("without definitions a Service is told why it waits, and gets its address once they and the objects are there", async () => {

@@ -42,6 +42,7 @@ export class Sources implements Disposable {
   readonly #announced: Informers;
   readonly #customResources: CustomResources | undefined;
   readonly #runner: SourcesOptions["runner"];
+  #lastGood: string | undefined;
   #unseen: ServiceChange[] | undefined; // Changes of a list that the core sees in portions, and those that come meanwhile.
   readonly namespaces: NamespaceLabels;
 
@@ -78,6 +79,7 @@ export class Sources implements Disposable {
       this.#customResources = new CustomResources({
         ...options,
         offered: ({ text, ...offer }) => emit({ type: "configMap", now: { ...offer, secretText: text } }),
+        lastGood: () => this.#lastGood,
         changing: (areChanging) => emit({ type: "objectsChanging", areChanging }),
         reached: seen,
       });
@@ -85,7 +87,9 @@ export class Sources implements Disposable {
       this.#informers.followConfigMap(namespace, configMap, (now) => emit({ type: "configMap", now: now && configMapSeen(now) }));
     this.#informers.followConfigMap(namespace, statusConfigMap, (now) => {
       const data = now?.data ?? {};
-      emit({ type: "statusMap", secretText: data[lastGoodKey], hasSummary: summaryHash(data) !== "" });
+      this.#lastGood = data[lastGoodKey];
+      emit({ type: "statusMap", secretText: this.#lastGood, hasSummary: summaryHash(data) !== "" });
+      this.#customResources?.lastGoodChanged();
     });
     this.#informers.followConfigMap(namespace, summaryConfigMap, (now) =>
       emit({ type: "summaryMap", hash: summaryHash(now?.data ?? {}) }),

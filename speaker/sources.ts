@@ -75,6 +75,7 @@ export class Sources implements Disposable {
   readonly #nodes: NodeInformers;
   readonly #customResources: CustomResources | undefined;
   readonly #policy: PolicySources;
+  #lastGood: string | undefined;
   #next: InForce | undefined; // In force as soon as all is known that it asks for.
   #startFailure: ApiError | undefined; // Why it was not started yet.
   #phase: "new" | "started" | "synced" | "disposed" = "new";
@@ -110,6 +111,7 @@ export class Sources implements Disposable {
       this.#customResources = new CustomResources({
         ...options,
         offered: seen,
+        lastGood: () => this.#lastGood,
         reached: () => {
           reached();
           this.#check();
@@ -119,7 +121,11 @@ export class Sources implements Disposable {
       this.#informers.followConfigMap(namespace, options.configMap, (now) =>
         seen(now && { text: now.data[configKey], version: now.resourceVersion }),
       );
-    this.#informers.followConfigMap(namespace, statusConfigMap, (now) => this.#live.lastGoodChanged(now?.data[lastGoodKey]));
+    this.#informers.followConfigMap(namespace, statusConfigMap, (now) => {
+      this.#lastGood = now?.data[lastGoodKey];
+      this.#live.lastGoodChanged(this.#lastGood);
+      this.#customResources?.lastGoodChanged();
+    });
     this.#informers.followConfigMap(namespace, quarantineConfigMap, (now) => emit({ type: "quarantine", data: now?.data ?? {} }));
     this.#reader = new ConfigReader(log);
     this.#portions = new Portions(clock, portionsPerTurn);

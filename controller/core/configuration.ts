@@ -16,7 +16,7 @@ import type { ControllerState } from "./state.ts";
 export function configMapSeen(state: ControllerState, { now }: Extract<SourceEvent, { type: "configMap" }>): void {
   const { configuration, context } = state;
   context.configMap = now?.about ?? context.configMap;
-  const seen = now && { text: now.secretText, missing: now.missing, version: now.version };
+  const seen = now && { text: now.secretText, missing: now.missing, missingKinds: now.missingKinds, version: now.version };
   decided(state, configuration.live.configMapChanged(seen, now?.mayRenumber));
 }
 

@@ -58,6 +58,7 @@ export type SourceEvent =
             readonly version: string;
             readonly secretText: string | undefined;
             readonly missing?: Missing | undefined;
+            readonly missingKinds?: readonly string[] | undefined;
             readonly mayRenumber: boolean;
           }
         | undefined;

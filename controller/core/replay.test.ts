@@ -24,7 +24,7 @@ test("where the fields of the state are others, the format of checkpoints is ano
   const { format } = controllerCore;
   assert.deepEqual(
     { format, shape: shapeOf(states) },
-    { format: 25, shape: "fa9e791b65b1" },
+    { format: 26, shape: "8884700eaf7a" },
     "raise the format, and put the shape here",
   );
 });

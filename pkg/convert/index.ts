@@ -10,6 +10,7 @@ export { convert } from "./convert.ts";
 export {
   hasCustomResources,
   type LiveObject,
+  liveKinds,
   liveObjectsIn,
   liveObjectText,
   liveText,

@@ -43,6 +43,11 @@ export function liveText(texts: Iterable<string>): string {
   return `${firstLine}${[...texts].sort().join("")}`;
 }
 
+/** The kinds of the objects in a text; none in a ConfigMap's. */
+export function liveKinds(text: string): ReadonlySet<string> {
+  return new Set(text.startsWith(firstLine) ? Array.from(text.matchAll(/^kind: (\w+)$/gm), ([, kind = ""]) => kind) : []);
+}
+
 /**
  * Reads a configuration's text: what a ConfigMap has under its key, or MetalLB's custom resources as `liveText` writes them. Problems of
  * custom resources name the object, and the field in it.

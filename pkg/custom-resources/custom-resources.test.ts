@@ -24,6 +24,7 @@ class Bench {
   readonly clock = new SimulatedClock();
   readonly offers: Offer[] = [];
   readonly logged: string[] = [];
+  recorded: string | undefined;
   readonly source = new CustomResources({
     cluster: this.cluster,
     namespace,
@@ -31,6 +32,7 @@ class Bench {
       assert.deepEqual(this.source.missing, [], "an offer comes once everything has been seen");
       this.offers.push(offer);
     },
+    lastGood: () => this.offers.findLast(({ text }) => text !== undefined)?.text ?? this.recorded,
     reached: () => {},
     clock: this.clock,
     random: () => 0.5,
@@ -298,6 +300,22 @@ test("a definition that is deleted and made anew before the change counts takes 
     bench.offers.map(({ missing }) => missing),
     [undefined, "definitions", "objects"],
   );
+});
+
+test("at a start kinds of the last good configuration are awaited, until that one has them no more", async () => {
+  const before = await Bench.start();
+  before.pool(1);
+  before.see("l2advertisements", "all", {});
+  before.see("communities", "names", { communities: [] }); // Nothing needs it.
+  before.sync();
+  const bench = await Bench.start();
+  bench.recorded = before.offers.at(-1)?.text;
+  bench.pool(1);
+  bench.sync();
+  assert.deepEqual(bench.offers.at(-1)?.missingKinds, ["L2Advertisement"]);
+  bench.recorded = undefined; // Such as after another process accepted their absence.
+  bench.source.lastGoodChanged();
+  assert.deepEqual(bench.pools, ["pool-1"]);
 });
 
 test("the last object of a kind that stays installed may be deleted, also where the API cannot be asked at once", async () => {

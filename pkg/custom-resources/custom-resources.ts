@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { Alarm, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
-import { configurationKinds, liveObjectText, liveText } from "#pkg/convert";
+import { configurationKinds, liveKinds, liveObjectText, liveText } from "#pkg/convert";
 import { ApiError, type Cluster, type Informer, type ObjectMeta, type ObjectReference, type Resource } from "#pkg/k8s";
 import { mayRenumber } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
@@ -13,6 +13,8 @@ export interface Offer {
   /** Undefined where nothing is offered, for the reason in `missing`. */
   readonly text: string | undefined;
   readonly missing?: "objects" | "definitions";
+  /** Where some objects are there: the kinds that have none. */
+  readonly missingKinds?: readonly string[];
   /** The same for equal objects. */
   readonly version: string;
   /** One of the objects allows that Services get other addresses. */
@@ -28,6 +30,8 @@ export interface CustomResourcesOptions {
   readonly offered: (offer: Offer) => void;
   /** Called when objects begin to change, and when what they are has been offered. Where somebody asks, the first offer waits for a pause, too. */
   readonly changing?: (areChanging: boolean) => void;
+  /** The text of the last good configuration, as far as it has been seen: see `lastGoodChanged`. */
+  readonly lastGood: () => string | undefined;
   /** Called when `missing`, or the time since which the API is lost, may have changed. */
   readonly reached: () => void;
   /** See `Handlers`. */
@@ -55,10 +59,14 @@ const group = "metallb.io";
 const lookEveryMs: Millis = 30_000;
 const retryMs: Millis = 2_000;
 
+// Without the others a configuration is the same, or has errors.
+const neededKinds: readonly string[] = ["IPAddressPool", "L2Advertisement", "BGPAdvertisement", "BGPPeer"];
+
 /**
  * Follows MetalLB's custom resources of one namespace, as far as their definitions are installed, and offers the configuration that they are.
  * Changes count once they have settled. Without all definitions nothing is offered, and nothing is followed or kept: with one of them gone, its
- * objects are gone too, and nobody meant that. Nor is anything offered when it is back, before the kind has objects again.
+ * objects are gone too, and nobody meant that. Nor is anything offered when it is back, or after a start, while a kind has no object that had some in the
+ * last good configuration, unless another object allows that Services get other addresses.
  */
 export class CustomResources implements Disposable {
   readonly #options: CustomResourcesOptions;
@@ -67,8 +75,7 @@ export class CustomResources implements Disposable {
   readonly #settling = new Settling();
   readonly #followed = new Map<string, Followed>(); // plural -> kind
   #lacking: readonly string[] | undefined; // Kinds that the API does not serve; undefined before it was asked.
-  #had: ReadonlySet<string> = new Set(); // Plurals of kinds that had objects in the configuration offered last.
-  #wasLacking = false; // Since then: objects that went with their definition are not back with it.
+  readonly #seen = new Set<string>(); // Kinds that have had objects since all definitions were there.
   #about: ObjectReference | undefined;
   #offered: string | undefined; // The configuration that was offered last, in short.
   #areChanging = false;
@@ -81,6 +88,11 @@ export class CustomResources implements Disposable {
     this.#options = options;
     this.#awaitsPause = options.changing !== undefined;
     this.#alarm = new Alarm(options.clock, "custom resources settle", () => void this.#settled());
+  }
+
+  /** What is offered may be something else by now. */
+  lastGoodChanged(): void {
+    this.#offer();
   }
 
   start(): void {
@@ -155,7 +167,10 @@ export class CustomResources implements Disposable {
       log.warn("definitions of custom resources are not installed", { event: "definitionsMissing", missing: list(names) });
     this.#lacking = names;
     for (const { plural, kind, version } of found) this.#follow(plural, kind, names.length > 0 ? undefined : version);
-    if (names.length > 0) this.#offer();
+    if (names.length > 0) {
+      this.#seen.clear();
+      this.#offer();
+    }
     reached();
     return true;
   }
@@ -173,6 +188,7 @@ export class CustomResources implements Disposable {
       {
         changed: (_key, now, past) => {
           if (now?.text === past?.text && now?.mayRenumber === past?.mayRenumber) return; // Its status changed, or its managers.
+          if (now !== undefined) this.#seen.add(kind);
           this.#about = now && reference({ kind, version }, now);
           this.#changed();
           if (now === undefined && this.#isKindGone) void this.#lookAtOnce();
@@ -234,7 +250,17 @@ export class CustomResources implements Disposable {
 
   /** A kind has lost its last object. */
   get #isKindGone(): boolean {
-    return [...this.#followed].some(([plural, { informer }]) => this.#had.has(plural) && informer.size === 0);
+    return this.#empty.some((kind) => this.#seen.has(kind));
+  }
+
+  get #empty(): readonly string[] {
+    return [...this.#followed.values()].filter(({ informer }) => informer.size === 0).map(({ kind }) => kind);
+  }
+
+  /** Kinds whose objects may have gone with their definition. */
+  get #missingKinds(): readonly string[] {
+    const had = liveKinds(this.#options.lastGood() ?? "");
+    return this.#empty.filter((kind) => neededKinds.includes(kind) && had.has(kind) && !this.#seen.has(kind));
   }
 
   #offer(): void {
@@ -243,15 +269,10 @@ export class CustomResources implements Disposable {
     const text = liveText(objects.map((object) => object.text));
     const mayRenumber = objects.some((object) => object.mayRenumber);
     const isLacking = this.#lacking.length > 0;
-    if (isLacking) this.#wasLacking = true;
-    const areObjectsMissing = objects.length === 0 || (this.#wasLacking && this.#isKindGone);
-    const missing = isLacking ? "definitions" : areObjectsMissing ? "objects" : undefined;
-    if (missing === undefined) {
-      this.#wasLacking = false;
-      this.#had = new Set([...this.#followed].flatMap(([plural, { informer }]) => (informer.size > 0 ? [plural] : [])));
-    }
+    const missingKinds = objects.length === 0 || mayRenumber ? [] : this.#missingKinds;
+    const missing = isLacking ? "definitions" : objects.length === 0 || missingKinds.length > 0 ? "objects" : undefined;
     const version = createHash("sha256").update(text).digest("hex").slice(0, 16);
-    const offered = [missing, mayRenumber, version].join();
+    const offered = [missing, ...missingKinds, mayRenumber, version].join();
     if (offered === this.#offered) return;
     this.#offered = offered;
     this.#settling.offered(this.#options.clock.now(), text.length);
@@ -259,7 +280,7 @@ export class CustomResources implements Disposable {
     this.#options.offered(
       missing === undefined
         ? { text, version, mayRenumber, about }
-        : { text: undefined, missing, version, mayRenumber: false, about },
+        : { text: undefined, missing, missingKinds, version, mayRenumber: false, about },
     );
   }
 }

@@ -19,7 +19,14 @@ export function mayRenumber(annotations: Readonly<Record<string, unknown>> | und
 }
 
 /** The configuration that the ConfigMap offers, or that MetalLB's custom resources are. */
-export type Candidate = { readonly type: "missing"; readonly what: Missing } | CandidateText;
+export type Candidate = NoCandidate | CandidateText;
+
+interface NoCandidate {
+  readonly type: "missing";
+  readonly what: Missing;
+  /** Of custom resources: the kinds without objects, where others have some. */
+  readonly kinds: readonly string[];
+}
 
 /** The part that is missing: the ConfigMap or the key in it; of custom resources any object, or some of their definitions. */
 export type Missing = "configMap" | "key" | "objects" | "definitions";
@@ -70,7 +77,7 @@ export type CandidateResult =
       readonly warnings: readonly Problem[];
       readonly stranded: Stranded;
     }
-  | { readonly type: "missing"; readonly what: Missing }
+  | NoCandidate
   | { readonly type: "invalid"; readonly problems: readonly Problem[] }
   | { readonly type: "strands"; readonly stranded: Stranded }
   /** It asks for labels of namespaces, which only the process that writes the record has: it is accepted as soon as it is on record. */

@@ -13,8 +13,8 @@ const stranded = (count: number) =>
   new Map(Array.from({ length: count }, (_, i) => [`default/s${i}`, [new Address("IPv4", BigInt(i))]]));
 
 const sentences: { name: string; verdict: Exclude<CandidateResult, { type: "accepted" }>; want: string }[] = [
-  { name: "no ConfigMap", verdict: { type: "missing", what: "configMap" }, want: "the ConfigMap does not exist" },
-  { name: "no key", verdict: { type: "missing", what: "key" }, want: 'the ConfigMap has no key "config"' },
+  { name: "no ConfigMap", verdict: { type: "missing", what: "configMap", kinds: [] }, want: "the ConfigMap does not exist" },
+  { name: "no key", verdict: { type: "missing", what: "key", kinds: [] }, want: 'the ConfigMap has no key "config"' },
   {
     name: "errors, without the warnings",
     verdict: { type: "invalid", problems: [warning, error(3)] },
@@ -48,7 +48,10 @@ test("the remedy for what is wrong checks objects where it is in an object, and 
     /^kubectl -n metallb-system get configmap metallb -o yaml \|/,
     "as the chart names it",
   );
-  const { next: make } = configurationVerdict({ inForce: undefined, verdict: { type: "missing", what: "configMap" } }, "metallb");
+  const { next: make } = configurationVerdict(
+    { inForce: undefined, verdict: { type: "missing", what: "configMap", kinds: [] } },
+    "metallb",
+  );
   assert.equal(make, "kubectl -n metallb-system create configmap metallb --from-file=config=FILE");
   assert.match(
     next([{ ...problem, object: "BGPPeer a/b" }]),
@@ -68,7 +71,7 @@ test("every problem has a line of its own, and the decision is the last one", ()
   assert.deepEqual(lines({ type: "accepted", inForce, warnings: [warning], stranded: new Map() }, inForce), [
     ...["warn: configuration warning", "info: configuration loaded"],
   ]);
-  assert.deepEqual(lines({ type: "missing", what: "key" }, undefined), [
+  assert.deepEqual(lines({ type: "missing", what: "key", kinds: [] }, undefined), [
     "error: no configuration, no addresses are assigned or announced",
   ]);
 });

@@ -3,7 +3,7 @@ import type { Config, Problem } from "#pkg/config";
 import type { Fields } from "#pkg/log";
 import { list } from "#pkg/text";
 import { answer, type CauseOf, causes, type Dated, type Fact, type Verdict, verdict } from "#pkg/verdict";
-import { type CandidateResult, configKey, type InForce, type Stranded } from "./candidate.ts";
+import { type CandidateResult, configKey, type InForce, renumberAnnotation, type Stranded } from "./candidate.ts";
 import { fingerprint } from "./fingerprint.ts";
 
 // Enough to see the pattern; the log of a cluster with thousands of Services must stay readable.
@@ -20,7 +20,8 @@ export function problemText({ object, path, line, column, message }: Problem): s
 export function explain(verdict: Exclude<CandidateResult, { type: "accepted" }>): string {
   switch (verdict.type) {
     case "missing":
-      return missingText[verdict.what];
+      if (verdict.kinds.length === 0) return missingText[verdict.what];
+      return `the namespace has no ${list(verdict.kinds)}, but the last good configuration has some, which may have gone with their definition`;
     case "invalid":
       return list(errors(verdict.problems).map(problemText), "; ");
     case "strands":
@@ -35,7 +36,7 @@ export function explain(verdict: Exclude<CandidateResult, { type: "accepted" }>)
 const missingText = {
   configMap: "the ConfigMap does not exist",
   key: `the ConfigMap has no key "${configKey}"`,
-  objects: "there are no custom resources of MetalLB in the namespace, or none of a kind whose definition was away",
+  objects: "there are no custom resources of MetalLB in the namespace",
   definitions: "the definitions of MetalLB's custom resources (group metallb.io) are not all installed",
 } as const;
 
@@ -102,7 +103,12 @@ export function configurationVerdict({ inForce, verdict: decided }: Decided, con
   const isOfObjects = decided.type === "invalid" && decided.problems.some(({ object }) => object !== undefined);
   const cause = causeOf(decided);
   const name = configMap.slice(configMap.indexOf("/") + 1);
-  const next = isOfObjects ? correctObjects : causes.configuration[cause].next.replace("configmap config", `configmap ${name}`);
+  const isKindMissing = decided.type === "missing" && decided.kinds.length > 0;
+  const next = isKindMissing
+    ? applyObjects
+    : isOfObjects
+      ? correctObjects
+      : causes.configuration[cause].next.replace("configmap config", `configmap ${name}`);
   return verdict("configuration", cause, { state, message, evidence: factsOf(decided), next });
 }
 
@@ -113,6 +119,7 @@ export function isInForce({ cause }: Pick<Verdict, "cause">): boolean {
   return causesInForce.includes(cause);
 }
 
+const applyObjects = `apply them again; if they are to be gone, annotate another object with ${renumberAnnotation}=true, and remove the annotation afterwards`;
 const correctObjects =
   "kubectl -n metallb-system get ipaddresspools,l2advertisements,bgpadvertisements,bgppeers,bfdprofiles,communities -o yaml | ingotctl validate - lists all: correct them";
 

@@ -39,6 +39,7 @@ export interface SeenConfig {
   /** Undefined where there is none, for the reason in `missing`, or else since the ConfigMap does not have the key. */
   readonly text: string | undefined;
   readonly missing?: Missing | undefined;
+  readonly missingKinds?: readonly string[] | undefined;
   readonly version: string;
 }
 
@@ -78,7 +79,7 @@ export class LiveConfig extends PartOf<LiveConfigContext> {
   private labels: NamespaceLabels;
   private readonly configMap: string;
   private readonly logFields: Fields;
-  private candidate: Candidate = { type: "missing", what: "configMap" };
+  private candidate: Candidate = { type: "missing", what: "configMap", kinds: [] };
   private mayRenumber = false; // The candidate may strand addresses.
   private lastGood: CandidateText | undefined;
   /** Texts that wait to be read, and their purposes. */
@@ -160,9 +161,10 @@ export class LiveConfig extends PartOf<LiveConfigContext> {
     const text = now?.text;
     this.seen = now?.version;
     this.unreadCandidate = undefined;
-    if (text === undefined)
-      this.#setCandidate({ type: "missing", what: now === undefined ? "configMap" : (now.missing ?? "key") }, false);
-    else if (this.candidate.type !== "text" || text !== this.candidate.text) {
+    if (text === undefined) {
+      const what = now === undefined ? "configMap" : (now.missing ?? "key");
+      this.#setCandidate({ type: "missing", what, kinds: now?.missingKinds ?? [] }, false);
+    } else if (this.candidate.type !== "text" || text !== this.candidate.text) {
       this.unreadCandidate = { text, mayRenumber };
       this.#read();
     } else {
@@ -348,5 +350,5 @@ export class LiveConfig extends PartOf<LiveConfigContext> {
 
 function isSame(a: Candidate, b: Candidate): boolean {
   if (a.type === "text") return b.type === "text" && a.text === b.text;
-  return b.type === "missing" && a.what === b.what;
+  return b.type === "missing" && a.what === b.what && a.kinds.join() === b.kinds.join();
 }

@@ -40,7 +40,7 @@ export const configurationCauses = {
   objectsMissing: {
     states: isRefused,
     means:
-      "With `--config-source=crds`: none of MetalLB's custom resources is there, or none of a kind whose definition was deleted and is back. The last good configuration stays in force.",
+      "With `--config-source=crds`: none of MetalLB's custom resources is there, or none of a kind that the last good configuration has, because its definition was deleted and is back, or they were deleted while nobody looked. The last good configuration stays in force.",
     next: "apply IPAddressPools and their advertisements into the namespace of the controller",
   },
   definitionsMissing: {
