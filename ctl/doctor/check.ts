@@ -110,7 +110,7 @@ function linesOf(examined: Examined, server: string): Line[] {
     // Services whose cause stands in a line above are not well either.
     const isOfOthers = check === "Services" && examined.services.some(({ verdict }) => isProblem(verdict));
     const silent = whoIsSilent(check, answering);
-    if (silent !== undefined && findings.length === 0 && !isOfOthers)
+    if (silent !== undefined && findings.every(({ severity }) => severity === "note") && !isOfOthers)
       return { check, state: "skipped", says: `skipped, no ${silent} answers`, findings };
     if (check === "self-test" && findings.length === 0 && !examined.verdicts.some(({ body }) => (body.selfTested ?? 0) > 0))
       return { check, state: "skipped", says: "not tested: no node has tried an address that another node announces", findings };
@@ -123,7 +123,8 @@ function linesOf(examined: Examined, server: string): Line[] {
 function whoIsSilent(check: CheckName, answering: readonly string[]): string | undefined {
   const isAfter = (other: CheckName) => names.indexOf(check) > names.indexOf(other);
   if (isAfter("processes") && answering.length === 0) return "process";
-  return isAfter("configuration") && !answering.includes("speaker") ? "speaker" : undefined;
+  if (isAfter("configuration") && !answering.includes("speaker")) return "speaker";
+  return check === "pools" && !answering.includes("controller") ? "controller" : undefined; // It knows how full they are.
 }
 
 /** The words for a check that finds nothing wrong. */
