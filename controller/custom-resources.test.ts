@@ -1,112 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { setImmediate } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { announcedConfigMap, announcedKey, encodeAnnounced, subjectOf } from "#pkg/announced";
-import { SimulatedClock, seededRandom } from "#pkg/clock/testing";
 import { configurationKinds, parseConfiguration } from "#pkg/convert";
-import { Recorder } from "#pkg/core";
-import type { ObjectMeta } from "#pkg/k8s";
-import { configMap, FakeCluster, service } from "#pkg/k8s/testing";
-import { configKey, statusConfigMap } from "#pkg/live-config";
-import { silentLog } from "#pkg/log/testing";
-import { Registry } from "#pkg/metrics";
-import { classlessOnly } from "#pkg/service";
-import { Controller, sourceName } from "./controller.ts";
-import { ControllerMetrics } from "./metrics.ts";
-
-const namespace = "metallb-system";
-type Source = "configmap" | "crds";
-
-/** A controller whose configuration is custom resources, with a Service in the cluster. */
-class World implements AsyncDisposable {
-  readonly cluster = new FakeCluster();
-  readonly clock = new SimulatedClock();
-  controller: Controller;
-
-  constructor(isInstalled = true, source: Source = "crds") {
-    if (isInstalled) this.install();
-    this.cluster.put("services", service("web"));
-    this.controller = this.#start(source);
-  }
-
-  install(): void {
-    for (const { plural, versions } of configurationKinds) this.cluster.served.set(plural, versions);
-  }
-
-  see(plural: string, name: string, spec: object, more: object = {}): void {
-    const informer = this.#informer(plural);
-    const meta: ObjectMeta = { key: `${namespace}/${name}`, namespace, name, uid: name, resourceVersion: "1" };
-    informer.see(informer.resource.project({ metadata: { ...meta, ...more }, spec }, meta));
-  }
-
-  forget(plural: string, name: string): void {
-    this.#informer(plural).forget(`${namespace}/${name}`);
-  }
-
-  sync(): void {
-    for (const { plural } of configurationKinds) this.#informer(plural).sync();
-  }
-
-  /** Lets all happen that happens within some time. @returns what was written and recorded */
-  settle(): Promise<string[]> {
-    return this.pass(4_000);
-  }
-
-  async pass(ms: number): Promise<string[]> {
-    for (let step = 0; step < ms / 50; step++) {
-      const others = this.cluster.informers.filter(
-        ({ resource }) => !configurationKinds.some(({ plural }) => plural === resource.plural),
-      );
-      this.cluster.deliver(others);
-      await setImmediate();
-      this.clock.advanceBy(50);
-      await setImmediate();
-    }
-    return this.cluster.transcript.splice(0).filter((line) => !line.includes(": written") && !/ingot\.dev\/A/.test(line));
-  }
-
-  get lastGood(): string | undefined {
-    return this.cluster.configMap(`${namespace}/${statusConfigMap}`)?.data["last-good-config"];
-  }
-
-  async restart(source: Source = "crds"): Promise<void> {
-    await this.controller[Symbol.asyncDispose]();
-    this.controller = this.#start(source);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.controller[Symbol.asyncDispose]();
-  }
-
-  #informer(plural: string) {
-    const found = this.cluster.informers.find(
-      ({ resource, started, disposed }) => resource.plural === plural && started && !disposed,
-    );
-    assert.ok(found, `nobody follows ${plural}`);
-    return found;
-  }
-
-  #start(configSource: Source): Controller {
-    const source = { namespace, configMap: "config", configSource } as const;
-    const controller = new Controller({
-      ...source,
-      cluster: this.cluster,
-      elector: { mayWrite: true },
-      events: this.cluster,
-      classes: classlessOnly,
-      restored: () => {},
-      coreOptions: { seed: 1, configMap: sourceName(source), hasConditions: true, hasPoolAnnotations: false },
-      recorder: new Recorder(),
-      metrics: new ControllerMetrics(new Registry()),
-      log: silentLog,
-      clock: this.clock,
-      random: seededRandom(1),
-    });
-    controller.start();
-    controller.lead();
-    return controller;
-  }
-}
+import { configMap, service } from "#pkg/k8s/testing";
+import { configKey } from "#pkg/live-config";
+import { namespace, ResourcesWorld as World } from "./testing/resources-world.ts";
 
 test("custom resources give addresses; what is wrong is an event on the object at fault, and the one before stays in force", async () => {
   await using world = new World();
@@ -202,6 +101,34 @@ for (const pools of [1, 1_000])
     assert.deepEqual(waits.map(([name]) => name).sort(), [...madeAt.keys()].sort());
     for (const [name, waited] of waits) assert.ok(waited <= (name === "web" ? 100 : 2_100), `${name} waited for ${waited} ms`);
   });
+
+test("a Service waits also while one change comes into force and the next one has begun", async () => {
+  await using world = new World();
+  world.cluster.remove("services", "default/web");
+  await world.settle();
+  world.see("ipaddresspools", "a", { addresses: ["10.0.0.0/30"] });
+  world.see("l2advertisements", "all", {});
+  world.sync();
+  await world.settle();
+  const labels = { long: "x".repeat(2_100) }; // It is read in a thread.
+  world.see("ipaddresspools", "b", { addresses: ["10.0.1.0/30"] }, { labels });
+  await world.pass(250);
+  world.cluster.put("services", service("web"));
+  // Reading takes real time.
+  const haveBeenRead = async (pools: number): Promise<void> => {
+    for (let turn = 0; turn < 1_000 && world.controller.view.configuration.inForce?.pools.length !== pools; turn++) {
+      await sleep(5);
+      await world.pass(0);
+    }
+  };
+  world.see("communities", "names", { communities: [{ name: "some", value: "64512:7" }] });
+  await haveBeenRead(2);
+  world.forget("ipaddresspools", "a");
+  const told = await world.pass(250);
+  await haveBeenRead(1);
+  told.push(...(await world.pass(50)));
+  assert.match(told.join("\n"), /default\/web: status 10\.0\.1\.0/);
+});
 
 test("a contradiction on the way keeps no Service waiting, and a controller that starts meanwhile waits as well", async () => {
   await using world = new World();
