@@ -5,9 +5,12 @@ import { setImmediate } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
 import fc from "fast-check";
 import { load } from "js-yaml";
+import { SimulatedClock } from "#pkg/clock/testing";
 import { PodAgent } from "./cluster/connect.ts";
 import type { Processes, Target } from "./cluster/processes.ts";
 import { Exit } from "./command.ts";
+import { Collector } from "./dashboard/collector.ts";
+import { emptyModel, type Model } from "./dashboard/model/rows.ts";
 import { clusterProcesses } from "./dashboard/testing/cluster.ts";
 import { fakeApi } from "./testing/api.ts";
 import { type Given, ingotctl } from "./testing/ingotctl.ts";
@@ -90,7 +93,9 @@ function clusterOf({ controllers, leader, speakers, family, isAttacked, count }:
       if (condition === "old" && !path.startsWith("/v1/services"))
         throw new Error(`it has no ${path}: it is MetalLB, or another version of Ingot`);
       const as = well.targets.find((one) => one.program === program && (program === "controller" || one.node === node));
-      const body = Object.assign({}, await well.get(as ?? assert.fail(), path));
+      const answer = await well.get(as ?? assert.fail(), path);
+      if (Array.isArray(answer)) return answer;
+      const body = Object.assign({}, answer);
       if (program === "controller") return Object.assign(body, { leader: pod === `controller-${leader}` });
       if (condition !== "starting") return body;
       return Object.assign(body, { missing: ["Services"] }, "services" in body && { services: [] });
@@ -205,5 +210,52 @@ test("property: whatever is wrong at once, no command claims what it has not see
       }
     }),
     { numRuns: 2_000 },
+  );
+});
+
+test("property: whatever is wrong at once, the dashboard keeps a row for each process, and calls nothing well that nobody said", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  await fc.assert(
+    fc.asyncProperty(worlds, async (world) => {
+      const { processes, conditionOf } = clusterOf(world);
+      const clock = new SimulatedClock();
+      await using collector = new Collector({
+        namespace: "metallb-system",
+        connect: async () => processes,
+        cluster: "test",
+        clock,
+        date: () => new Date("2026-01-02T03:04:05Z"),
+      });
+      let model: Model = emptyModel();
+      collector.onModel((next) => {
+        model = next;
+      });
+      await collector.start();
+      for (let waitedMs = 0; waitedMs <= timeoutMs + 2 * stepMs; waitedMs += stepMs) {
+        clock.advanceBy(stepMs);
+        context.mock.timers.tick(stepMs);
+        for (let turn = 0; turn < turns; turn++) await setImmediate();
+      }
+      const speaks = ({ pod }: Target) => ["well", "starting", "old"].includes(conditionOf.get(pod) ?? "");
+      for (const target of processes.targets) {
+        const row = model.processes.get(target.pod);
+        assert.equal(
+          row?.problem === undefined,
+          conditionOf.get(target.pod) === "well" || conditionOf.get(target.pod) === "starting",
+        );
+        if (target.program === "speaker" && !speaks(target))
+          assert.equal(model.nodes.get(target.node)?.verdict.cause, "noAnswer");
+      }
+      const states = [...model.services.values(), ...model.pools.values()].map(({ verdict }) => verdict.state);
+      const speakers = processes.targets.filter(({ program }) => program === "speaker");
+      if (!speakers.some(speaks))
+        assert.deepEqual(
+          states.filter((state) => state === "Announced" || state === "Ready"),
+          [],
+        );
+      const isSilent = speakers.some(({ notRunning }) => notRunning === undefined) && !speakers.some(speaks);
+      assert.equal(model.about.get("about")?.silence !== undefined, isSilent);
+    }),
+    { numRuns: 300 },
   );
 });

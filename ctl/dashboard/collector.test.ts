@@ -49,7 +49,17 @@ test("what all processes say becomes one model", async () => {
   const model = await world.pass(500);
   assert.deepEqual(
     [...model.about.values()],
-    [{ id: "about", cluster: "test", isComplete: true, everyMs: 1000, startedAt: "2026-01-02T03:04:05.000Z", outage: undefined }],
+    [
+      {
+        id: "about",
+        cluster: "test",
+        isComplete: true,
+        everyMs: 1000,
+        startedAt: "2026-01-02T03:04:05.000Z",
+        outage: undefined,
+        silence: undefined,
+      },
+    ],
   );
   const web = model.services.get("default/web-1");
   assert.deepEqual([web?.verdict.state, web?.addresses[0]?.nodes], ["Announced", ["n2"]]);
@@ -227,8 +237,12 @@ test("where no speaker has ever answered, no pool is available; afterwards what 
   );
   world.state.cluster = { nodes, services: manyServices(3, nodes), silent: {} };
   assert.equal((await world.pass(4_000)).pools.get("lan")?.verdict.cause, "available");
+  assert.equal(world.state.model?.about.get("about")?.silence, undefined);
   world.state.cluster = { nodes, services: manyServices(3, nodes), silent };
-  assert.equal((await world.pass(4_000)).pools.get("lan")?.verdict.cause, "available");
+  const model = await world.pass(4_000);
+  assert.equal(model.pools.get("lan")?.verdict.cause, "available");
+  assert.equal(model.services.get("default/web-1")?.verdict.state, "Announced");
+  assert.deepEqual(model.about.get("about")?.silence, { since: "2026-01-02T03:04:05.000Z", why: silentWhy });
 });
 
 test("Pods that come and go are followed", async () => {

@@ -329,6 +329,21 @@ export class Collector implements AsyncDisposable {
       everyMs: this.#everyMs,
       startedAt: this.#startedAt,
       outage: this.#outage,
+      silence: this.#silence,
     };
+  }
+
+  get #silence(): Outage | undefined {
+    const running = [...this.#asked.values()].filter(
+      ({ target: { program, notRunning } }) => program === "speaker" && notRunning === undefined,
+    );
+    const silent = running.flatMap(({ heard: { silentSince: since, problem: why } }) =>
+      since === undefined || why === undefined ? [] : [{ since, why }],
+    );
+    if (silent.length < running.length) return undefined;
+    return silent.reduce<Outage | undefined>(
+      (last, one) => (last === undefined || one.since > last.since ? one : last),
+      undefined,
+    );
   }
 }

@@ -92,6 +92,22 @@ suite("the page in a browser", { skip: chromiumRefusal() }, () => {
     await old.waitFor({ state: "detached" });
   });
 
+  test("while no speaker answers, one banner says so, and what the last one said is grey, with its age", async () => {
+    await using dashboard = await FakeDashboard.start(cluster(50));
+    await using viewer = await Viewer.start();
+    const { page } = viewer;
+    await answerOf(viewer, dashboard.url, /All is well/);
+    dashboard.cluster = { ...cluster(50), silent: Object.fromEntries(nodes.map((node) => [node, "no answer within 2 s"])) };
+    await page.getByText(/No speaker answers: no answer within 2 s\. This page shows what was known \d+ s ago/).waitFor();
+    assert.equal(await page.getByRole("alert").count(), 1);
+    assert.equal(await page.locator("main.old").count(), 1);
+    assert.equal(await page.locator("header").getByText("live", { exact: true }).count(), 0);
+    await viewer.assertAccessible("silent speakers");
+    await viewer.assertFits("silent speakers");
+    dashboard.cluster = cluster(50);
+    await page.locator("main:not(.old)").waitFor();
+  });
+
   test("where no speaker runs, no Service and no pool looks well, and one cause says why", async () => {
     await using dashboard = await FakeDashboard.start({ nodes: [], services: manyServices(50, nodes), silent: {} });
     await using viewer = await Viewer.start();

@@ -136,9 +136,11 @@ export interface AboutRow {
   readonly startedAt: string;
   /** While the API server does not answer, all rows are as they were before. */
   readonly outage: Outage | undefined;
+  /** While no speaker answers that runs, what speakers say is as the last of them said it. */
+  readonly silence: Outage | undefined;
 }
 
-/** The API server does not answer. */
+/** Nobody answers: the API server, or a speaker. */
 export interface Outage {
   /** ISO 8601. */
   readonly since: string;

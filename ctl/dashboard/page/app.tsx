@@ -28,6 +28,7 @@ export function App() {
   const view: ViewName = Object.hasOwn(views, place.view) ? (place.view as ViewName) : "overview";
   const { name, show: Shown } = views[view];
   const about = model.about.get("about");
+  const outage = about?.outage ?? about?.silence;
   useEffect(() => {
     document.title = `${name} · Ingot${about === undefined ? "" : ` · ${plain(about.cluster)}`}`;
   }, [name, about]);
@@ -57,16 +58,15 @@ export function App() {
           <Theme />
           <Status connection={connection} about={about} />
         </header>
-        <main class={connection === "lost" || about?.outage !== undefined ? "old" : undefined}>
+        <main class={connection === "lost" || outage !== undefined ? "old" : undefined}>
           {connection === "lost" && at !== undefined && (
             <p role="alert" class="warning">
               ingotctl does not answer. This page shows what was known <Since since={at} /> ago.
             </p>
           )}
-          {about?.outage !== undefined && (
+          {outage !== undefined && (
             <p role="alert" class="warning">
-              The API server does not answer: {plain(about.outage.why)}. This page shows what was known{" "}
-              <Since since={about.outage.since} /> ago.
+              {silentText(about)}: {plain(outage.why)}. This page shows what was known <Since since={outage.since} /> ago.
             </p>
           )}
           {about === undefined ? (
@@ -81,9 +81,14 @@ export function App() {
   );
 }
 
+/** Who does not answer. */
+function silentText(about: AboutRow | undefined): string {
+  return about?.outage === undefined ? "No speaker answers" : "The API server does not answer";
+}
+
 function Status({ connection, about }: { readonly connection: Connection; readonly about: AboutRow | undefined }) {
-  const hasOutage = connection === "live" && about?.outage !== undefined;
-  const live = hasOutage ? "the API server does not answer" : about?.isComplete === true ? "live" : "asking";
+  const hasOutage = connection === "live" && (about?.outage ?? about?.silence) !== undefined;
+  const live = hasOutage ? silentText(about) : about?.isComplete === true ? "live" : "asking";
   const text = { opening: "opening", live, lost: "ingotctl does not answer" }[connection];
   return (
     <span role="status" class={`status ${hasOutage ? "lost" : connection}`}>
