@@ -17,6 +17,9 @@ const spec: ServiceSpec = {
 
 // Beyond the seeds of histories.
 const proxySeeds = 2 ** 30;
+const blindSeeds = 2 ** 31;
+// For what was changed to be seen by all.
+const beforeMs: Millis = 1_000;
 
 /** What `drawDelivery` draws by, and what happens in each of its histories. */
 interface Drawn {
@@ -170,6 +173,30 @@ function stoppedProxies({ nodes, all, pick }: Drawn): readonly Timed<Act>[] {
   ];
 }
 
+/**
+ * All nodes that have endpoints of a Service lose the API, or all nodes at all, maybe for long enough that their views are old, while one of them cannot
+ * deliver, its speaker ends, or the endpoints change.
+ */
+function withoutApi({ nodes, all, pick }: Drawn): readonly Timed<Act>[] {
+  const blind = pick(3) === 0 ? all : all.filter(() => pick(3) > 0);
+  const serving = blind.length > 0 ? blind : all;
+  const length = 4_000 + pick(pick(2) === 0 ? 20_000 : 110_000);
+  const [node, from] = [serving[pick(serving.length)] ?? 0, 2_000 + pick(3_000)];
+  const those = { ...spec, pool: (["lan", "sticky", "both"] as const)[pick(3)] ?? "lan", isLocal: true, port: 83 };
+  const others: Timed<Act>[] = [
+    { at: pick(length), act: { type: "breakPath", node, length: 3_000 + pick(length) } },
+    { at: pick(length), act: { type: "killSpeaker", node: pick(nodes), length: pick(8_000) } },
+    { at: pick(length), act: { type: "stopSpeaker", node, length: pick(8_000) } },
+    { at: pick(length), act: { type: "service", name: "blind", spec: { ...those, endpoints: all.filter(() => pick(2) === 0) } } },
+    { at: pick(length), act: { type: "stallSpeaker", node, length: 100 + pick(3_000) } },
+  ];
+  return [
+    { at: 0, act: { type: "service", name: "blind", spec: { ...those, endpoints: serving } } },
+    ...blind.map((one): Timed<Act> => ({ at: from, act: { type: "cutApi", node: one, length } })),
+    ...others.filter(() => pick(5) < 2).map(({ at, act }) => ({ at: 2_000 + at, act })),
+  ];
+}
+
 /** A history, drawn by its seed, of nodes that cannot deliver while something else goes wrong; in most of them speakers watch one another by BFD. */
 export function drawDelivery(seed: number): History {
   const random = seededRandom(seed);
@@ -199,7 +226,17 @@ export function drawDelivery(seed: number): History {
   const ofProxies = seededRandom(seed + proxySeeds);
   const pickOther = (limit: number): number => Math.floor(ofProxies() * limit);
   if (seed % 3 === 0) add(pickOther(20_000), stoppedProxies({ nodes, all, pick: pickOther }));
-  acts.sort((a, b) => a.at - b.at);
+  const ofBlind = seededRandom(seed + blindSeeds);
+  const pickBlind = (limit: number): number => Math.floor(ofBlind() * limit);
+  if (seed % 4 === 2) add(pickBlind(20_000), withoutApi({ nodes, all, pick: pickBlind }));
+  // Nodes that see no changes keep their addresses, and others yield to them: nothing changes where several are without the API.
+  const cuts =
+    seed % 4 === 2 ? acts.flatMap(({ at, act }) => (act.type === "cutApi" ? [{ from: at, to: at + act.length }] : [])) : [];
+  const isMissed = ({ at, act }: Timed<Act>) => {
+    const times = act.type === "drain" || act.type === "exclude" ? [at, at + act.length] : act.type === "service" ? [at] : [];
+    return cuts.some(({ from, to }) => times.some((time) => time > from - beforeMs && time < to + beforeMs));
+  };
+  acts.splice(0, acts.length, ...acts.filter((one) => !isMissed(one)).sort((a, b) => a.at - b.at));
   const loss = [0, 0, 0.05][pick(3)] ?? 0;
   const failoverMs = [10, 50, undefined][pick(3)];
   return { seed, nodes, loss, failoverMs, isSlow: seed % 4 === 1, hasHealthPorts: true, config: firstConfig, services, acts };

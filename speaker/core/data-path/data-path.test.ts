@@ -414,6 +414,29 @@ test("a node that is well counts as able after 30 s, and after twice as long eac
   assert.deepEqual(one.bench.onWire, [x], "long ago is forgotten");
 });
 
+test("a node that is well counts as able at once where no other delivers, or none that has an endpoint of a Local Service", () => {
+  for (const isLocal of [false, true]) {
+    const one = broken(owner);
+    if (isLocal) one.bench.serve("default/web", [x], { externalTrafficPolicy: "Local" }, { [owner]: true, [loser]: true });
+    for (const { name, state } of one.others) state.setUndelivered(isLocal && name !== loser ? [] : families);
+    one.hear();
+    one.bench.settle();
+    assert.deepEqual(one.bench.gossip.undelivering([owner], "IPv4"), [owner]);
+    look(one);
+    assert.deepEqual([one.bench.gossip.undelivering([owner], "IPv4"), one.bench.onWire], [[], [x]]);
+  }
+});
+
+test("a node that waits counts as able within a second of when the last other node ceases to deliver", () => {
+  const one = broken(owner);
+  look(one);
+  pass(one, 5_000);
+  for (const { state } of one.others) state.setUndelivered(families);
+  one.hear();
+  pass(one, 1_000);
+  assert.deepEqual(one.bench.gossip.undelivering([owner], "IPv4"), []);
+});
+
 test("where no node can deliver all go on, and a pool with announce-when: alive does not mind", () => {
   const one = broken(owner);
   for (const { state } of one.others) state.setUndelivered(families);

@@ -1,17 +1,19 @@
 import type { Millis } from "#pkg/clock";
+import { isIn } from "#pkg/collections";
 import type { Config } from "#pkg/config";
 import { healthPortBit, type PathSign, pathSigns, seenWithoutBits } from "#pkg/gossip";
 import { type Family, families } from "#pkg/net";
+import type { AddressPlacement } from "#pkg/placement";
 import type { SpeakerEffect } from "../effects.ts";
 import type { SpeakerEvent } from "../events.ts";
 import { undeliveringFor } from "../members/nodes.ts";
-import type { SpeakerState } from "../state.ts";
+import { poolAt, type SpeakerState } from "../state.ts";
 import { areOthersWithout, connectionTried, nobodyAnswers } from "./connection-tests.ts";
 import { type DataPath, maxHoldMs, minHoldMs, type PathFault } from "./data-path-state.ts";
 
 // Whether this node's kernel brings packets to the Pods of Services, for each family by itself. A node that cannot deliver says so on the ring, and
 // the others choose owners among nodes that can. It counts as able again after some time of health, which doubles where it fails again soon: an
-// address that moves breaks connections.
+// address that moves breaks connections. It does so at once where no node delivers instead.
 
 // The driver looks once a second: by then it has looked twice. A rollout of kube-proxy leaves rules in place, and takes less than a minute.
 const confirmMs: Readonly<Record<PathFault, Millis>> = {
@@ -22,6 +24,8 @@ const confirmMs: Readonly<Record<PathFault, Millis>> = {
   proxySilent: 60_000,
   noConnection: 0,
 };
+// By then others may have no node that delivers.
+const lookAgainMs: Millis = 1_000;
 // While Services answer, the rules that kube-proxy left do.
 const answeredMs: Millis = 10_000;
 
@@ -44,7 +48,7 @@ export function dataPathEvent(
     const dataPath = state.dataPath[family];
     if (event?.type === "dataPath") noteSigns(dataPath, event.faults[family]);
     const signs = dataPath.signs.filter((fault) => !dataPath.original.has(fault) || isOdd(state, family, fault));
-    judge(dataPath, nobodyAnswers(state, family) ? [...signs, "noConnection"] : signs, now);
+    judge(dataPath, nobodyAnswers(state, family) ? [...signs, "noConnection"] : signs, () => isNeeded(state, family), now);
   }
   reportSeenWithout(state);
   const after = brokenFamilies(state);
@@ -107,7 +111,22 @@ export function dependsOnOthers({ dataPath }: Pick<SpeakerState, "dataPath">): b
   return families.some((family) => dataPath[family].original.size > 0 || dataPath[family].tests.silentAtFirst.length > 0);
 }
 
-function judge(dataPath: DataPath, faults: readonly PathFault[], now: Millis): void {
+/** Whether no node delivers in this one's stead what comes for some address of the family. */
+function isNeeded(state: SpeakerState, family: Family): boolean {
+  if (nobodyDelivers(state, family)) return true;
+  const ofFamily = ([placement]: readonly AddressPlacement[]) => placement?.address.family === family;
+  return state.placements.values().some((each) => ofFamily(each) && isCandidate(state, each));
+}
+
+/** Whether this node may own the address. While it cannot deliver, it may where that is so of all nodes that could own it. */
+export function isCandidate(state: SpeakerState, placements: readonly AddressPlacement[]): boolean {
+  return placements.some(
+    ({ isOwned, candidates, address }) =>
+      isOwned && isIn(candidates, state.node) && poolAt(state, address)?.announceWhen === "delivering",
+  );
+}
+
+function judge(dataPath: DataPath, faults: readonly PathFault[], isNeeded: () => boolean, now: Millis): void {
   const { since } = dataPath;
   for (const fault of since.keys()) if (!faults.includes(fault)) since.delete(fault);
   for (const fault of faults) if (!since.has(fault)) since.set(fault, now);
@@ -117,12 +136,13 @@ function judge(dataPath: DataPath, faults: readonly PathFault[], now: Millis): v
   if (confirmed.length > 0) {
     if (dataPath.broken.length === 0) becomesBroken(dataPath, now);
     dataPath.broken = confirmed;
-  } else if (dataPath.broken.length > 0 && now >= dataPath.healthySince + dataPath.holdMs) {
+  } else if (dataPath.broken.length > 0 && since.size === 0 && (now >= dataPath.healthySince + dataPath.holdMs || isNeeded())) {
     dataPath.broken = [];
     dataPath.returnedAt = now;
   }
   const pending = [...since.keys()].filter((fault) => !confirmed.includes(fault)).map((fault) => confirmedAt(dataPath, fault));
-  const ableAt = dataPath.broken.length > 0 ? dataPath.healthySince + dataPath.holdMs : Infinity;
+  const isHeld = dataPath.broken.length > 0 && since.size === 0;
+  const ableAt = isHeld ? Math.min(dataPath.healthySince + dataPath.holdMs, now + lookAgainMs) : Infinity;
   dataPath.dueAt = Math.min(ableAt, ...pending);
 }
 

@@ -131,7 +131,10 @@ test("where no other node has a ready Pod, or none has it served, the address st
   for (const { state } of all.others) state.setUndeliveredAt(address(all), true);
   all.hear();
   ask(all, 20, "serves none");
-  assert.deepEqual(all.bench.onWire, [x]);
+  const left = () => all.bench.gossip.undeliveringAt([owner], address(all));
+  assert.deepEqual([all.bench.onWire, left()], [[x], [owner]]);
+  ask(all, 6, "serves");
+  assert.deepEqual([all.bench.onWire, left()], [[x], []], "nobody else serves it meanwhile");
 });
 
 const address = ({ bench }: Among) => bench.state.placements.get(x)?.[0]?.address ?? assert.fail();

@@ -109,12 +109,11 @@ function isMixed({ ring, speakers }: SimulatedCluster): boolean {
 /** Nodes to which this one could leave the address. */
 function successors(cluster: SimulatedCluster, node: number, address: string): readonly number[] {
   const { ring, machines, speakers } = cluster;
-  const family = familyOf(address);
   const reach = (other: number) => ring.reaches(node, other) && ring.reaches(other, node);
   return candidatesOf(cluster, address, servicesOn(cluster, address)).filter((other) => {
     const speaker = speakers.get(other);
     if (speaker === undefined || other === node || !reach(other) || !isAware(cluster, other)) return false;
-    const delivers = !machines.withoutPath.has(other) && speaker.state.dataPath[family].broken.length === 0;
+    const delivers = !machines.withoutPath.has(other);
     if (isStopped(cluster, other, address)) return false;
     const mayHave = poolOf(address) !== "nic" || speaker.hasNetAdmin;
     return delivers && mayHave && !machines.withoutCarrier.has(other) && speaker.state.placements.has(address);
