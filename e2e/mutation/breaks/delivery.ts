@@ -89,8 +89,13 @@ export const delivery: readonly Break[] = [
   { before: 'fault !== "proxySilent" && original.has(fault);', after: "false;", tests: dataPathTests },
   { before: "isSoon ? Math.min(2 * dataPath.holdMs, maxHoldMs) : minHoldMs", after: "minHoldMs", tests: dataPathTests },
   {
-    before: "dataPath.broken.length > 0 && now >= dataPath.healthySince + dataPath.holdMs)",
-    after: "dataPath.broken.length > 0 && dataPath.healthySince < Infinity)",
+    before: "(now >= dataPath.healthySince + dataPath.holdMs || isNeeded())",
+    after: "dataPath.healthySince < Infinity",
+    tests: dataPathTests,
+  },
+  {
+    before: "(now >= dataPath.healthySince + dataPath.holdMs || isNeeded())",
+    after: "now >= dataPath.healthySince + dataPath.holdMs",
     tests: dataPathTests,
   },
   { before: 'fault === "proxySilent" ? Math.max(at, tests.answeredAt + answeredMs) : at', after: "at", tests: dataPathTests },
