@@ -89,15 +89,11 @@ export const delivery: readonly Break[] = [
   { before: 'fault !== "proxySilent" && original.has(fault);', after: "false;", tests: dataPathTests },
   { before: "isSoon ? Math.min(2 * dataPath.holdMs, maxHoldMs) : minHoldMs", after: "minHoldMs", tests: dataPathTests },
   {
-    before: "(now >= dataPath.healthySince + dataPath.holdMs || isNeeded())",
-    after: "dataPath.healthySince < Infinity",
+    before: "wellMs >= holdMs || (wellMs >= holdMs / 30 && isNeeded())",
+    after: "wellMs >= 0",
     tests: dataPathTests,
   },
-  {
-    before: "(now >= dataPath.healthySince + dataPath.holdMs || isNeeded())",
-    after: "now >= dataPath.healthySince + dataPath.holdMs",
-    tests: dataPathTests,
-  },
+  { before: "|| (wellMs >= holdMs / 30 && isNeeded())", after: "", tests: dataPathTests },
   { before: 'fault === "proxySilent" ? Math.max(at, tests.answeredAt + answeredMs) : at', after: "at", tests: dataPathTests },
   {
     before: "return !isApiDue(dataPath, first) && now >= dataPath[second].tests.triedAt + otherEveryMs ? second : first;",

@@ -414,7 +414,7 @@ test("a node that is well counts as able after 30 s, and after twice as long eac
   assert.deepEqual(one.bench.onWire, [x], "long ago is forgotten");
 });
 
-test("a node that is well counts as able at once where no other delivers, or none that has an endpoint of a Local Service", () => {
+test("a node that is well counts as able after a second where no other delivers, or none that has an endpoint of a Local Service", () => {
   for (const isLocal of [false, true]) {
     const one = broken(owner);
     if (isLocal) one.bench.serve("default/web", [x], { externalTrafficPolicy: "Local" }, { [owner]: true, [loser]: true });
@@ -422,8 +422,15 @@ test("a node that is well counts as able at once where no other delivers, or non
     one.hear();
     one.bench.settle();
     assert.deepEqual(one.bench.gossip.undelivering([owner], "IPv4"), [owner]);
-    look(one);
-    assert.deepEqual([one.bench.gossip.undelivering([owner], "IPv4"), one.bench.onWire], [[], [x]]);
+    for (const hold of [1_000, 2_000, 4_000]) {
+      look(one);
+      pass(one, hold - 1);
+      assert.deepEqual(one.bench.gossip.undelivering([owner], "IPv4"), [owner]);
+      pass(one, 1);
+      assert.deepEqual([one.bench.gossip.undelivering([owner], "IPv4"), one.bench.onWire], [[], [x]]);
+      look(one, "conntrackFull");
+      pass(one, 1_200);
+    }
   }
 });
 

@@ -13,7 +13,7 @@ import { type DataPath, maxHoldMs, minHoldMs, type PathFault } from "./data-path
 
 // Whether this node's kernel brings packets to the Pods of Services, for each family by itself. A node that cannot deliver says so on the ring, and
 // the others choose owners among nodes that can. It counts as able again after some time of health, which doubles where it fails again soon: an
-// address that moves breaks connections. It does so at once where no node delivers instead.
+// address that moves breaks connections. Where no node delivers instead, it does so after a thirtieth of that.
 
 // The driver looks once a second: by then it has looked twice. A rollout of kube-proxy leaves rules in place, and takes less than a minute.
 const confirmMs: Readonly<Record<PathFault, Millis>> = {
@@ -24,7 +24,7 @@ const confirmMs: Readonly<Record<PathFault, Millis>> = {
   proxySilent: 60_000,
   noConnection: 0,
 };
-// By then others may have no node that delivers.
+// By then no other node may deliver any more.
 const lookAgainMs: Millis = 1_000;
 // While Services answer, the rules that kube-proxy left do.
 const answeredMs: Millis = 10_000;
@@ -126,6 +126,11 @@ export function isCandidate(state: SpeakerState, placements: readonly AddressPla
   );
 }
 
+/** Whether a node has been well for long enough, which is shorter where no other node does its work. */
+export function isWellFor(holdMs: Millis, wellMs: Millis, isNeeded: () => boolean): boolean {
+  return wellMs >= holdMs || (wellMs >= holdMs / 30 && isNeeded());
+}
+
 function judge(dataPath: DataPath, faults: readonly PathFault[], isNeeded: () => boolean, now: Millis): void {
   const { since } = dataPath;
   for (const fault of since.keys()) if (!faults.includes(fault)) since.delete(fault);
@@ -136,7 +141,7 @@ function judge(dataPath: DataPath, faults: readonly PathFault[], isNeeded: () =>
   if (confirmed.length > 0) {
     if (dataPath.broken.length === 0) becomesBroken(dataPath, now);
     dataPath.broken = confirmed;
-  } else if (dataPath.broken.length > 0 && since.size === 0 && (now >= dataPath.healthySince + dataPath.holdMs || isNeeded())) {
+  } else if (dataPath.broken.length > 0 && isWellFor(dataPath.holdMs, now - dataPath.healthySince, isNeeded)) {
     dataPath.broken = [];
     dataPath.returnedAt = now;
   }
