@@ -24,6 +24,7 @@ export const apply = clusterCommand({
   usage: "FILE",
   takes: 1,
   isOnce: true,
+  needsApi: true,
   options: applyOptions,
   help: `Does what "ingotctl diff" does, asks, writes the configuration into the ConfigMap, and waits until every process has it in force. The
 former ConfigMap is kept in a file, by default below $XDG_STATE_HOME or ~/.local/state; from a terminal you are asked at the end

@@ -9,6 +9,7 @@ export const diff = clusterCommand({
   summary: "Effects of a configuration on the cluster, before it is applied",
   usage: "FILE",
   takes: 1,
+  needsApi: true,
   help: `Tries a configuration on the present cluster, by the decisions of controller and speakers themselves, and changes nothing. FILE
 is the text itself or a ConfigMap with it; where the configuration is MetalLB's custom resources, some of these, which are put in the place of the
 objects of the same names in the cluster. "-" reads standard input. Shown are: why it would be refused; Services that gain, lose or

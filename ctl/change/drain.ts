@@ -24,6 +24,7 @@ export const drain = clusterCommand({
   takes: 1,
   completes: "node",
   isOnce: true,
+  needsApi: true,
   options: drainOptions,
   help: `Sets the label ${drainLabel} on the node. Other nodes take over its addresses; routers are asked to prefer other nodes, and then its
 routes go. Addresses that no other node can have stay. It lists what the node announces and its open connections to addresses that went to other
@@ -66,6 +67,7 @@ export const uncordon = clusterCommand({
   takes: 1,
   completes: "node",
   isOnce: true,
+  needsApi: true,
   help: `Takes the label ${drainLabel} off the node: it may announce addresses and routes again. A label with the value ${whenCordoned} stays. "kubectl
 uncordon" lets Pods come back.`,
   examples: ["ingotctl uncordon node1"],

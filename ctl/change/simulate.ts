@@ -15,6 +15,7 @@ export const simulate = clusterCommand({
   summary: "Effects of the loss or the drain of nodes, or of another configuration",
   usage: "lose NODE… | drain NODE… | config FILE",
   takes: "one or more",
+  needsApi: true,
   subjects: ["lose", "drain", "config"],
   help: `Shows the effects of an event, by the decisions of the speakers themselves, and changes nothing:
 

@@ -64,6 +64,8 @@ interface ClusterCommandDescription<O extends Options> {
   readonly options?: O;
   /** It does something, and that once: it has no `--watch`. */
   readonly isOnce?: boolean;
+  /** It also reads or writes objects of the API, so that it has no `--node-local`. */
+  readonly needsApi?: boolean;
   /** Exit statuses besides those that all have, as a sentence. */
   readonly exits?: string;
   readonly find: (question: CommandInput, values: Values<O>) => Promise<CommandResult>;
@@ -111,11 +113,12 @@ export function clusterCommand<const O extends Options = Record<never, Option>>(
     examples,
     options,
     isOnce = false,
+    needsApi = false,
     exits,
     find,
   } = description;
-  const { watch, ...once } = sharedOptions;
-  const shared = isOnce ? once : sharedOptions;
+  const isLeftOut = (option: string) => (option === "watch" && isOnce) || (option === "node-local" && needsApi);
+  const shared = Object.fromEntries(Object.entries(sharedOptions).filter(([option]) => !isLeftOut(option)));
   return command({
     name,
     summary,

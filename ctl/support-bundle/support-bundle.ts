@@ -11,6 +11,7 @@ export const supportBundle = clusterCommand({
   usage: "FILE",
   takes: 1,
   isOnce: true,
+  needsApi: true,
   help: `Writes a .tar.gz: the ConfigMaps without passwords, Services of type LoadBalancer, nodes, our Pods and events, the answers of all
 processes under /v1 with their recordings, their metrics, and versions. Secrets are not read. Look through it before you send it: names,
 addresses and labels of your cluster are in it.`,

@@ -46,7 +46,8 @@ export const pools = clusterCommand({
   takes: "any",
   completes: "pool",
   options: listOptions,
-  help: "Lists the pools of the configuration in force, in its order. The worst verdict of controller and speakers is shown.",
+  help: `Lists the pools of the configuration in force, in its order. The worst verdict of controller and speakers is shown,
+but a pool that some node may announce is Degraded at most.`,
   examples: ["ingotctl pools", "ingotctl pools lan -o wide", "ingotctl pools --cause=full --sort-by=ipv4"],
   async find(question, filters) {
     const { pools: all, unreachable } = await askPools(question.processes);

@@ -4,6 +4,7 @@ import { load } from "js-yaml";
 import { type CauseOf, type VerdictDetails, verdict } from "#pkg/verdict";
 import type { Processes } from "../cluster/processes.ts";
 import { Exit, UsageError } from "../command.ts";
+import { commands } from "../commands.ts";
 import { run } from "../run.ts";
 import { fakeApi } from "../testing/api.ts";
 import { ingotctl as ctl, fakeIo, type Given } from "../testing/ingotctl.ts";
@@ -374,21 +375,31 @@ test("where no speaker runs no pool is Ready, but one that nobody is to announce
   assert.match(out, /^off .* Ready .* available$/m);
 });
 
-test("the speaker on this machine is asked alone where the API is out of reach", async () => {
-  const { processes } = { processes: fakeProcesses({ "speaker-n1": cluster["speaker-n1"] }) };
-  const asked: unknown[] = [];
-  for (const args of ["explain svc web --node-local", "doctor --node-local", "services --node-local"]) {
+test("the speaker on this machine is asked alone where the API is out of reach, by each command that has --node-local", async () => {
+  const subjects: Readonly<Record<string, string>> = {
+    explain: "svc/web",
+    probe: "192.0.2.1",
+    owner: "192.0.2.1",
+    history: "192.0.2.1",
+  };
+  const local = [...commands.values()].filter(({ options }) => Object.hasOwn(options, "node-local")).map(({ name }) => name);
+  assert.deepEqual(local.filter((name) => Object.hasOwn(subjects, name)).toSorted(), Object.keys(subjects).toSorted());
+  assert.ok(!local.includes("drain"), "it labels a Node");
+  for (const name of local) {
+    const asked: unknown[] = [];
+    const processes = fakeProcesses({ "speaker-n1": cluster["speaker-n1"] });
     const io = fakeIo({ processes, now });
     const unreachable = () => Promise.reject(new UsageError("there is no kubeconfig"));
     const connect: typeof io.cluster.connect = async (options) => {
       asked.push(options.isNodeLocal);
       return { ...processes, isNodeLocal: true };
     };
-    const status = await run(args.split(" "), { ...io, cluster: { connect, namespace: unreachable, api: unreachable } });
-    assert.notEqual(status, Exit.usage, io.printed.err);
-    assert.doesNotMatch(io.printed.out, /no Pod of a controller|get a controller/);
+    const args = [name, subjects[name] ?? "", "--node-local"].filter(Boolean);
+    const status = await run(args, { ...io, cluster: { connect, namespace: unreachable, api: unreachable } });
+    assert.notEqual(status, Exit.usage, `${name}: ${io.printed.err}`);
+    assert.doesNotMatch(io.printed.out, /no Pod of a controller|get a controller|No controller runs/, name);
+    assert.deepEqual(asked, [true], name);
   }
-  assert.deepEqual(asked, [true, true, true]);
 });
 
 test("an address that nobody who answers announces may be announced by who does not", async () => {
