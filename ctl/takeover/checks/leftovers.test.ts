@@ -135,3 +135,24 @@ for (const { name, container } of [
       ["runs with --config=lan, and the manifests have config", "runs with --port=7473, and the manifests have 7472"],
     );
   });
+
+for (const { name, labels, api, want } of [
+  { name: "of 0.12", labels: {}, api: {}, want: /^keep the name: rollout undo/ },
+  { name: "with custom resources", labels: {}, api: metallb("ipaddresspools"), want: /^keep its manifest: .* rights/ },
+  { name: "of a chart", labels: { "app.kubernetes.io/managed-by": "Helm" }, api: {}, want: /^keep the release's values/ },
+])
+  test(`what brings MetalLB back is named: ${name}`, async () => {
+    const helm = { "meta.helm.sh/release-name": "metallb", "meta.helm.sh/release-namespace": "metallb-system" };
+    const all = { app: "metallb", component: "controller", ...labels };
+    const metadata = {
+      namespace: "metallb-system",
+      name: "controller",
+      labels: all,
+      annotations: name === "of a chart" ? helm : {},
+    };
+    const containers = [{ image: "quay.io/metallb/controller:v1" }];
+    const found = checkWorkloads(
+      await view({ ...api, "/apis/apps/v1/deployments": [{ metadata, spec: { template: { spec: { containers } } } }] }),
+    );
+    assert.match(found.find((each) => each.found.startsWith("runs quay.io"))?.advice ?? "", want);
+  });

@@ -222,7 +222,11 @@ export function checkWorkloads(view: ClusterView): TakeoverFinding[] {
         `${ready}: the roll-out replaces those that are not first, and stops where a new one does not become ready`,
         "see what is wrong with them before the move",
       );
-    differs(`runs ${images}`, "keep the name: rollout undo brings it back", "note");
+    // From 0.13 on its programs need rights and webhooks that ingot.yaml takes away.
+    const ofManifest = view.hasCustomResources
+      ? "keep its manifest: to apply it brings MetalLB back, with its rights"
+      : "keep the name: rollout undo brings it back";
+    differs(`runs ${images}`, isHelms ? "keep the release's values: with them its chart brings it back" : ofManifest, "note");
   }
   return findings;
 }

@@ -10,6 +10,7 @@ import { loadMetallb, loadRoot } from "./metallb.ts";
 export interface Way {
   /** The same objects before and after. */
   readonly workloads: readonly string[];
+  readonly hasFrrK8s: boolean;
   readonly install: (on: InstalledCluster) => Promise<void>;
   /** Resolves when all of it is on the way. */
   readonly takeOver: (on: InstalledCluster) => Promise<void>;
@@ -20,6 +21,7 @@ export interface Way {
 export function byManifest(directory: string, manifest: string): Way {
   return {
     workloads: ["deployment/controller", "daemonset/speaker"],
+    hasFrrK8s: isFrrK8s(manifest),
     install: async (on) => {
       await load(on, directory, manifest);
       await on.kubectl("apply", "-f", manifest);
@@ -57,6 +59,7 @@ export function byChart(directory: string, manifest: string, chart: string): Way
   };
   return {
     workloads: ["deployment/metallb-controller", "daemonset/metallb-speaker"],
+    hasFrrK8s: isFrrK8s(manifest),
     install: async (on) => {
       await load(on, directory, manifest);
       const speaker = { frr: { enabled: manifest.endsWith("-frr.yaml") }, tolerations: [{ key: "edge", operator: "Exists" }] };

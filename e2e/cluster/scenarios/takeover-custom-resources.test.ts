@@ -4,8 +4,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { patience } from "#e2e/cluster";
-import { waitFor } from "#e2e/lab";
+import { type CommandError, patience } from "#e2e/cluster";
+import { programFile, waitFor } from "#e2e/lab";
 import { steps } from "../steps.ts";
 import { BorderRouter, nodeAsn, routerAsn } from "./border-router.ts";
 import { InstalledCluster, namespace } from "./installed.ts";
@@ -17,6 +17,14 @@ import type { Streamed } from "./stream.ts";
 // itself runs, in native, FRR or FRR-K8s mode, from its manifest, its chart or its operator.
 const directory = process.env.METALLB_CRDS;
 const all = ["node1", "node2", "node3"];
+
+interface Finding {
+  readonly check: string;
+  readonly severity: string;
+  readonly where: string;
+  readonly found: string;
+  readonly advice: string;
+}
 
 if (directory === undefined)
   test("MetalLB with custom resources is replaced while it runs", {
@@ -69,6 +77,16 @@ function takeOver(directory: string): void {
     print("before", await on.streaming(await targets(on), () => sleep(5_000)));
   });
 
+  step("takeover --check names what stands in the way, and FRR-K8s where that has the sessions", async (on) => {
+    const findings = await findingsOn(on);
+    const ofFrrK8s = findings.filter(({ check }) => check === "frr-k8s");
+    assert.deepEqual(
+      ofFrrK8s.map(({ where }) => where.split("/")[0]),
+      way.hasFrrK8s ? [`DaemonSet ${namespace}`] : [],
+    );
+    assert.ok(findings.some(({ check }) => check === "webhook"));
+  });
+
   step("MetalLB's speakers are replaced by themselves, to compare", async (on) => {
     const restart = async () => {
       await on.kubectl("-n", namespace, "rollout", "restart", way.workloads[1] ?? "");
@@ -115,6 +133,14 @@ function takeOver(directory: string): void {
     await on.kubectl("-n", namespace, "delete", "bgppeer", "old");
   });
 
+  step("takeover --check finds no FRR-K8s any more, and no webhook", async (on) => {
+    const findings = await findingsOn(on);
+    assert.deepEqual(
+      findings.filter(({ check, severity }) => severity === "error" && ["frr-k8s", "webhook"].includes(check)),
+      [],
+    );
+  });
+
   step("and back", async (on) => {
     const streamed = await on.streaming(await targets(on), async () => {
       await way.takeBack(on);
@@ -145,6 +171,17 @@ async function clusterAddress(on: InstalledCluster): Promise<string> {
   const ip = await on.kubectl("get", "service", "web0", "-o", "jsonpath={.spec.clusterIP}");
   await on.cluster.client.run(["ip", "route", "replace", `${ip}/32`, "via", on.cluster.node("node1").host.ipv4]);
   return ip;
+}
+
+/** The findings of `ingotctl takeover --check`, which are printed as well. */
+async function findingsOn({ cluster }: InstalledCluster): Promise<readonly Finding[]> {
+  const command = [process.execPath, programFile("ingotctl"), "takeover", "--check", "-o", "json"];
+  const run = cluster.client.run([...command, "--kubeconfig", cluster.kubeconfig]);
+  const text = await run.catch((error: CommandError) => error.stdout); // It fails where it finds errors.
+  const { findings } = JSON.parse(text) as { readonly findings: readonly Finding[] };
+  for (const { severity, check, where, found, advice } of findings)
+    console.log(`${severity} ${check}: ${where}: ${found}; ${advice}`);
+  return findings;
 }
 
 /** Of controllers and speakers: the operator has Pods besides. */
