@@ -1,3 +1,4 @@
+import type { Millis } from "#pkg/clock";
 import type { ServiceSpec } from "../api/objects.ts";
 import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
 import { entries } from "./occupied.ts";
@@ -58,9 +59,17 @@ function unmet(cluster: SimulatedCluster, name: string, spec: ServiceSpec, addre
   return `${name} asks for ${pool.includes(",") ? "pools" : "pool"} ${pool} and has ${addresses}`;
 }
 
+// A node that was unable to deliver again and again waits for longer than a cluster rests.
+const longHoldMs: Millis = 120_000;
+
 /** An address of a NIC is where the speaker may put it, on a drained node where no other one's may. */
 function ableFor(cluster: SimulatedCluster, pool: string): number[] {
   return ableNodes(cluster).filter((node) => pool !== "nic" || cluster.speakers.get(node)?.hasNetAdmin);
+}
+
+function waitsForLong({ speakers }: SimulatedCluster, node: number, address: string): boolean {
+  const dataPath = speakers.get(node)?.state.dataPath[address.includes(":") ? "IPv6" : "IPv4"];
+  return dataPath !== undefined && dataPath.broken.length > 0 && dataPath.holdMs >= longHoldMs;
 }
 
 /**
@@ -86,6 +95,7 @@ function misplaced(
   const isRouted = pool === "routed" || pool === "both";
   const wanted = isRouted
     ? candidates
+        .filter((node) => !waitsForLong(cluster, node, address))
         .map((node) => cluster.neighborOf(node))
         .sort()
         .join()
