@@ -136,7 +136,7 @@ class Story {
     this.#list();
   }
 
-  /** Kinds that are followed anew are listed. */
+  /** Kinds that are followed again are listed. */
   #list(): void {
     const followed = new Set(this.world.unsynced);
     for (const [plural, name, spec] of this.#objects.values()) if (followed.has(plural)) this.world.see(plural, name, spec ?? {});
