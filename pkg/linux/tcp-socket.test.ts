@@ -88,12 +88,13 @@ for (const family of families)
       bytes[bytes.length - 1] = i & 255;
       return bytes;
     });
+    const some = others.slice(0, 256); // With more sources there is less room for members, and some strangers are taken by chance.
     const isTaken = (refused: RefusedConnections) => isTakenUnder(listening, family, refused);
     assert.equal(await isTaken({ sources: [...others, here] }), false);
     assert.equal(await isTaken({ sources: [here, ...others] }), false);
     assert.equal(await isTaken({ sources: others }), true);
-    assert.equal(await isTaken({ sources: others, allBut: [...others, here] }), true);
-    assert.equal(await isTaken({ sources: others, allBut: others }), false);
+    assert.equal(await isTaken({ sources: some, allBut: [...others, here] }), true);
+    assert.equal(await isTaken({ sources: some, allBut: others }), false);
     assert.equal(await isTaken({ sources: [here], allBut: [here] }), false);
     assert.equal(await isTaken({ sources: [], allBut: [] }), false);
   });
