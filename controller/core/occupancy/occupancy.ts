@@ -2,7 +2,7 @@ import type { IpamChange } from "#pkg/allocator";
 import { families, parseAddress } from "#pkg/net";
 import type { Occupant } from "#pkg/quarantine";
 import type { ControllerState } from "../state.ts";
-import { freedResources, freeInPool, readOf } from "../waiting/waits.ts";
+import { freedResources, freeInPool } from "../waiting/waits.ts";
 import { heedReported } from "./occupants.ts";
 
 /** Speakers report that other hosts of the network have these addresses, and no others (address -> who). */
@@ -51,7 +51,6 @@ export function ipamChanged(state: ControllerState, change: IpamChange): void {
   verdicts.pools.changed(pool);
   for (const [text, by] of foreign) if (by === undefined) freed(state, text);
   const isOther = problem !== before?.problem || isRead !== (before?.isRead ?? false);
-  if (isOther) for (const waiting of asked.waiting.changed(readOf(pool))) agenda.changed(waiting);
   for (const family of families)
     if (isOther || exhausted.has(family) !== (before?.exhausted.has(family) ?? false))
       for (const waiting of asked.waiting.changed(freeInPool(pool, family))) agenda.changed(waiting);

@@ -43,8 +43,6 @@ export function waitsOf(request: AddressRequest, refusal: Refusal, known: Pick<K
     case "poolFull":
       return [
         ...waits(request, freeInPool(refusal.pool, refusal.family), sharedBy(sharingKey)),
-        // Another pool may have an address for this one, where the IPAM's has none for who comes first.
-        ...(refusal.reason === "awaitsIpam" ? [ownWait(readOf(refusal.pool))] : []),
         ...(known.hasReserved ? holdersOf(service).map((holder) => ownWait(freeFor(holder))) : []),
         // Quotas do not count an address that an exhausted IPAM chose for it: the address goes back when others use the quota.
         ...(refusal.reason === "awaitsIpam" && refusal.exhausted
@@ -144,11 +142,6 @@ export function isSameAllocation(a: Allocation | undefined, b: Allocation | unde
 // Names of pools may hold anything, so they are quoted: no resource can be read as another.
 export function freeInPool(pool: string, family: Family): string {
   return `free ${family} in ${JSON.stringify(pool)}`;
-}
-
-/** The resource that changes when the IPAM of a pool has been read, or fails. */
-export function readOf(pool: string): string {
-  return `read of ${JSON.stringify(pool)}`;
 }
 
 function freeFor(holder: ReservedFor): string {
