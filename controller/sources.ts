@@ -42,7 +42,6 @@ export class Sources implements Disposable {
   readonly #announced: Informers;
   readonly #customResources: CustomResources | undefined;
   readonly #runner: SourcesOptions["runner"];
-  #lastGood: string | undefined;
   #unseen: ServiceChange[] | undefined; // Changes of a list that the core sees in portions, and those that come meanwhile.
   readonly namespaces: NamespaceLabels;
 
@@ -79,7 +78,6 @@ export class Sources implements Disposable {
       this.#customResources = new CustomResources({
         ...options,
         offered: ({ text, ...offer }) => emit({ type: "configMap", now: { ...offer, secretText: text } }),
-        lastGood: () => this.#lastGood,
         changing: (areChanging) => emit({ type: "objectsChanging", areChanging }),
         reached: seen,
       });
@@ -87,9 +85,8 @@ export class Sources implements Disposable {
       this.#informers.followConfigMap(namespace, configMap, (now) => emit({ type: "configMap", now: now && configMapSeen(now) }));
     this.#informers.followConfigMap(namespace, statusConfigMap, (now) => {
       const data = now?.data ?? {};
-      this.#lastGood = data[lastGoodKey];
-      emit({ type: "statusMap", secretText: this.#lastGood, hasSummary: summaryHash(data) !== "" });
-      this.#customResources?.lastGoodChanged();
+      emit({ type: "statusMap", secretText: data[lastGoodKey], hasSummary: summaryHash(data) !== "" });
+      this.#customResources?.lastGoodChanged(data[lastGoodKey]);
     });
     this.#informers.followConfigMap(namespace, summaryConfigMap, (now) =>
       emit({ type: "summaryMap", hash: summaryHash(now?.data ?? {}) }),

@@ -75,7 +75,6 @@ export class Sources implements Disposable {
   readonly #nodes: NodeInformers;
   readonly #customResources: CustomResources | undefined;
   readonly #policy: PolicySources;
-  #lastGood: string | undefined;
   #next: InForce | undefined; // In force as soon as all is known that it asks for.
   #startFailure: ApiError | undefined; // Why it was not started yet.
   #phase: "new" | "started" | "synced" | "disposed" = "new";
@@ -111,7 +110,6 @@ export class Sources implements Disposable {
       this.#customResources = new CustomResources({
         ...options,
         offered: seen,
-        lastGood: () => this.#lastGood,
         reached: () => {
           reached();
           this.#check();
@@ -122,9 +120,9 @@ export class Sources implements Disposable {
         seen(now && { text: now.data[configKey], version: now.resourceVersion }),
       );
     this.#informers.followConfigMap(namespace, statusConfigMap, (now) => {
-      this.#lastGood = now?.data[lastGoodKey];
-      this.#live.lastGoodChanged(this.#lastGood);
-      this.#customResources?.lastGoodChanged();
+      const lastGood = now?.data[lastGoodKey];
+      this.#live.lastGoodChanged(lastGood);
+      this.#customResources?.lastGoodChanged(lastGood);
     });
     this.#informers.followConfigMap(namespace, quarantineConfigMap, (now) => emit({ type: "quarantine", data: now?.data ?? {} }));
     this.#reader = new ConfigReader(log);

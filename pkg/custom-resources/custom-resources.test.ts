@@ -24,15 +24,14 @@ class Bench {
   readonly clock = new SimulatedClock();
   readonly offers: Offer[] = [];
   readonly logged: string[] = [];
-  recorded: string | undefined;
   readonly source = new CustomResources({
     cluster: this.cluster,
     namespace,
     offered: (offer) => {
       assert.deepEqual(this.source.missing, [], "an offer comes once everything has been seen");
       this.offers.push(offer);
+      if (offer.text !== undefined) this.source.lastGoodChanged(offer.text);
     },
-    lastGood: () => this.offers.findLast(({ text }) => text !== undefined)?.text ?? this.recorded,
     reached: () => {},
     clock: this.clock,
     random: () => 0.5,
@@ -309,12 +308,11 @@ test("at a start kinds of the last good configuration are awaited, until that on
   before.see("communities", "names", { communities: [] }); // Nothing needs it.
   before.sync();
   const bench = await Bench.start();
-  bench.recorded = before.offers.at(-1)?.text;
+  bench.source.lastGoodChanged(before.offers.at(-1)?.text);
   bench.pool(1);
   bench.sync();
   assert.deepEqual(bench.offers.at(-1)?.missingKinds, ["L2Advertisement"]);
-  bench.recorded = undefined; // Such as after another process accepted their absence.
-  bench.source.lastGoodChanged();
+  bench.source.lastGoodChanged(undefined); // Such as after another process accepted their absence.
   assert.deepEqual(bench.pools, ["pool-1"]);
 });
 

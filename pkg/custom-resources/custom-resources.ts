@@ -30,8 +30,6 @@ export interface CustomResourcesOptions {
   readonly offered: (offer: Offer) => void;
   /** Called when objects begin to change, and when what they are has been offered. Where somebody asks, the first offer waits for a pause, too. */
   readonly changing?: (areChanging: boolean) => void;
-  /** The text of the last good configuration, as far as it has been seen: see `lastGoodChanged`. */
-  readonly lastGood: () => string | undefined;
   /** Called when `missing`, or the time since which the API is lost, may have changed. */
   readonly reached: () => void;
   /** See `Handlers`. */
@@ -75,6 +73,7 @@ export class CustomResources implements Disposable {
   readonly #settling = new Settling();
   readonly #followed = new Map<string, Followed>(); // plural -> kind
   #lacking: readonly string[] | undefined; // Kinds that the API does not serve; undefined before it was asked.
+  #had: ReadonlySet<string> = new Set(); // Kinds of the last good configuration.
   readonly #seen = new Set<string>(); // Kinds that have had objects since all definitions were there.
   #about: ObjectReference | undefined;
   #offered: string | undefined; // The configuration that was offered last, in short.
@@ -90,8 +89,9 @@ export class CustomResources implements Disposable {
     this.#alarm = new Alarm(options.clock, "custom resources settle", () => void this.#settled());
   }
 
-  /** What is offered may be something else by now. */
-  lastGoodChanged(): void {
+  /** The text of the last good configuration; undefined where there is none. */
+  lastGoodChanged(text: string | undefined): void {
+    this.#had = liveKinds(text ?? "");
     this.#offer();
   }
 
@@ -259,8 +259,7 @@ export class CustomResources implements Disposable {
 
   /** Kinds whose objects may have gone with their definition. */
   get #missingKinds(): readonly string[] {
-    const had = liveKinds(this.#options.lastGood() ?? "");
-    return this.#empty.filter((kind) => neededKinds.includes(kind) && had.has(kind) && !this.#seen.has(kind));
+    return this.#empty.filter((kind) => neededKinds.includes(kind) && this.#had.has(kind) && !this.#seen.has(kind));
   }
 
   #offer(): void {
