@@ -7,6 +7,17 @@ import { configMap, service } from "#pkg/k8s/testing";
 import { configKey } from "#pkg/live-config";
 import { namespace, ResourcesWorld as World } from "./testing/resources-world.ts";
 
+/** With one pool in force, which is announced on layer 2. */
+async function withPool(name: string): Promise<World> {
+  const world = new World();
+  await world.settle();
+  world.see("ipaddresspools", name, { addresses: ["10.0.0.0/30"] });
+  world.see("l2advertisements", "all", {});
+  world.sync();
+  await world.settle();
+  return world;
+}
+
 test("custom resources give addresses; what is wrong is an event on the object at fault, and the one before stays in force", async () => {
   await using world = new World();
   await world.settle();
@@ -33,12 +44,7 @@ test("custom resources give addresses; what is wrong is an event on the object a
 });
 
 test("a pool in use that is deleted stays in force until an object allows to renumber", async () => {
-  await using world = new World();
-  await world.settle();
-  world.see("ipaddresspools", "a", { addresses: ["10.0.0.0/30"] });
-  world.see("l2advertisements", "all", {});
-  world.sync();
-  await world.settle();
+  await using world = await withPool("a");
   world.forget("ipaddresspools", "a");
   world.see("ipaddresspools", "b", { addresses: ["10.0.1.0/30"] });
   const refused = await world.settle();
@@ -131,12 +137,7 @@ test("a Service waits also while one change comes into force and the next one ha
 });
 
 test("a contradiction on the way keeps no Service waiting, and a controller that starts meanwhile waits as well", async () => {
-  await using world = new World();
-  await world.settle();
-  world.see("ipaddresspools", "a", { addresses: ["10.0.0.0/30"] });
-  world.see("l2advertisements", "all", {});
-  world.sync();
-  await world.settle();
+  await using world = await withPool("a");
   world.see("ipaddresspools", "b", { addresses: ["nonsense"] });
   world.cluster.put("services", service("late"));
   assert.deepEqual(
@@ -161,12 +162,7 @@ test("a contradiction on the way keeps no Service waiting, and a controller that
 });
 
 test("all objects gone, or a definition, turns nothing off, also after a restart", async () => {
-  await using world = new World();
-  await world.settle();
-  world.see("ipaddresspools", "a", { addresses: ["10.0.0.0/30"] });
-  world.see("l2advertisements", "all", {});
-  world.sync();
-  await world.settle();
+  await using world = await withPool("a");
   world.cluster.served.delete("l2advertisements");
   world.forget("l2advertisements", "all");
   assert.match((await world.settle()).join("\n"), /Warning ConfigStale: .*are not all installed; .*turns nothing off/);
@@ -370,12 +366,7 @@ for (const { name, edits, isOneApply, after } of orders)
   });
 
 test("commands in conditions name the namespace where the configuration is custom resources", async () => {
-  await using world = new World();
-  await world.settle();
-  world.see("ipaddresspools", "main", { addresses: ["10.0.0.0/30"] });
-  world.see("l2advertisements", "all", {});
-  world.sync();
-  await world.settle();
+  await using world = await withPool("main");
   const subject = subjectOf(world.cluster.service("default/web") ?? assert.fail());
   const message = "no speaker is Ready; kubectl -n metallb-system get pods says why";
   const line = encodeAnnounced({ cause: "noActiveSpeaker", subject, message });

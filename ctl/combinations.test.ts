@@ -13,7 +13,8 @@ import { Collector } from "./dashboard/collector.ts";
 import { emptyModel, type Model } from "./dashboard/model/rows.ts";
 import { clusterProcesses } from "./dashboard/testing/cluster.ts";
 import { fakeApi } from "./testing/api.ts";
-import { type Given, ingotctl } from "./testing/ingotctl.ts";
+import type { Given } from "./testing/ingotctl.ts";
+import { stepMs, timedIngotctl, timeoutMs, turns } from "./testing/timed-ingotctl.ts";
 
 // Commands beside processes that fail in several ways at once, judged by rules that hold for all of them.
 
@@ -107,24 +108,6 @@ function clusterOf({ controllers, leader, speakers, family, isAttacked, count }:
   return { processes, questions, conditionOf, address: services[0]?.address ?? "10.0.0.0" };
 }
 
-const timeoutMs = 2_000;
-const stepMs = 500;
-const turns = 50; // For everything that follows from an answer to happen before the next step of time.
-
-/** Runs a command to its end, while simulated time passes. */
-async function finished(args: string, given: Given, tick: (ms: number) => void) {
-  let isDone = false;
-  const done = ingotctl(args, given).finally(() => {
-    isDone = true;
-  });
-  let waitedMs = 0;
-  for (; !isDone && waitedMs < 10 * timeoutMs; waitedMs += stepMs) {
-    for (let turn = 0; turn < turns && !isDone; turn++) await setImmediate();
-    if (!isDone) tick(stepMs);
-  }
-  return { ...(await done), waitedMs };
-}
-
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there, but for the colours of states.
 const steering = /(?!\u001b\[(?:3[1-3]|39|90)m)[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
 
@@ -132,7 +115,7 @@ const steering = /(?!\u001b\[(?:3[1-3]|39|90)m)[\u0000-\u0009\u000b-\u001f\u007f
 function judge(
   world: World,
   { conditionOf, processes, questions }: ReturnType<typeof clusterOf>,
-  result: Awaited<ReturnType<typeof finished>>,
+  result: Awaited<ReturnType<typeof timedIngotctl>>,
 ): void {
   const { status, out, err, waitedMs } = result;
   const { command, isApiOut } = world;
@@ -200,7 +183,7 @@ test("property: whatever is wrong at once, no command claims what it has not see
         ...(!isApiOut && { processes }),
       };
       const args = world.command.replace("ADDRESS", cluster.address) + suffix;
-      const result = await finished(args, given, (ms) => context.mock.timers.tick(ms));
+      const result = await timedIngotctl(args, given, (ms) => context.mock.timers.tick(ms));
       try {
         judge(world, cluster, result);
         if (isStructured && result.out !== "") formats[format]?.(result.out);

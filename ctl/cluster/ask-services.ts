@@ -80,8 +80,8 @@ export interface AskedProblems extends AskedServices {
 }
 
 /**
- * Services that are not well, with whole verdicts, and the number of all. Of those that are well processes say no more than the names: of 10,000
- * that is a twentieth. Earlier versions list them all, and leave all verdicts without a message.
+ * Services that are not well, with whole verdicts, and the number of all. Processes say no more than the names of Services that are well: for 10,000
+ * that is a twentieth of the octets. Earlier versions list them all, and leave all verdicts without a message.
  */
 export async function askProblems(processes: Processes): Promise<AskedProblems> {
   const { names, ...asked } = await askAllServices(processes, {

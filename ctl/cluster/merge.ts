@@ -19,7 +19,7 @@ export interface MergedService<V extends BriefVerdict = VerdictAnswer> {
   readonly verdict: V;
 }
 
-/** All processes that there are, whether they answer or not. */
+/** All processes, whether they answer or not. */
 export type All = Pick<Processes, "targets" | "isNodeLocal">;
 
 export interface ServiceAnswers<V extends BriefVerdict = VerdictAnswer> {

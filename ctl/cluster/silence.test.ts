@@ -3,8 +3,8 @@ import { duplexPair } from "node:stream";
 import { suite, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { Exit } from "../command.ts";
-import { ingotctl } from "../testing/ingotctl.ts";
 import { smallCluster } from "../testing/small-cluster.ts";
+import { stepMs, timedIngotctl, timeoutMs, turns } from "../testing/timed-ingotctl.ts";
 import { PodAgent } from "./connect.ts";
 
 const commands = [
@@ -14,9 +14,6 @@ const commands = [
     (subject) => `explain ${subject}`,
   ),
 ];
-const timeoutMs = 2_000;
-const stepMs = 500;
-const turns = 50; // For everything that follows from an answer to happen before the next step of time.
 
 /** The small cluster, in which the process of one Pod takes connections and answers nothing; and what it was asked. */
 function withHung(pod: string) {
@@ -42,16 +39,7 @@ suite("a process that hangs", () => {
       test(`${pod} is asked one question by ${command}, which waits for one time-out`, async (context) => {
         using cluster = withHung(pod);
         context.mock.timers.enable({ apis: ["setTimeout"] });
-        let isDone = false;
-        const done = ingotctl(command, cluster).finally(() => {
-          isDone = true;
-        });
-        let waitedMs = 0;
-        for (; !isDone && waitedMs < 10 * timeoutMs; waitedMs += stepMs) {
-          for (let turn = 0; turn < turns && !isDone; turn++) await setImmediate();
-          if (!isDone) context.mock.timers.tick(stepMs);
-        }
-        const { status, err } = await done;
+        const { status, err, waitedMs } = await timedIngotctl(command, cluster, (ms) => context.mock.timers.tick(ms));
         assert.ok(cluster.questions.length <= 1, cluster.questions.join(" "));
         assert.ok(waitedMs <= timeoutMs + stepMs, `${waitedMs} ms`);
         if (cluster.questions.length > 0 && !/^(check|doctor)/.test(command)) {

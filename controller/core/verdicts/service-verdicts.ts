@@ -32,7 +32,7 @@ export class ServiceVerdicts extends PartOf<Pick<Context, "now">> {
     this.entries.set(key, { problem, since: isSame ? before.since : this.context.now });
   }
 
-  /** It is to be decided on later. A verdict that there is holds until then. */
+  /** The Service is decided on later. An earlier verdict holds until then. */
   waits(key: string, verdict: Verdict): void {
     if (!this.entries.has(key)) this.entries.set(key, { problem: verdict, since: this.context.now });
   }
