@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server, Socket } from "node:net";
 import type { Clock } from "#pkg/clock";
 import type { SessionSettings } from "#pkg/config";
 import { backlog, descriptorOf, type KnownSources, ServerGate } from "#pkg/connections";
@@ -91,7 +91,10 @@ export class BgpListener implements Disposable {
     if (this.#expected.has(key)) throw new Error(`Cannot take the connections of ${key} for two peers`);
     const md5 = md5Key(peer);
     const setKey = (key: typeof md5) => this.#listening.get(peer.address.family)?.socket.setMd5Key(peer.address, key);
-    if (md5 !== undefined) setKey(md5);
+    if (md5 !== undefined) {
+      setKey(md5);
+      this.#acceptWaiting(peer.address.family);
+    }
     const expected = { peer, accept };
     this.#expected.set(key, expected);
     return {
@@ -121,13 +124,31 @@ export class BgpListener implements Disposable {
       throw error;
     }
     const server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
-    const listening = once(server, "listening");
     server.listen({ fd, backlog });
-    await listening;
+    // From now on, because peers that come before the event need their passwords here.
+    this.#listening.set(family, { socket: TcpSocket.of(fd), server });
+    try {
+      await once(server, "listening");
+    } catch (error) {
+      this.#listening.delete(family);
+      throw error;
+    }
     const address = server.address();
     if (address !== null && typeof address === "object") this.#port = address.port; // The second family takes what the first was given.
     this.#gate.add(server);
-    this.#listening.set(family, { socket: TcpSocket.of(fd), server });
+  }
+
+  /**
+   * Closes the connections of the next peer that wait: the kernel did not ask them for its password. Others are given to their peers.
+   * @throws {SystemCallError} EMFILE
+   */
+  #acceptWaiting(family: Family): void {
+    const { socket: listener } = this.#listening.get(family) ?? {};
+    for (let left = backlog + 1; left > 0; left--) {
+      const waiting = listener?.accept();
+      if (waiting === undefined) return;
+      this.#accept(new Socket({ fd: waiting.socket.release(), readable: true, writable: true }).setNoDelay());
+    }
   }
 
   /** @returns a descriptor that is the caller's to close. @throws {SystemCallError} */

@@ -148,6 +148,38 @@ suite("connections of the system", { concurrency: false }, () => {
     good.connection.destroy();
   });
 
+  test("RFC 2385: connections without a password that wait when their peer is given one are closed, those of others are not", {
+    skip: noMd5,
+  }, async () => {
+    using listener = new BgpListener({ port: 0, clock: new SystemClock(), log: silentLog });
+    await listener.start();
+    const other = Promise.withResolvers<Incoming>();
+    listener.expect(settings({ address: address("127.0.0.2") }), other.resolve);
+    const [unsigned, ofOther] = ["127.0.0.1", "127.0.0.2"].map((from) =>
+      dial({ port: listener.port, sourceAddress: address(from) }),
+    );
+    await new Promise(process.nextTick); // The kernel has accepted them, and the listener has not yet looked.
+    listener.expect(settings({ address: address("127.0.0.1"), password: "secret" }), () => assert.fail("it is not signed"));
+    (await other.promise).open(new Recorder()).destroy();
+    for (const one of [unsigned, ofOther]) await one?.events.until(({ because }) => because !== undefined);
+    assert.equal(listener.unknownPeers, 1);
+  });
+
+  test("RFC 2385: a peer that is added while the port is opened has its password from the first connection on", {
+    skip: noMd5,
+  }, async () => {
+    using listener = new BgpListener({ port: 0, clock: new SystemClock(), log: silentLog });
+    const started = listener.start();
+    const { promise, resolve } = Promise.withResolvers<Incoming>();
+    listener.expect(settings({ address: address("127.0.0.1"), password: "secret" }), resolve);
+    await started;
+    const [unsigned, signed] = [dial({ port: listener.port }), dial({ port: listener.port, password: "secret" })];
+    (await promise).open(new Recorder());
+    await signed.events.until(({ end }) => end !== undefined);
+    assert.equal(unsigned.events.end, undefined);
+    for (const { connection } of [unsigned, signed]) connection.destroy();
+  });
+
   test("RFC 2385: a password is forgotten with its peer", { skip: noMd5 }, async () => {
     const { listener, port, expecting } = await listening({ password: "secret" });
     using _ = listener;
