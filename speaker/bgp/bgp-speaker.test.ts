@@ -14,7 +14,7 @@ import { type Address, Prefix, parseAddress } from "#pkg/net";
 import { type Advertised, type Labels, nodePeers } from "#pkg/placement";
 import type { BgpPeers } from "../core/effects.ts";
 import type { NodeFields } from "../core/events.ts";
-import { BgpSpeaker, type BgpSpeakerOptions } from "./bgp-speaker.ts";
+import { BgpSpeaker, type BgpSpeakerOptions, type NewSession } from "./bgp-speaker.ts";
 import type { BgpSession } from "./peer.ts";
 import { NodeInterfaces } from "./testing/node-interfaces.ts";
 
@@ -28,6 +28,8 @@ class FakeSession implements BgpSession {
   readonly resets: string[] = [];
   readonly closes: string[] = [];
   started = false;
+  /** The router knew this process when the session was started last. */
+  isKnown = false;
   established = false;
   /** This side's end of its connection, where it has one. */
   end: SocketEnd | undefined;
@@ -38,22 +40,23 @@ class FakeSession implements BgpSession {
   notified = 0;
 
   readonly #former: readonly FakeSession[];
+  readonly #onEstablished: NewSession["onEstablished"];
 
   constructor(
-    settings: SessionSettings,
-    routes: RoutesOut,
-    restarting: boolean,
+    { settings, routes, restarting, onEstablished }: NewSession,
     gone: () => Promise<void>,
     former: readonly FakeSession[],
   ) {
     this.#gone = gone;
     this.#former = former;
+    this.#onEstablished = onEstablished;
     this.restarting = restarting;
     this.settings = [settings];
     this.routes = routes;
   }
 
-  start(): void {
+  start(isKnown: boolean): void {
+    this.isKnown = isKnown;
     const isOver = this.#former.every(({ isGone, closes }) => isGone || closes.length === 0);
     assert.ok(isOver, "there is still a connection of a session before");
     this.started = true;
@@ -94,7 +97,9 @@ class FakeSession implements BgpSession {
     this.isGone = true;
   }
 
-  async closed(): Promise<void> {}
+  closed(): Promise<void> {
+    return this.#gone();
+  }
 
   establish(): void {
     this.established = true;
@@ -119,6 +124,7 @@ class FakeSession implements BgpSession {
       },
       { asn: 64512, internal: false, addresses: new Map([["IPv4", address]]), linkLocal: undefined, unnumbered: false },
     );
+    this.#onEstablished?.();
     this.take();
   }
 
@@ -159,10 +165,10 @@ class Bench {
   sourceTo: BgpSpeakerOptions["sourceTo"] = () => undefined;
   secret: string | NoValue = { missing: "Secret ns/s has not been read yet" };
   readonly bgp = new BgpSpeaker({
-    newSession: ({ key, settings, routes, restarting }) => {
-      const before = this.sessions.get(key) ?? [];
-      const session = new FakeSession(settings, routes, restarting, () => this.gone(), before);
-      this.sessions.set(key, [...before, session]);
+    newSession: (options) => {
+      const before = this.sessions.get(options.key) ?? [];
+      const session = new FakeSession(options, () => this.gone(), before);
+      this.sessions.set(options.key, [...before, session]);
       this.#spentMs += this.sessionMs;
       return session;
     },
@@ -688,7 +694,32 @@ test("an entry waits while its router has a session by another entry, and tries 
   former.established = false;
   bench.clock.advanceBy(61_000);
   assert.equal(waits(), undefined);
-  assert.equal(bench.sessions.get("192.0.2.1:179")?.at(-1)?.started, true);
+  const last = bench.sessions.get("192.0.2.1:179")?.at(-1);
+  assert.deepEqual(
+    [last?.started, last?.isKnown, former.isKnown],
+    [true, true, false],
+    "the router has had a session with this process",
+  );
+});
+
+test("an entry that waits for the former connection of another one goes on waiting where that one is established again meanwhile", async () => {
+  const bench = new Bench();
+  bench.sourceTo = () => ip("192.0.2.9");
+  const waiting: (() => void)[] = [];
+  bench.configure(router(1, ", source-address: 192.0.2.9"));
+  bench.bgp.flush(true);
+  const session = bench.sessions.get("192.0.2.1:179 from 192.0.2.9")?.at(-1) ?? assert.fail();
+  session.establish();
+  bench.gone = () => new Promise((resolve) => waiting.push(resolve));
+  session.established = false; // As it is once it has these settings.
+  bench.configure(router(1, ", source-address: 192.0.2.9, hold-time: 30s"), router(1).replace("r1", "r2"));
+  const other = bench.sessions.get("192.0.2.1:179")?.at(-1);
+  assert.equal(other?.started, false);
+  session.establish();
+  for (const resolve of waiting) resolve();
+  await setImmediate();
+  assert.equal(other?.started, false);
+  assert.match(`${bench.bgp.peers.find(({ key }) => key === "192.0.2.1:179")?.waitsFor}`, /has a session .* by another entry/);
 });
 
 test("a router that is found and also named has one session, that of the entry that names it, once the other one is closed", async () => {

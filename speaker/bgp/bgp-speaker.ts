@@ -8,8 +8,8 @@ import type { Address, Prefix } from "#pkg/net";
 import type { BgpRoute } from "#pkg/placement";
 import type { FoundRouter, RouterDiscovery } from "#pkg/router-discovery";
 import type { BgpPeers } from "../core/index.ts";
-import { ClosingSessions } from "./closing-sessions.ts";
-import { BgpPeer, type BgpPeerOptions, type BgpSession, type NewPeerSession, type SessionEnds } from "./peer.ts";
+import { BgpPeer, type BgpSession, type NewPeerSession } from "./peer.ts";
+import { RouterSessions, type SessionEnds } from "./router-sessions.ts";
 import { DesiredRoutes, type Paths, type RouteSink, tell } from "./routes/desired-routes.ts";
 
 export interface NewSession extends NewPeerSession {
@@ -23,7 +23,7 @@ export interface BgpSpeakerOptions {
   readonly secrets: Pick<SecretValues, "watch" | "get">;
   readonly bfd: Pick<Bfd, "watch">;
   readonly discovery: Pick<RouterDiscovery, "watch" | "on" | "interfacesChanged">;
-  readonly sourceTo: BgpPeerOptions["sourceTo"];
+  readonly sourceTo: (ends: SessionEnds) => Address | undefined;
   /** Work on all routes of a peer is done in portions of some routes. */
   readonly portions: Pick<Portions, "do">;
   readonly clock: Clock;
@@ -53,7 +53,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
   readonly #peers = new Map<string, BgpPeer>(); // key -> peer
   readonly #changed = new Set<BgpPeer>(); // Notified at the end of the present round.
   readonly #filling = new Set<BgpPeer>(); // They have not got all their routes yet.
-  readonly #closing = new ClosingSessions();
+  readonly #sessions: RouterSessions;
   readonly #lookAgain: Alarm;
   #wanted: ReadonlyMap<string, Peer> = new Map(); // key -> peer
   #whyRemoved: BgpPeers["whyRemoved"] = "removedFromConfig";
@@ -66,6 +66,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
 
   constructor(options: BgpSpeakerOptions) {
     this.#options = options;
+    this.#sessions = new RouterSessions(options.sourceTo);
     this.#lookAgain = new Alarm(options.clock, "BGP entries", () => this.routersChanged());
   }
 
@@ -155,7 +156,7 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
     this.#stopping = true;
     this.#lookAgain[Symbol.dispose]();
     for (const peer of this.peers) void peer.close("administrativeShutdown", "the speaker of this node stops");
-    await this.#closing.all();
+    await this.#sessions.allClosed();
   }
 
   #withdrawAll(peer: BgpPeer): Promise<void> {
@@ -227,16 +228,15 @@ export class BgpSpeaker implements RouteSink, AsyncDisposable {
   }
 
   #add(key: string, settings: Peer): BgpPeer {
-    const { newSession, bfd, sourceTo, clock, log } = this.#options;
+    const { newSession, bfd, clock, log } = this.#options;
     log.info("peer configured, starting BGP session", { event: "peerAdded", peer: key, name: settings.name });
     const restarting = this.#restarting;
     const peer = new BgpPeer(settings, {
       key,
       bfd,
       routerOn: (name) => this.#routerOn(name),
-      closing: this.#closing,
+      sessions: this.#sessions,
       rivalOf: (peer, ends) => this.#rivalOf(peer, ends),
-      sourceTo,
       onEstablished: (peer) => {
         for (const other of this.#peers.values()) if (other !== peer) other.yieldTo(peer);
       },

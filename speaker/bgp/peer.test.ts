@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import type { BfdEnds, BfdStatus } from "#pkg/bfd";
-import { NlriTable } from "#pkg/bgp";
+import { NlriTable, type PeerView } from "#pkg/bgp";
 import { SimulatedClock } from "#pkg/clock/testing";
 import { type BfdProfile, needsRestart, parseConfig, type SessionSettings } from "#pkg/config";
+import { address } from "#pkg/net/testing";
 import type { FoundRouter } from "#pkg/router-discovery";
-import { ClosingSessions } from "./closing-sessions.ts";
 import { BgpPeer, type BgpPeerOptions, type BgpSession } from "./peer.ts";
+import { RouterSessions } from "./router-sessions.ts";
 import { NodeInterfaces } from "./testing/node-interfaces.ts";
 
 const profiles = "bfd-profiles: [{name: fast, transmit-interval: 50}, {name: slow}]";
@@ -27,20 +28,19 @@ class Bench {
   /** The router that is found, for a peer without an address. */
   router: FoundRouter["router"] = { missing: "nobody was heard" };
   /** The router closes its side of closed connections; until then no connection is closed. */
-  letClose: () => void = () => {};
+  readonly letClose: () => void;
+  readonly #sessions = new RouterSessions(() => undefined);
 
   readonly #peerAsn: number;
 
   constructor(fields: string, peerAsn = 64513) {
     this.#peerAsn = peerAsn;
     const isEstablished = () => this.#isEstablished;
-    const closed = () => {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.letClose = () => {
-        this.calls.push("closed");
-        resolve();
-      };
-      return promise;
+    const waiting: (() => void)[] = [];
+    const closed = () => new Promise<void>((resolve) => waiting.push(resolve));
+    this.letClose = () => {
+      this.calls.push("closed");
+      for (const resolve of waiting.splice(0)) resolve();
     };
     const session: BgpSession = {
       get established() {
@@ -54,7 +54,7 @@ class Bench {
       },
       routesChanged: () => {},
       addressesChanged: () => this.calls.push("addresses"),
-      describe: () => assert.fail("nobody asks for it here"),
+      describe: () => ({ session: undefined }) as PeerView,
       reset: (cease, text) => this.calls.push(`reset ${cease}: ${text}`),
       retry: () => this.calls.push("retry"),
       close: (cease, text) => {
@@ -90,9 +90,8 @@ class Bench {
       newSession,
       bfd: { watch },
       routerOn: () => ({ router: this.router, others: [] }),
-      closing: new ClosingSessions(),
+      sessions: this.#sessions,
       rivalOf: () => undefined,
-      sourceTo: () => undefined,
       onEstablished: () => {},
       table: new NlriTable(),
       clock: new SimulatedClock(),
@@ -128,6 +127,11 @@ class Bench {
   /** Source in the session's latest settings. */
   get source(): string | undefined {
     return this.#source;
+  }
+
+  /** How many sessions another entry for the router has to wait for. */
+  get closing(): number {
+    return this.#sessions.closingOfOthers({}, address("192.0.2.1")).length;
   }
 
   get waitsFor(): string | undefined {
@@ -194,11 +198,22 @@ test("a strict session begins when BFD is up, shows what it waits for, and ends 
   assert.deepEqual(bench.calls.slice(1), []);
   bench.becomes("up");
   assert.deepEqual([bench.calls.slice(1), bench.waitsFor], [["start"], undefined]);
+  bench.established();
   bench.becomes("adminDown");
-  assert.deepEqual(bench.calls.slice(2), []);
+  assert.deepEqual(bench.calls.splice(2), ["watch by fast"]);
   bench.becomes("failed", "echo function failed");
   bench.becomes("up");
   assert.deepEqual(bench.calls.slice(2), ["close bfdDown: BFD: echo function failed", "start"]);
+});
+
+test("a strict session that is not established yet waits again once the router has taken BFD down", () => {
+  const bench = new Bench(strict);
+  bench.becomes("up");
+  bench.becomes("adminDown", "the router has taken it down");
+  assert.equal(bench.calls.at(-1), "close bfdDown: BFD: the router has taken it down");
+  assert.ok(bench.waitsFor?.startsWith("BFD is not up"), bench.waitsFor);
+  bench.becomes("up");
+  assert.equal(bench.calls.at(-1), "start");
 });
 
 test("a session that waits for BFD gets it between other ends when the node has other addresses", async (t) => {
@@ -370,7 +385,7 @@ const ends: Readonly<Record<string, readonly [act: (bench: Bench) => unknown, ce
   "other ends": [(bench) => bench.configure(", bfd-profile: fast, source-address: 192.0.2.9"), "configure"],
 };
 for (const [what, [act, ceases]] of Object.entries(ends))
-  test(`${what}: BFD ends after the connection of BGP has, and tells nothing meanwhile`, async () => {
+  test(`${what}: BFD ends after the connection of BGP has, and tells nothing meanwhile; another entry for the router waits, too`, async () => {
     const bench = new Bench(withBfd).established();
     bench.becomes("up");
     const before = bench.calls.length;
@@ -380,10 +395,10 @@ for (const [what, [act, ceases]] of Object.entries(ends))
     assert.ok(!bench.calls.includes("watch no more"), `${bench.calls}`);
     const meanwhile = bench.calls.length;
     bench.becomes("failed");
-    assert.deepEqual(bench.calls.slice(meanwhile), []);
+    assert.deepEqual([bench.calls.slice(meanwhile), bench.closing], [[], 1]);
     bench.letClose();
     await setImmediate();
-    assert.deepEqual(bench.calls.slice(meanwhile), ["closed", "watch no more"]);
+    assert.deepEqual([bench.calls.slice(meanwhile), bench.closing], [["closed", "watch no more"], 0]);
   });
 
 test("a profile that is taken off a peer whose path is not up ends BFD alone", async () => {

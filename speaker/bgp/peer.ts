@@ -6,9 +6,9 @@ import { type BfdProfile, needsRestart, type Peer, type ReachedPeer, type Sessio
 import type { NoValue } from "#pkg/k8s";
 import { type Address, isLinkLocal } from "#pkg/net";
 import type { FoundRouter } from "#pkg/router-discovery";
-import type { ClosingSessions } from "./closing-sessions.ts";
 import { PeerBfd } from "./peer-bfd.ts";
 import { type PathStatus, type PeerWait, peerVerdict, sessionWarnings, whyNotFound } from "./peer-verdict.ts";
+import type { RouterSessions, SessionEnds } from "./router-sessions.ts";
 
 /** A session with one peer, which takes what it sends from the peer's routes. */
 export type BgpSession = Pick<
@@ -35,19 +35,15 @@ export interface BgpPeerOptions {
   readonly bfd: Pick<Bfd, "watch">;
   /** The router on an interface, for a peer without an address. */
   readonly routerOn: (name: string) => FoundRouter;
-  readonly closing: ClosingSessions;
+  readonly sessions: RouterSessions;
   /** The key of another entry whose session has these ends, and stays. */
   readonly rivalOf: (peer: BgpPeer, ends: SessionEnds) => string | undefined;
-  /** The address that a connection would come from; undefined where there is no way to the router. */
-  readonly sourceTo: (ends: SessionEnds) => Address | undefined;
   /** Called when the session is established. */
   readonly onEstablished: (peer: BgpPeer) => void;
   /** The prefixes of all peers. */
   readonly table: NlriTable;
   readonly clock: Clock;
 }
-
-export type SessionEnds = Pick<SessionSettings, "address" | "interface" | "port" | "sourceAddress">;
 
 type MissingEnd = Exclude<PeerWait["for"], "password" | "bfd">;
 
@@ -127,7 +123,7 @@ export class BgpPeer {
     const own = this.#settings;
     if (!this.isEstablished || own?.address.equals(ends.address) !== true || own.port !== ends.port) return false;
     if (isLinkLocal(ends.address) && own.interface !== ends.interface) return false;
-    const source = ends.sourceAddress ?? this.#options.sourceTo(ends);
+    const source = this.#options.sessions.sourceOf(ends);
     return source !== undefined && this.#session?.describe().session?.localAddress.equals(source) === true;
   }
 
@@ -212,16 +208,14 @@ export class BgpPeer {
 
   /** For people and programs; printed as JSON. */
   describe(): object {
-    const { name } = this;
-    const { wanted } = this.routes;
     return {
       ...this.#session?.describe(),
       peer: this.key,
-      name,
+      name: this.name,
       waitsFor: this.waitsFor,
       bfd: this.#bfd.status,
       leaving: this.#leavingSince !== undefined,
-      prefixesWanted: wanted,
+      prefixesWanted: this.routes.wanted,
     };
   }
 
@@ -336,25 +330,27 @@ export class BgpPeer {
   #endSession(...why: Parameters<BgpSession["close"]>): Promise<void> | undefined {
     this.#begun = false;
     const closed = this.#session?.close(...why);
-    if (closed !== undefined) this.#options.closing.add(closed, this, this.#settings?.address);
+    if (closed !== undefined) this.#options.sessions.close(closed, this, this.#settings?.address);
     return closed;
   }
 
   /** @param isPathGivenUp the session restarts even where the settings do not take that: the router may take the end of BFD for a failure */
   #adopt(settings: SessionSettings, isPathGivenUp: boolean, restarts: boolean): void {
     if (!isPathGivenUp && isDeepStrictEqual(settings, this.#settings)) return;
+    const former = this.#settings?.address;
     this.#settings = settings;
     if (this.#session === undefined) {
       this.#session = this.#options.newSession({
         settings,
         routes: this.routes,
-        onEstablished: () => [this.#bfd.start(), this.#options.onEstablished(this)],
+        onEstablished: () => this.#established(),
         onDown: () => this.#begun && this.#waitsForBfd && this.#endSession("bfdDown", "BFD is not up, and bfd-strict is set"),
       });
       return;
     }
     this.#session.configure(settings);
     if (isPathGivenUp && !restarts) this.#session.reset("otherConfigurationChange", "BFD is configured otherwise");
+    if (isPathGivenUp || restarts) this.#options.sessions.close(this.#session.closed(), this, former);
     // The router starts its BFD session again together with BGP, which looks like a failure to a session that goes on here.
     if (isPathGivenUp || (restarts && !this.#peer.bfdStrict)) this.#bfd.end(this.#session.closed());
   }
@@ -366,29 +362,34 @@ export class BgpPeer {
       this.#apply();
       return;
     }
-    const former = this.#options.closing.ofOthers(this, this.#settings?.address);
-    if (former.length > 0) {
-      void Promise.all(former).then(() => this.#begin());
+    const closing = this.#options.sessions.closingOfOthers(this, this.#settings?.address);
+    if (closing.length > 0) {
+      void Promise.all(closing).then(() => this.#apply()); // Another one may have a session by then.
       return;
     }
     this.#begun = true;
-    this.#session.start();
+    this.#session.start(this.#options.sessions.isKnown(this.#settings));
+  }
+
+  #established(): void {
+    this.#options.sessions.established(this.#settings, this.#session?.describe().session?.localAddress);
+    this.#bfd.start();
+    this.#options.onEstablished(this);
   }
 
   /**
    * A path that fails takes the session and its routes with it (RFC 5882, section 10.1; RFC 9384), and no other status does: a peer may
-   * not speak BFD, or no longer.
+   * not speak BFD, or no longer. Attempts at a strict session end with any status but up.
    */
   #pathChanged({ verdict, reason }: BfdStatus): void {
-    if (verdict !== "failed") {
-      if (verdict !== "up" || !this.#begun) this.#begin();
+    const because = `BFD: ${reason}`;
+    if (verdict === "up") {
+      if (!this.#begun) this.#begin();
       else if (this.#isHeld) this.#apply();
       else this.#session?.retry(); // The peer is back: no need to wait for the end of a back-off.
-      return;
-    }
-    const because = `BFD: ${reason}`;
-    if (!this.#peer.bfdStrict) this.#session?.reset("bfdDown", because);
-    else if (this.#begun) void this.#endSession("bfdDown", because);
+    } else if (!this.#peer.bfdStrict) {
+      if (verdict === "failed") this.#session?.reset("bfdDown", because);
+    } else if (this.#begun && (verdict === "failed" || !this.isEstablished)) void this.#endSession("bfdDown", because);
   }
 
   #secondsSince(instant: Millis): number {

@@ -117,8 +117,8 @@ export const delivery: readonly Break[] = [
   { before: 'adminDown: "unknown", };', after: 'adminDown: "down", };', tests: ["speaker/members/fast-path.test.ts"] },
   { before: "(paths.distrusted.get(node)?.until ?? Infinity) === Infinity", after: "true", tests: pathTests },
   {
-    before: "const former = this.#options.closing.ofOthers(this, this.#settings?.address);",
-    after: "const former: Promise<void>[] = [];",
+    before: "const closing = this.#options.sessions.closingOfOthers(this, this.#settings?.address);",
+    after: "const closing: Promise<void>[] = [];",
     tests: ["speaker/bgp/former-connections.test.ts"],
   },
   {

@@ -125,6 +125,21 @@ export const routes: readonly Break[] = [
     tests: desiredTests,
   },
   {
+    before: "if (isKnown) change(transition, { restarting: false, forwardingPreserved: true });",
+    after: "",
+    tests: bgpTests,
+  },
+  {
+    before: "    if (isPathGivenUp || restarts) this.#options.sessions.close(this.#session.closed(), this, former);\n",
+    after: "",
+    tests: ["speaker/bgp/peer.test.ts"],
+  },
+  {
+    before: '(verdict === "failed" || !this.isEstablished)',
+    after: '(verdict === "failed")',
+    tests: ["speaker/bgp/peer.test.ts"],
+  },
+  {
     before: "    this.#bfd.end(closed);\n    return closed;",
     after: "    this.#bfd.end(undefined);\n    return closed;",
     tests: ["speaker/bgp/peer.test.ts"],

@@ -77,9 +77,9 @@ export class PeerSession {
     this.#downAt = clock.now();
   }
 
-  start(): void {
+  start(isKnown = false): void {
     this.#expect();
-    this.#dispatch({ type: "start" });
+    this.#dispatch({ type: "start", isKnown });
   }
 
   /** Goes on with other settings: in the same session, or in a new one where they take that (`needsRestart`). */

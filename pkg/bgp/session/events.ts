@@ -8,8 +8,8 @@ import type { Negotiated, Reason, State } from "./state.ts";
  * does not need, and invalid connections (15), which the listener refuses before it knows the peer.
  */
 export type Event =
-  /** 1, 3–7: whether passive is a setting, and damping is always on. */
-  | { readonly type: "start" }
+  /** 1, 3–7: whether passive is a setting, and damping is always on. `isKnown`: the peer had a session with this process, by other settings. */
+  | { readonly type: "start"; readonly isKnown?: boolean }
   /** 2, 8: closes with `notification`, `because` in words, until started again. */
   | { readonly type: "stop"; readonly notification: Notification; readonly because: string }
   /** 8, then 6: closes what is open, and tries again after the back-off. */

@@ -72,7 +72,7 @@ function reasonOf(effects: readonly Effect[]): Reason | undefined {
 function handle(transition: Transition, event: Event): void {
   switch (event.type) {
     case "start":
-      start(transition);
+      start(transition, event.isKnown ?? false);
       break;
     case "stop":
       endAll(transition, event.notification, event.because, true);
@@ -113,9 +113,10 @@ function handle(transition: Transition, event: Event): void {
   }
 }
 
-function start(transition: Transition): void {
-  const { running, restarting, settings } = transition.session;
-  if (running) return;
+function start(transition: Transition, isKnown: boolean): void {
+  if (transition.session.running) return;
+  if (isKnown) change(transition, { restarting: false, forwardingPreserved: true });
+  const { restarting, settings } = transition.session;
   const staleUntil = restarting ? transition.now + settings.gracefulRestartSeconds * 1000 : -Infinity;
   change(transition, { running: true, failures: 0, flaps: 0, staleUntil });
   begin(transition);

@@ -516,6 +516,11 @@ test("RFC 4724, section 3: a process that began after a boot has kept forwarding
   one.next();
   const second = preserved(sentOpen(one.dispatch({ type: "connected", connection: 2, routerId: ourId })));
   assert.deepEqual(second, [true, true, true, true]);
+  const other = new LoneSession({ longLivedStaleSeconds: 3_600 }, { forwardingPreserved: false, restarting: true });
+  other.dispatch({ type: "start", isKnown: true });
+  const open = sentOpen(other.dispatch({ type: "connected", connection: 1, routerId: ourId }));
+  assert.deepEqual(preserved(open), [true, true, true, true], "another session of the process had these ends");
+  assert.equal(open.capabilities.find((each) => each.type === "gracefulRestart")?.restarting, false);
 });
 
 test("RFC 4724, section 4: End-of-RIB is repeated where several paths to a prefix may be stale, each second for a minute", () => {
