@@ -36,6 +36,9 @@ interface Attempt {
   state: "openSent" | "openConfirm" | "established";
   heardAt: Millis;
   keepaliveAt: Millis;
+  /** When what it sends has arrived last, and whether none did for the hold time. */
+  arrivedAt: Millis;
+  isUnheard: boolean;
   /** Its own OPEN follows the neighbor's. */
   isDelayed: boolean;
   /** It was agreed on when another one collided with it, and stays by the rule. */
@@ -163,7 +166,7 @@ export class ModelRouter {
   refresh(family: Family): void {
     const { established } = this;
     if (established?.negotiated?.routeRefresh && established.negotiated.families.has(family))
-      established.connection.write(encodeRouteRefresh(family, "request"), () => {});
+      this.#write(established, encodeRouteRefresh(family, "request"));
   }
 
   /** It tells its own routes. */
@@ -171,7 +174,7 @@ export class ModelRouter {
     const { established } = this;
     if (established?.negotiated === undefined) return;
     const update = updateOf(shape, [this.settings.asn, this.settings.peerAsn], established.negotiated);
-    for (let told = 0; told < times; told++) established.connection.write(update, () => {});
+    this.#write(established, Buffer.concat(Array.from({ length: times }, () => update))); // As TCP carries them.
   }
 
   /** Another one has its place and its address. */
@@ -216,12 +219,14 @@ export class ModelRouter {
         state: "openSent",
         heardAt: clock.now(),
         keepaliveAt: -Infinity,
+        arrivedAt: clock.now(),
+        isUnheard: false,
         isDelayed: incoming && this.settings.delaysOpen,
         hasWon: false,
         isOver: false,
       };
       this.#attempts.add(attempt);
-      if (!attempt.isDelayed) connection.write(encodeMessage(ours), () => {});
+      if (!attempt.isDelayed) this.#write(attempt, encodeMessage(ours));
     };
     const connection: Connection = open({
       connected: () => {
@@ -275,7 +280,8 @@ export class ModelRouter {
           this.#options.onViolation("it closed the connection that stays (RFC 4271, section 6.8)");
         this.endedBy = message.code === 6 && message.subcode === 9 ? "hard" : "notification";
         const keeps = attempt.negotiated?.gracefulNotification === true && !(message.code === 6 && message.subcode === 9);
-        if (attempt.state === "established" && message.code !== 6)
+        const isExpired = message.code === 4 && (attempt.isUnheard || this.#isUnheard(attempt));
+        if (attempt.state === "established" && message.code !== 6 && !isExpired)
           this.#options.onViolation(`ended with ${message.code}/${message.subcode}`);
         this.#end(attempt, keeps, false, this.settings.closesAfter);
         break;
@@ -298,7 +304,7 @@ export class ModelRouter {
       this.#options.onViolation(`an OPEN in ${attempt.state}`);
       return;
     }
-    if (attempt.isDelayed) attempt.connection.write(encodeMessage(attempt.ours), () => {});
+    if (attempt.isDelayed) this.#write(attempt, encodeMessage(attempt.ours));
     if (this.settings.is === "refusing") {
       this.#notify(attempt, { type: "notification", code: 2, subcode: 7, data: new Uint8Array() }, false);
       this.#dialLater(this.settings.waitAfterError);
@@ -348,7 +354,20 @@ export class ModelRouter {
       addPath: new Set(agreement.families.values().filter((each) => this.#getsPaths(open, each))),
     };
     attempt.state = "openConfirm";
-    attempt.connection.write(encodeMessage({ type: "keepalive" }), () => {});
+    this.#write(attempt, encodeMessage({ type: "keepalive" }));
+  }
+
+  #write(attempt: Attempt, octets: Uint8Array): void {
+    attempt.connection.write(octets, () => {
+      attempt.isUnheard ||= this.#isUnheard(attempt);
+      attempt.arrivedAt = this.#options.clock.now();
+    });
+  }
+
+  /** The neighbor's hold timer has expired, unless it has another reason to go on. */
+  #isUnheard({ arrivedAt, negotiated }: Attempt): boolean {
+    const { holdTimeSeconds } = negotiated ?? { holdTimeSeconds: 0 };
+    return holdTimeSeconds > 0 && this.#options.clock.now() - arrivedAt >= holdTimeSeconds * 1000;
   }
 
   #getsPaths(open: Open, family: Family): boolean {
@@ -364,7 +383,7 @@ export class ModelRouter {
       const offered = restart?.families.find((one) => unicastFamily(one) === family);
       return offered?.forwardingPreserved === true && attempt.negotiated?.families.has(family) === true;
     });
-    for (const family of attempt.negotiated?.families ?? []) attempt.connection.write(encodeEndOfRib(family), () => {});
+    for (const family of attempt.negotiated?.families ?? []) this.#write(attempt, encodeEndOfRib(family));
     this.#options.onEvent(`established${attempt.incoming ? "" : " by dialling"}`);
   }
 
@@ -438,7 +457,7 @@ export class ModelRouter {
         this.#notify(attempt, { type: "notification", code: 4, subcode: 0, data: new Uint8Array() }, false);
       else if (attempt.negotiated !== undefined && holdMs > 0 && now >= attempt.keepaliveAt) {
         attempt.keepaliveAt = now + holdMs / 3;
-        attempt.connection.write(encodeMessage({ type: "keepalive" }), () => {});
+        this.#write(attempt, encodeMessage({ type: "keepalive" }));
       }
     }
     this.#dial();

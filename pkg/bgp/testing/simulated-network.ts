@@ -64,9 +64,9 @@ export class SimulatedNetwork {
     };
   }
 
-  /** Breaks all connections, as a router on the way does that resets them. */
-  breakAll(): void {
-    for (const pipe of this.#pipes) pipe.break();
+  /** Breaks all connections that began before then, as a router on the way does that resets them. */
+  breakAll(before: Millis = Infinity): void {
+    for (const pipe of this.#pipes) if (pipe.since < before) pipe.break();
   }
 
   /** Freezes or thaws all connections. */
@@ -119,6 +119,7 @@ interface Way {
 
 /** Both directions of one connection. */
 class Pipe {
+  readonly since: Millis;
   onGone: () => void = () => {};
   readonly #way: Way;
   readonly #names: Readonly<Record<Side, string>>;
@@ -134,6 +135,7 @@ class Pipe {
   #unaware: Side | undefined;
 
   constructor(way: Way, names: Readonly<Record<Side, string>>, faults: (from: string) => Faults) {
+    this.since = way.clock.now();
     this.#way = way;
     this.#names = names;
     this.#faults = { near: faults(names.near), far: faults(names.far) };
@@ -145,6 +147,8 @@ class Pipe {
 
   open(side: Side, events: ConnectionEvents): Connection {
     this.#events[side] = events;
+    if (this.#broken) this.close(side, "the peer reset the connection");
+    else if (this.#queues[other[side]].length > 0 || this.#ended[other[side]]) this.#move(other[side]); // The kernel has kept it.
     return {
       write: (octets, written) => {
         this.#queues[side].push({ octets, written });
@@ -217,7 +221,8 @@ class Pipe {
     const { frozen, chunk, breakAfter } = this.#faults[from];
     const queue = this.#queues[from];
     const [first] = queue;
-    if (this.#broken || frozen || this.#paused[other[from]]) return;
+    const reader = this.#events[other[from]];
+    if (this.#broken || frozen || this.#paused[other[from]] || reader === undefined) return;
     if (first === undefined) {
       if (this.#ended.near && this.#ended.far) this.break();
       // A side whose peer has closed its direction closes its own, as in Node.
@@ -235,7 +240,7 @@ class Pipe {
       queue.shift();
       first.written();
     }
-    if (piece.length > 0) this.#events[other[from]]?.received(piece);
+    if (piece.length > 0) reader.received(piece);
     if (this.#arrived[from] >= breakAfter) this.break();
     this.#move(from);
   }

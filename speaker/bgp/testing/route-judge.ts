@@ -19,6 +19,9 @@ const maxAwayFromDialerMs: Millis = 60_000;
 /** How long an attempt takes at most, and what else is slow, before and after it. */
 const attemptMs: Millis = 14_000;
 
+/** How soon a router has heard what the speaker does. */
+const sayingMs: Millis = 5_000;
+
 interface Wanted {
   readonly version: number;
   readonly paths: readonly number[];
@@ -80,6 +83,12 @@ export class RouteJudge {
   disturb(router: number | undefined, until: Millis): void {
     for (const [index, since] of this.#healthySince.entries())
       if (router === undefined || router === index) this.#healthySince[index] = Math.max(since, until);
+  }
+
+  /** Nothing has arrived since then: what the speaker has said meanwhile, and just before, does now. */
+  heardAgain(router: number, since: Millis): void {
+    const at = this.removedAt[router] ?? -Infinity;
+    if (at > since - sayingMs) this.removedAt[router] = Math.max(at, this.#world.clock.now());
   }
 
   /** For how long nothing keeps the session with a router away. */
@@ -166,7 +175,7 @@ export class RouteJudge {
       endOfRefresh: true,
       notKept: (process.forwardingPreserved || process.known.has(index)) && mine.gracefulRestartSeconds > 0,
       timer: this.healthyFor(index) > 30_000 + router.settings.waitAfterError,
-      session: router.endedBy === "hard" && clock.now() - (this.removedAt[index] ?? 0) > 5_000,
+      session: router.endedBy === "hard" && clock.now() - (this.removedAt[index] ?? 0) > sayingMs,
       withdrawn: false,
       restart: false,
     };

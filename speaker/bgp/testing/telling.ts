@@ -21,6 +21,9 @@ const roughActs: ReadonlySet<Act["type"]> = new Set([
 
 const lookEveryMs: Millis = 5_000;
 
+/** What was lost for a while is sent again within so long. */
+const maxRepeatMs: Millis = 60_000;
+
 /** A speaker with real sessions and routers of the model, through all acts of a story. */
 export class Telling {
   readonly #clock = new SimulatedClock(1_000_000);
@@ -39,6 +42,9 @@ export class Telling {
   readonly #brokenAt = routerAddresses.map((): Millis => -Infinity);
   #actsUntil: Millis = 0;
   readonly #silentUntil = routerAddresses.map((): Millis => 0);
+  readonly #silentSince = routerAddresses.map((): Millis => 0);
+  /** When the last process ended. */
+  #endedAt: Millis = 0;
   /** Since when a session has to wait for BFD, by router. */
   readonly #strictSince = routerAddresses.map((): Millis => Infinity);
 
@@ -317,13 +323,24 @@ export class Telling {
     const network = this.#networks[router] as SimulatedNetwork;
     const until = Math.max(this.#silentUntil[router] ?? 0, this.#clock.now() + ms);
     this.#silentUntil[router] = until;
+    if (!network.silent) this.#silentSince[router] = this.#clock.now();
     network.silent = true;
     network.freeze(true);
     this.#clock.schedule("thaw", until, () => {
-      if (this.#silentUntil[router] !== until) return;
-      network.silent = false;
-      network.freeze(false);
+      if (this.#silentUntil[router] === until) this.#thaw(router, this.#world.random() * maxRepeatMs);
     });
+  }
+
+  /** What the speaker has said meanwhile arrives. @param repeatMs when the kernel next sends the end of connections that a process left */
+  #thaw(router: number, repeatMs: Millis): void {
+    const network = this.#networks[router] as SimulatedNetwork;
+    const [now, since, endedAt] = [this.#clock.now(), this.#silentSince[router] ?? 0, this.#endedAt];
+    network.silent = false;
+    network.freeze(false);
+    this.#judge.heardAgain(router, since);
+    if (endedAt < since) return;
+    this.#judge.disturb(router, now + repeatMs);
+    this.#clock.schedule("repeated", now + repeatMs, () => network.breakAll(endedAt));
   }
 
   #configure(): void {
@@ -365,6 +382,7 @@ export class Telling {
     }
     process.kill();
     this.#process = undefined;
+    this.#endedAt = this.#clock.now();
     for (const network of this.#networks) if (!network.silent) network.breakAll();
     this.#say("the speaker has ended");
   }
@@ -381,9 +399,8 @@ export class Telling {
     this.#configure();
     this.#process?.bgp.routersChanged();
     for (const [index, network] of this.#networks.entries()) {
-      network.silent = false;
       network.refused = false;
-      network.freeze(false);
+      if (network.silent) this.#thaw(index, 0);
       this.#silentUntil[index] = 0;
       const router = this.#routers[index];
       if (index >= this.#story.routers || router === undefined) continue;
