@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
-import { subscribe } from "node:diagnostics_channel";
 import { test } from "node:test";
-import { setImmediate } from "node:timers/promises";
 import { asked, textOf } from "#pkg/http/testing";
 import { secret } from "#pkg/k8s/testing";
 import { FakeNetbox } from "#pkg/netbox/testing";
 import { controllerApi } from "../api.ts";
+import { pass, tokenOf } from "../testing/netbox.ts";
 import { namespace, type ServiceSpec, startWorld, type World } from "../testing/world.ts";
 
 const pool = "198.51.100.0/29";
@@ -26,9 +25,6 @@ function configOf({ url }: FakeNetbox, fields: string): string {
 `;
 }
 
-const tokenOf = ({ token, url }: FakeNetbox, use = "netbox-token") =>
-  secret(`${namespace}/netbox`, { token, url: `${url}/` }, use);
-
 /** Starts a controller that knows NetBox, and Services by their names. */
 async function start(netbox: FakeNetbox, fields: string, services: Readonly<Record<string, ServiceSpec>> = {}): Promise<World> {
   const world = await startWorld(undefined, services);
@@ -36,30 +32,6 @@ async function start(netbox: FakeNetbox, fields: string, services: Readonly<Reco
   world.config(configOf(netbox, fields));
   await pass(world, 2_000);
   return world;
-}
-
-let underWay = 0; // requests of this process
-subscribe("undici:request:create", () => underWay++);
-for (const end of ["undici:request:trailers", "undici:request:error"]) subscribe(end, () => underWay--);
-
-/** Lets NetBox answer all that it is asked, and what follows from the answers. */
-async function answered(): Promise<void> {
-  for (let quiet = 0; quiet < 5; quiet++) {
-    await setImmediate();
-    if (underWay > 0) quiet = 0;
-  }
-}
-
-/** Lets time pass, and NetBox answer meanwhile. @returns what happened */
-async function pass(world: World, ms: number): Promise<string[]> {
-  const lines: string[] = [];
-  for (let passed = 0; passed < ms; passed += 100) {
-    world.clock.advanceBy(100);
-    lines.push(...(await world.settle()));
-    await answered();
-    lines.push(...(await world.settle()));
-  }
-  return lines;
 }
 
 const spec = (name: string, more: ServiceSpec = {}): ServiceSpec => ({ uid: uidOf(name), ...more });

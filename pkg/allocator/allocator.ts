@@ -183,11 +183,13 @@ export class Allocator {
     usersChanged(this.#rules, occupants.keys(), unused);
   }
 
-  /** An IPAM says something else of its pool. It takes nothing away: Services keep their addresses. */
-  changeIpam(change: IpamChange): void {
-    this.#rules.ipam.change(change);
+  /** An IPAM says something else of its pool. Services keep their addresses. @returns Services that asked for something and are answered */
+  changeIpam(change: IpamChange): string[] {
+    const answered = this.#rules.ipam.change(change);
     const { yes = [], no = [] } = Object.groupBy(change.foreign.keys(), (text) => (change.foreign.get(text) ? "yes" : "no"));
     usersChanged(this.#rules, yes, no);
+    const isAnswered = ({ pool, family }: Ask) => pool === change.pool && answered.includes(family);
+    return [...(answered.length > 0 ? this.#asked : [])].flatMap(([service, asks]) => (asks.some(isAnswered) ? service : []));
   }
 
   /** The last view of the IPAM that keeps the pool. */
@@ -302,12 +304,10 @@ export class Allocator {
 
   /**
    * Services with equal texts have equal chances: if one of them is refused what it asks for, so is each, for the same reason, as long as
-   * none of them holds an address, asks an IPAM for one, or has one chosen there. A Service that does has a text of its own.
+   * none of them holds an address, or has one chosen by an IPAM. A Service that does has a text of its own.
    */
   chancesOf(request: AddressRequest): string {
-    const { service } = request;
-    const isOwn = this.#holdings.has(service) || this.#asked.has(service) || this.#rules.ipam.poolsOf(service).size > 0;
-    return isOwn ? `of ${service}` : chancesOf(request, this.#rules);
+    return this.#holdings.has(request.service) ? `of ${request.service}` : chancesOf(request, this.#rules);
   }
 
   /** Whether it was last looked at as one that asks for several addresses or pools. */

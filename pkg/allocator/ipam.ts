@@ -1,5 +1,5 @@
 import type { Pool } from "#pkg/config";
-import { type Address, type Family, parseAddress } from "#pkg/net";
+import { type Address, type Family, families, parseAddress } from "#pkg/net";
 
 /** The view of an IPAM on one pool. */
 export interface IpamPool {
@@ -76,8 +76,10 @@ export class Ipam {
     for (const each of pools) this.change(each);
   }
 
-  change({ pool, granted, foreign, exhausted, problem, isRead }: IpamChange): void {
-    const known = this.#pools.get(pool) ?? { granted: new Map(), foreign: new Map() };
+  /** @returns families in which nothing is left since then, or all if it is read since then: whoever asked for one of them is answered */
+  change({ pool, granted, foreign, exhausted, problem, isRead }: IpamChange): readonly Family[] {
+    const before = this.#pools.get(pool);
+    const known = before ?? { granted: new Map(), foreign: new Map() };
     for (const [text, service] of granted) {
       const before = known.granted.get(text);
       if (before !== undefined) this.#setGrants(before, (those) => those.filter((one) => one.pool !== pool || one.text !== text));
@@ -88,6 +90,9 @@ export class Ipam {
     const isEmpty = known.granted.size + known.foreign.size + exhausted.size === 0 && problem === undefined && !isRead;
     if (isEmpty) this.#pools.delete(pool);
     else this.#pools.set(pool, { ...known, pool, exhausted, problem, isRead });
+    return isRead && before?.isRead !== true
+      ? families
+      : [...exhausted].filter((family) => before?.exhausted.has(family) !== true);
   }
 
   #setGrants(service: string, change: (grants: Grants) => Grants): void {

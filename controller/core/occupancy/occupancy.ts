@@ -47,7 +47,7 @@ export function ipamChanged(state: ControllerState, change: IpamChange): void {
   const before = allocator.ipamOf(pool);
   for (const [text, service] of granted)
     for (const each of [before?.granted.get(text), service]) if (each !== undefined) agenda.changed(each);
-  allocator.changeIpam(change);
+  for (const answered of allocator.changeIpam(change)) agenda.changed(answered);
   verdicts.pools.changed(pool);
   for (const [text, by] of foreign) if (by === undefined) freed(state, text);
   const isOther = problem !== before?.problem || isRead !== (before?.isRead ?? false);

@@ -1,4 +1,12 @@
-import { type Allocation, type Allocator, counterText, holdersOf, type Refusal, type ReservedFor } from "#pkg/allocator";
+import {
+  type Allocation,
+  type Allocator,
+  awaitedOf,
+  counterText,
+  holdersOf,
+  type Refusal,
+  type ReservedFor,
+} from "#pkg/allocator";
 import type { Address, Family } from "#pkg/net";
 import { type AddressRequest, namespaceOf } from "#pkg/service";
 import type { Wait } from "./wait-list.ts";
@@ -49,8 +57,12 @@ export function waitsOf(request: AddressRequest, refusal: Refusal, known: Pick<K
           ? known.quotasOf(namespaceOf(service)).map(usedOf).map(ownWait)
           : []),
       ];
-    case "noPoolFits":
-      return refusal.pools.flatMap((inner) => waitsOf(request, inner, known));
+    case "noPoolFits": {
+      // While an IPAM is asked for an address of one pool, nothing of another IPAM's helps: others there must not wait for this one.
+      const awaited: readonly Refusal[] = awaitedOf(refusal);
+      const counts = (inner: Refusal) => inner.reason !== "awaitsIpam" || awaited.includes(inner);
+      return refusal.pools.filter(counts).flatMap((inner) => waitsOf(request, inner, known));
+    }
     case "quotaExceeded": {
       const { quota, namespace, together } = refusal;
       const own = counterText({ quota, namespace: together ? undefined : namespace });

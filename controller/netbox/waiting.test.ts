@@ -1,0 +1,124 @@
+// Long: 10,000 Services that wait.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { secret, service } from "#pkg/k8s/testing";
+import { FakeNetbox } from "#pkg/netbox/testing";
+import { pass, tokenOf } from "../testing/netbox.ts";
+import { namespace, type ServiceSpec, startWorld, type World } from "../testing/world.ts";
+
+function poolText({ url }: FakeNetbox, name: string, addresses: string, mode: "allocate" | "record"): string {
+  const rules = `{url: "${url}", token-secret: {name: netbox}, tags: [k8s, cluster-a], mode: ${mode}}`;
+  return `- {name: ${name}, protocol: bgp, addresses: [${addresses}], netbox: ${rules}}\n`;
+}
+
+const other = "- {name: other, protocol: bgp, auto-assign: false, addresses: [203.0.113.0/30]}\n";
+
+async function start(netbox: FakeNetbox, config: string): Promise<World> {
+  const world = await startWorld(undefined);
+  world.cluster.put("secrets", tokenOf(netbox));
+  world.config(`address-pools:\n${config}`);
+  await pass(world, 2_000);
+  return world;
+}
+
+function put(world: World, key: string, spec: ServiceSpec = {}): void {
+  world.cluster.put("services", service(key, { uid: `uid-${key.replace(/.*\//, "")}`, ...spec }));
+}
+
+const has = (world: World, ...keys: string[]) => keys.map((key) => `${key}=${world.cluster.service(key)?.ingress.join("+")}`);
+const inPool = (pool: string): ServiceSpec => ({ annotations: { "metallb.io/address-pool": pool } });
+
+/** NetBox answers no such request from now on. @returns ends that */
+function hold(netbox: FakeNetbox, method = ""): () => void {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  netbox.beforeAnswer = () => (netbox.requests.at(-1)?.startsWith(method) ? promise : undefined);
+  return () => {
+    netbox.beforeAnswer = undefined;
+    resolve();
+  };
+}
+
+/** Lets time pass while NetBox does not answer. */
+async function proceed(world: World): Promise<void> {
+  world.clock.advanceBy(100);
+  await world.settle();
+}
+
+test("once NetBox has no address left, none of those who asked for it counts in a quota for that", async () => {
+  await using netbox = await FakeNetbox.start("198.51.100.0/31", "2001:db8::/128");
+  netbox.add("2001:db8::/64", { description: "router" });
+  const pools = `${poolText(netbox, "dc1", '198.51.100.0/31, "2001:db8::/128"', "allocate")}${other}`;
+  const world = await start(netbox, `${pools}quotas:\n- {namespaces: [team], services: 1}\n`);
+  put(world, "default/first", { clusterIPs: ["10.96.0.1", "fd96::1"] });
+  await pass(world, 290_000);
+  const answer = hold(netbox, "POST");
+  const posts = () => netbox.requests.filter((request) => request.startsWith("POST")).length;
+  for (const before = posts(); posts() === before; ) await proceed(world);
+  put(world, "team/second", { ...inPool("dc1"), clusterIPs: ["fd96::2"] });
+  await proceed(world);
+  answer();
+  await pass(world, 5_000);
+  put(world, "team/third", inPool("other"));
+  await pass(world, 1_000);
+  const keys = ["default/first", "team/second", "team/third"];
+  assert.deepEqual(has(world, ...keys), ["default/first=", "team/second=", "team/third=203.0.113.0"]);
+});
+
+test("when the records of a pool have been read, all that waited for them are decided on, whatever the first of them gets", async () => {
+  await using netbox = await FakeNetbox.start("198.51.100.0/31");
+  for (const host of [0, 1]) netbox.add(`198.51.100.${host}/24`, { description: "router" });
+  const pools = `${poolText(netbox, "dc1", "198.51.100.0/31", "record")}${other.replace("auto-assign: false, ", "")}`;
+  const world = await start(netbox, pools);
+  put(world, "default/first", { ...inPool("dc1"), ingress: ["203.0.113.3"] });
+  await pass(world, 1_000);
+  const answer = hold(netbox);
+  await world.restart();
+  put(world, "team/second");
+  await world.settle();
+  assert.deepEqual(has(world, "default/first", "team/second"), ["default/first=203.0.113.3", "team/second="]);
+  answer();
+  await pass(world, 2_000);
+  assert.deepEqual(has(world, "default/first", "team/second"), ["default/first=203.0.113.3", "team/second=203.0.113.0"]);
+});
+
+test("a Service that asks NetBox for an address of one pool is in nobody's way in another", async () => {
+  await using gold = await FakeNetbox.start("198.51.100.0/31");
+  await using silver = await FakeNetbox.start("203.0.113.0/32");
+  for (const host of [0, 1]) gold.add(`198.51.100.${host}/24`, { description: "router" });
+  const taken = silver.add("203.0.113.0/24", { description: "router" });
+  silver.token = gold.token;
+  const pools = `${poolText(gold, "gold", "198.51.100.0/31", "allocate")}${poolText(silver, "silver", "203.0.113.0/32", "allocate").replace("netbox}", "silver}")}`;
+  const world = await startWorld(undefined);
+  world.cluster.put("secrets", tokenOf(gold));
+  world.cluster.put("secrets", secret(`${namespace}/silver`, { token: silver.token, url: silver.url }, "netbox-token"));
+  world.config(`address-pools:\n${pools}`);
+  await pass(world, 2_000);
+  put(world, "default/any");
+  await pass(world, 2_000);
+  put(world, "default/silver", inPool("silver"));
+  await pass(world, 2_000);
+  assert.deepEqual(has(world, "default/any", "default/silver"), ["default/any=", "default/silver="]);
+  const answer = hold(gold, "POST");
+  silver.addresses.delete(taken.id);
+  for (let passed = 0; passed < 400_000; passed += 100) await proceed(world);
+  assert.deepEqual(has(world, "default/any", "default/silver"), ["default/any=", "default/silver=203.0.113.0"]);
+  answer();
+});
+
+const count = 500;
+
+test("however many Services wait for NetBox, an address that is free there again costs few decisions", async () => {
+  await using netbox = await FakeNetbox.start("198.51.100.0/31");
+  const [taken] = [0, 1].map((host) => netbox.add(`198.51.100.${host}/24`, { description: "router" }));
+  const world = await start(netbox, poolText(netbox, "dc1", "198.51.100.0/31", "allocate"));
+  put(world, "crowd/first");
+  await pass(world, 2_000);
+  for (let i = 0; i < count; i++) put(world, `crowd/w${i}`);
+  await pass(world, 2_000);
+  const decisions = async () => (await world.metric("metallb_k8s_client_updates_total")) ?? 0;
+  const before = await decisions();
+  netbox.addresses.delete(taken?.id ?? 0);
+  await pass(world, 310_000);
+  assert.deepEqual(has(world, "crowd/first", "crowd/w0"), ["crowd/first=198.51.100.0", "crowd/w0="]);
+  assert.ok((await decisions()) - before < 20, `${(await decisions()) - before} decisions`);
+});
