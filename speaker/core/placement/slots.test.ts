@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Prefix, parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
-import { amongOthers, Bench, eth0, owner, pools } from "../../testing/speaker-bench.ts";
+import { compareRank } from "#pkg/placement";
+import { amongOthers, Bench, eth0, owner, pools, x } from "../../testing/speaker-bench.ts";
+import { poolAt } from "../state.ts";
+import { slotPaths } from "./slots.ts";
 
 const router = "{name: x, my-asn: 64512, peer-asn: 64513, peer-address: 10.0.0.254}";
 const routed = "{name: routed, protocol: bgp, addresses: [192.0.2.0/28], next-hop-slots: 10.0.0.224/28}";
@@ -76,4 +79,28 @@ test("a node that loses sight of the API keeps its slots, and one that sees it l
   hear();
   bench.settle();
   assert.equal(bench.state.placements.get("10.0.0.230")?.[0]?.owner, name);
+});
+
+test("where no other node sees the API, one that does not is the second with the path to a slot", () => {
+  const inSubnet = { answers: true, hasKernelAccess: true, interfaces: new Map([["eth0", [prefix("10.0.0.0/24")]]]) };
+  const { bench, others, hear } = amongOthers(owner, routed, router);
+  const [seeing = assert.fail(), blind = assert.fail()] = others;
+  for (const other of others) other.state.setReachability(inSubnet);
+  const slots = Array.from({ length: 16 }, (_, index) => `10.0.0.${224 + index}`);
+  for (const slot of slots) {
+    seeing.state.own(address(slot));
+    seeing.state.setAnnounced(address(slot), true);
+  }
+  blind.state.setView("behind");
+  hear();
+  bench.setInterfaces({ ...eth0, addresses: ["10.0.0.101/24"] });
+  bench.runner.dispatch({ type: "apiLost", since: bench.clock.now() });
+  bench.clock.advanceBy(70_000);
+  bench.settle();
+  const pool = poolAt(bench.state, address(x)) ?? assert.fail();
+  const paths = slotPaths(bench.state, pool).get("IPv4") ?? [];
+  assert.deepEqual(
+    paths.map(({ nextHop, isOwn }) => `${nextHop} ${isOwn}`),
+    slots.filter((slot) => compareRank(slot, bench.state.node, blind.name) < 0).map((slot) => `${slot} false`),
+  );
 });

@@ -1,7 +1,15 @@
 import type { Millis } from "#pkg/clock";
 import { type Config, type Pool, PoolIndex, type SlotPool, slotPools } from "#pkg/config";
 import { Address, type Family, type Prefix } from "#pkg/net";
-import { type AddressPlacement, compareRank, type Holder, type NextHopPath, placeSlot, type SlotPaths } from "#pkg/placement";
+import {
+  type AddressPlacement,
+  compareRank,
+  eligibleFor,
+  type Holder,
+  type NextHopPath,
+  placeSlot,
+  type SlotPaths,
+} from "#pkg/placement";
 import { nodesOf } from "../members/nodes.ts";
 import { reportedAnnouncers } from "../protocols/announcers.ts";
 import { ownedPlacement, type SpeakerState } from "../state.ts";
@@ -44,24 +52,32 @@ export function placeOneSlot(
 /**
  * The slots that this node gives its routers as next hops for a pool. Its own, and some of others: two nodes advertise each slot, so that its
  * path stays where the owner's session ends before another node owns it. The second one is the same whoever of the others is the owner, and
- * has a session, where any node has. A slot that another host has, or that nobody may own, is advertised by nobody.
+ * has a session, where any node has. It may be one that does not see the API, where no other does: it may own nothing new, but its routers know
+ * the slot. A slot that another host has, or that nobody may own, is advertised by nobody.
  */
 export function slotPaths(state: SpeakerState, pool: Pool): SlotPaths {
-  return new Map(pool.nextHopSlots.map((prefix) => [prefix.family, pathsOf(state, pool, prefix)]));
+  const sets = slotPoolsOf(state, pool);
+  return new Map(sets.map((set) => [set.slots.family, pathsOf(state, pool, set)]));
 }
 
-function pathsOf(state: SpeakerState, pool: Pool, prefix: Prefix): readonly NextHopPath[] {
-  const carrying = new Map<readonly string[], readonly string[]>(); // candidates -> those with a session, or all without any
-  return slotsOf(prefix).flatMap((nextHop, index) => {
-    const placement = ownedPlacement(state, nextHop.toString());
+function pathsOf(state: SpeakerState, pool: Pool, set: SlotPool): readonly NextHopPath[] {
+  const { family } = set.slots;
+  const carrying = new Map<readonly string[], readonly string[]>(); // nodes -> those with a session, or all without any
+  const able = (nodes: readonly string[]) => {
+    const found = carrying.get(nodes) ?? withSession(state, pool, family, nodes);
+    carrying.set(nodes, found);
+    return found;
+  };
+  return slotsOf(set.slots).flatMap((nextHop, index) => {
+    const slot = nextHop.toString();
+    const placement = ownedPlacement(state, slot);
     if (placement === undefined || isOccupied(state, nextHop)) return [];
     const { candidates, owner } = placement;
     if (state.announceFor === "all") return owner === undefined ? [] : [{ path: index + 1, nextHop, isOwn: false }];
-    const able = carrying.get(candidates) ?? withSession(state, pool, prefix.family, candidates);
-    carrying.set(candidates, able);
     const isOwn = owner === state.node;
-    const isHere = isOwn || secondOf(nextHop.toString(), able, owner) === state.node;
-    return isHere ? [{ path: index + 1, nextHop, isOwn }] : [];
+    const second =
+      secondOf(slot, able(candidates), owner) ?? secondOf(slot, able(eligibleFor(nodesOf(state, set), nextHop)), owner);
+    return isOwn || second === state.node ? [{ path: index + 1, nextHop, isOwn }] : [];
   });
 }
 

@@ -8,9 +8,10 @@ import type { Judge } from "./judge.ts";
 import { ableNodes } from "./ownership-sample.ts";
 import { type Placeable, StickyOwnership } from "./sticky.ts";
 
+const slotsOfFamily = 16;
 const slots = [
-  ...Array.from({ length: 16 }, (_, i) => `192.0.2.${224 + i}`),
-  ...Array.from({ length: 16 }, (_, i) => `2001:db8::${(224 + i).toString(16)}`),
+  ...Array.from({ length: slotsOfFamily }, (_, i) => `192.0.2.${224 + i}`),
+  ...Array.from({ length: slotsOfFamily }, (_, i) => `2001:db8::${(224 + i).toString(16)}`),
 ];
 const furtherSlots = Array.from({ length: 16 }, (_, i) => `192.0.2.${240 + i}`);
 // By then all know that a node has a slot.
@@ -20,7 +21,7 @@ const sameMs: Millis = 240_000;
 
 /**
  * Next-hop slots are sticky addresses that pools hold. Where speakers end one after the other, and at most lose the API, a node that lives on keeps its
- * slots, and routers have a path to every slot all the time.
+ * slots, but for those beyond two shares, and routers have a path to every slot all the time.
  */
 export class SlotOwnership implements Judge {
   readonly #sticky = new StickyOwnership(placeable);
@@ -57,6 +58,7 @@ export class SlotOwnership implements Judge {
   }
 
   #checkDeaths(cluster: SimulatedCluster): string | undefined {
+    const twoShares = 2 * Math.ceil(slotsOfFamily / ableNodes(cluster).length);
     const { now, speakers } = cluster;
     const owners = cluster.owners();
     const atWork = [...speakers.values()].filter(isAtWork);
@@ -66,7 +68,8 @@ export class SlotOwnership implements Judge {
       const before = this.#since.get(slot);
       if (before !== undefined && before.speaker === speaker) continue;
       const lives = before !== undefined && isAtWork(before.speaker) && !before.speaker.announced.has(slot);
-      if (lives && now > before.at + settledMs && now < sameMs) return `${slot} left ${before.speaker.process.name}, which lives`;
+      if (lives && keptOf(before.speaker, slot) < twoShares && now > before.at + settledMs && now < sameMs)
+        return `${slot} left ${before.speaker.process.name}, which lives`;
       if (speaker === undefined) this.#since.delete(slot);
       else this.#since.set(slot, { speaker, at: now });
     }
@@ -76,6 +79,11 @@ export class SlotOwnership implements Judge {
     else if (this.#beganAt !== undefined) return `no speaker that runs has a path to ${missing} any more`;
     return undefined;
   }
+}
+
+/** How many slots of the same set it has. */
+function keptOf({ announced }: SpeakerProcess, slot: string): number {
+  return slots.filter((one) => one.includes(":") === slot.includes(":") && announced.has(one)).length;
 }
 
 function isAtWork({ process, isStopping }: SpeakerProcess): boolean {
