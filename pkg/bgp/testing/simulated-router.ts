@@ -34,6 +34,8 @@ interface Neighbor {
   readonly routes: Map<string, RouterPath>; // prefix, with the path identifier where there is one -> path
   /** In this session prefixes have path identifiers (RFC 7911). */
   hasPaths: boolean;
+  /** What is stale is of before this router's own restart: its kernel has it, and its BGP does not. */
+  isKernels: boolean;
 }
 
 /**
@@ -134,6 +136,7 @@ export class SimulatedRouter {
       neighbor.connection = undefined;
       neighbor.isUp = false;
       neighbor.staleUntil = Infinity;
+      neighbor.isKernels = true;
       if (!keepsRoutes) routes.clear();
       for (const path of routes.values()) path.isStale = true;
       connection?.destroy();
@@ -171,7 +174,8 @@ export class SimulatedRouter {
     const found = this.#neighbors.get(name);
     if (found !== undefined) return found;
     const deadlines = { holdMs: 9_000, restartMs: 0, staleUntil: Infinity, heldUntil: -Infinity };
-    const added = { connection: undefined, isUp: false, lastHeard: 0, ...deadlines, routes: new Map(), hasPaths: false };
+    const flags = { isUp: false, hasPaths: false, isKernels: false };
+    const added = { connection: undefined, lastHeard: 0, ...flags, ...deadlines, routes: new Map() };
     this.#neighbors.set(name, added);
     return added;
   }
@@ -230,6 +234,7 @@ export class SimulatedRouter {
   #lost(neighbor: Neighbor, connection: Connection): void {
     if (neighbor.connection !== connection) return;
     neighbor.connection = undefined;
+    neighbor.isKernels = false;
     if (neighbor.restartMs === 0) forget(neighbor);
     for (const path of neighbor.routes.values()) path.isStale = true;
     this.#keepUntil(neighbor, this.#clock.now() + neighbor.restartMs);
@@ -269,11 +274,11 @@ function forget(neighbor: Neighbor): void {
   neighbor.routes.clear();
 }
 
-/** One to each prefix, as FRR 8 does. */
-function dropStale({ routes }: Neighbor, family: "IPv4" | "IPv6"): void {
+/** One to each prefix, as FRR 8 does, or all that the kernel alone has. */
+function dropStale({ routes, isKernels }: Neighbor, family: "IPv4" | "IPv6"): void {
   const dropped = new Set<string>();
   for (const [key, { prefix, isStale }] of routes) {
-    if (!isStale || dropped.has(prefix) || prefix.includes(":") !== (family === "IPv6")) continue;
+    if (!isStale || (dropped.has(prefix) && !isKernels) || prefix.includes(":") !== (family === "IPv6")) continue;
     routes.delete(key);
     dropped.add(prefix);
   }
