@@ -276,7 +276,8 @@ export class ModelRouter {
         break;
       case "notification": {
         this.#options.onEvent(`received ${message.code}/${message.subcode}`);
-        if (message.code === 6 && message.subcode === 7 && attempt.hasWon && attempt.state === "openConfirm")
+        const collides = message.code === 6 && message.subcode === 7 && attempt.state === "openConfirm";
+        if (collides && attempt.hasWon && !this.#isBeaten(attempt))
           this.#options.onViolation("it closed the connection that stays (RFC 4271, section 6.8)");
         this.endedBy = message.code === 6 && message.subcode === 9 ? "hard" : "notification";
         const keeps = attempt.negotiated?.gracefulNotification === true && !(message.code === 6 && message.subcode === 9);
@@ -368,6 +369,12 @@ export class ModelRouter {
   #isUnheard({ arrivedAt, negotiated }: Attempt): boolean {
     const { holdTimeSeconds } = negotiated ?? { holdTimeSeconds: 0 };
     return holdTimeSeconds > 0 && this.#options.clock.now() - arrivedAt >= holdTimeSeconds * 1000;
+  }
+
+  /** The neighbor may have heard of another connection that stays, in whose stead this one has won against a third. */
+  #isBeaten({ incoming, ours, theirs }: Attempt): boolean {
+    const higher = theirs !== undefined && ours.routerId.compare(theirs.routerId) > 0;
+    return higher === incoming && this.#attempts.values().some((other) => other.incoming !== incoming);
   }
 
   #getsPaths(open: Open, family: Family): boolean {
