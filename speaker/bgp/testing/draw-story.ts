@@ -33,7 +33,8 @@ export function drawStory(seed: number): Story {
       fields: { notification, addPath, longLived, bfd, dials: chance(0.75), ...drawRouter(one, 2) },
       says: chance(0.5),
     });
-    acts.push({ at, type: "peer", router, fields: { ...ours, ...drawPeer(one, 2) } });
+    const reach = chance(0.3) ? drawReach(one) : {};
+    acts.push({ at, type: "peer", router, fields: { ...ours, ...reach, ...drawPeer(one, 2) } });
   }
   const count = 5 + Math.floor(random() * 40);
   for (let index = 0; index < count; index++) {
@@ -107,15 +108,18 @@ function drawAct(router: number, one: One, chance: Chance): WithoutTime<Act> {
       return { type: kind, on: chance(0.5) };
     case "routes":
       return { type: kind, changes: Array.from({ length: one(1, 1, 2, 6) }, () => drawChange(one, chance)) };
-    case "restart":
+    case "restart": {
+      const how = one("killed", "killed", "leaves", "crash");
       return {
         type: kind,
         awayMs: one(0, 100, 2_000, 20_000, 100_000),
-        how: one("killed", "killed", "leaves"),
-        forwardingPreserved: chance(0.8),
+        how,
+        forwardingPreserved: how !== "crash" && chance(0.8),
+        lateMs: one(0, 0, 50, 3_000, 20_000),
       };
+    }
     case "stall":
-      return { type: kind, ms: one(50, 500, 3_000, 20_000, 100_000) };
+      return { type: kind, ms: one(50, 500, 2_900, 3_000, 20_000, 100_000) }; // Around the shortest hold time.
     case "ipv6":
       return { type: kind, on: chance(0.6) };
     case "router":
@@ -164,6 +168,9 @@ function drawPeer(one: One, count: number): PeerFields {
     () => ({ passive: one(true, false) }),
     () => ({ holdTimeSeconds: one(0, 3, 9, 90), keepaliveSeconds: one(1, 3) }),
     () => ({ keepaliveSeconds: one(1, 2, 3) }),
+    () => ({ myAsn: one(65001, 65001, 65003) }),
+    () => ({ other: { holdTimeSeconds: one(3, 30, 90), gracefulRestartNotification: one(true, false) } }),
+    () => ({ other: { longLivedStaleSeconds: one(0, 600) } }),
     () => ({ connectTimeSeconds: one(1, 10) }),
     () => ({ gracefulRestartSeconds: one(0, 30, 120) }),
     () => ({ gracefulRestartNotification: one(true, false), gracefulRestartSeconds: 120 }),
@@ -218,6 +225,7 @@ function drawRouter(one: One, count: number): Partial<ModelSettings> {
     () => ({ prefixLimit: one(1, 3, 10_000) }),
     () => ({ is: one("up" as const, "up" as const, "up" as const, "shutDown" as const, "refusing" as const) }),
     () => ({ is: "up" as const }),
+    () => ({ peerAsn: one(65001, 65001, 65003) }),
     () => ({ waitAfterError: one(0, 10_000, 60_000) }),
     () => ({ bfd: one(true, true, false) }),
     () => ({ routerId: one("192.0.2.2", "10.0.0.2", "203.0.113.2") }),

@@ -106,9 +106,19 @@ export class RouteJudge {
     const healthyFor = this.healthyFor(router);
     if (healthyFor > (isRough ? roughly : retrySeconds * 1_000 + attemptMs)) this.judge(router);
     if (isRough || healthyFor === 0 || bfdProfile !== undefined || routers[router]?.established !== undefined) return;
-    const views: readonly Partial<Pick<PeerView, "router" | "retryInSeconds">>[] = this.#process()?.bgp.describe() ?? [];
-    const waits = views.flatMap((view) => (`${view.router}` === routerAddresses[router] ? (view.retryInSeconds ?? []) : []));
+    const waits = this.#views(router).flatMap(({ retryInSeconds }) => retryInSeconds ?? []);
     if (waits.some((seconds) => seconds > retrySeconds)) fault(`router ${router} is tried again after ${waits} s`);
+  }
+
+  #views(router: number): readonly Partial<PeerView>[] {
+    const views: readonly Partial<PeerView>[] = this.#process()?.bgp.describe() ?? [];
+    return views.filter((view) => `${view.router}` === routerAddresses[router]);
+  }
+
+  /** Whether this side alone connects, and waits since before anything kept a session away, for what was said then. */
+  #isBackingOff(index: number): boolean {
+    if (this.isRough[index] !== true || this.#world.routers[index]?.settings.dials) return false;
+    return this.#views(index).every(({ stateSeconds = 0 }) => stateSeconds * 1000 > this.healthyFor(index));
   }
 
   /** Whether both sides want a session under the same conditions. */
@@ -118,7 +128,7 @@ export class RouteJudge {
     const mine = peers.of(index);
     if (router === undefined || !router.runs || mine === undefined || this.#process() === undefined) return false;
     const { settings } = router;
-    const { families, role, roleStrict, passive, hasSecret, bfdStrict } = mine;
+    const { families, role, roleStrict, passive, hasSecret, bfdStrict, myAsn } = mine;
     // It takes the node for one that has a session, and no other connection meanwhile.
     const isOnlyItsSession = router.established !== undefined && !(this.#process()?.hasSession(index) ?? false);
     if (settings.another !== "taken" && isOnlyItsSession) this.disturb(index, clock.now());
@@ -131,6 +141,7 @@ export class RouteJudge {
       settings.is === "up" &&
       router.heldUntil < clock.now() &&
       areRolesFit &&
+      settings.peerAsn === myAsn &&
       settings.password === peers.passwordOf(index) &&
       !(hasSecret && peers.secret === undefined) &&
       !(bfdStrict && !settings.bfd) &&
@@ -174,7 +185,7 @@ export class RouteJudge {
       endOfRib: router.established?.negotiated?.families.has(route.family),
       endOfRefresh: true,
       notKept: (process.forwardingPreserved || process.known.has(index)) && mine.gracefulRestartSeconds > 0,
-      timer: this.healthyFor(index) > 30_000 + router.settings.waitAfterError,
+      timer: this.healthyFor(index) > 30_000 + router.settings.waitAfterError && !this.#isBackingOff(index),
       session: router.endedBy === "hard" && clock.now() - (this.removedAt[index] ?? 0) > sayingMs,
       withdrawn: false,
       restart: false,

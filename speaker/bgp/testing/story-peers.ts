@@ -132,7 +132,8 @@ function entriesOf(router: number, { reached = "named", isTwice, source }: PeerF
     sourceAddress: source === "address" ? address(own) : undefined,
     sourceInterface: source === "interface" ? "eth0" : undefined,
   };
-  const byName: Peer = { ...named, address: address(routerAddresses[router] ?? ""), interface: isTwice ? device : undefined };
+  const routerAddress = address(routerAddresses[router] ?? "");
+  const byName: Peer = { ...named, address: routerAddress, ...(isTwice && { interface: device, name: otherName }) };
   const entries: Readonly<Record<typeof reached, Peer>> = {
     named: byName,
     found: { ...found, discovery: { by: "advertisements", interfaces: [device] } },
@@ -150,11 +151,15 @@ function rawFields(source: PeerFields["source"]): NonNullable<Peer["fromNode"]>[
   return { ...fields, ...(source === "address" ? { "source-address": own } : { "source-interface": "eth0" }) };
 }
 
+/** The entry by its address, where another one means the router, too. */
+const otherName = "other";
+
 /** Everything but how the router is reached. */
-function settingsOf(fields: PeerFields, { refusal }: Peer): Partial<Peer> {
-  const { routerIdText, hasSecret, reached: _, isTwice: __, source: ___, ...settings } = fields;
+function settingsOf(fields: PeerFields, { name, refusal }: Peer): Partial<Peer> {
+  const { routerIdText, hasSecret, other, reached: _, isTwice: __, source: ___, ...settings } = fields;
   return {
     ...settings,
+    ...(name === otherName && other),
     routerId: routerIdText === undefined ? undefined : parseAddress(routerIdText),
     passwordSecret: hasSecret && refusal === undefined ? { name: "s", key: "password" } : undefined,
     ...(hasSecret && { password: undefined }),

@@ -68,7 +68,8 @@ export class StoryProcess {
   readonly #life: Life;
   readonly #accepts = new Map<string, Accept>(); // router and own address -> who takes its connections
 
-  constructor(world: StoryWorld, forwardingPreserved: boolean) {
+  /** @param lateMs after so long it has read Secrets and heard routers */
+  constructor(world: StoryWorld, forwardingPreserved: boolean, lateMs: Millis) {
     const { clock, stall, random, peers } = world;
     this.#world = world;
     this.forwardingPreserved = forwardingPreserved;
@@ -76,6 +77,8 @@ export class StoryProcess {
     this.#life = life;
     const beganAt = clock.now();
     const transport = this.#transport();
+    let isLate = lateMs > 0;
+    const notYet: NoValue = { missing: "it has not been read yet" };
     const shared = { node: "node", portions: new Portions(life, 4), clock: life, random, log: silentLog };
     this.bgp = new BgpSpeaker({
       newSession: ({ key: _, ...session }) =>
@@ -86,11 +89,17 @@ export class StoryProcess {
           forwardingPreserved: forwardingPreserved || clock.now() - beganAt > session.settings.gracefulRestartSeconds * 1000,
           listener: { listens: () => true, expect: (settings, accept) => this.#expect(settings, accept) },
         }),
-      discovery: { watch() {}, on: (name) => peers.on(name), interfacesChanged() {} },
-      secrets: { watch() {}, get: (): string | NoValue => peers.secret ?? { missing: "the Secret is gone" } },
+      discovery: { watch() {}, on: (name) => (isLate ? { router: notYet, others: [] } : peers.on(name)), interfacesChanged() {} },
+      secrets: { watch() {}, get: () => (isLate ? notYet : (peers.secret ?? { missing: "the Secret is gone" })) },
       bfd: { watch: (ends, _profile, onChange) => this.#watch(ends, onChange) },
       sourceTo: () => (peers.hasAddress ? address(own) : undefined),
       ...shared,
+    });
+    if (!isLate) return;
+    life.schedule("read", beganAt + lateMs, () => {
+      isLate = false;
+      this.bgp.secretsChanged();
+      this.bgp.routersChanged();
     });
   }
 

@@ -34,6 +34,8 @@ export type PeerFields = Partial<
   /** An entry by its address stands before or behind this one, with its source or without. */
   readonly isTwice?: "first" | "last" | "otherSource" | "otherSourceFirst" | undefined;
   readonly source?: "address" | "interface" | undefined;
+  /** Of the entry by its address where there are two. */
+  readonly other?: Partial<Pick<Peer, "holdTimeSeconds" | "gracefulRestartNotification" | "longLivedStaleSeconds">>;
 };
 
 export type Act = { readonly at: Millis } & (
@@ -52,8 +54,11 @@ export type Act = { readonly at: Millis } & (
   | {
       readonly type: "restart";
       readonly awayMs: Millis;
-      readonly how: "killed" | "leaves";
+      /** `crash`: with its node, which says nothing, and boots. */
+      readonly how: "killed" | "leaves" | "crash";
       readonly forwardingPreserved: boolean;
+      /** After so long the next process has read Secrets and heard routers. */
+      readonly lateMs: Millis;
     }
   | { readonly type: "stall"; readonly ms: Millis }
   | { readonly type: "ipv6"; readonly on: boolean }

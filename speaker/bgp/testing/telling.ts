@@ -24,6 +24,8 @@ const lookEveryMs: Millis = 5_000;
 /** What was lost for a while is sent again within so long. */
 const maxRepeatMs: Millis = 60_000;
 
+type Restart = Extract<Act, { type: "restart" }>;
+
 /** A speaker with real sessions and routers of the model, through all acts of a story. */
 export class Telling {
   readonly #clock = new SimulatedClock(1_000_000);
@@ -38,6 +40,8 @@ export class Telling {
   readonly #world: StoryWorld;
   readonly #judge: RouteJudge;
   #process: StoryProcess | undefined;
+  /** The process that begins next, or has begun. */
+  #next: Omit<Restart, "at" | "type" | "how" | "awayMs"> = { forwardingPreserved: true, lateMs: 0 };
   #stalledUntil: Millis = 0;
   readonly #brokenAt = routerAddresses.map((): Millis => -Infinity);
   #actsUntil: Millis = 0;
@@ -103,7 +107,7 @@ export class Telling {
       this.#routers[router]?.start(false);
       this.#peers.set(router, {});
     }
-    this.#begin(true);
+    this.#begin();
     this.#lookAgain();
     await this.#passTo(this.#clock.now() + 5_000);
     const from = this.#clock.now();
@@ -236,9 +240,11 @@ export class Telling {
         this.#process?.bgp.flush(true);
         break;
       case "restart":
+        if (this.#process === undefined) break;
+        this.#next = act;
+        if (act.how === "crash") for (const index of this.#routers.keys()) this.#silence(index, act.awayMs);
         await this.#end(act.how);
-        await this.#passTo(this.#clock.now() + act.awayMs);
-        this.#begin(act.forwardingPreserved);
+        this.#clock.schedule("begin", this.#clock.now() + act.awayMs, () => this.#begin());
         break;
       case "stall":
         if (this.#stalledUntil > this.#clock.now()) break;
@@ -357,13 +363,16 @@ export class Telling {
     bgp.flush(true);
   }
 
-  #begin(forwardingPreserved: boolean): void {
-    this.#process = new StoryProcess(this.#world, forwardingPreserved);
+  #begin(): void {
+    if (this.#process !== undefined) return;
+    const { forwardingPreserved, lateMs } = this.#next;
+    this.#process = new StoryProcess(this.#world, forwardingPreserved, lateMs);
+    this.#judge.disturb(undefined, this.#clock.now() + lateMs);
     this.#say(`the speaker begins${forwardingPreserved ? "" : ", and forwarding was interrupted"}`);
     this.#configure();
   }
 
-  async #end(how: "killed" | "leaves"): Promise<void> {
+  async #end(how: Restart["how"]): Promise<void> {
     const process = this.#process;
     if (process === undefined) return;
     if (how === "leaves" && this.#clock.now() >= this.#stalledUntil) {
@@ -389,6 +398,7 @@ export class Telling {
 
   async #heal(): Promise<void> {
     const peers = this.#peers;
+    this.#begin();
     this.#judge.disturb(undefined, this.#clock.now());
     for (const [index, text] of routerAddresses.entries()) {
       peers.annotations[index] = text;
