@@ -4,13 +4,17 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { waitFor } from "#e2e/lab";
 import { SystemClock } from "#pkg/clock";
 import { seededRandom } from "#pkg/clock/testing";
 import { type Cluster, connect, EventRecorder, resources, type Service, serviceReference } from "#pkg/k8s";
 import { silentLog } from "#pkg/log/testing";
-import { at } from "./json.ts";
+import { type Component, configurationState, StatusKeeper, statusKinds } from "#pkg/status-objects";
+import { verdict } from "#pkg/verdict";
+import { at, type JsonObject } from "./json.ts";
 import type { KubeObject } from "./objects.ts";
 import { ApiServer } from "./server.ts";
+import { TestClient } from "./test-client.ts";
 
 const clock = new SystemClock();
 
@@ -170,4 +174,42 @@ test("status objects are taken over by another writer, and deleted by name unles
   for (let i = 0; i < 2; i++) await cluster.deleteObject(kind, reference);
   assert.deepEqual(found(), []);
   await assert.rejects(cluster.applyObject({ ...kind, api: "/apis/metallb.io/v2" }, reference), { status: 404 });
+});
+
+test("of an error that MetalLB left in a ConfigurationState nothing stays", async () => {
+  await using started = await connected();
+  const { server, cluster } = started;
+  using client = new TestClient(server);
+  const namespace = "default";
+  const [, , , kind] = statusKinds;
+  const states = `${kind.api}/namespaces/${namespace}/${kind.plural}`;
+  const takeOver = async (component: Component, name: string, manager: string) => {
+    const labels = { "metallb.io/component-type": component.type };
+    const metallbs = { apiVersion: "metallb.io/v1beta1", kind: kind.kind };
+    await client.post(states, { ...metallbs, metadata: { name, labels } });
+    const status = { result: "Invalid", errorSummary: "configuration error: peer tor" };
+    const body = { ...metallbs, metadata: { name }, status };
+    const { code } = await client.patch(`${states}/${name}/status?fieldManager=${manager}&force=true`, "apply", body);
+    assert.equal(code, 200);
+    const configuration = () => ({ verdict: verdict("configuration", "inForce"), since: 0 });
+    using keeper = new StatusKeeper({
+      cluster,
+      namespace,
+      kind,
+      clock,
+      random: seededRandom(1),
+      log: silentLog,
+      selector: `metallb.io/component-type=${component.type}`,
+      owner: { name: "own", uid: "1" },
+      wanted: configurationState(component, configuration, { namespace, clock }),
+    });
+    keeper.start();
+    const found = async () => (await client.get(`${states}/${name}`)).body.status as JsonObject;
+    await waitFor("a valid one", async () => (await found()).result === "Valid", { every: 250 });
+    assert.equal((await found()).errorSummary, undefined);
+  };
+  await Promise.all([
+    takeOver({ type: "controller" }, "controller", "poolReconciler"),
+    takeOver({ type: "speaker", node: "n1" }, "speaker-n1", "configReconciler"),
+  ]);
 });

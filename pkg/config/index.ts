@@ -43,7 +43,7 @@ export {
 export { formatProblem, nearestName, type ParsedConfig, type Problem, Problems } from "./problems.ts";
 export { redactConfig } from "./redact.ts";
 export { aggregationLength } from "./rules/advertisements.ts";
-export { formatCommunity, isWellKnownCommunity } from "./rules/communities.ts";
+export { communityForms, formatCommunity, isWellKnownCommunity, parseCommunity } from "./rules/communities.ts";
 export { peersOfNode } from "./rules/from-node.ts";
 export { describeRouter } from "./rules/peer.ts";
 export { matchesSelector } from "./rules/selectors.ts";

@@ -41,6 +41,14 @@ const told: { name: string; text: string; want: RegExp[] }[] = [
     ],
   },
   {
+    name: "a community that is missing, also while the pool is",
+    text: metallb("BGPAdvertisement", "x", "{ipAddressPools: [later], communities: ['1:2', no-export, customers]}"),
+    want: [
+      /^error: BGPAdvertisement metallb-system\/x: spec\.communities\[2\]: must be a name from a Community, .*but is "customers"$/,
+      /^warning: BGPAdvertisement metallb-system\/x: spec\.ipAddressPools\[0\]: /,
+    ],
+  },
+  {
     name: "a community that is none",
     text: `${metallb("Community", "c", "{communities: [{name: a, value: '1:2'}, {name: b, value: x}]}")}`,
     want: [/^error: Community metallb-system\/c: spec\.communities\[1\]\.value: must be "a:b"/],

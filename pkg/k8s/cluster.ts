@@ -309,9 +309,9 @@ export class Cluster implements AsyncDisposable {
    * Has the metadata of an object be as it is here, and makes the object where it is missing; with a status, has the status be so instead. In
    * one attempt, giving way to all other calls. Fields of others stay, and a field that another speaker wrote is taken over.
    */
-  async applyObject(kind: CustomResource, metadata: ObjectMetadata, status?: object): Promise<void> {
+  async applyObject(kind: CustomResource, metadata: ObjectMetadata, status?: object, manager?: string): Promise<void> {
     const { namespace, name } = metadata;
-    const manager = status === undefined ? "ingot" : "ingot-status";
+    manager ??= status === undefined ? "ingot" : "ingot-status";
     const path = `${objectPath(kind, namespace, name)}${status === undefined ? "" : "/status"}?fieldManager=${manager}&force=true`;
     const body = { apiVersion: kind.api.slice("/apis/".length), kind: kind.kind, metadata, status };
     const contentType = "application/apply-patch+yaml";

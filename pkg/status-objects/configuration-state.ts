@@ -37,19 +37,20 @@ function secondOf(date: string): string {
   return date.replace(/\.\d+/, "");
 }
 
-/** The name of a component's object, its labels, and the type of its condition, as MetalLB has them. */
+/** The name of a component's object, its labels, and the manager of its status, which names its condition, as MetalLB has them. */
 function headOf(component: Component) {
   const type = { "metallb.io/component-type": component.type };
-  if (component.type === "controller") return { name: "controller", labels: type, condition: "poolReconcilerValid" };
+  if (component.type === "controller") return { name: "controller", labels: type, manager: "poolReconciler" };
   const node = labelValue(component.node);
-  return { name: `speaker-${node}`, labels: { ...type, [nodeLabel]: node }, condition: "configReconcilerValid" };
+  return { name: `speaker-${node}`, labels: { ...type, [nodeLabel]: node }, manager: "configReconciler" };
 }
 
 function stateObject(component: Component, verdict: ConfigStatus["verdict"], since: string): StatusObject {
-  const { name, labels, condition: type } = headOf(component);
-  const result = isInForce(verdict) ? "Valid" : verdict.cause === "undecided" ? "Unknown" : "Invalid";
+  const { manager, ...head } = headOf(component);
+  const isEmpty = verdict.cause === "objectsMissing" && verdict.state === "Pending"; // Nothing was ever there, which MetalLB calls valid.
+  const result = isInForce(verdict) || isEmpty ? "Valid" : verdict.cause === "undecided" ? "Unknown" : "Invalid";
   const message = result === "Invalid" ? escapeControls(upTo(sentence(verdict), maxSummary)) : "";
-  const condition = { type, ...outcomes[result], message, lastTransitionTime: since };
+  const condition = { type: `${manager}Valid`, ...outcomes[result], message, lastTransitionTime: since };
   const errorSummary = message === "" ? {} : { errorSummary: message };
-  return { name, labels, status: { result, ...errorSummary, conditions: [condition] } };
+  return { ...head, manager, status: { result, ...errorSummary, conditions: [condition] } };
 }

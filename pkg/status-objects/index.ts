@@ -2,6 +2,6 @@
  * MetalLB's status objects, as its tools know them: their kinds, who keeps them in the API, and the ConfigurationState of a component. What
  * speakers say in the other kinds is theirs. Times are `Clock` milliseconds.
  */
-export { configurationState } from "./configuration-state.ts";
+export { type Component, configurationState } from "./configuration-state.ts";
 export { digest, labelValue, type StatusObject, statusKinds } from "./kinds.ts";
 export { StatusKeeper, type StatusKeeperOptions } from "./status-keeper.ts";

@@ -18,6 +18,8 @@ export interface StatusObject {
   readonly labels: Readonly<Record<string, string>>;
   /** The annotation `ingot.dev/address`; empty for none. */
   readonly address?: string;
+  /** MetalLB's field manager of the status, where both write an object of one name: a field of the other's that is not written goes. */
+  readonly manager?: string;
   readonly status: Readonly<Record<string, unknown>>;
 }
 

@@ -118,12 +118,16 @@ export class StatusKeeper implements Disposable {
     this.#written.set(object.name, attempt);
   }
 
-  async #apply({ name, labels, address, status }: StatusObject, isHeadOther: boolean, isStatusOther: boolean): Promise<void> {
+  async #apply(
+    { name, labels, address, status, manager }: StatusObject,
+    isHeadOther: boolean,
+    isStatusOther: boolean,
+  ): Promise<void> {
     const { cluster, kind, namespace, owner } = this.#options;
     const annotations = address === undefined ? {} : { [addressAnnotation]: address };
     const ownerReferences = [{ apiVersion: "v1", kind: "Pod", ...owner }];
     if (isHeadOther) await cluster.applyObject(kind, { name, namespace, labels, annotations, ownerReferences });
-    if (isStatusOther) await cluster.applyObject(kind, { name, namespace }, status);
+    if (isStatusOther) await cluster.applyObject(kind, { name, namespace }, status, manager);
   }
 
   /** Everything on which the result of a write depends at this moment. */

@@ -35,7 +35,7 @@ export function fromMetallb(
     if (bfdProfile !== undefined && !objects.some(({ kind, name }) => kind === "BFDProfile" && name === bfdProfile))
       refuse(object, ["spec", "bfdProfile"], `there is no BFDProfile ${quote(bfdProfile)}`);
   const communities = aliases(objects, report);
-  const pools = convertPools(objects, { prefer, peers }, report);
+  const pools = convertPools(objects, { prefer, peers, communities }, report);
   const entries = peers.flatMap(({ entry }) => entry ?? []);
   const named = Object.fromEntries(communities);
   report.origin(

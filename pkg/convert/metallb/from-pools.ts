@@ -1,3 +1,4 @@
+import { communityForms, parseCommunity } from "#pkg/config";
 import { quote } from "#pkg/text";
 import { type ManifestObject, readSpec, refuse } from "../objects.ts";
 import type { Report } from "../report.ts";
@@ -10,6 +11,8 @@ export interface PoolOptions {
   /** The only way in which a pool is to be announced that is announced in both ways. */
   readonly prefer: "layer2" | "bgp" | undefined;
   readonly peers: readonly ConvertedPeer[];
+  /** Names from Communities. */
+  readonly communities: Pick<ReadonlyMap<string, unknown>, "has">;
 }
 
 /** Each pair of them is compared. A pool has a few. */
@@ -37,6 +40,16 @@ export function convertPools(objects: readonly ManifestObject[], options: PoolOp
   );
   warnOfNames([...l2, ...bgp], new Set(pools.map(({ object }) => object.name)), report);
   for (const { object, spec } of pools) tellPriority(object, spec, report);
+  // Those of pools are checked with what the pools become.
+  const idle = bgp.filter((each) => !pools.some(({ object }) => isFor(object)(each)));
+  for (const { object, spec } of idle)
+    for (const [index, name] of (spec.communities ?? []).entries())
+      if (!options.communities.has(name) && parseCommunity(name) === undefined)
+        refuse(
+          object,
+          ["spec", "communities", index],
+          `must be a name from a Community, ${communityForms}; but is ${quote(name)}`,
+        );
   const old = objects.filter(({ kind }) => kind === "AddressPool").map((object) => convertOldPool(object, options.peers, report));
   const entries = pools.map(({ object, spec }) => {
     const [byLayer2, byBgp] = [l2.filter(isFor(object)), bgp.filter(isFor(object))];
