@@ -326,7 +326,7 @@ function gossipChanged(
 ): void {
   nodesTold(state, traits, now, effects);
   for (const address of asked) reportAnnounced(state, address);
-  announcersChanged(state, asked, now, effects);
+  announcersChanged(state, nodes ? [...state.conflicts.asked.values()] : asked, now, effects);
   if (deliveries || nodes) {
     lookAtAll(state);
     touchPools(state, othersChanged(state, now, effects));

@@ -425,6 +425,38 @@ test("two members that both announce an address agree over the ring, and the one
   );
 });
 
+test("of two members that both announce an address the one that sees the API keeps it, also where the other one had been left it", () => {
+  const [wins, loses] = [new ConflictBench(winner), new ConflictBench(loser)];
+  const both = [wins, loses];
+  for (const bench of both) {
+    bench.participate();
+    bench.announce();
+  }
+  ConflictBench.connect(wins, loses);
+  const announced = () => both.map(({ state }) => state.conflicts.defended.get(x.toString())?.isAnnounced);
+  const meet = () => {
+    for (let i = 0; i < 100; i++) {
+      for (const [bench, other] of [
+        [wins, loses],
+        [loses, wins],
+      ] as const) {
+        if (i % 20 === 0 && other.state.conflicts.defended.get(x.toString())?.isAnnounced) bench.sight(other.state.node);
+        bench.clock.advanceBy(100);
+      }
+      ConflictBench.answerProbes(wins, loses);
+    }
+  };
+  meet();
+  assert.deepEqual(announced(), [true, false]);
+  wins.runner.dispatch({ type: "apiLost", since: wins.clock.now() });
+  meet();
+  assert.deepEqual(announced(), [false, true]);
+  loses.runner.dispatch({ type: "apiLost", since: loses.clock.now() });
+  wins.runner.dispatch({ type: "apiLost", since: Infinity });
+  meet();
+  assert.deepEqual(announced(), [true, false]);
+});
+
 test("addresses that move to this node from a MetalLB speaker are no conflicts, and one that such a speaker keeps is", () => {
   const bench = new ConflictBench("node1");
   bench.membersChanged(undefined, ["node3"]);

@@ -263,9 +263,15 @@ function speakerOf(state: SpeakerState, { mac, address, kind }: AddressSighting,
   // addresses the Service has: so by the address alone. Across a cut of the ring they had agreed before, and the owner stays who it was.
   const before = active ? undefined : ownedPlacement(state, address.toString());
   const isElected = elect([self, node], before?.electionAddress ?? address) === node;
-  const preferred = active ? isElected : isPreferred(isElected, conflicts.isAlone, kind);
+  const preferred = active ? (seesMore(state, node) ?? isElected) : isPreferred(isElected, conflicts.isAlone, kind);
   const saysSo = announcers(state, address).includes(node);
   return { node, active, preferred, saysSo, mayBeCutOff: members.lost.has(node) && isReady(state, node) };
+}
+
+/** Whether that member sees changes in the API and this one does not, or the other way round; undefined where both are alike, as both know. */
+function seesMore({ members: { gossip }, apiView }: SpeakerState, node: string): boolean | undefined {
+  const isCurrent = (gossip?.view(node) ?? "current") === "current";
+  return isCurrent === (apiView.view === "current") ? undefined : isCurrent;
 }
 
 /** Of two speakers that have lost one another, the one that is not alone is preferred, else the elected one. A proof says whether its sender is alone. */
@@ -275,10 +281,11 @@ function isPreferred(isElected: boolean, isSelfAlone: boolean, kind: AddressSigh
   return isOtherAlone === isSelfAlone ? isElected : isSelfAlone;
 }
 
-/** Active members that say over the ring that they announce the address. */
-function announcers({ node: self, members: { gossip, active } }: SpeakerState, address: Address): string[] {
+/** Active members that say over the ring that they announce the address, and do not know less than this one. */
+function announcers(state: SpeakerState, address: Address): string[] {
+  const { gossip, active } = state.members;
   const nodes = gossip?.announcers(address.toString()) ?? [];
-  return nodes.filter((node) => node !== self && active.includes(node));
+  return nodes.filter((node) => node !== state.node && active.includes(node) && seesMore(state, node) !== false);
 }
 
 /** Asks over the ring who announces the address, or no longer. */

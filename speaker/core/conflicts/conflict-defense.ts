@@ -40,7 +40,8 @@ export type DefenseEvent =
  *   count, nor do any beyond sixteen addresses of a pool in ten minutes. An entry of `ingot-conflicts` alone stops no announcement: the host has to be seen by this node too.
  * - A member of the ring that announces the address too, and still answers for it after a grace period, sees the cluster differently. Then
  *   this node asks over the ring, where nobody can speak for another, who announces the address. If the member says that it does, the one of
- *   the two that the election prefers keeps the address, and the other stops answering until the member no longer says so.
+ *   the two that sees changes in the API, else the one that the election prefers, keeps the address, and the other stops answering until the
+ *   member no longer says so.
  * - A node that failed as a member while this node saw it may live behind a cut of the ring, and cannot be asked there. It is challenged on the
  *   wire, where it proves by the ring's key that it announces the address. If it does, the one of the two that the election prefers keeps the
  *   address; the other challenges it again and again, and takes the address back when there is no proof any more. Where one of the two has lost

@@ -6,7 +6,10 @@ export interface OtherSpeaker {
   readonly node: string | undefined;
   /** A member of the ring by this node's view. */
   readonly active: boolean;
-  /** Whether that node is to keep the address: by the election, or because one of the two has lost all others and the API. Before a proof: whether it may be. */
+  /**
+   * Whether that node is to keep the address: by the election, or because one of the two sees no changes in the API, or has lost all others and the API. Before a
+   * proof: whether it may be.
+   */
   readonly preferred: boolean;
   /** It says over the ring that it announces the address, which nobody else can. */
   readonly saysSo: boolean;
