@@ -577,6 +577,8 @@ test("property: where no node with endpoints has a current view, one node announ
         place(ip(x), holders, among, undefined, undefined, { node, announcers: blind, undelivering: unable }).owner;
       const announcing = all.filter((node) => isBlind(node) && owner(node) === node);
       assert.ok(announcing.length <= 1, `${announcing}`);
+      if (announcing.length === 1)
+        for (const node of all) assert.equal(owner(node), announcing[0], `${node} knows which one announces`);
       const able = blind.filter((node) => !unable.includes(node));
       if (all.some((node) => !isBlind(node)) && able.length === 1) assert.deepEqual(announcing, able);
     }),

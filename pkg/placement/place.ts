@@ -347,7 +347,7 @@ function withoutUnaware(
   const others = announcers.filter(isCurrent);
   if (isBlind && others.length > 0) return others;
   if (!suitable.some(isCurrent)) {
-    const staying = announcers.filter((other) => !unable.includes(other) && (isBlind || suitable.includes(other)));
+    const staying = announcers.filter((other) => !unable.includes(other) && !isCurrent(other));
     return staying.length > 0 ? staying : suitable;
   }
   const keeps = (other: string) => announcers.includes(other) && (!isLocal || other === node || !outdated.includes(other));

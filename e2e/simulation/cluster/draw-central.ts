@@ -3,6 +3,7 @@ import type { Millis } from "#pkg/clock";
 import { seededRandom } from "#pkg/clock/testing";
 import { firstCentral } from "#pkg/memberlist/testing";
 import type { ServiceSpec } from "./api/objects.ts";
+import { widenOutages } from "./draw-outages.ts";
 import { type Act, centralConfig, type centralFields, fairWeather, type History } from "./history.ts";
 
 const maxNodes = 6;
@@ -128,5 +129,6 @@ export function drawCentral(seed: number): History {
   };
   const loss = isOnlyDeaths ? 0 : some([0, 0.05]);
   const config = drawConfig();
-  return { seed, nodes, centralSpeakers, loss, weather: fairWeather, isSlow: seed % 4 === 1, config, services, acts };
+  const besides = { loss, weather: fairWeather, isSlow: seed % 4 === 1, config, services };
+  return { seed, nodes, centralSpeakers, ...besides, acts: widenOutages({ seed, nodes, acts }) };
 }

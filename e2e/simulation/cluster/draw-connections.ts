@@ -2,6 +2,7 @@ import type { Timed } from "#e2e/faults";
 import type { Millis } from "#pkg/clock";
 import { seededRandom } from "#pkg/clock/testing";
 import type { ServiceSpec } from "./api/objects.ts";
+import { widenOutages } from "./draw-outages.ts";
 import { type Act, fairWeather, type History, keptBesideConfig, keptConfig, otherKeptConfigs, unkeptPool } from "./history.ts";
 
 const maxNodes = 5;
@@ -135,7 +136,17 @@ export function drawConnections(seed: number): History {
   const weather = { ...fairWeather, watchLagMs: [20, 20, 300][pick(3)] ?? 20 };
   const failoverMs = [undefined, undefined, 10, 50][(seed >> 2) % 4];
   const loss = seed % 4 === 1 ? 0.05 : 0;
-  return { seed, nodes, loss, weather, failoverMs, isSlow: seed % 5 === 2, config, services: first, acts: timed };
+  return {
+    seed,
+    nodes,
+    loss,
+    weather,
+    failoverMs,
+    isSlow: seed % 5 === 2,
+    config,
+    services: first,
+    acts: widenOutages({ seed, nodes, acts: timed }),
+  };
 }
 
 /** Faults that connections may end with, and that are to leave nothing behind. */

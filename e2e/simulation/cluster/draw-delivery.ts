@@ -3,6 +3,7 @@ import type { Millis } from "#pkg/clock";
 import { seededRandom } from "#pkg/clock/testing";
 import { families } from "#pkg/net";
 import type { ServiceSpec } from "./api/objects.ts";
+import { withoutMissed } from "./draw-outages.ts";
 import { type Act, firstConfig, type History } from "./history.ts";
 
 const spec: ServiceSpec = {
@@ -18,8 +19,6 @@ const spec: ServiceSpec = {
 // Beyond the seeds of histories.
 const proxySeeds = 2 ** 30;
 const blindSeeds = 2 ** 31;
-// For what was changed to be seen by all.
-const beforeMs: Millis = 1_000;
 
 /** What `drawDelivery` draws by, and what happens in each of its histories. */
 interface Drawn {
@@ -229,14 +228,9 @@ export function drawDelivery(seed: number): History {
   const ofBlind = seededRandom(seed + blindSeeds);
   const pickBlind = (limit: number): number => Math.floor(ofBlind() * limit);
   if (seed % 4 === 2) add(pickBlind(20_000), withoutApi({ nodes, all, pick: pickBlind }));
-  // Nodes that see no changes keep their addresses, and others yield to them: nothing changes where several are without the API.
-  const cuts =
+  const outages =
     seed % 4 === 2 ? acts.flatMap(({ at, act }) => (act.type === "cutApi" ? [{ from: at, to: at + act.length }] : [])) : [];
-  const isMissed = ({ at, act }: Timed<Act>) => {
-    const times = act.type === "drain" || act.type === "exclude" ? [at, at + act.length] : act.type === "service" ? [at] : [];
-    return cuts.some(({ from, to }) => times.some((time) => time > from - beforeMs && time < to + beforeMs));
-  };
-  acts.splice(0, acts.length, ...acts.filter((one) => !isMissed(one)).sort((a, b) => a.at - b.at));
+  acts.splice(0, acts.length, ...withoutMissed(acts, outages).sort((a, b) => a.at - b.at));
   const loss = [0, 0, 0.05][pick(3)] ?? 0;
   const failoverMs = [10, 50, undefined][pick(3)];
   return { seed, nodes, loss, failoverMs, isSlow: seed % 4 === 1, hasHealthPorts: true, config: firstConfig, services, acts };

@@ -1,5 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import { seededRandom } from "#pkg/clock/testing";
+import { widenOutages } from "./draw-outages.ts";
 import { drawSticky } from "./draw-sticky.ts";
 import { fairWeather, type History, slotsConfig, widerSlotsConfig, withoutSlotsConfig } from "./history.ts";
 
@@ -20,7 +21,7 @@ const service = (nodes: number) => ({
 
 /**
  * A history of next-hop slots, drawn by its seed. Where it is odd: speakers end one after the other, stay away for milliseconds to half a minute, and come back; in half of
- * these histories one speaker loses the API for some time. Where it is even: everything that befalls sticky addresses, and the pool loses its slots, or has twice as many, and has the same ones again.
+ * these histories one speaker, or several at once, lose the API for some time. Where it is even: everything that befalls sticky addresses, and the pool loses its slots, or has twice as many, and has the same ones again.
  */
 export function drawSlots(seed: number): History {
   const random = seededRandom(seed);
@@ -38,7 +39,8 @@ export function drawSlots(seed: number): History {
     }
     if (pick(2) === 0) acts.push({ at: pick(at), act: { type: "cutApi", node: pick(nodes), length: 2_000 + pick(80_000) } });
     acts.sort((a, b) => a.at - b.at);
-    return { seed, nodes, loss, config: slotsConfig, services: { web: service(nodes) }, acts };
+    const services = { web: service(nodes) };
+    return { seed, nodes, loss, config: slotsConfig, services, acts: widenOutages({ seed, nodes, acts }) };
   }
   const drawn = drawSticky(seed);
   const acts = drawn.acts.filter(({ act }) => act.type !== "service");

@@ -5,6 +5,7 @@ import { families } from "#pkg/net";
 import type { ApiWeather } from "./api/api-connection.ts";
 import type { ServiceSpec } from "./api/objects.ts";
 import { drawTroubles } from "./draw-controllers.ts";
+import { widenOutages } from "./draw-outages.ts";
 import {
   type Act,
   bfdConfig,
@@ -88,7 +89,7 @@ export function drawHistory(seed: number): History {
     isSlow,
     config,
     services: { ...services, ...ofFamilies.services },
-    acts,
+    acts: widenOutages({ seed, nodes, acts }),
   };
 }
 

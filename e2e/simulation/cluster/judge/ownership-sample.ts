@@ -101,6 +101,9 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
   const hears = new Map<string, string[]>();
   const ringMembers = new Map<string, readonly string[]>();
   const owners = new Map<string, Map<string, string | undefined>>();
+  // A node that lost the API before it may announce an address does not know that, and nobody knows which of those that lost it do.
+  const isUnaware = (name: string | undefined, address: string) =>
+    running.some(([node, speaker]) => nameOf(node) === name && speaker.hasLostApi && !known.of(speaker).has(address));
   const candidates = new Map<string, string[]>();
   for (const [node, speaker] of running) {
     const name = nameOf(node);
@@ -114,7 +117,8 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
     for (const [address, placements] of speaker.state.placements)
       for (const placement of placements) {
         if (placement.protocol !== "layer2" || placement.candidates.length === 0) continue;
-        views.set(address, ownerOf(placement));
+        const owner = ownerOf(placement);
+        views.set(address, isUnaware(owner, address) ? undefined : owner);
         if (placement.candidates.includes(name)) seen.add(address);
       }
     known.sees(speaker, seen, now);
