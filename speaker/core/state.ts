@@ -123,6 +123,7 @@ export interface Members {
   readonly missing: Map<string, MissingMember>; // node that is suspected, failed or left -> since when
   /** When the gossip of nodes that joined again is pulled, if they do not participate by then. */
   readonly awaited: Deadlines;
+  readonly awaitedSince: Map<string, Millis>; // node -> when it joined again
   /** When addresses of this node are reannounced, because others took it for gone. */
   reclaimAt: Millis;
   reclaimedAt: Millis;
@@ -297,6 +298,7 @@ export function createState(options: SpeakerOptions): SpeakerState {
       wasSuspected: false,
       settledAt: Infinity,
       awaited: new Deadlines(),
+      awaitedSince: new Map(),
       reclaimAt: Infinity,
       reclaimedAt: -Infinity,
     },

@@ -29,6 +29,25 @@ test("each member that fails makes the view less certain, until some time after 
   assert.deepEqual([viewUncertainty(state.members), state.members.settledAt], [0, Infinity]);
 });
 
+test("one that is back, and does not report, is asked for its gossip less and less often", () => {
+  const { bench, others } = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.2.0/24]}");
+  const [{ name: node } = assert.fail()] = others;
+  for (const change of ["failed", "joined"] as const)
+    bench.runner.dispatch({ type: "member", change, node, incarnation: 1, life: 1, macs: undefined });
+  const since = bench.clock.now();
+  const asked: number[] = [];
+  const { onStep } = bench.runner;
+  bench.runner.onStep = (input, effects) => {
+    onStep?.(input, effects);
+    for (const effect of effects) if (effect.type === "pullGossip") asked.push(bench.clock.now() - since);
+  };
+  for (let passed = 0; passed < 900_000; passed += 500) {
+    bench.clock.advanceBy(500);
+    bench.settle();
+  }
+  assert.deepEqual(asked, [500, 2_500, 5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 620_000]);
+});
+
 test("one that fails again while it is waited for is lost", () => {
   const { clock, happen, state } = bench();
   for (const change of ["failed", "joined", "failed"] as const) happen(change, "a");

@@ -17,6 +17,8 @@ const maxNodesOfMacs = 5_000;
 // A node that is back broadcasts its report at once, but a cut that is about to heal may still swallow the report.
 const pullAfterMs: Millis = 500;
 const pullEveryMs: Millis = 2_000;
+// All members pull from one whose main thread hangs, and each gets the whole view: each time after twice as long.
+const maxPullEveryMs: Millis = 5 * 60_000;
 // MetalLB's manifests give a speaker that has left the ring 2 s; a busy node takes longer to end it.
 const leavingMs: Millis = 10_000;
 
@@ -46,6 +48,7 @@ export function memberChanged(state: SpeakerState, event: MemberChange, now: Mil
   else if (change === "left") gossip.forget(node);
   else if (change === "joined" && life !== undefined) {
     members.awaited.set(node, now + pullAfterMs);
+    members.awaitedSince.set(node, now);
     return gossip.joined(node, incarnation, life);
   }
   // It started again so soon that it did not fail.
@@ -96,10 +99,15 @@ export function noteStrangers({ members }: SpeakerState, withoutGossip: readonly
 }
 
 /** Pulls the gossip of members that are back and whose report has not arrived. */
-export function pullAwaited({ members: { active, awaited, gossip } }: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+export function pullAwaited({ members }: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+  const { active, awaited, awaitedSince, gossip } = members;
   for (let node = awaited.takeDue(now); node !== undefined; node = awaited.takeDue(now)) {
-    if (gossip?.isAwaited(node) !== true || !isIn(active, node)) continue;
-    awaited.set(node, now + pullEveryMs);
+    const since = awaitedSince.get(node) ?? now;
+    if (gossip?.isAwaited(node) !== true || !isIn(active, node)) {
+      awaitedSince.delete(node);
+      continue;
+    }
+    awaited.set(node, now + Math.min(Math.max(pullEveryMs, now - since), maxPullEveryMs));
     effects.push({ type: "pullGossip", node });
   }
 }
