@@ -1,9 +1,11 @@
 /**
  * Measures what many nodes cost: the bundled speaker and controller, with the rights and flags of the manifests, beside a real API server
- * with that many Nodes, whose kubelets write as real ones do; then endpoints change ten times a second, too. Clones stand for the other speakers:
- * they keep the watches that the audit log shows of the real one, each for a node of its own, and decide nothing. Run it as root with
+ * with that many Nodes, whose kubelets write as real ones do; then endpoints change ten times a second, too. In the speaker's ring all other nodes have
+ * members, which answer it and decide nothing. Clones stand for the other speakers at the API server: they keep the watches that the audit log shows
+ * of the real one, each for a node of its own, and decide nothing. Run it as root with
  * `node e2e/bench/nodes.bench.ts [NODES…]`; 500 nodes take 4 minutes.
  */
+import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { Agent, get } from "node:https";
@@ -11,10 +13,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readAuditLog } from "#e2e/cluster";
+import { baseManifests, podTemplate } from "#e2e/demo-cluster";
+import { GossipState, labelHash, type OwnEntry } from "#pkg/gossip";
+import { parsePrefix } from "#pkg/net";
+import { fnv1a } from "#pkg/text";
 import { build } from "../../build.ts";
 import { manifestProgram } from "./manifest-program.ts";
 import { MeasuredProcess, ProcessUsage } from "./measure.ts";
 import { BareClient, type RealApi, realApi, runBesideRealApi } from "./real-api.ts";
+import { RingCrowd } from "./ring-crowd.ts";
 
 const windowSeconds = 40;
 const clones = 20;
@@ -25,7 +32,14 @@ const endpointsPerService = 5;
 const ticksPerSecond = 10;
 const account = "system:serviceaccount:metallb-system:speaker";
 
+const namespace = "metallb-system";
+const secret = "of-a-benchmark";
+const port = 7946;
+const speakerAddress = "172.30.0.100"; // As the only one it is none of this process's network alone.
+const labelsOfNode = 20;
+
 const nameOf = (node: number) => `node-${node}`;
+const addressOf = (node: number) => (node === 0 ? speakerAddress : `10.128.${node >> 8}.${node & 255}`);
 const leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 const slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices";
 const services = "/api/v1/namespaces/default/services";
@@ -78,13 +92,44 @@ async function inParallel(count: number, work: (index: number) => Promise<unknow
   await Promise.all(Array.from({ length: 16 }, worker));
 }
 
-/** Nodes with their Leases, and Services with an address and endpoints. */
+/** As kubelets write it of a speaker. */
+function podOf(node: number): { readonly pod: object; readonly status: object } {
+  const { metadata, spec } = podTemplate(baseManifests(), "DaemonSet", "speaker");
+  const name = `speaker-${nameOf(node)}`;
+  const time = new Date().toISOString();
+  const conditions = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"].map((type) => {
+    return { type, status: "True", lastTransitionTime: time };
+  });
+  const status = { phase: "Running", hostIP: addressOf(node), podIP: addressOf(node), startTime: time, conditions };
+  return { pod: { metadata: { ...metadata, name }, spec: { ...spec, nodeName: nameOf(node) } }, status: { status } };
+}
+
+/** What a speaker tells of its node. */
+function entriesOf(node: number): OwnEntry[] {
+  const told = new GossipState(nameOf(node));
+  const subnet = parsePrefix("10.128.0.0/16") ?? assert.fail();
+  told.setReachability({ answers: true, hasKernelAccess: true, interfaces: new Map([["eth0", [subnet]]]) });
+  const labels = Array.from(
+    { length: labelsOfNode },
+    (_, i) => [labelHash(`example.com/label-${i}`), fnv1a(`${node} ${i}`)] as const,
+  );
+  told.setTraits({ exists: true, isOutOfService: false, isCordoned: false, isNotReady: false, labels: new Map(labels) });
+  told.setIncarnation(1);
+  told.participate();
+  return told.takeEntries();
+}
+
+/** Nodes with their Leases and speakers' Pods, and Services with an address and endpoints. */
 async function fill(client: BareClient, nodes: number): Promise<void> {
+  const pods = `/api/v1/namespaces/${namespace}/pods`;
   await inParallel(nodes, async (node) => {
     const name = nameOf(node);
     await client.send("POST", "/api/v1/nodes", { metadata: { name, labels: labelsOf(node) } });
     await client.send("PATCH", `/api/v1/nodes/${name}/status`, statusOf(new Date()));
     await client.send("POST", leases, { metadata: { name }, spec: { holderIdentity: name, leaseDurationSeconds: 40 } });
+    const { pod, status } = podOf(node);
+    await client.send("POST", pods, pod);
+    await client.send("PATCH", `${pods}/speaker-${name}/status`, status);
   });
   await inParallel(nodes * servicesPerNode, async (index) => {
     const name = `web-${index}`;
@@ -233,10 +278,31 @@ function apiServer(): ProcessUsage {
 }
 
 /** Octets that connections of a process to the API server have received, without TCP's and IP's headers. */
-function octetsTo(pid: number): number {
-  const lines = execFileSync("ss", ["-tniHpO", "dport", "=", ":6443"], { encoding: "utf8" }).split("\n");
-  const own = lines.filter((line) => line.includes(`pid=${pid},`)).join("\n");
-  return [...own.matchAll(/ bytes_received:(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+class ReceivedOctets implements Disposable {
+  readonly #pid: number;
+  readonly #timer = setInterval(() => this.#look(), 500); // What a connection receives between the last look and its end is lost.
+  readonly #of = new Map<string, number>(); // this side's port -> octets
+
+  constructor(pid: number) {
+    this.#pid = pid;
+  }
+
+  get sum(): number {
+    this.#look();
+    return this.#of.values().reduce((sum, octets) => sum + octets, 0);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  #look(): void {
+    const lines = execFileSync("ss", ["-tniHpO", "dport", "=", ":6443"], { encoding: "utf8" }).split("\n");
+    for (const line of lines.filter((line) => line.includes(`pid=${this.#pid},`))) {
+      const [, own = "", octets = 0] = /:(\d+) .* bytes_received:(\d+)/.exec(line) ?? [];
+      this.#of.set(own, Number(octets));
+    }
+  }
 }
 
 /** Until the controller has written the conditions of all Services: at most 50 a second. */
@@ -258,7 +324,7 @@ async function measure({ kubeconfigs, directory }: RealApi, nodes: number, dist:
   using client = new BareClient(kubeconfigs.admin, 32);
   const api = apiServer();
   const config = "address-pools: [{name: main, protocol: layer2, addresses: [10.100.0.0/16]}]";
-  await client.send("POST", "/api/v1/namespaces/metallb-system/configmaps", { metadata: { name: "config" }, data: { config } });
+  await client.send("POST", `/api/v1/namespaces/${namespace}/configmaps`, { metadata: { name: "config" }, data: { config } });
   await fill(client, nodes);
 
   row(`${nodes} nodes, ${nodes * servicesPerNode} Services`, "octets", "CPU", "API server");
@@ -275,27 +341,34 @@ async function measure({ kubeconfigs, directory }: RealApi, nodes: number, dist:
   const start = (name: "speaker" | "controller", args: readonly string[]) => {
     const { nodeFlags, env } = manifestProgram(name);
     chmodSync(kubeconfigs[name], 0o644); // The programs run as the Pods' users.
-    const own = [`--kubeconfig=${kubeconfigs[name]}`, "--namespace=metallb-system", "--port=0"];
+    const own = [`--kubeconfig=${kubeconfigs[name]}`, `--namespace=${namespace}`, "--port=0"];
     return new MeasuredProcess(name, [...nodeFlags, join(dist, `${name}.js`), ...own, ...args], env);
   };
   await using controller = start("controller", []);
   await sleep(10_000);
-  const ring = ["--ml-bindaddr=172.30.0.100", "--ml-labels=app=metallb,component=speaker", "--ml-secret-key=of-a-benchmark"];
+  execFileSync("ip", ["route", "replace", "local", "10.128.0.0/16", "dev", "lo"]); // In the network that the cluster made.
+  const members = Array.from({ length: nodes - 1 }, (_, index) => {
+    return { name: nameOf(index + 1), address: addressOf(index + 1), entries: entriesOf(index + 1) };
+  });
+  await using crowd = await RingCrowd.start({ members, secret, port, speaker: speakerAddress });
+  const ring = [`--ml-bindaddr=${speakerAddress}`, "--ml-labels=app=metallb,component=speaker", `--ml-secret-key=${secret}`];
   const startedAt = performance.now();
   await using speaker = start("speaker", [`--node-name=${nameOf(0)}`, ...ring]);
+  using received = new ReceivedOctets(speaker.pid);
   await speaker.line(/"event":"serviceAnnounced"/);
   const until = (performance.now() - startedAt) / 1000;
   await sleep(10_000);
   const { cpuSeconds, megabytes } = speaker.usage;
   await conditionsWritten(directory);
-  row(`speaker: start, announces after ${until.toFixed(1)} s`, octetsTo(speaker.pid), `${cpuSeconds.toFixed(2)} s`);
+  row(`speaker: start, announces after ${until.toFixed(1)} s`, received.sum, `${cpuSeconds.toFixed(2)} s`);
+  row(`speaker: knows ${crowd.known} members`);
   row("speaker: resident after the start, at the most", `${megabytes.now.toFixed(0)} MB`, `${megabytes.peak.toFixed(0)} MB`);
 
   /** The speaker and the controller for a while. @returns octets that the speaker received, and seconds of the API server */
   const look = async (when: string) => {
-    const before = { octets: octetsTo(speaker.pid), cpu: speaker.usage.cpuSeconds, controller: controller.usage.cpuSeconds };
+    const before = { octets: received.sum, cpu: speaker.usage.cpuSeconds, controller: controller.usage.cpuSeconds };
     const server = await during();
-    const octets = octetsTo(speaker.pid) - before.octets;
+    const octets = received.sum - before.octets;
     row(`speaker: ${when}`, perSecond(octets), share(speaker.usage.cpuSeconds - before.cpu), share(server));
     row(`controller: ${when}`, "", share(controller.usage.cpuSeconds - before.controller));
     return { octets, server };

@@ -4,7 +4,15 @@ import { connect, createServer, type Server } from "node:net";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { encodeOffer, GossipStore, type OwnEntry } from "#pkg/gossip";
 import { silentLog } from "#pkg/log/testing";
-import { encodeMetadata, GossipDelegate, Keyring, Memberlist, MetadataKey, metallbKey, type OpenTransport } from "#pkg/memberlist";
+import {
+  encodeMetadata,
+  GossipDelegate,
+  Keyring,
+  Memberlist,
+  MetadataKey,
+  metallbKey,
+  type OpenTransport,
+} from "#pkg/memberlist";
 import { parseAddress } from "#pkg/net";
 import { nodeName, type PacketMessage } from "../../pkg/memberlist/codec/messages.ts";
 import { decodePacket, encodePacket } from "../../pkg/memberlist/codec/packet.ts";
