@@ -19,7 +19,8 @@ export function drawStory(seed: number): Story {
   if (chance(0.05))
     acts.push({ at, type: "routes", changes: many.map((host) => ({ host, family: "IPv4", version: 1, paths: [] })) });
   for (let router = 0; router < routers; router++) {
-    const [notification, addPath, longLived, bfd] = [chance(0.4), chance(0.4), chance(0.3), chance(0.3)];
+    const [notification, addPath, longLived, bfd] = [chance(0.4), chance(0.4), chance(0.3), chance(0.5)];
+    const closesAfter = chance(0.3) ? one(20, 200, 2_000) : 0; // A busy router reads a Cease late.
     const ours = {
       gracefulRestartNotification: notification,
       addPath,
@@ -30,10 +31,10 @@ export function drawStory(seed: number): Story {
       at,
       type: "router",
       router,
-      fields: { notification, addPath, longLived, bfd, dials: chance(0.75), ...drawRouter(one, 2) },
+      fields: { notification, addPath, longLived, bfd, closesAfter, dials: chance(0.75), ...drawRouter(one, 2) },
       says: chance(0.5),
     });
-    const reach = chance(0.3) ? drawReach(one) : {};
+    const reach = chance(0.5) ? drawReach(one) : {};
     acts.push({ at, type: "peer", router, fields: { ...ours, ...reach, ...drawPeer(one, 2) } });
   }
   const count = 5 + Math.floor(random() * 40);

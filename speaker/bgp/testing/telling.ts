@@ -46,6 +46,8 @@ export class Telling {
   readonly #brokenAt = routerAddresses.map((): Millis => -Infinity);
   #actsUntil: Millis = 0;
   readonly #silentUntil = routerAddresses.map((): Millis => 0);
+  /** How many acts there were after which `isRough` is set, by router. */
+  readonly #roughActs = routerAddresses.map(() => 0);
   readonly #silentSince = routerAddresses.map((): Millis => 0);
   /** When the last process ended. */
   #endedAt: Millis = 0;
@@ -139,10 +141,13 @@ export class Telling {
     if (!what.startsWith("established")) return;
     const process = this.#process;
     const { established } = this.#routers[index] ?? {};
+    const acts = this.#roughActs[index];
     this.#clock.schedule("known", this.#clock.now() + 1_000, () => {
-      if (established !== undefined && this.#routers[index]?.established === established) process?.known.add(index);
+      if (established === undefined || this.#routers[index]?.established !== established) return;
+      process?.known.add(index);
+      // This side has it, too: it may have chosen another connection, which the router has ended.
+      if (process?.hasSession(index) && this.#roughActs[index] === acts) this.#judge.isRough[index] = false;
     });
-    this.#judge.isRough[index] = false;
     this.#judge.disturb(index, this.#clock.now()); // Routes follow.
     // This side has seen the path fail by then, and has ended what was under way.
     const tolerated = this.#clock.now() - 10_000;
@@ -186,7 +191,7 @@ export class Telling {
     for (const index of this.#routers.keys()) {
       if (router !== undefined && router !== index) continue;
       if (isBroken && (router !== undefined || act.type === "renumber")) this.#brokenAt[index] = this.#clock.now() + length;
-      if (roughActs.has(act.type)) this.#judge.isRough[index] = true;
+      if (roughActs.has(act.type)) this.#roughen(index);
     }
     this.#judge.disturb(router, this.#clock.now() + length);
     switch (act.type) {
@@ -274,7 +279,7 @@ export class Telling {
         this.#clock.schedule("router", this.#clock.now() + act.awayMs, () => {
           if (this.#silentUntil[act.router] !== 0) router?.replace(settings); // Else all is healed.
         });
-        this.#judge.isRough[act.router] = true;
+        this.#roughen(act.router);
         break;
       }
       case "refresh":
@@ -291,6 +296,11 @@ export class Telling {
       default:
         act satisfies never;
     }
+  }
+
+  #roughen(router: number): void {
+    this.#judge.isRough[router] = true;
+    this.#roughActs[router] = (this.#roughActs[router] ?? 0) + 1;
   }
 
   /** This side may end its session with the router for good, as the configuration or its surroundings ask for. */
