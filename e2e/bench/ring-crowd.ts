@@ -1,6 +1,7 @@
 import { createSocket, type Socket as DatagramSocket } from "node:dgram";
 import { once } from "node:events";
 import { connect, createServer, type Server } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { encodeOffer, GossipStore, type OwnEntry } from "#pkg/gossip";
 import { silentLog } from "#pkg/log/testing";
@@ -30,6 +31,7 @@ const life = 1;
 const meta = new Map([[MetadataKey.gossip, encodeOffer(life)]]);
 const versions = [1, 5, 2, 0, 0, 0] as const;
 const atOnce = 10; // members in a packet
+const packetsAtOnce = 20;
 const pingEveryMs = 1_000; // In a ring of any size each member is pinged as often as it pings.
 
 /**
@@ -91,6 +93,7 @@ export class RingCrowd implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
     for (const socket of this.#sockets) socket.close();
+    this.#gossip[Symbol.dispose]();
     await this.#first[Symbol.asyncDispose]();
   }
 
@@ -112,8 +115,17 @@ export class RingCrowd implements AsyncDisposable {
       meta: encodeMetadata(meta),
       versions,
     }));
-    for (let index = 0; index < states.length; index += atOnce)
-      this.#receive(this.#seal(states.slice(index, index + atOnce)), members[0]?.address ?? "");
+    for (
+      let known = new Set<string>();
+      known.size < states.length;
+      known = new Set(this.#first.members().map(({ name }) => name))
+    ) {
+      // The real member reads no more than so many packets of strangers at once.
+      const missing = states.filter(({ node }) => !known.has(node)).slice(0, atOnce * packetsAtOnce);
+      for (let index = 0; index < missing.length; index += atOnce)
+        this.#receive(this.#seal(missing.slice(index, index + atOnce)), members[0]?.address ?? "");
+      await sleep(20);
+    }
     for (const { name, entries } of members) {
       const store = new GossipStore(name, life);
       for (const { key, value } of entries) store.set(key, value);
