@@ -172,6 +172,7 @@ function drawPeer(one: One, count: number): PeerFields {
     () => ({ myAsn: one(65001, 65001, 65003) }),
     () => ({ other: { holdTimeSeconds: one(3, 30, 90), gracefulRestartNotification: one(true, false) } }),
     () => ({ other: { longLivedStaleSeconds: one(0, 600) } }),
+    () => ({ other: { bfdProfile: undefined, bfdStrict: false } }),
     () => ({ connectTimeSeconds: one(1, 10) }),
     () => ({ gracefulRestartSeconds: one(0, 30, 120) }),
     () => ({ gracefulRestartNotification: one(true, false), gracefulRestartSeconds: 120 }),

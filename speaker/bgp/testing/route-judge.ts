@@ -118,10 +118,10 @@ export class RouteJudge {
     return views.filter((view) => `${view.router}` === routerAddresses[router]);
   }
 
-  /** Whether this side alone connects, and waits since before anything kept a session away, for what was said then. */
+  /** Whether this side alone connects, and waits for what was before all was well, or for an attempt of then, which may end without an answer. */
   #isBackingOff(index: number): boolean {
     if (this.isRough[index] !== true || this.#world.routers[index]?.settings.dials) return false;
-    return this.#views(index).every(({ stateSeconds = 0 }) => stateSeconds * 1000 > this.healthyFor(index));
+    return this.#views(index).every(({ stateSeconds = 0 }) => stateSeconds * 1000 > this.healthyFor(index) - attemptMs);
   }
 
   /** Whether both sides want a session under the same conditions. */

@@ -35,7 +35,9 @@ export type PeerFields = Partial<
   readonly isTwice?: "first" | "last" | "otherSource" | "otherSourceFirst" | undefined;
   readonly source?: "address" | "interface" | undefined;
   /** Of the entry by its address where there are two. */
-  readonly other?: Partial<Pick<Peer, "holdTimeSeconds" | "gracefulRestartNotification" | "longLivedStaleSeconds">>;
+  readonly other?: Partial<
+    Pick<Peer, "holdTimeSeconds" | "gracefulRestartNotification" | "longLivedStaleSeconds" | "bfdProfile" | "bfdStrict">
+  >;
 };
 
 export type Act = { readonly at: Millis } & (

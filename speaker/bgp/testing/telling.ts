@@ -151,7 +151,9 @@ export class Telling {
     this.#judge.disturb(index, this.#clock.now()); // Routes follow.
     // This side has seen the path fail by then, and has ended what was under way.
     const tolerated = this.#clock.now() - 10_000;
-    const isStrict = Math.max(this.#strictSince[index] ?? Infinity, this.#stalledUntil) < tolerated;
+    const { isTwice, other } = this.#peers.get(index) ?? {};
+    const mayBeOther = isTwice !== undefined && other?.bfdStrict === false;
+    const isStrict = !mayBeOther && Math.max(this.#strictSince[index] ?? Infinity, this.#stalledUntil) < tolerated;
     if (isStrict && process !== undefined && (process.pathUpAt[index] ?? 0) < tolerated)
       this.#fault(`router ${index} has a strict session without BFD`);
   }
@@ -266,9 +268,14 @@ export class Telling {
       case "routerRestart":
         this.#restartRouter(act);
         break;
-      case "notify":
-        this.#routers[act.router]?.notify(act.code, act.subcode);
+      case "notify": {
+        const router = this.#routers[act.router];
+        // It then refuses this side for as long.
+        const waits = router?.established !== undefined && act.code !== 6 ? router.settings.waitAfterError : 0;
+        this.#judge.disturb(act.router, this.#clock.now() + waits);
+        router?.notify(act.code, act.subcode);
         break;
+      }
       case "tells":
         this.#routers[act.router]?.tell(act.shape, act.times);
         break;
