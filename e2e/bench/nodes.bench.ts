@@ -35,7 +35,7 @@ const account = "system:serviceaccount:metallb-system:speaker";
 const namespace = "metallb-system";
 const secret = "of-a-benchmark";
 const port = 7946;
-const speakerAddress = "172.30.0.100"; // As the only one it is none of this process's network alone.
+const speakerAddress = "172.30.0.100"; // The cluster gave it to this network. All other members have addresses of `lo`.
 const labelsOfNode = 20;
 
 const nameOf = (node: number) => `node-${node}`;
@@ -104,7 +104,7 @@ function podOf(node: number): { readonly pod: object; readonly status: object } 
   return { pod: { metadata: { ...metadata, name }, spec: { ...spec, nodeName: nameOf(node) } }, status: { status } };
 }
 
-/** What a speaker tells of its node. */
+/** The facts that a speaker tells of its node. */
 function entriesOf(node: number): OwnEntry[] {
   const told = new GossipState(nameOf(node));
   const subnet = parsePrefix("10.128.0.0/16") ?? assert.fail();
@@ -280,7 +280,7 @@ function apiServer(): ProcessUsage {
 /** Octets that connections of a process to the API server have received, without TCP's and IP's headers. */
 class ReceivedOctets implements Disposable {
   readonly #pid: number;
-  readonly #timer = setInterval(() => this.#look(), 500); // What a connection receives between the last look and its end is lost.
+  readonly #timer = setInterval(() => this.#look(), 500); // Octets between the last look at a connection and its end are lost.
   readonly #of = new Map<string, number>(); // this side's port -> octets
 
   constructor(pid: number) {

@@ -176,7 +176,7 @@ export class RingCrowd implements AsyncDisposable {
     return encodePacket(messages, this.#keyring, { nonce: this.#nonce, checksum: false });
   }
 
-  /** What a member says to a packet: it answers pings, also those for others, which all live. */
+  /** The answers of a member to a packet: acks of pings, also of pings for others, which all live. */
   #answers(bytes: Uint8Array): { readonly acks: readonly PacketMessage[]; readonly others: boolean } {
     const { messages } = decodePacket(bytes, this.#keyring);
     const asked = messages.filter(({ type }) => type === "ping" || type === "indirectPing") as readonly {

@@ -34,7 +34,7 @@ interface Neighbor {
   readonly routes: Map<string, RouterPath>; // prefix, with the path identifier where there is one -> path
   /** In this session prefixes have path identifiers (RFC 7911). */
   hasPaths: boolean;
-  /** What is stale is of before this router's own restart: its kernel has it, and its BGP does not. */
+  /** Its stale routes are older than its own restart: its kernel has them, and its BGP does not. */
   isKernels: boolean;
 }
 

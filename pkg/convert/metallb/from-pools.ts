@@ -40,7 +40,7 @@ export function convertPools(objects: readonly ManifestObject[], options: PoolOp
   );
   warnOfNames([...l2, ...bgp], new Set(pools.map(({ object }) => object.name)), report);
   for (const { object, spec } of pools) tellPriority(object, spec, report);
-  // Those of pools are checked with what the pools become.
+  // Others are checked when their pools are converted.
   const idle = bgp.filter((each) => !pools.some(({ object }) => isFor(object)(each)));
   for (const { object, spec } of idle)
     for (const [index, name] of (spec.communities ?? []).entries())
