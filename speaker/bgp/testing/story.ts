@@ -34,7 +34,7 @@ export type PeerFields = Partial<
   /** An entry by its address stands before or behind this one, with its source or without. */
   readonly isTwice?: "first" | "last" | "otherSource" | "otherSourceFirst" | undefined;
   readonly source?: "address" | "interface" | undefined;
-  /** Of the entry by its address where there are two. */
+  /** Settings of the entry by its address, where there are two entries. */
   readonly other?: Partial<
     Pick<Peer, "holdTimeSeconds" | "gracefulRestartNotification" | "longLivedStaleSeconds" | "bfdProfile" | "bfdStrict">
   >;

@@ -10,7 +10,7 @@ import { StoryProcess, type StoryWorld } from "./story-process.ts";
 
 const ofSurroundings = ["annotation", "gateway", "found", "renumber"] as const;
 
-/** What the speaker does, which it does not while it stands still. */
+/** The speaker's own work, which waits while it stands still. */
 const ownActs: ReadonlySet<Act["type"]> = new Set(["peer", "removePeer", "secret", "drain", "routes", "ipv6", ...ofSurroundings]);
 
 /** After these a session may begin again, with other settings that were configured before. */
@@ -354,7 +354,7 @@ export class Telling {
     });
   }
 
-  /** What the speaker has said meanwhile arrives. @param repeatMs when the kernel next sends the end of connections that a process left */
+  /** The speaker's messages of meanwhile arrive. @param repeatMs when the kernel next sends the end of connections that a process left */
   #thaw(router: number, repeatMs: Millis): void {
     const network = this.#networks[router] as SimulatedNetwork;
     const [now, since, endedAt] = [this.#clock.now(), this.#silentSince[router] ?? 0, this.#endedAt];

@@ -397,7 +397,8 @@ for (const [what, taints] of Object.entries({
     if (taints !== "deleted") assert.ok(live(bench, 60_000, true, true) > 50_000, "it is back");
   });
 
-test("two members that both announce an address agree over the ring, and the one that is left goes on when the other withdraws", () => {
+/** Two members of one ring that both announce the address. */
+function twoAnnounce() {
   const [wins, loses] = [new ConflictBench(winner), new ConflictBench(loser)];
   const both = [wins, loses];
   for (const bench of both) {
@@ -405,12 +406,17 @@ test("two members that both announce an address agree over the ring, and the one
     bench.announce();
   }
   ConflictBench.connect(wins, loses);
+  const announced = () => both.map(({ state }) => state.conflicts.defended.get(x.toString())?.isAnnounced);
+  return { wins, loses, both, announced };
+}
+
+test("two members that both announce an address agree over the ring, and the one that is left goes on when the other withdraws", () => {
+  const { wins, loses, both, announced } = twoAnnounce();
   for (const [bench, other] of [
     [wins, loser],
     [loses, winner],
   ] as const)
     bench.sight(other);
-  const announced = () => both.map(({ state }) => state.conflicts.defended.get(x.toString())?.isAnnounced);
   for (let i = 0; i < 100; i++) {
     for (const bench of both) bench.clock.advanceBy(100);
     ConflictBench.answerProbes(wins, loses);
@@ -426,14 +432,7 @@ test("two members that both announce an address agree over the ring, and the one
 });
 
 test("of two members that both announce an address the one that sees the API keeps it, also where the other one had been left it", () => {
-  const [wins, loses] = [new ConflictBench(winner), new ConflictBench(loser)];
-  const both = [wins, loses];
-  for (const bench of both) {
-    bench.participate();
-    bench.announce();
-  }
-  ConflictBench.connect(wins, loses);
-  const announced = () => both.map(({ state }) => state.conflicts.defended.get(x.toString())?.isAnnounced);
+  const { wins, loses, announced } = twoAnnounce();
   const meet = () => {
     for (let i = 0; i < 100; i++) {
       for (const [bench, other] of [

@@ -101,7 +101,7 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
   const hears = new Map<string, string[]>();
   const ringMembers = new Map<string, readonly string[]>();
   const owners = new Map<string, Map<string, string | undefined>>();
-  // A node that lost the API before it may announce an address does not know that, and nobody knows which of those that lost it do.
+  // A node may announce an address only since it lost the API: then it does not know so, and no other node knows whether it does.
   const isUnaware = (name: string | undefined, address: string) =>
     running.some(([node, speaker]) => nameOf(node) === name && speaker.hasLostApi && !known.of(speaker).has(address));
   const candidates = new Map<string, string[]>();
