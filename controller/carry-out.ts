@@ -53,7 +53,7 @@ export class Carrier {
     prepareConfig: () => {}, // Nothing is prepared here.
     writeLastGood: ({ secretText }, { config }) => void this.#until(config.write(secretText)),
     keepRecords: ({ pools }, { netbox }) => netbox.configure(pools),
-    decided: ({ service, unmet }, { netbox }) => netbox.decided(service, unmet),
+    decided: ({ service, missing }, { netbox }) => netbox.decided(service, missing),
     collectSummary: (_, { summary }) => void summary.collect(),
     writeSummary: (_, { summary }) => void summary.write(),
     log: (effect, { events, log }) => report(effect, events, log),

@@ -1,5 +1,5 @@
 import { type Allocation, poolsOf } from "#pkg/allocator";
-import { type Decision, decide as decideFor, type Keeping, releasedBy, statusOf, type Warning } from "#pkg/assignment";
+import { type Decision, decide as decideFor, type Note, releasedBy, statusOf, type Warning } from "#pkg/assignment";
 import type { Service } from "#pkg/k8s";
 import { isOurs } from "#pkg/service";
 import { verdict } from "#pkg/verdict";
@@ -49,7 +49,7 @@ export function settle(state: ControllerState, key: string, held: Allocation | u
   const service = services.get(key);
   const decision = decide(state, key, service, held);
   statuses.replace(service, decision.status);
-  context.do({ type: "decided", service: key, unmet: decision.unmet });
+  context.do({ type: "decided", service: key, missing: decision.missing });
   configuration.touched.add(key);
   summary.changed();
   return decision;
@@ -72,7 +72,7 @@ function decide(state: ControllerState, key: string, service: Service | undefine
   report(state, key, service, before.allocation, decision);
   const isNew = !isSameAllocation(before.allocation, decision.allocation);
   if (isNew) allocationChanged(state, key, before.allocation, service);
-  verdicts.services.decided(key, service, (decision.warning ?? decision.kept)?.verdict, isNew);
+  verdicts.services.decided(key, service, (decision.warning ?? decision.note)?.verdict, isNew);
   wakeWaiting(state, key, before, decision);
   givenUp.look(key, service);
   return decision;
@@ -101,13 +101,13 @@ function wakeWaiting(
   { allocator, asked, agenda }: ControllerState,
   key: string,
   before: AllocationTerms,
-  { request, allocation, unmet }: Decision,
+  { request, allocation, missing }: Decision,
 ): void {
   const { terms, waiting } = asked;
   const after = termsOf(allocation, request, allocator.asked(key));
   if ((allocation !== undefined && after.sharingKey !== "") || after.asked !== "") terms.set(key, after);
   else terms.delete(key);
-  const waits = request === undefined || unmet === undefined ? [] : waitsOf(request, unmet, allocator);
+  const waits = request === undefined || missing === undefined ? [] : waitsOf(request, missing, allocator);
   const chances = request === undefined || waits.length === 0 ? "" : allocator.chancesOf(request);
   const next = [waiting.set(key, chances, waits)];
   for (const resource of changedResources(key, before, after, allocator)) next.push(waiting.changed(resource));
@@ -122,7 +122,7 @@ function report(
   had: Allocation | undefined,
   decision: Decision,
 ): void {
-  const { allocation, noRight, lost, left, warning, kept } = decision;
+  const { allocation, noRight, lost, left, warning, note } = decision;
   if (!isSameAllocation(had, allocation)) {
     const reason = noRight ?? (lost !== undefined ? "notAllowed" : left !== undefined ? "otherPool" : "otherRequested");
     const now = allocation?.addresses.map(String) ?? [];
@@ -142,19 +142,25 @@ function report(
     context.record(service, type, "ClearAssignment", message);
   }
   warn(asked, context, key, service, warning);
-  keep(asked, context, key, service, kept);
+  noteFor(asked, context, key, service, note);
 }
 
-/** Says once of a Service that it would not be given now what it has. */
-function keep(asked: Requests, context: Context, key: string, service: Service | undefined, kept: Keeping | undefined): void {
-  if (service === undefined || kept === undefined) {
-    asked.kept.delete(key);
+const logged: Readonly<Record<Note["reason"], readonly [event: string, message: string]>> = {
+  AddressNotAllowed: ["addressNotAllowed", "service keeps what it would not be given"],
+  AdditionalAssignFailed: ["additionalAssignFailed", "service prefers two families and has one"],
+};
+
+/** Says each note once. */
+function noteFor(asked: Requests, context: Context, key: string, service: Service | undefined, note: Note | undefined): void {
+  if (service === undefined || note === undefined) {
+    asked.notes.delete(key);
     return;
   }
-  if (!isNews(asked.kept, service, kept.message)) return;
-  const fields = { event: "addressNotAllowed", service: key, reason: kept.message };
-  context.log("info", "service keeps what it would not be given", fields);
-  context.record(service, "Normal", "AddressNotAllowed", kept.message);
+  const { reason, message } = note;
+  if (!isNews(asked.notes, service, `${reason} ${message}`)) return;
+  const [event, text] = logged[reason];
+  context.log("info", text, { event, service: key, reason: message });
+  context.record(service, "Normal", reason, message);
 }
 
 /** Logs a warning and records an event once, and again only after it has changed in between. */

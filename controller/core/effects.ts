@@ -32,8 +32,8 @@ export type KeeperEffect =
   | { readonly type: "writeLastGood"; readonly secretText: string }
   /** Keep the records in IPAMs of these pools, and of no others. */
   | { readonly type: "keepRecords"; readonly pools: readonly Pool[] }
-  /** It was decided on a Service, and this is why it did not get what it asks for. */
-  | { readonly type: "decided"; readonly service: string; readonly unmet: Refusal | undefined }
+  /** It was decided on a Service, and this is why it did not get all that it asks for. */
+  | { readonly type: "decided"; readonly service: string; readonly missing: Refusal | undefined }
   /** Collect the summary of the cluster's state, then deliver `summaryCollected`. */
   | { readonly type: "collectSummary" }
   /** Write what was collected last into `ingot-summary`, then deliver `summaryWritten`. */

@@ -24,7 +24,7 @@ test("where the fields of the state are others, the format of checkpoints is ano
   const { format } = controllerCore;
   assert.deepEqual(
     { format, shape: shapeOf(states) },
-    { format: 26, shape: "8884700eaf7a" },
+    { format: 27, shape: "bafadc61b73d" },
     "raise the format, and put the shape here",
   );
 });

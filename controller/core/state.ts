@@ -101,7 +101,7 @@ export interface Requests {
   readonly waiting: WaitList;
   readonly terms: Map<string, AllocationTerms>; // service -> the terms on which it shares what it holds
   readonly warnings: Map<string, string>; // service -> the last warning, while it holds
-  readonly kept: Map<string, string>; // service -> the same of what it keeps and would not be given now
+  readonly notes: Map<string, string>; // service -> the same of its last note
   readonly since: Map<string, Millis>; // service without addresses -> when that was seen
 }
 
@@ -136,7 +136,7 @@ export function createState(options: ControllerOptions, now: Millis = 0): Contro
       strictPools: new Set(),
       recent: new RecentAssignments(context),
     },
-    asked: { waiting: new WaitList(), terms: new Map(), warnings: new Map(), kept: new Map(), since: new Map() },
+    asked: { waiting: new WaitList(), terms: new Map(), warnings: new Map(), notes: new Map(), since: new Map() },
     externalIPs: new ExternalIPs(context),
     givenUp,
     statuses: new Statuses(context, givenUp),

@@ -72,11 +72,11 @@ export class NetboxKeeper implements Disposable {
     this.#tell();
   }
 
-  /** It was decided on a Service. @param unmet why it did not get what it asks for */
-  decided(service: string, unmet: Refusal | undefined): void {
+  /** It was decided on a Service. @param missing why it did not get all that it asks for */
+  decided(service: string, missing: Refusal | undefined): void {
     if (this.#kept.length + this.#retired.length === 0) return;
     const needs =
-      unmet === undefined ? [] : awaitedOf(unmet).filter(({ pool }) => this.#kept.some((kept) => kept.pool.name === pool));
+      missing === undefined ? [] : awaitedOf(missing).filter(({ pool }) => this.#kept.some((kept) => kept.pool.name === pool));
     if (needs.length > 0) this.#needs.set(service, needs);
     else this.#needs.delete(service);
     this.#changed();

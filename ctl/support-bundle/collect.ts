@@ -110,8 +110,28 @@ function identity(metadata: RawObject["metadata"] = {}): Record<string, unknown>
 
 function describeService({ metadata, spec = {}, status }: RawObject) {
   const annotations = Object.fromEntries(Object.entries(metadata?.annotations ?? {}).filter(([name]) => isAnnotation(name)));
-  const { type, clusterIPs, ipFamilies, ports, externalTrafficPolicy, loadBalancerIP, loadBalancerClass, selector } = spec;
-  const ours = { type, clusterIPs, ipFamilies, ports, externalTrafficPolicy, loadBalancerIP, loadBalancerClass, selector };
+  const {
+    type,
+    clusterIPs,
+    ipFamilies,
+    ipFamilyPolicy,
+    ports,
+    externalTrafficPolicy,
+    loadBalancerIP,
+    loadBalancerClass,
+    selector,
+  } = spec;
+  const ours = {
+    type,
+    clusterIPs,
+    ipFamilies,
+    ipFamilyPolicy,
+    ports,
+    externalTrafficPolicy,
+    loadBalancerIP,
+    loadBalancerClass,
+    selector,
+  };
   return { metadata: { ...identity(metadata), annotations }, spec: ours, status };
 }
 

@@ -181,6 +181,7 @@ test("a Service that becomes single-stack keeps the address of the family it has
   assert.deepEqual(allocator.settle(request("s/1", { families: ["IPv6"] })), {
     allocation: { addresses: [address("fd01::")], pools: ["a"] },
     unmet: undefined,
+    lacking: undefined,
     notAllowed: undefined,
     left: undefined,
   });
@@ -411,6 +412,7 @@ test("a Service that holds an address is never in its own way", () => {
   assert.deepEqual(allocator.settle(wanted), {
     allocation: { addresses: [address("10.0.0.3")], pools: ["a"] },
     unmet: undefined,
+    lacking: undefined,
     notAllowed: undefined,
     left: undefined,
   });

@@ -1,6 +1,6 @@
 import { atOnce } from "#pkg/clock";
 import type { NamespaceLabels, Pool, Quota } from "#pkg/config";
-import { type Address, families } from "#pkg/net";
+import type { Address } from "#pkg/net";
 import type { AddressRequest } from "#pkg/service";
 import { chancesOf } from "./chances.ts";
 import { type Elsewhere, outOfUse, slotsOf, usersChanged } from "./elsewhere.ts";
@@ -14,7 +14,7 @@ import { NotAllowed } from "./not-allowed.ts";
 import { type Holding, Occupancy, termsOf } from "./occupancy.ts";
 import { Quotas } from "./quotas.ts";
 import { Search } from "./search.ts";
-import { type Choice, hasFamily, place } from "./spots.ts";
+import { type Choice, place } from "./spots.ts";
 import {
   type Allocation,
   type Ask,
@@ -25,6 +25,7 @@ import {
   type Settlement,
   type Stranded,
 } from "./types.ts";
+import { poolUsage } from "./usage.ts";
 
 const holdingsAtOnce = 200;
 
@@ -224,9 +225,9 @@ export class Allocator {
 
   /**
    * After a start, takes those of the addresses on record that are still allowed: of the right family, in a pool, in one pool where it does
-   * not ask for several, shared by the rules. Fences, reservations and quotas take nothing away; the addresses and the pool asked for are left to `settle`, because an address
-   * is not lost to a request that cannot be met. The Service then holds exactly the addresses taken, maybe none; `unmet` is about the first
-   * one that was not.
+   * not ask for several, shared by the rules. Fences, reservations and quotas take nothing away; the addresses and the pool asked for are left
+   * to `settle`, because an address is not lost to a request that cannot be met. The Service then holds exactly the addresses taken, maybe
+   * none; `unmet` is about the first one that was not.
    */
   restore(request: AddressRequest, recorded: readonly Address[]): Settlement {
     return this.#take(request, recorded, false);
@@ -242,7 +243,8 @@ export class Allocator {
    * tries the requested addresses, else the requested pools, else the Service's reservations, else the pools with auto-assign that are open
    * to it, in order. The old addresses go only if that succeeds. If it does not succeed, the Service keeps addresses that are still allowed
    * in themselves, and loses the rest. A Service without a particular request leaves its pool only when it requests something else than
-   * before. `unmet` says what it did not get; also a requested pool that lacks the requested addresses, which win.
+   * before. `unmet` says what it did not get; also a requested pool that lacks the requested addresses, which win. A Service that prefers two
+   * families gets one where it cannot have both, and never changes its pool for the second.
    */
   settle(request: AddressRequest): Settlement {
     const { service } = request;
@@ -253,14 +255,21 @@ export class Allocator {
     const own = search.allowed(before?.allocation.addresses ?? [], false).choice;
     const found = search.find(own, before !== undefined && before.settledFor !== wishes);
     const [choice, unmet] = isRefusal(found) ? [own, found] : [found, search.contradiction(found)];
-    const asks = isRefusal(found) ? asksOf(found) : [];
+    const missing = unmet ?? search.lacking;
+    const asks = missing === undefined ? [] : asksOf(missing);
     const settledFor = asks.length === 0 || before === undefined ? wishes : before.settledFor;
     this.#install(request, choice, settledFor);
     this.#ask(service, asks);
     const notAllowed = choice === undefined ? [] : search.notAllowed(choice);
     const among = notAllowed.map(({ spot }) => spot.pool.name);
     if (among.length > 0) this.#notAllowed.set(service, among);
-    return { allocation: this.held(service), unmet, notAllowed: notAllowed[0]?.refusal, left: search.left };
+    return {
+      allocation: this.held(service),
+      unmet,
+      lacking: search.lacking,
+      notAllowed: notAllowed[0]?.refusal,
+      left: search.left,
+    };
   }
 
   /** @returns false if the Service held nothing */
@@ -338,26 +347,8 @@ export class Allocator {
   usageOf(name: string): PoolUsage | undefined {
     const pool = this.#layout.pool(name);
     if (pool === undefined) return undefined;
-    const { occupancy } = this.#rules;
-    const reserved = this.#layout.reservedSize(pool, "IPv4") + this.#layout.reservedSize(pool, "IPv6");
-    const total = Number(this.#layout.size(pool, "IPv4") + this.#layout.size(pool, "IPv6") + reserved);
-    const inUse = occupancy.inUse(pool.name);
-    const full = families.filter((family) => hasFamily(pool, family) && !occupancy.hasFree(this.#layout.span(pool, family)));
-    return {
-      pool: pool.name,
-      total,
-      reserved: Number(reserved),
-      inUse: inUse.IPv4 + inUse.IPv6,
-      full,
-      families: families
-        .filter((family) => hasFamily(pool, family))
-        .map((family) => {
-          const size = this.#layout.size(pool, family) + this.#layout.reservedSize(pool, family);
-          return { family, total: Number(size), inUse: inUse[family] };
-        }),
-      notAllowed: this.#notAllowed.countIn(pool.name),
-      ipamProblem: this.#rules.ipam.problem(pool.name),
-    };
+    const problem = this.#rules.ipam.problem(pool.name);
+    return { ...poolUsage(pool, this.#rules.occupancy), notAllowed: this.#notAllowed.countIn(pool.name), ipamProblem: problem };
   }
 
   /** Usage of each quota, by each namespace that uses it. */
@@ -386,7 +377,7 @@ export class Allocator {
   #take(request: AddressRequest, recorded: readonly Address[], isGiven: boolean): Settlement {
     const { choice, refusal } = this.#search(request).allowed(recorded, isGiven);
     this.#install(request, choice, this.#holdings.get(request.service)?.settledFor ?? wishesOf(request));
-    return { allocation: this.held(request.service), unmet: refusal, notAllowed: undefined, left: undefined };
+    return { allocation: this.held(request.service), unmet: refusal, lacking: undefined, notAllowed: undefined, left: undefined };
   }
 
   #install(request: AddressRequest, choice: Choice | undefined, settledFor: string): void {

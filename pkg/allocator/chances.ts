@@ -9,7 +9,7 @@ import { holdersOf } from "./holders.ts";
  * rule is about them. So the number of texts is bounded by the rules and requests, and not by the Services.
  */
 export function chancesOf(request: AddressRequest, { open, quotas, ipam, occupancy, namespaces }: Rules): string {
-  const { service, families, requestedAddresses, requestedPool, sharingKey, backendKey, ports } = request;
+  const { service, families, prefersDualStack, requestedAddresses, requestedPool, sharingKey, backendKey, ports } = request;
   const { layout } = occupancy;
   const namespace = namespaceOf(service);
   const reserved = holdersOf(service).filter((holder) => layout.reserved(holder).length > 0);
@@ -23,6 +23,7 @@ export function chancesOf(request: AddressRequest, { open, quotas, ipam, occupan
   ]);
   return JSON.stringify([
     families,
+    prefersDualStack,
     requestedAddresses.map(String),
     requestedPool,
     sharingKey === ""

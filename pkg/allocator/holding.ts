@@ -5,8 +5,8 @@ import type { Holding, Terms } from "./occupancy.ts";
 import type { Choice } from "./spots.ts";
 
 /** The wishes on which a Service was settled, to be compared with its next ones. */
-export function wishesOf({ families, requestedPool, requestedAddresses }: AddressRequest): string {
-  return [...families, ...requestedAddresses, requestedPool].join(" ");
+export function wishesOf({ families, prefersDualStack, requestedPool, requestedAddresses }: AddressRequest): string {
+  return [...families, ...(prefersDualStack ? ["or one"] : []), ...requestedAddresses, requestedPool].join(" ");
 }
 
 export function put({ occupancy, quotas }: Rules, holding: Holding): void {

@@ -1,6 +1,7 @@
 import { type AsksFor, isIn, type Pool } from "#pkg/config";
 import type { Address, Family } from "#pkg/net";
 import { type AddressRequest, maxAddresses, namespaceOf } from "#pkg/service";
+import { familyMismatch, noFamily } from "./families.ts";
 import { fenceRefusal } from "./fences.ts";
 import { Filling, type Rules } from "./filling.ts";
 import { holdersOf, isFor } from "./holders.ts";
@@ -22,6 +23,7 @@ export class Search {
   readonly #held: readonly bigint[];
   readonly #filling: Filling;
   #left: Refusal | undefined;
+  #lacking: Refusal | undefined;
 
   constructor(rules: Rules, request: AddressRequest, held: readonly bigint[]) {
     this.#rules = rules;
@@ -37,8 +39,45 @@ export class Search {
    * @param own what the Service holds and may keep @param mayMove it may give that up for addresses of all its families
    */
   find(own: Choice | undefined, mayMove: boolean): Choice | Refusal {
+    const { prefersDualStack, families, mayHoldSeveral, requestedAddresses } = this.#request;
+    const whole = this.#findAll(own, mayMove && !(prefersDualStack && own !== undefined));
+    if (!prefersDualStack || requestedAddresses.length > 0 || !isRefusal(whole) || asksOf(whole).length > 0) return whole;
+    // With a list, more of one family is no reason to give up what it has of the other.
+    const hasBoth = families.every((family) => own?.some(({ address }) => address.family === family) === true);
+    return mayHoldSeveral && hasBoth ? whole : this.#findOneFamily(own, whole);
+  }
+
+  /** Why it has one family, if `find` has found addresses of one, and the Service prefers both. */
+  get lacking(): Refusal | undefined {
+    return this.#lacking;
+  }
+
+  #findAll(own: Choice | undefined, mayMove: boolean): Choice | Refusal {
     const found = this.#find(own, mayMove);
     return isRefusal(found) ? found : (this.#unread(found) ?? found);
+  }
+
+  /**
+   * Addresses of one family: of one that it has, else of its first, else of the other one.
+   * @param whole why it cannot have both
+   */
+  #findOneFamily(own: Choice | undefined, whole: Refusal): Choice | Refusal {
+    const { families, service } = this.#request;
+    const ownOf = (family: Family) => own?.filter(({ address }) => address.family === family) ?? [];
+    const refusals: Refusal[] = [];
+    for (const family of families.toSorted((a, b) => ownOf(b).length - ownOf(a).length)) {
+      const request = { ...this.#request, families: [family], prefersDualStack: false };
+      const kept = ownOf(family);
+      const found = new Search(this.#rules, request, this.#held).find(kept.length > 0 ? kept : undefined, false);
+      if (!isRefusal(found)) {
+        const completed = this.#find(found, false);
+        this.#lacking = isRefusal(completed) ? completed : undefined;
+        return isRefusal(completed) ? found : completed;
+      }
+      if (asksOf(found).length > 0) return found;
+      refusals.push(found);
+    }
+    return noFamily(refusals, namespaceOf(service)) ?? whole;
   }
 
   /** An IPAM may know of somebody else who uses these. */
@@ -327,14 +366,6 @@ export class Search {
 interface InPool {
   readonly pool: Pool;
   readonly choice: Choice;
-}
-
-function familyMismatch({ families, mayHoldSeveral }: AddressRequest, addresses: readonly Address[]): Refusal | undefined {
-  const all = addresses.map(({ family }) => family);
-  const found = mayHoldSeveral ? [...new Set(all)] : all;
-  return found.toSorted().join() === families.toSorted().join()
-    ? undefined
-    : { reason: "familyMismatch", wanted: families, found };
 }
 
 /** Sorts like v0.12.1: by code unit, so 10.0.0.9 comes after 10.0.0.10. */

@@ -23,6 +23,8 @@ export interface Settlement {
   readonly allocation: Allocation | undefined;
   /** The part of the request that was not met, although the Service may hold something else. */
   readonly unmet: Refusal | undefined;
+  /** Why it has an address of one family, where it prefers both (`AddressRequest.prefersDualStack`). */
+  readonly lacking: Refusal | undefined;
   /** Why it would not be given what it holds, and keeps; undefined where it would. */
   readonly notAllowed: Refusal | undefined;
   /** The refusal of its own pool, if the Service gave its addresses up for those of another pool. */

@@ -66,7 +66,7 @@ export class Settling extends Part {
       const before = allocator.held(key)?.addresses.join();
       const decision = decideOn(key);
       this.isChanged ||= decision !== undefined && decision.allocation?.addresses.join() !== before;
-      if (decision?.unmet !== undefined) this.refused.push(key);
+      if (decision?.missing !== undefined) this.refused.push(key);
     }
     if (this.decided < this.keys.length) return false;
     const isOver = !this.isChanged || ++this.rounds === maxRounds;

@@ -228,6 +228,16 @@ const cases: Record<string, readonly Case[]> = {
     },
     { name: "gets the lowest address of the first pool with auto-assign", spec: {}, status: "10.0.0.0" },
     {
+      name: "that prefers two families has one where no pool has both, and no warning",
+      spec: { clusterIPs: dualStack, prefersDualStack: true },
+      status: "10.0.0.0",
+    },
+    {
+      name: "that prefers two families keeps what it has of one",
+      spec: { clusterIPs: dualStack, prefersDualStack: true, ingress: ["10.0.0.1"] },
+      status: "10.0.0.1",
+    },
+    {
       name: "gets a warning that lists the pools that were tried",
       others: { a: { ingress: ["10.0.0.0"] }, b: { ingress: ["10.0.0.1"] } },
       spec: {},

@@ -45,15 +45,16 @@ export interface Decision {
   readonly lost: { readonly addresses: readonly Address[]; readonly refusal: Refusal } | undefined;
   /** Its request changed, its own pool lacks something of it, and it gave these addresses up for those of another pool. */
   readonly left: { readonly addresses: readonly Address[]; readonly refusal: Refusal } | undefined;
-  /** Why its request was not met. */
-  readonly unmet: Refusal | undefined;
+  /** Why it did not get all that it asks for or prefers. */
+  readonly missing: Refusal | undefined;
   readonly warning: Warning | undefined;
-  /** Addresses that the Service keeps although it would not get them now; undefined if it would. */
-  readonly kept: Keeping | undefined;
+  readonly note: Note | undefined;
 }
 
-/** An address that a Service would not be given now. */
-export interface Keeping {
+/** Something that the Service's owner may want to know: nothing is wrong. */
+export interface Note {
+  /** It would not be given now what it keeps; or it has one family, and prefers two. */
+  readonly reason: "AddressNotAllowed" | "AdditionalAssignFailed";
   /** The event's message. */
   readonly message: string;
   readonly verdict: Verdict;
@@ -73,9 +74,9 @@ export function decide(key: string, service: Service | undefined, allocator: All
       status: statusOf(service, undefined),
       lost: undefined,
       left: undefined,
-      unmet: undefined,
+      missing: undefined,
       warning: undefined,
-      kept: undefined,
+      note: undefined,
     };
   };
   if (service === undefined) return noRight("deleted");
@@ -87,8 +88,9 @@ export function decide(key: string, service: Service | undefined, allocator: All
   const refused = keep(request, service, allocator, "written");
   // If nobody can tell what it wants, it gets nothing new.
   const own = allocator.held(key);
-  const nothingNew: Settlement = { allocation: own, unmet: undefined, notAllowed: undefined, left: undefined };
-  const { allocation, unmet, notAllowed, left } = read.type === "request" ? allocator.settle(request) : nothingNew;
+  const nothingNew = { allocation: own, unmet: undefined, lacking: undefined, notAllowed: undefined, left: undefined };
+  const settlement: Settlement = read.type === "request" ? allocator.settle(request) : nothingNew;
+  const { allocation, unmet, lacking, left } = settlement;
   const still = [...(own?.addresses ?? []), ...(allocation?.addresses ?? [])];
   const gone = had.filter((address) => !includes(still, address));
   return {
@@ -98,12 +100,12 @@ export function decide(key: string, service: Service | undefined, allocator: All
     status: statusOf(service, allocation),
     lost: refused && gone.length > 0 ? { addresses: gone, refusal: refused } : undefined,
     left: left && { addresses: own?.addresses ?? [], refusal: left },
-    unmet,
+    missing: unmet ?? lacking,
     warning:
       read.type === "request"
         ? unmetWarning(service, request, unmet, allocation)
         : malformedWarning(key, read.problem, allocation),
-    kept: allocation && notAllowed && keeping(allocation, notAllowed),
+    note: noteOn(settlement),
   };
 }
 
@@ -156,9 +158,18 @@ export function releasedBy({ lost, left, allocation }: Decision) {
   return { type: "Normal", what: "addresses are given up for those of another pool", addresses, why, message } as const;
 }
 
-function keeping({ addresses }: Allocation, refusal: Refusal): Keeping {
-  const message = `it keeps ${quotedList(addresses)}, which it would not be given now: ${finding(refusal)}`;
-  return { message, verdict: verdict("service", "notAllowed", { message, evidence: facts(refusal) }) };
+function noteOn({ allocation, notAllowed, lacking }: Settlement): Note | undefined {
+  if (allocation === undefined) return undefined;
+  const addresses = quotedList(allocation.addresses);
+  if (notAllowed !== undefined) {
+    const message = `it keeps ${addresses}, which it would not be given now: ${finding(notAllowed)}`;
+    const words = { message, evidence: facts(notAllowed) };
+    return { reason: "AddressNotAllowed", message, verdict: verdict("service", "notAllowed", words) };
+  }
+  if (lacking === undefined) return undefined;
+  const message = `it prefers two families, and has ${addresses} alone: ${finding(lacking)}`;
+  const words = { message, evidence: facts(lacking), next: remedy(lacking) };
+  return { reason: "AdditionalAssignFailed", message, verdict: verdict("service", "oneFamily", words) };
 }
 
 function malformedWarning(key: string, problem: string, allocation: Allocation | undefined): Warning {

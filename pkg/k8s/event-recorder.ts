@@ -13,6 +13,7 @@ export const eventReasons = [
   "AllocationFailed",
   "LoadBalancerFailed",
   "AddressPoolIgnored",
+  "AdditionalAssignFailed",
   "AddressNotAllowed",
   "StatusOverwritten",
   "StatusUpdateFailed",

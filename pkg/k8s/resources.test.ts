@@ -36,6 +36,7 @@ test("a Service keeps what decides about it", () => {
       type: "LoadBalancer",
       clusterIP: "10.0.0.1",
       clusterIPs: ["10.0.0.1", "fd00::1"],
+      ipFamilyPolicy: "PreferDualStack",
       ports: [
         { name: "http", port: 80, nodePort: 30000 },
         { protocol: "UDP", port: 53 },
@@ -58,6 +59,7 @@ test("a Service keeps what decides about it", () => {
     isClaimed: true,
     otherClass: undefined,
     clusterIPs: ["10.0.0.1", "fd00::1"],
+    prefersDualStack: true,
     ports: [
       { name: "http", protocol: "TCP", port: 80 },
       { name: "", protocol: "UDP", port: 53 },

@@ -129,6 +129,7 @@ function projectService(
     isClaimed,
     otherClass: isClaimed || lbClass === undefined ? undefined : short(lbClass),
     clusterIPs: clusterIPs(spec),
+    prefersDualStack: spec.ipFamilyPolicy === "PreferDualStack",
     ports: compact(
       list(spec.ports)
         .slice(0, maxPorts + 1)

@@ -11,6 +11,7 @@ function service(spec: Partial<ServiceFields> = {}): ServiceFields {
     type: "LoadBalancer",
     isClaimed: true,
     clusterIPs: ["10.96.0.1"],
+    prefersDualStack: false,
     ports: [{ protocol: "TCP", port: 80 }],
     selector: {},
     externalTrafficPolicy: "Cluster",

@@ -17,6 +17,8 @@ export interface AddressRequest {
   readonly labels: Readonly<Record<string, string>> | undefined;
   /** Families of `spec.clusterIPs`, in that order; one or two, each once. */
   readonly families: readonly Family[];
+  /** It has two families, and takes an address of one where it cannot have both: `ipFamilyPolicy: PreferDualStack`. */
+  readonly prefersDualStack: boolean;
   readonly ports: readonly Port[];
   /** From the annotation `allow-shared-ip`; empty when the Service shares with nobody, like a Service with more than `maxPorts`. */
   readonly sharingKey: string;
@@ -49,10 +51,12 @@ export type RequestReading =
 export function readRequest(service: ServiceFields): RequestReading {
   const why = whyNotOurs(service);
   if (why !== undefined) return { type: "notOurs", why };
+  const families = [...new Set(service.clusterIPs.flatMap((text) => parseAddress(text)?.family ?? []))];
   const request: AddressRequest = {
     service: service.key,
     labels: service.labels,
-    families: [...new Set(service.clusterIPs.flatMap((text) => parseAddress(text)?.family ?? []))],
+    families,
+    prefersDualStack: service.prefersDualStack && families.length === 2,
     ports: service.ports.slice(0, maxPorts).map(({ protocol, port }) => ({ protocol, port })),
     sharingKey: service.ports.length > maxPorts ? "" : (readAnnotation(service.annotations, annotations.sharing)?.value ?? ""),
     backendKey: backendKeyOf(service),

@@ -16,6 +16,8 @@ export interface ServiceFields {
   readonly otherClass?: string | undefined;
   /** `spec.clusterIPs`, else `spec.clusterIP`; without `None` and empty ones. */
   readonly clusterIPs: readonly string[];
+  /** `spec.ipFamilyPolicy` is `PreferDualStack`. */
+  readonly prefersDualStack: boolean;
   readonly ports: readonly { readonly protocol: string; readonly port: number }[];
   readonly selector: Readonly<Record<string, string>>;
   readonly externalTrafficPolicy: "Cluster" | "Local";

@@ -62,6 +62,8 @@ export interface ModelService {
   readonly key: string;
   /** None: it is of a type that has no addresses. */
   readonly families: readonly (4 | 6)[];
+  /** One of two families is enough; rather the first. */
+  readonly prefersBoth?: boolean;
   /** Several: one address of each. None: any pool. */
   readonly pools: readonly string[];
   /** All of them, or none; they win over pools. */
@@ -229,7 +231,18 @@ export class Model {
 
   /** Whether there are addresses that meet it, and that quotas allow. @param within of these pools alone */
   couldBeMet(service: ModelService, within: readonly ModelPool[] = this.pools): boolean {
-    return this.#choices(service, within).some((chosen) => this.overQuota(service, chosen).length === 0);
+    const ofOne = service.families.map((family) => ({ ...service, families: [family] }));
+    const others = service.prefersBoth === true && !this.#isMetInPart(service) ? ofOne : [];
+    return [service, ...others].some((each) =>
+      this.#choices(each, within).some((chosen) => this.overQuota(service, chosen).length === 0),
+    );
+  }
+
+  /** Whether it has one of the two families that it prefers to have. With a list, it gives up nothing for more of one family. */
+  #isMetInPart(service: ModelService): boolean {
+    const { families, has } = service;
+    const hasBoth = families.every((family) => has.some((address) => familyOf(address) === family));
+    return (isForSeveral(service) && hasBoth) || families.some((family) => this.isMet({ ...service, families: [family] }));
   }
 
   /** The quotas that keep a Service from having these addresses in place of those that it has. */
@@ -292,9 +305,9 @@ export class Model {
   }
 
   /** The pools that give a Service addresses which asks for nothing in particular: where it has one, its own, unless it asks for something new. */
-  #unasked({ has: [first], isNew }: ModelService): readonly ModelPool[] {
+  #unasked({ has: [first], isNew, prefersBoth }: ModelService): readonly ModelPool[] {
     const home = first === undefined ? undefined : this.poolOf(first);
-    return home === undefined || isNew ? this.pools : [home];
+    return home === undefined || (isNew && !prefersBoth) ? this.pools : [home];
   }
 
   /** For a Service of several pools: one place of each family that a pool has; undefined where one is missing. */

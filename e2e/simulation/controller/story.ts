@@ -419,13 +419,26 @@ export function drawWish(random: Random, key: string, before: readonly string[])
   const type = pick(random, [...new Array<"LoadBalancer">(18).fill("LoadBalancer"), "ClusterIP", "ExternalName"] as const);
   const mayAsk = type === "LoadBalancer" && !isMalformed;
   const addresses = mayAsk && random() < 0.25 ? pick(random, lists) : [];
-  const families = type !== "LoadBalancer" ? [] : addresses.length > 0 ? [4] : pick(random, [[4], [4], [6], [4, 6]]);
+  const any = pick(random, [
+    [4],
+    [4],
+    [6],
+    pick(random, [
+      [4, 6],
+      [6, 4],
+    ]),
+  ]);
+  const prefersBoth = random() < 0.5;
+  // Whoever prefers both families may ask for an address of one.
+  const asking = prefersBoth ? pick(random, [[4], [4, 6]]) : [4];
+  const families = type !== "LoadBalancer" ? [] : addresses.length > 0 ? asking : any;
   const names = ["main", "gold", "team", "none"];
   const pools = pick(random, [[pick(random, names)], [pick(random, names)], [pick(random, names), pick(random, names)]]);
   const is = () => random() < 0.5;
   return {
     key,
     families: families as (4 | 6)[],
+    prefersBoth: prefersBoth && families.length > 1,
     pools: mayAsk && addresses.length === 0 && random() < 0.35 ? pools : [],
     addresses,
     sharingKey: random() < 0.4 ? pick(random, ["k", "l"]) : "",
@@ -445,7 +458,7 @@ function isContested({ services }: Model, service: ModelService, address: string
 
 /** The Service of somebody who asks for this. */
 export function serviceOf({ spelling, type, isOther, isMalformed, ...wish }: Wish): Service {
-  const { key, families, pools, addresses, sharingKey, backend, ports } = wish;
+  const { key, families, prefersBoth = false, pools, addresses, sharingKey, backend, ports } = wish;
   const { isNew, isList, hasBlanks, isReversed } = spelling;
   const comma = hasBlanks ? " , " : ",";
   const isInList = isMalformed || addresses.length > 1 || (isList && addresses.length === 1);
@@ -456,11 +469,11 @@ export function serviceOf({ spelling, type, isOther, isMalformed, ...wish }: Wis
   };
   const newer = Object.entries(texts).map(([name, text]) => [name.replace("metallb.universe.tf/", "metallb.io/"), text]);
   const older = Object.keys(texts).map((name) => [name, "other"]);
-  const clusterIPs = families.map((family) => (family === 4 ? "10.96.0.1" : "fd96::1"));
   return service(key, {
     type,
     isClaimed: !isOther,
-    clusterIPs: isReversed ? clusterIPs.reverse() : clusterIPs,
+    clusterIPs: families.map((family) => (family === 4 ? "10.96.0.1" : "fd96::1")),
+    prefersDualStack: prefersBoth,
     annotations: isNew ? Object.fromEntries([...newer, ...(isReversed ? older : [])]) : texts,
     loadBalancerIP: isMalformed || (addresses.length === 1 && !isInList) ? `${addresses[0] ?? "10.0.0.1"}` : "",
     externalTrafficPolicy: backend === "" ? "Cluster" : "Local",

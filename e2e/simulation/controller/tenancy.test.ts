@@ -81,7 +81,7 @@ function wrongGifts(before: Model, after: Model): string[] {
   });
 }
 
-/** A Service that asks for nothing gets an address of the first pool that could give one. */
+/** A Service that asks for nothing gets an address of the first pool that could give one; of both families, if a pool has both. */
 function wrongOrder(before: Model, after: Model, changed: string): string[] {
   const now = after.services.find(({ key }) => key === changed);
   const [address] = now?.has ?? [];
@@ -93,7 +93,11 @@ function wrongOrder(before: Model, after: Model, changed: string): string[] {
   const isAnyGone = before.services.some(({ key }) => after.services.every((one) => one.key !== key));
   if (moved || isAnyGone) return [];
   const given = after.poolOf(address);
-  const could = after.pools.filter((pool) => after.couldBeMet({ ...now, has: [] }, [pool]));
+  const asked = { ...now, has: [], prefersBoth: false };
+  const could =
+    [now.families, ...(now.prefersBoth ? now.families.map((family) => [family]) : [])]
+      .map((families) => after.pools.filter((pool) => after.couldBeMet({ ...asked, families }, [pool])))
+      .find((pools) => pools.length > 0) ?? [];
   const first = Math.min(...could.map(placeOf));
   return given !== undefined && placeOf(given) > first
     ? [`${changed} has ${address} of ${given.name}, and ${could.map(({ name }) => name)} could give one`]

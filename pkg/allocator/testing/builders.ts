@@ -6,6 +6,7 @@ export function request(service: string, rest: Partial<AddressRequest> = {}): Ad
     service,
     labels: {},
     families: ["IPv4"],
+    prefersDualStack: false,
     ports: [port("80/TCP")],
     sharingKey: "",
     backendKey: "",

@@ -90,8 +90,9 @@ export class Naive {
         : requestedPool !== undefined && poolOf(this.#pools, address)?.name === requestedPool;
     const asked = (those: readonly Address[]) => [...those.filter(isAsked), ...those];
     const byFamily = ofFamily.flatMap((those) => (mayHoldSeveral ? those : asked(those).slice(0, 1)));
-    if (recorded.length > 0 && (byFamily.length < recorded.length || ofFamily.some((those) => those.length === 0)))
-      reasons.push("familyMismatch");
+    const without = ofFamily.filter((those) => those.length === 0).length;
+    const isWhole = byFamily.length === recorded.length && without < (request.prefersDualStack ? 2 : 1);
+    if (recorded.length > 0 && !isWhole) reasons.push("familyMismatch");
     const wished = recorded.filter((address) => byFamily.includes(address) && isAsked(address));
     const wish = mayHoldSeveral ? undefined : wished.find((address) => misplaced(this.#pools, address, undefined) === undefined);
     let home = byFamily.length < 2 ? undefined : wish && poolOf(this.#pools, wish);
@@ -114,16 +115,31 @@ export class Naive {
     return reasons[0];
   }
 
-  /** @returns the reasons why the request is not met, one per pool where each has its own */
-  settle(request: AddressRequest): string | undefined {
+  /** @returns the reasons why the request is not met, one per pool where each has its own; and why it lacks a family that it prefers to have */
+  settle(request: AddressRequest): { readonly unmet: string | undefined; readonly lacking: string | undefined } {
     const before = this.addresses(request.service);
     const mayMove = this.#held.get(request.service)?.settledFor !== wishesOf(request);
     this.restore(request, before);
     const own = this.addresses(request.service);
-    const reason = this.#settle(request, before, own, mayMove);
+    const prefers = request.prefersDualStack;
+    const unmet = this.#settle(request, before, own, mayMove && !(prefers && own.length > 0));
+    const hasBoth = request.families.every((family) => own.some((address) => address.family === family));
+    const mayBeOne = prefers && request.requestedAddresses.length === 0 && !(request.mayHoldSeveral && hasBoth);
+    const isOne = unmet !== undefined && mayBeOne && this.#settleOne(request, before, own);
+    const lacking = isOne ? this.#settle(request, before, this.addresses(request.service), false) : undefined;
     const held = this.#held.get(request.service);
     if (held !== undefined) this.#held.set(request.service, { ...held, settledFor: wishesOf(request) });
-    return reason;
+    return { unmet: isOne ? undefined : unmet, lacking };
+  }
+
+  /** @returns whether it has addresses of one family, as it asks for them but for the other family */
+  #settleOne(request: AddressRequest, before: readonly Address[], own: readonly Address[]): boolean {
+    const [first, second] = request.families.map((family) => own.filter((address) => address.family === family));
+    const families = (second?.length ?? 0) > (first?.length ?? 0) ? request.families.toReversed() : request.families;
+    return families.some((family) => {
+      const ofFamily = own.filter((address) => address.family === family);
+      return this.#settle({ ...request, families: [family] }, before, ofFamily, false) === undefined;
+    });
   }
 
   #settle(request: AddressRequest, before: readonly Address[], own: readonly Address[], mayMove: boolean): string | undefined {
@@ -450,8 +466,8 @@ export class Naive {
   }
 }
 
-function wishesOf({ families, requestedPool, requestedAddresses }: AddressRequest): string {
-  return JSON.stringify([families, requestedPool, requestedAddresses.map(String)]);
+function wishesOf({ families, prefersDualStack, requestedPool, requestedAddresses }: AddressRequest): string {
+  return JSON.stringify([families, prefersDualStack, requestedPool, requestedAddresses.map(String)]);
 }
 
 /** Why two requests may not have one address; of another namespace no more than that it is in use. */

@@ -17,6 +17,7 @@ export function service(key: string, fields: Partial<Service> = {}): Service {
     type: "LoadBalancer",
     isClaimed: true,
     clusterIPs: ["10.96.0.1"],
+    prefersDualStack: false,
     ports: [{ name: "", protocol: "TCP", port: 80 }],
     isForSome: false,
     healthCheckNodePort: 0,

@@ -196,6 +196,11 @@ const assignment = {
       "The Service keeps its addresses, although the configuration, its labels or its namespace's labels would not allow them now.",
     next: "the Service keeps them; once it is deleted and made again, it gets what is allowed then",
   },
+  oneFamily: {
+    states: ["Assigned"],
+    means: "The Service prefers two IP families (ipFamilyPolicy PreferDualStack), and has an address of one.",
+    next: "add addresses of the other family to its pool; the Service gets one then, and keeps the address that it has",
+  },
   undecided: {
     states: isPending,
     means: "The controller has not looked at the Service yet.",
