@@ -206,11 +206,15 @@ function partOf(object: Raw): string {
   return labels.component ?? labels["app.kubernetes.io/component"] ?? name;
 }
 
-/** The Helm release of an object of MetalLB's, and the beginning of the chart's names; undefined without a release. */
+/**
+ * The Helm release of an object of MetalLB's, and the beginning of the chart's names; undefined without a release. MetalLB's operator renders
+ * the chart without one: its objects have the labels.
+ */
 export function helmReleaseOf(object: Raw): { readonly name: string; readonly fullName: string } | undefined {
   const { name, labels } = metadata(object);
-  if (labels["app.kubernetes.io/managed-by"] !== "Helm") return undefined;
-  return { name: labels["app.kubernetes.io/instance"] ?? "", fullName: name.replace(/-(controller|speaker)$/, "") };
+  const release = labels["app.kubernetes.io/instance"] ?? "";
+  if (labels["app.kubernetes.io/managed-by"] !== "Helm" || release === "") return undefined;
+  return { name: release, fullName: name.replace(/-(controller|speaker)$/, "") };
 }
 
 /** Where the manifests have the key of the ring. */

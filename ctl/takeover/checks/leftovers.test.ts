@@ -36,7 +36,10 @@ test("rules that ask for metrics that there are not are found", async () => {
 });
 
 test("custom resources, and webhooks of MetalLB's and FRR-K8s', are found, and convert is named", async () => {
-  const webhook = (name: string, group: string) => ({ metadata: { name }, webhooks: [{ rules: [{ apiGroups: [group] }] }] });
+  const webhook = (name: string, group: string, resources: readonly string[] = ["*"]) => ({
+    metadata: { name },
+    webhooks: [{ rules: [{ apiGroups: [group], resources }] }],
+  });
   const findings = checkLeftovers(
     await view({
       ...metallb("servicel2statuses", "ipaddresspools"),
@@ -44,6 +47,7 @@ test("custom resources, and webhooks of MetalLB's and FRR-K8s', are found, and c
         webhook("metallb-webhook-configuration", "metallb.io"),
         webhook("frr-k8s-validating-webhook-configuration", "frrk8s.metallb.io"),
         webhook("other", "apps"),
+        webhook("metallb-operator-webhook-configuration", "metallb.io", ["metallbs"]), // The operator's own object.
       ],
     }),
   );
@@ -89,7 +93,11 @@ test("policies of MetalLB's operator for the controller's Pods are found, and no
     "warning NetworkPolicy metallb-system/default-deny",
     "warning NetworkPolicy metallb-system/controller",
   ]);
-  assert.deepEqual(await found({ "app.kubernetes.io/managed-by": "Helm" }), [], "Helm deletes its own");
+  assert.deepEqual(
+    await found({ "app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/instance": "metallb" }),
+    [],
+    "Helm deletes its own",
+  );
 });
 
 test("resources of MetalLB's status, which Ingot can write, too, are none that configure it", async () => {
@@ -139,7 +147,18 @@ for (const { name, container } of [
 for (const { name, labels, api, want } of [
   { name: "of 0.12", labels: {}, api: {}, want: /^keep the name: rollout undo/ },
   { name: "with custom resources", labels: {}, api: metallb("ipaddresspools"), want: /^keep its manifest: .* rights/ },
-  { name: "of a chart", labels: { "app.kubernetes.io/managed-by": "Helm" }, api: {}, want: /^keep the release's values/ },
+  {
+    name: "of a chart",
+    labels: { "app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/instance": "metallb" },
+    api: {},
+    want: /^keep the release's values/,
+  },
+  {
+    name: "of its operator, which renders a chart without a release",
+    labels: { "app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/instance": "" },
+    api: metallb("ipaddresspools"),
+    want: /^keep its manifest/,
+  },
 ])
   test(`what brings MetalLB back is named: ${name}`, async () => {
     const helm = { "meta.helm.sh/release-name": "metallb", "meta.helm.sh/release-namespace": "metallb-system" };

@@ -131,9 +131,13 @@ const webhookOwners = [
   { group: "frrk8s.metallb.io", owner: "FRR-K8s", isGone: ({ workloads }: ClusterView) => !workloads.some(isFrrK8s) },
 ] as const;
 
+/** Whether it judges objects that Ingot reads, too. `MetalLB`, the object of MetalLB's operator, is for that alone. */
 function asksAbout(webhook: Raw, group: string): boolean {
   return listOf(webhook.webhooks).some(({ rules }) =>
-    listOf(rules).some(({ apiGroups }) => Array.isArray(apiGroups) && apiGroups.includes(group)),
+    listOf(rules).some(
+      ({ apiGroups, resources }) =>
+        Array.isArray(apiGroups) && apiGroups.includes(group) && !(Array.isArray(resources) && resources.join() === "metallbs"),
+    ),
   );
 }
 

@@ -8,7 +8,11 @@ const policyGroup = { name: "policy", versions: [{ groupVersion: "policy/v1" }, 
 
 test("PodSecurityPolicies of MetalLB's are found, and no others", async () => {
   const policy = (name: string, labels: object) => ({ metadata: { name, labels } });
-  const ofChart = { "app.kubernetes.io/name": "metallb", "app.kubernetes.io/managed-by": "Helm" };
+  const ofChart = {
+    "app.kubernetes.io/name": "metallb",
+    "app.kubernetes.io/managed-by": "Helm",
+    "app.kubernetes.io/instance": "metallb",
+  };
   const policies = [
     policy("speaker", { app: "metallb" }),
     policy("controller", {}),

@@ -31,11 +31,8 @@ export function byManifest(directory: string, manifest: string): Way {
       const rendered = join(on.cluster.directory, "ingot.yaml");
       await writeFile(rendered, await on.kubectl("kustomize", on.cluster.directory));
       await on.kubectl("apply", "-f", rendered);
-      if (!isFrrK8s(manifest)) return;
-      await on.rolledOut("deployment/controller", "daemonset/speaker");
       const those = ["daemonset/frr-k8s-daemon", "deployment/frr-k8s-statuscleaner", "deployment/frr-k8s-webhook-server"];
-      await on.kubectl("-n", namespace, "delete", ...those, "--ignore-not-found");
-      await on.kubectl("delete", "validatingwebhookconfiguration", "frr-k8s-validating-webhook-configuration");
+      if (isFrrK8s(manifest)) await deleteFrrK8s(on, those);
     },
     takeBack: async (on) => {
       if (isFrrK8s(manifest)) await retrySoon(on);
@@ -89,8 +86,11 @@ export function byChart(directory: string, manifest: string, chart: string): Way
 export function byOperator(directory: string, operator: string): Way {
   const manifest = join(operator, "metallb-operator.yaml");
   const ofOurs = byManifest(directory, manifest);
+  const hasFrrK8s = existsSync(join(directory, "metallb-frr-k8s.yaml"));
+  const ofFrrK8s = ["daemonset/frr-k8s", "deployment/statuscleaner"];
   return {
     ...ofOurs,
+    hasFrrK8s,
     install: async (on) => {
       await load(on, directory, manifest);
       const [image = ""] = (await readFile(manifest, "utf8")).match(/quay\.io\/metallb\/metallb-operator:\S+/) ?? [];
@@ -101,9 +101,9 @@ export function byOperator(directory: string, operator: string): Way {
         apiVersion: "metallb.io/v1beta1",
         kind: "MetalLB",
         metadata: { name: "metallb", namespace },
-        spec: { bgpBackend: "native" },
+        spec: { bgpBackend: hasFrrK8s ? "frr-k8s" : "native" },
       });
-      for (const name of ofOurs.workloads)
+      for (const name of [...ofOurs.workloads, ...(hasFrrK8s ? ofFrrK8s : [])])
         await waitFor(name, () => on.kubectl("-n", namespace, "get", name, "-o", "name"), patience);
     },
     takeOver: async (on) => {
@@ -116,8 +116,10 @@ export function byOperator(directory: string, operator: string): Way {
         await on.cluster.kubectl(["apply", "set-last-applied", "--create-annotation", "-f", "-"], { input: object });
       }
       await ofOurs.takeOver(on);
+      if (hasFrrK8s) await deleteFrrK8s(on, ofFrrK8s);
     },
     takeBack: async (on) => {
+      if (hasFrrK8s) await retrySoon(on);
       await on.kubectl("apply", "-f", manifest);
       const isBack = async () => {
         const objects = await on.kubectl(
@@ -143,6 +145,13 @@ async function load(on: InstalledCluster, directory: string, manifest: string): 
     const [image] = text.match(new RegExp(`quay\\.io/\\w+/${name}:v?[\\d.]+`)) ?? [];
     if (image !== undefined && existsSync(join(directory, name))) await loadRoot(on, join(directory, name), image, {});
   }
+}
+
+/** Ingot has the sessions of nodes on which no FRR has them any more. */
+async function deleteFrrK8s(on: InstalledCluster, workloads: readonly string[]): Promise<void> {
+  await on.rolledOut("deployment/controller", "daemonset/speaker");
+  await on.kubectl("-n", namespace, "delete", ...workloads, "--ignore-not-found");
+  await on.kubectl("delete", "validatingwebhookconfiguration", "frr-k8s-validating-webhook-configuration");
 }
 
 /** FRR tries to connect beside our speakers, which have the sessions until they end. */
