@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { port, request } from "#pkg/allocator/testing";
+import { pool as configured } from "#pkg/config/testing";
 import type { Family } from "#pkg/net";
+import { address } from "#pkg/net/testing";
+import { Allocator } from "./index.ts";
 import { Ipam, type IpamPool, ipamChanges } from "./ipam.ts";
 
 const pool = "gold";
@@ -61,3 +65,29 @@ test("views of many addresses are compared in steps, each change names few of th
     [[["10.0.0.7", "default/other"]]],
   );
 });
+
+const netbox = {
+  url: "http://netbox.invalid",
+  token: { name: "netbox", key: "token" },
+  ranges: [],
+  tags: [],
+  tenant: undefined,
+  role: undefined,
+  onRelease: "keep",
+} as const;
+for (const mode of ["allocate", "record"] as const)
+  test(`nobody shares an address before it is known who has it in the IPAM (${mode})`, () => {
+    for (const foreign of [{}, { "10.0.0.0": "router" }]) {
+      const allocator = new Allocator(true);
+      allocator.setPools([configured(pool, ["10.0.0.0/32"], { netbox: { ...netbox, mode } })]);
+      const [holder, newcomer] = ["80/TCP", "443/TCP"].map((each, index) =>
+        request(`s/${index}`, { sharingKey: "k", ports: [port(each)] }),
+      );
+      assert.ok(holder && newcomer);
+      allocator.restore(holder, [address("10.0.0.0")]);
+      assert.equal(allocator.settle(newcomer).unmet?.reason, "awaitsIpam");
+      for (const change of ipamChanges(view({}, {}, { isRead: false }), view({}, foreign)))
+        if (change !== undefined) assert.deepEqual(allocator.changeIpam(change), ["s/1"]);
+      assert.equal(allocator.settle(newcomer).allocation?.addresses.join(), "10.0.0.0" in foreign ? undefined : "10.0.0.0");
+    }
+  });

@@ -68,7 +68,7 @@ export class Ipam {
   readonly #grants = new Map<string, Grants>(); // Service -> what was chosen for it
   readonly #pools = new Map<string, Known>(); // by name
 
-  /** Nothing new is given of a pool that is to be recorded before it has been read. */
+  /** Nothing new is given of an IPAM's pool before it has been read. */
   readonly isAwaited: boolean;
 
   constructor(pools: Iterable<IpamPool> = [], isAwaited = false) {
@@ -131,7 +131,7 @@ export class Ipam {
 
   /** Whether others may use any of the pool's addresses, because the IPAM was not read yet. */
   isUnread({ name, netbox }: Pool): boolean {
-    return this.isAwaited && netbox?.mode === "record" && this.of(name)?.isRead !== true;
+    return this.isAwaited && netbox !== undefined && this.of(name)?.isRead !== true;
   }
 
   problem(pool: string): string | undefined {

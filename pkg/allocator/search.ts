@@ -83,9 +83,7 @@ export class Search {
   /** An IPAM may know of somebody else who uses these. */
   #unread(choice: Choice): Refusal | undefined {
     const { ipam } = this.#rules;
-    const first = choice.find(
-      ({ pool, slot }) => ipam.isUnread(pool) && !this.#held.includes(slot) && !this.#occupancy.isHeld(slot),
-    );
+    const first = choice.find(({ pool, slot }) => ipam.isUnread(pool) && !this.#held.includes(slot));
     if (first === undefined) return undefined;
     const asks = choice.map(({ pool, address: { family } }) => ({ pool: pool.name, family }));
     return {
