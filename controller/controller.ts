@@ -6,7 +6,14 @@ import type { Cluster, EventRecorder } from "#pkg/k8s";
 import type { LeaderElector } from "#pkg/leader-election";
 import type { Log } from "#pkg/log";
 import type { LoadBalancerClasses } from "#pkg/service";
-import { configurationState, StatusKeeper, type StatusKeeperOptions, statusKinds } from "#pkg/status-objects";
+import {
+  configurationState,
+  poolKind,
+  poolStatuses,
+  StatusKeeper,
+  type StatusKeeperOptions,
+  statusKinds,
+} from "#pkg/status-objects";
 import { Carrier } from "./carry-out.ts";
 import { ConfigDriver } from "./configuration/config-driver.ts";
 import { type ControllerRunner, ControllerView, type CoreOptions, controllerCore } from "./core/index.ts";
@@ -29,7 +36,10 @@ export interface ControllerOptions {
   readonly classes: LoadBalancerClasses;
   /** The API was restored from a backup: this controller is to be disposed of, and another one to begin. */
   readonly restored: () => void;
-  /** For the ConfigurationState of the controller that works; undefined: it writes none. Its writes need no fence: the next leader puts them right. */
+  /**
+   * For the ConfigurationState of the controller that works, and the status of IPAddressPools that are its configuration; undefined: it writes
+   * none. Its writes need no fence: the next leader puts them right.
+   */
   readonly statusObject?: Pick<StatusKeeperOptions, "cluster" | "owner">;
   /** With which the core is made. */
   readonly coreOptions: CoreOptions;
@@ -68,7 +78,7 @@ export class Controller implements AsyncDisposable {
   readonly #config: ConfigDriver;
   readonly #netbox: NetboxKeeper;
   readonly #carrier: Carrier;
-  readonly #statusObject: StatusKeeper | undefined;
+  readonly #statusObjects: readonly StatusKeeper[];
 
   constructor(options: ControllerOptions) {
     const { coreOptions, recorder, clock, random } = options;
@@ -88,10 +98,7 @@ export class Controller implements AsyncDisposable {
     this.#netbox = new NetboxKeeper(shared);
     const summary = new SummaryWriter(shared);
     this.#carrier = new Carrier({ ...shared, sources: this.#sources, config: this.#config, netbox: this.#netbox, summary });
-    const kind = statusKinds[3];
-    const wanted = configurationState({ type: "controller" }, () => this.view.configuration, options);
-    const own = { kind, wanted, selector: "metallb.io/component-type=controller" };
-    this.#statusObject = options.statusObject && new StatusKeeper({ ...options, ...options.statusObject, ...own });
+    this.#statusObjects = options.statusObject === undefined ? [] : this.#statusKeepers(options, options.statusObject);
     this.#runner.start(state, (effect) => this.#carrier.carryOut(effect));
     this.#runner.dispatch({ type: "begin" });
   }
@@ -103,7 +110,7 @@ export class Controller implements AsyncDisposable {
   /** Makes this controller the one that works. */
   lead(): void {
     this.#runner.dispatch({ type: "lead" });
-    this.#statusObject?.start();
+    for (const keeper of this.#statusObjects) keeper.start();
   }
 
   /** Resources that have to be seen before the work begins; empty once it can begin. */
@@ -124,7 +131,7 @@ export class Controller implements AsyncDisposable {
 
   /** Stops deciding; writes under way get 1 s. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#statusObject?.[Symbol.dispose]();
+    for (const keeper of this.#statusObjects) keeper[Symbol.dispose]();
     this.#sources[Symbol.dispose]();
     this.#portions[Symbol.dispose]();
     this.#netbox[Symbol.dispose]();
@@ -132,6 +139,18 @@ export class Controller implements AsyncDisposable {
     this.#runner.dispatch({ type: "stop" });
     await this.#carrier.close(this.#clock.now() + drainMs);
     this.#runner[Symbol.dispose]();
+  }
+
+  /** Of its ConfigurationState, and of pools that are its configuration. */
+  #statusKeepers(options: ControllerOptions, by: NonNullable<ControllerOptions["statusObject"]>): StatusKeeper[] {
+    const { view } = this;
+    const wanted = configurationState({ type: "controller" }, () => view.configuration, options);
+    const own = { kind: statusKinds[3], wanted, selector: "metallb.io/component-type=controller" };
+    const usage = () => poolStatuses(view.isWorking ? view.usage.usage() : []);
+    const ofPools = { kind: poolKind, wanted: usage, selector: undefined, owner: undefined };
+    return [own, ...(options.configSource === "crds" ? [ofPools] : [])].map(
+      (one) => new StatusKeeper({ ...options, ...by, ...one }),
+    );
   }
 
   #namespacesKnown(until: Millis): Promise<void> {

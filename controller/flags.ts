@@ -13,7 +13,7 @@ export const flags = {
     fallback: true,
   }),
   "status-objects": flag.text({
-    help: "write the controller's ConfigurationState, MetalLB's object, as the Pod POD_NAME/POD_UID, which owns it; empty: write none",
+    help: "write the controller's ConfigurationState, MetalLB's object, as the Pod POD_NAME/POD_UID, which owns it, and with --config-source=crds the status of IPAddressPools; empty: write none",
   }),
   "pool-annotations": flag.boolean({
     help: "annotate Services with the pool of their addresses, as MetalLB does: ip-allocated-from-pool under metallb.io/ and metallb.universe.tf/",

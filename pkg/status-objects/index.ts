@@ -4,4 +4,5 @@
  */
 export { type Component, configurationState } from "./configuration-state.ts";
 export { digest, labelValue, type StatusObject, statusKinds } from "./kinds.ts";
+export { poolKind, poolStatuses } from "./pool-statuses.ts";
 export { StatusKeeper, type StatusKeeperOptions } from "./status-keeper.ts";

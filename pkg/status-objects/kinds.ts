@@ -1,16 +1,22 @@
 import { createHash } from "node:crypto";
 
-const metallb = "/apis/metallb.io/v1beta1";
+/** The API of MetalLB's kinds. */
+export const statusApi = "/apis/metallb.io/v1beta1";
 const frr = "/apis/frrk8s.metallb.io/v1beta1";
 
 /** MetalLB's status objects, and the label by which each names its node. That of the configuration is the last: each node has one of these. */
 export const statusKinds = [
-  { api: metallb, plural: "servicel2statuses", kind: "ServiceL2Status", nodeLabel: "metallb.io/node" },
-  { api: metallb, plural: "servicebgpstatuses", kind: "ServiceBGPStatus", nodeLabel: "metallb.io/node" },
+  { api: statusApi, plural: "servicel2statuses", kind: "ServiceL2Status", nodeLabel: "metallb.io/node" },
+  { api: statusApi, plural: "servicebgpstatuses", kind: "ServiceBGPStatus", nodeLabel: "metallb.io/node" },
   { api: frr, plural: "bgpsessionstates", kind: "BGPSessionState", nodeLabel: "frrk8s.metallb.io/node" },
-  { api: metallb, plural: "configurationstates", kind: "ConfigurationState", nodeLabel: "metallb.io/node-name" },
+  { api: statusApi, plural: "configurationstates", kind: "ConfigurationState", nodeLabel: "metallb.io/node-name" },
 ] as const;
-export type StatusKind = (typeof statusKinds)[number];
+
+export interface StatusKind {
+  readonly api: string;
+  readonly plural: string;
+  readonly kind: string;
+}
 
 /** An object as its writer wants it. */
 export interface StatusObject {

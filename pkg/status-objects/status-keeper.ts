@@ -7,10 +7,13 @@ import type { StatusKind, StatusObject } from "./kinds.ts";
 export interface StatusKeeperOptions {
   readonly cluster: Pick<Cluster, "informer" | "applyObject" | "deleteObject">;
   readonly namespace: string;
-  /** The label, such as `metallb.io/node=node1`, of all its objects, and of no others. */
-  readonly selector: string;
-  /** The Pod that owns the objects, so that Kubernetes deletes them after it. */
-  readonly owner: { readonly name: string; readonly uid: string };
+  /** The label, such as `metallb.io/node=node1`, of all its objects, and of no others; undefined for all objects of the kind. */
+  readonly selector: string | undefined;
+  /**
+   * The Pod that owns the objects, so that Kubernetes deletes them after it; undefined where others make and delete them, and the status
+   * alone is kept.
+   */
+  readonly owner: { readonly name: string; readonly uid: string } | undefined;
   readonly kind: StatusKind;
   /** The objects that are to be there, in pieces: undefined is a pause. */
   readonly wanted: () => Iterable<StatusObject | undefined>;
@@ -45,7 +48,7 @@ export class StatusKeeper implements Disposable {
   constructor(options: StatusKeeperOptions) {
     this.#options = options;
     const { cluster, namespace, kind, selector } = options;
-    const scope = { namespace, labelSelector: selector };
+    const scope = { namespace, ...(selector !== undefined && { labelSelector: selector }) };
     this.#informer = cluster.informer(foundOf(kind), scope, { changed: () => {} });
   }
 
@@ -89,8 +92,9 @@ export class StatusKeeper implements Disposable {
   *#compare(): Generator<undefined, { readonly gone: readonly Found[]; readonly other: readonly StatusObject[] }> {
     const names = new Set<string>();
     const other: StatusObject[] = [];
-    for (const object of this.#options.wanted()) {
-      if (object !== undefined) {
+    const { owner, wanted } = this.#options;
+    for (const object of wanted()) {
+      if (object !== undefined && (owner !== undefined || this.#found(object) !== undefined)) {
         names.add(object.name);
         const isRight = this.#hasHead(object) && this.#hasStatus(object);
         if (isRight) this.#written.delete(object.name);
@@ -101,7 +105,8 @@ export class StatusKeeper implements Disposable {
       yield;
     }
     for (const name of this.#written.keys()) if (!names.has(name)) this.#written.delete(name);
-    return { gone: [...this.#informer.values()].filter(({ name }) => !names.has(name)), other };
+    const gone = owner === undefined ? [] : [...this.#informer.values()].filter(({ name }) => !names.has(name));
+    return { gone, other };
   }
 
   async #write(object: StatusObject): Promise<void> {
@@ -110,7 +115,7 @@ export class StatusKeeper implements Disposable {
     try {
       await this.#apply(object, !this.#hasHead(object), !this.#hasStatus(object));
     } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 422) throw error;
+      if (!(error instanceof ApiError) || error.status !== 422 || this.#options.owner === undefined) throw error;
       // MetalLB's definition lets no status name another node: the new owner's object is another one.
       await cluster.deleteObject(kind, { namespace, name: object.name });
       await this.#apply(object, true, true);
@@ -145,7 +150,8 @@ export class StatusKeeper implements Disposable {
   }
 
   #hasHead(object: StatusObject): boolean {
-    return this.#found(object)?.head === headOf(this.#options.owner.uid, object.labels, object.address);
+    const { owner } = this.#options;
+    return owner === undefined || this.#found(object)?.head === headOf(owner.uid, object.labels, object.address);
   }
 }
 
