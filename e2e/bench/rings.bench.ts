@@ -5,7 +5,7 @@
  * [lan|fast] [NODES…]`; 1,000 nodes take some minutes and 1 GB. More than 2,000 know one another from the start,
  * because the news of more that join at once takes tens of GB; 5,000 take 9 GB.
  */
-import { type Effect, keyedCarrier, Simulation } from "#pkg/memberlist/testing";
+import { type Effect, Simulation } from "#pkg/memberlist/testing";
 import { encodeMessage } from "../../pkg/memberlist/codec/message-codec.ts";
 import { encodeStreamMessage } from "../../pkg/memberlist/codec/stream-message.ts";
 import { shuffle } from "../../pkg/memberlist/ring/choice.ts";
@@ -76,7 +76,6 @@ for (const timing of paces)
     const newcomer = new Traffic(nodes);
     const ring = new Simulation({
       seed: nodes,
-      carrier: keyedCarrier,
       onEffect: (node, effect) => (node === nodes ? newcomer : traffic).count(node, effect),
     });
     const started = performance.now();

@@ -29,7 +29,7 @@ const { values } = parseArgs({
     name: { type: "string", default: "" },
     address: { type: "string", default: "127.0.0.1" },
     port: { type: "string", default: "7946" },
-    key: { type: "string", default: "" },
+    key: { type: "string", default: "30313233343536373839616263646566" },
     meta: { type: "string", default: "" },
     timing: { type: "string", default: "auto" },
     loss: { type: "string", default: "0" },
@@ -79,7 +79,7 @@ function lossySockets(loop: PolledEventLoop, loss: number, captures: boolean, ra
 const { name, address, port, key, meta, timing, loss, user } = values;
 const bind = { address, port: Number(port) };
 const pace = timing === "lan" || timing === "fast" ? timing : "auto";
-const keys = key === "" ? [] : [Buffer.from(key, "hex")];
+const keys = [Buffer.from(key, "hex")];
 const log = createLog("debug", process.stderr);
 
 function inThisThread(): Memberlist {
@@ -88,7 +88,7 @@ function inThisThread(): Memberlist {
   return new Memberlist({
     name,
     bind,
-    keyring: keys.length === 0 ? undefined : new Keyring(keys),
+    keyring: new Keyring(keys),
     metadata: metadata(meta),
     userState: () => Buffer.from(user),
     timing: pace,

@@ -16,7 +16,7 @@ export interface RingProcessOptions {
   readonly name: string;
   readonly address: string;
   readonly port: number;
-  /** Hex; no encryption when unset. */
+  /** Hex; when unset, no encryption of HashiCorp's, and always the same key of ours. */
   readonly key?: string;
   /** Text. */
   readonly meta?: string;

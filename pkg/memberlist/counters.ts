@@ -34,7 +34,6 @@ export function newNetworkCounters() {
     problems: {
       label: 0,
       plaintext: 0,
-      encrypted: 0,
       wrongKey: 0,
       unknownVersion: 0,
       checksum: 0,

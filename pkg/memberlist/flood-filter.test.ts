@@ -14,7 +14,7 @@ function packet(word: number): Uint8Array {
 }
 
 /** A filter under a flood of 40,000 packets a second, and when that was noticed. */
-function flooded(filter = new FloodFilter(nonceAt)) {
+function flooded(filter = new FloodFilter()) {
   filter.setMembers([member]);
   for (let now = 0; now < 1000; now += 1 / 40) if (filter.reject(now)) return { filter, now };
   assert.fail("there is a flood");
@@ -30,7 +30,7 @@ test("a flood is noticed within 25 ms, and one in so many of its packets is let 
 });
 
 test("fewer than 1,000 packets within a second are none", () => {
-  const filter = new FloodFilter(nonceAt);
+  const filter = new FloodFilter();
   for (let now = 0; now < 10_000; now += 1000 / 900) assert.equal(filter.reject(now), false);
   assert.equal(
     filter.sample([], () => true),
@@ -148,10 +148,3 @@ for (const [family, first] of [
     filter.accept(packet(7), address(7));
     assert.deepEqual(filter.sample(others, () => true)?.words, [7]);
   });
-
-test("without a key members are told by their addresses", () => {
-  const { filter } = flooded(new FloodFilter(undefined));
-  filter.accept(packet(7), member);
-  const { nonceAt, words, sources } = filter.sample([], () => true) ?? {};
-  assert.deepEqual({ nonceAt, words, sources }, { nonceAt: undefined, words: [], sources: [member] });
-});

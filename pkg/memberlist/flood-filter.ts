@@ -1,5 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import { RecentMap } from "#pkg/collections";
+import { nonceAt } from "./codec/keyring.ts";
 import { maxShares } from "./packet-guard.ts";
 import type { PacketSample } from "./transport.ts";
 
@@ -24,18 +25,12 @@ const maxSampled = 4000;
  * anybody may have replayed that packet. Some of all other packets pass as a sample.
  */
 export class FloodFilter {
-  readonly #nonceAt: number | undefined;
   readonly #members = new Map<string, Set<number>>(); // address -> first words of the nonces of its packets
   readonly #strangers = new RecentMap<string, Set<number>>(maxShares); // the same of sources that are no members
   #passing: ReadonlySet<string> = new Set(); // Addresses of strangers from where all is let through.
   #rejected = 0; // Since `since`.
   #since: Millis = -Infinity;
   #oneIn = 1;
-
-  /** @param nonceAt where in a packet its nonce begins; undefined where packets have none */
-  constructor(nonceAt: number | undefined) {
-    this.#nonceAt = nonceAt;
-  }
 
   /** Whether there is a flood. */
   get isOn(): boolean {
@@ -60,10 +55,9 @@ export class FloodFilter {
 
   /** The packet was authentic. */
   accept(packet: Uint8Array, address: string): void {
-    if (this.#nonceAt === undefined) return;
     const words = this.#members.get(address) ?? this.#wordsOfStranger(address);
     if (words.size > maxWords) return;
-    words.add(new DataView(packet.buffer, packet.byteOffset).getUint32(this.#nonceAt));
+    words.add(new DataView(packet.buffer, packet.byteOffset).getUint32(nonceAt));
   }
 
   /** A packet was dropped or could not be decrypted. @returns whether that makes it a flood, and there is a sample from now on */
@@ -100,7 +94,7 @@ export class FloodFilter {
     this.#passing = new Set(byAddress(this.#strangers).filter(spares));
     const words = all.filter(isTold).flatMap((words) => [...words]);
     const sources = [...byAddress(this.#members), ...this.#passing, ...others];
-    return { nonceAt: this.#nonceAt, words, sources, oneIn: this.#oneIn };
+    return { nonceAt, words, sources, oneIn: this.#oneIn };
   }
 
   /** Whether all of a source is let through that is no member and not otherwise known. */

@@ -2,7 +2,7 @@
  * The ring of speakers: SWIM as HashiCorp's memberlist v0.1.7 to v0.6.0 speaks it, so that those of MetalLB can be members too.
  * `Memberlist` is one member: it owns the sockets and the timer. `MemberlistThread` is one in a thread of its own, with the gossip of its
  * node: what the main thread does delays nothing there. Inside, `codec/` turns messages into packets and streams and
- * back, and `ring/` is the protocol; neither does I/O. Instants and durations are `Millis`.
+ * back, and `ring/` is the protocol; neither does I/O. Left out: rings without encryption. Instants and durations are `Millis`.
  */
 export { Keyring, metallbKey, metallbKeys } from "./codec/keyring.ts";
 export { decodeMetadata, encodeMetadata, type MetadataFields, MetadataKey } from "./codec/metadata.ts";

@@ -8,7 +8,7 @@ import type { SocketAddress } from "./transport.ts";
 
 /** State that the parts of a member between its sockets and its ring share. */
 export interface MemberParts {
-  readonly keyring: Keyring | undefined;
+  readonly keyring: Keyring;
   readonly nonces: Nonces;
   readonly clock: Clock;
   readonly counters: NetworkCounters;

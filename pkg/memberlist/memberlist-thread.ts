@@ -21,7 +21,7 @@ export interface MemberlistThreadOptions {
   readonly name: string;
   /** IP address and port, of UDP and TCP; port 0 takes any. */
   readonly bind: SocketAddress;
-  /** The first encrypts, all decrypt; none: no encryption. */
+  /** The first encrypts, all decrypt. */
   readonly keys: readonly Uint8Array[];
   readonly metadata: MetadataFields;
   /** `auto`: fast as long as all members keep up with that, else as HashiCorp's defaults for a local network. */
@@ -211,7 +211,7 @@ export class MemberlistThread implements AsyncDisposable {
     this.#send({ type: "path", name, verdict });
   }
 
-  /** Encrypts with the first of these from now on, and decrypts with all. Not for a ring without encryption. */
+  /** Encrypts with the first of these from now on, and decrypts with all. */
   setKeys(keys: readonly Uint8Array[]): void {
     this.#keys = keys;
     this.#send({ type: "keys", keys });

@@ -40,7 +40,7 @@ class Harness extends AsyncDisposableStack {
       new Memberlist({
         name: String.fromCharCode(96 + number),
         bind: { address: `192.0.2.${number}`, port: 7946 },
-        keyring: undefined,
+        keyring: encrypted(1),
         timing: "lan",
         clock: this.clock,
         random: seededRandom(number),
@@ -113,7 +113,7 @@ test("a view of 4,000 members is taken in within a second of the processor, so t
   const states = Array.from({ length: 4_000 }, (_, i) =>
     state(`node-${i}`, 1, { endpoint: { address: Uint8Array.of(10, 0, i >> 8, i & 255), port: 7946 } }),
   );
-  const view = encodeStream(pushPull(states), undefined, new Uint8Array(12));
+  const view = encodeStream(pushPull(states), encrypted(1), new Uint8Array(12));
   await harness.network.open(
     { address: "192.0.2.9", port: 7946 },
     { packet() {}, problem() {}, connection: () => true, stream: (stream) => stream.resume().end(view) },

@@ -32,8 +32,8 @@ export interface MemberlistOptions {
   readonly name: string;
   /** IP address, at which others reach this member, and port, of UDP and TCP; port 0 takes any. */
   readonly bind: SocketAddress;
-  /** The same on all members; undefined: no encryption. */
-  readonly keyring: Keyring | undefined;
+  /** The same on all members. */
+  readonly keyring: Keyring;
   /** See `RingOptions`; 1 when unset. */
   readonly firstIncarnation?: number;
   /** The metadata of this member. */
@@ -146,7 +146,7 @@ export class Memberlist implements AsyncDisposable {
 
   /** Binds, and is a ring of one from then on. @throws {Error} that names address, port and protocol, when they cannot be had */
   async start(): Promise<void> {
-    const { name, bind, keyring, firstIncarnation, timing, clock, random, openTransport, userState, userDigest } = this.#options;
+    const { name, bind, firstIncarnation, timing, clock, random, openTransport, userState, userDigest } = this.#options;
     const transport = await openTransport(bind, {
       packet: (bytes, from) => this.#packets.receive(bytes, from),
       connection: (from) => this.#gate.admits(from.address),
@@ -159,7 +159,6 @@ export class Memberlist implements AsyncDisposable {
     const options = {
       node: nodeName(name),
       endpoint: endpoint(transport.local),
-      isEncrypted: keyring !== undefined,
       metadata: this.#metadata,
       timing,
       firstIncarnation: firstIncarnation ?? 1,

@@ -1,7 +1,7 @@
 import { type Millis, perSecond, Tokens } from "#pkg/clock";
 import { RecentMap } from "#pkg/collections";
 import type { KnownSources } from "#pkg/connections";
-import { maxSealOverhead } from "./codec/keyring.ts";
+import { maxSealOverhead, nonceAt } from "./codec/keyring.ts";
 import { RecentNonces } from "./recent-nonces.ts";
 
 /** Packets a second to decrypt, to count and to log, from unknown sources or with implausible contents. */
@@ -23,15 +23,9 @@ const maxOthers = 512; // The number of other addresses that the caller asks for
 export class PacketGuard implements KnownSources {
   readonly #members = new Set<string>(); // addresses
   readonly #others = new RecentMap<string, true>(maxSources); // addresses
-  /** Where in a packet its nonce begins; undefined where packets have none. */
-  readonly nonceAt: number | undefined;
   readonly #nonces = new RecentNonces();
   readonly #shares = new RecentMap<string, Tokens>(maxShares); // address of a source that is not known -> what is left of its share
   readonly #looks = new Tokens(looks, -Infinity);
-
-  constructor(isEncrypted: boolean) {
-    this.nonceAt = isEncrypted ? 1 : undefined; // Behind the version of the encryption.
-  }
 
   get members(): number {
     return this.#members.size;
@@ -79,13 +73,12 @@ export class PacketGuard implements KnownSources {
 
   /** Whether this very packet has come before. */
   isReplay(packet: Uint8Array): boolean {
-    return this.nonceAt !== undefined && this.#nonces.has(packet, this.nonceAt);
+    return this.#nonces.has(packet, nonceAt);
   }
 
   /** The packet was authentic. */
   accept(packet: Uint8Array, address: string, now: Millis): void {
-    if (this.nonceAt === undefined) return;
-    this.#nonces.add(packet, this.nonceAt);
+    this.#nonces.add(packet, nonceAt);
     if (this.has(address)) return;
     // A new share begins with nothing: else captured packets from ever other addresses would have more decrypted than all shares are.
     this.#shares.set(address, this.#shares.get(address) ?? new Tokens(share, now, 0));
@@ -93,7 +86,6 @@ export class PacketGuard implements KnownSources {
 
   #isPlausible(packet: Uint8Array): boolean {
     const [version] = packet;
-    if (this.nonceAt === undefined) return version !== undefined;
     return (version === 0 || version === 1) && packet.length >= maxSealOverhead[version];
   }
 }

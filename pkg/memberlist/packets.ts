@@ -17,8 +17,8 @@ export class IncomingPackets implements Disposable {
 
   constructor(parts: MemberParts) {
     this.#parts = parts;
-    this.#guard = new PacketGuard(parts.keyring !== undefined);
-    this.#flood = new FloodFilter(this.#guard.nonceAt);
+    this.#guard = new PacketGuard();
+    this.#flood = new FloodFilter();
     this.#review = new Alarm(parts.clock, "memberlist flood", () => this.#reviewFlood());
   }
 

@@ -197,8 +197,7 @@ function program({ nonceAt, words, sources, oneIn }: PacketSample, optionMemory:
     const { address } = endpoint({ address: source, port: 0 });
     return new DataView(address.buffer, address.byteOffset).getUint32(address.length - 4);
   });
-  const ofPayload = nonceAt === undefined ? undefined : { offset: nonceAt, values: words };
-  return datagramSampleFilter({ words: ofPayload, sources: ends, oneIn }, optionMemory);
+  return datagramSampleFilter({ words: { offset: nonceAt, values: words }, sources: ends, oneIn }, optionMemory);
 }
 
 // Above what the receiver keeps: it decides which ones are closed.

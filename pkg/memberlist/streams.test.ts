@@ -7,6 +7,7 @@ import { SimulatedClock } from "#pkg/clock/testing";
 import { Keyring, Nonces } from "./codec/keyring.ts";
 import type { StreamMessage } from "./codec/messages.ts";
 import { encodeStream, StreamDecoder } from "./codec/stream.ts";
+import { encodeStreamMessage } from "./codec/stream-message.ts";
 import { newNetworkCounters } from "./counters.ts";
 import type { MemberParts } from "./member-parts.ts";
 import { replyTo } from "./outgoing.ts";
@@ -20,13 +21,13 @@ const ack: StreamMessage = { type: "ack", sequence: 7, payload: undefined };
 const from = { address: "192.0.2.7", port: 40_000 };
 
 /** Answers every ping, and closes on everything else. */
-function harness(keyring: Keyring | undefined, known: ReadonlySet<string> = new Set([from.address])) {
+function harness(known: ReadonlySet<string> = new Set([from.address])) {
   const clock = new SimulatedClock();
   const problems: string[] = [];
   const requests: StreamMessage[] = [];
   const evicted: string[] = [];
   const parts: MemberParts = {
-    keyring,
+    keyring: encrypted,
     nonces: new Nonces((length) => new Uint8Array(length)),
     clock,
     counters: newNetworkCounters(),
@@ -54,69 +55,64 @@ function harness(keyring: Keyring | undefined, known: ReadonlySet<string> = new 
 }
 
 /** The answer until the other end closes. */
-async function answer(near: Duplex, keyring: Keyring | undefined): Promise<StreamMessage | undefined> {
-  const result = new StreamDecoder(keyring).push(await buffer(near));
+async function answer(near: Duplex): Promise<StreamMessage | undefined> {
+  const result = new StreamDecoder(encrypted).push(await buffer(near));
   return result?.type === "message" ? result.message : undefined;
 }
 
-for (const [kind, keyring] of [
-  ["plain", undefined],
-  ["sealed", encrypted],
-] as const) {
-  const request = encodeStream(ping, keyring, nonce);
+const pinging = encodeStream(ping, encrypted, nonce);
 
-  test(`a ${kind} request is answered`, async () => {
-    const { dial, requests, problems } = harness(keyring);
-    const near = dial();
-    near.write(request);
-    assert.deepEqual(await answer(near, keyring), ack);
-    assert.deepEqual([requests, problems], [[ping], []]);
-  });
-
-  test(`a ${kind} request of one octet at a time whose sender then closes its half is answered`, async () => {
-    const { dial } = harness(keyring);
-    const near = dial();
-    for (const octet of request) near.write(Uint8Array.of(octet));
-    near.end();
-    assert.deepEqual(await answer(near, keyring), ack);
-  });
-
-  test(`a second ${kind} request on the same stream is not read`, async () => {
-    const { dial, requests, problems } = harness(keyring);
-    const near = dial();
-    near.write(Buffer.concat([request, request]));
-    near.end(request);
-    assert.deepEqual(await answer(near, keyring), ack);
-    assert.deepEqual([requests.length, problems], [1, []]);
-  });
-
-  test(`a ${kind} request that breaks off is a problem`, async () => {
-    const { dial, problems } = harness(keyring);
-    const near = dial();
-    near.end(request.subarray(0, -1));
-    await buffer(near);
-    assert.deepEqual(problems, ["192.0.2.7 TCP malformed"]);
-  });
-}
-
-test("plaintext where encryption is wanted is closed at its first byte, without a reply", async () => {
-  const { dial, problems, requests } = harness(encrypted);
+test("a request is answered", async () => {
+  const { dial, requests, problems } = harness();
   const near = dial();
-  near.write(encodeStream(ping, undefined, nonce).subarray(0, 1));
+  near.write(pinging);
+  assert.deepEqual(await answer(near), ack);
+  assert.deepEqual([requests, problems], [[ping], []]);
+});
+
+test("a request of one octet at a time whose sender then closes its half is answered", async () => {
+  const { dial } = harness();
+  const near = dial();
+  for (const octet of pinging) near.write(Uint8Array.of(octet));
+  near.end();
+  assert.deepEqual(await answer(near), ack);
+});
+
+test("a second request on the same stream is not read", async () => {
+  const { dial, requests, problems } = harness();
+  const near = dial();
+  near.write(Buffer.concat([pinging, pinging]));
+  near.end(pinging);
+  assert.deepEqual(await answer(near), ack);
+  assert.deepEqual([requests.length, problems], [1, []]);
+});
+
+test("a request that breaks off is a problem", async () => {
+  const { dial, problems } = harness();
+  const near = dial();
+  near.end(pinging.subarray(0, -1));
+  await buffer(near);
+  assert.deepEqual(problems, ["192.0.2.7 TCP malformed"]);
+});
+
+test("plaintext is closed at its first byte, without a reply", async () => {
+  const { dial, problems, requests } = harness();
+  const near = dial();
+  near.write(encodeStreamMessage(ping).subarray(0, 1));
   assert.equal((await buffer(near)).length, 0);
   assert.deepEqual([problems, requests], [["192.0.2.7 TCP plaintext"], []]);
 });
 
 test("what is no message is closed without a reply", async () => {
-  const { dial, problems } = harness(undefined);
+  const { dial, problems } = harness();
   const near = dial();
   near.write("GET / HTTP/1.1\r\n\r\n");
   assert.equal((await buffer(near)).length, 0);
-  assert.deepEqual(problems, ["192.0.2.7 TCP unsupported"]);
+  assert.deepEqual(problems, ["192.0.2.7 TCP plaintext"]);
 });
 
 test("a connection that closes without a word is nothing to speak of", async () => {
-  const { dial, problems } = harness(undefined);
+  const { dial, problems } = harness();
   const near = dial();
   near.end();
   assert.equal((await buffer(near)).length, 0);
@@ -124,7 +120,7 @@ test("a connection that closes without a word is nothing to speak of", async () 
 });
 
 test("a connection that is reset is forgotten, and a reply to it goes nowhere", async () => {
-  const { clock, problems, streams } = harness(undefined);
+  const { clock, problems, streams } = harness();
   const [, far] = duplexPair();
   streams.accept(far, from);
   far.destroy(new Error("read ECONNRESET"));
@@ -134,9 +130,9 @@ test("a connection that is reset is forgotten, and a reply to it goes nowhere", 
 });
 
 test("who does not say all of it within 10 s is cut off", async () => {
-  const { clock, dial } = harness(undefined);
+  const { clock, dial } = harness();
   const near = dial();
-  near.write(Uint8Array.of(0));
+  near.write(Uint8Array.of(10));
   const closed = once(near, "close");
   clock.advanceBy(9_999);
   assert.equal(near.destroyed, false);
@@ -146,10 +142,10 @@ test("who does not say all of it within 10 s is cut off", async () => {
 });
 
 test("who does not take the reply within another 10 s is cut off", async () => {
-  const { clock, dial } = harness(undefined);
+  const { clock, dial } = harness();
   const near = dial();
   clock.advanceBy(9_000);
-  near.write(encodeStream(ping, undefined, nonce));
+  near.write(pinging);
   await once(near, "data");
   clock.advanceBy(9_999);
   assert.equal(near.destroyed, false);
@@ -158,7 +154,7 @@ test("who does not take the reply within another 10 s is cut off", async () => {
 });
 
 test("all streams together hold 64 MiB at most", async () => {
-  const { dial, problems } = harness(encrypted);
+  const { dial, problems } = harness();
   const length = 20 * 1024 * 1024;
   const frame = Buffer.alloc(5 + length - 1); // It never becomes complete.
   frame[0] = 10;
@@ -174,7 +170,7 @@ test("all streams together hold 64 MiB at most", async () => {
 });
 
 test("a source that is not known has a second for its request, however slowly it comes", async () => {
-  const { clock, dial } = harness(encrypted, new Set());
+  const { clock, dial } = harness(new Set());
   const near = dial();
   near.write(Uint8Array.of(10));
   const closed = once(near, "close");
@@ -184,8 +180,6 @@ test("a source that is not known has a second for its request, however slowly it
   await closed;
 });
 
-const request600 = encodeStream(ping, encrypted, nonce);
-
 for (const [connections, sources] of [
   [600, 1],
   [600, 600],
@@ -193,33 +187,33 @@ for (const [connections, sources] of [
   [3000, 3000],
 ] as const)
   test(`${connections} idle connections of ${sources} sources stop neither a member nor one that joins`, async () => {
-    const { dial, evicted, requests } = harness(encrypted);
+    const { dial, evicted, requests } = harness();
     for (let i = 0; i < connections; i++) dial({ address: `198.51.${(i % sources) >> 8}.${(i % sources) & 255}`, port: 1 });
     assert.equal(evicted.length, Math.max(0, connections - 1024));
     for (const source of [from, { address: "203.0.113.1", port: 1 }]) {
       const near = dial(source);
-      near.write(request600);
-      assert.deepEqual(await answer(near, encrypted), ack);
+      near.write(pinging);
+      assert.deepEqual(await answer(near), ack);
     }
     assert.equal(requests.length, 2);
   });
 
 test("idle connections of a member's address take the reserve of no other member, and go after their time", async () => {
   const other = { address: "192.0.2.8", port: 1 };
-  const { clock, dial, evicted } = harness(encrypted, new Set([from.address, other.address]));
+  const { clock, dial, evicted } = harness(new Set([from.address, other.address]));
   const idle = Array.from({ length: 600 }, () => dial());
   const near = dial(other);
-  near.write(request600);
-  assert.deepEqual([await answer(near, encrypted), evicted], [ack, []]);
+  near.write(pinging);
+  assert.deepEqual([await answer(near), evicted], [ack, []]);
   clock.advanceBy(10_000);
   await new Promise(setImmediate);
   assert.ok(idle.every(({ destroyed }) => destroyed));
 });
 
 test("the eight newest connections of a source are read", async () => {
-  const { dial, requests } = harness(encrypted);
+  const { dial, requests } = harness();
   const all = Array.from({ length: 10 }, () => dial({ address: "203.0.113.1", port: 1 }));
-  for (const near of all) near.write(request600);
+  for (const near of all) near.write(pinging);
   await new Promise(setImmediate);
   await new Promise(setImmediate);
   assert.equal(requests.length, 8);
@@ -227,12 +221,12 @@ test("the eight newest connections of a source are read", async () => {
 
 test("of sources that are not known the 64 newest connections are read, and those of members beside them", async () => {
   const members = new Set(Array.from({ length: 60 }, (_, i) => `192.0.2.${i}`));
-  const { dial, requests } = harness(encrypted, members);
+  const { dial, requests } = harness(members);
   const strangers = Array.from({ length: 70 }, (_, i) => dial({ address: `198.51.100.${i}`, port: 1 }));
   const known = [...members].map((address) => dial({ address, port: 1 }));
   const readOf = async (all: readonly Duplex[]) => {
     const before = requests.length;
-    for (const near of all) near.write(request600);
+    for (const near of all) near.write(pinging);
     await new Promise(setImmediate);
     await new Promise(setImmediate);
     return requests.length - before;
@@ -243,22 +237,22 @@ test("of sources that are not known the 64 newest connections are read, and thos
 
 test("of all sources together the 128 newest connections are read", async () => {
   const members = Array.from({ length: 130 }, (_, i) => `192.0.2.${i}`);
-  const { dial, requests } = harness(encrypted, new Set(members));
+  const { dial, requests } = harness(new Set(members));
   const all = members.map((address) => dial({ address, port: 1 }));
-  for (const near of all) near.write(request600);
+  for (const near of all) near.write(pinging);
   await new Promise(setImmediate);
   await new Promise(setImmediate);
   assert.equal(requests.length, 128);
 });
 
 const request = Buffer.from("request");
-const reply = encodeStream(ack, undefined, nonce);
+const reply = encodeStream(ack, encrypted, nonce);
 
 function begin() {
   const clock = new SimulatedClock();
   const [near, far] = duplexPair({ allowHalfOpen: true });
   const options = { clock, deadline: 10_000 };
-  return { clock, near, far, answer: replyTo(request, near, new StreamDecoder(undefined), options) };
+  return { clock, near, far, answer: replyTo(request, near, new StreamDecoder(encrypted), options) };
 }
 
 test("the request is sent and the reply taken, in pieces of any size; then the stream is closed", async () => {
@@ -276,7 +270,7 @@ const failures: { name: string; cause: (far: Duplex, near: Duplex, clock: Simula
   { name: "no reply by the deadline", cause: (_far, _near, clock) => clock.advanceBy(10_000), error: /did not answer in time/ },
   { name: "a connection closed without a reply", cause: (far) => far.end(), error: /closed the connection without an answer/ },
   { name: "a reply cut short", cause: (far) => far.end(reply.subarray(0, 5)), error: { reason: "malformed" } },
-  { name: "a reply that is none", cause: (far) => far.end("HTTP/1.1 400\r\n"), error: { reason: "unsupported" } },
+  { name: "a reply that is none", cause: (far) => far.end("HTTP/1.1 400\r\n"), error: { reason: "plaintext" } },
   { name: "a refused connection", cause: (_far, near) => near.destroy(new Error("connect ECONNREFUSED")), error: /ECONNREFUSED/ },
   { name: "the end of this member", cause: (_far, near) => near.destroy(), error: /the connection was closed/ },
 ];

@@ -25,7 +25,7 @@ const countersEvery: Millis = 500;
 export class ThreadMember implements AsyncDisposable {
   readonly #post: (report: Report) => void;
   readonly #clock: Clock;
-  readonly #keyring: Keyring | undefined;
+  readonly #keyring: Keyring;
   readonly #member: Memberlist;
   readonly #delegate: GossipDelegate;
   readonly #counters: CounterMemory;
@@ -37,7 +37,7 @@ export class ThreadMember implements AsyncDisposable {
     this.#post = post;
     this.#clock = clock;
     this.#counters = new CounterMemory(start.counters);
-    this.#keyring = start.keys.length === 0 ? undefined : new Keyring(start.keys);
+    this.#keyring = new Keyring(start.keys);
     this.#member = new Memberlist({
       name: start.name,
       bind: start.bind,
@@ -87,7 +87,7 @@ export class ThreadMember implements AsyncDisposable {
     },
     keepPaths: ({ areKept }) => this.#member.keepPaths(areKept),
     path: ({ name, verdict }) => this.#member.pathChanged(name, verdict),
-    keys: ({ keys }) => this.#keyring?.replace(keys),
+    keys: ({ keys }) => this.#keyring.replace(keys),
   };
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -24,8 +24,8 @@ export interface TransportEvents {
 
 /** The packets that a member reads while more arrive than it can read. */
 export interface PacketSample {
-  /** Where in a packet its nonce begins; undefined where packets have none. */
-  readonly nonceAt: number | undefined;
+  /** Where in a packet its nonce begins. */
+  readonly nonceAt: number;
   /** Read: whose nonce begins with one of these. */
   readonly words: readonly number[];
   /** Read: what comes from one of these IP addresses. */

@@ -63,16 +63,16 @@ const marks = [
   "90",
 ].map(fromHex);
 
-/** The packet behind a first octet that names the settings with which it is read, or sealed first. */
+/** The octets behind a first octet that says whether they arrive as they are, or sealed. */
 function withMode(mode: "plain" | "sealed", packet: Uint8Array): Uint8Array {
-  return new Uint8Array(Buffer.concat([Uint8Array.of(mode === "sealed" ? 1 : 0), packet]));
+  return new Uint8Array(Buffer.concat([Uint8Array.of(mode === "sealed" ? 1 : 2), packet]));
 }
 
-function keyringOf(input: Uint8Array): Keyring | undefined {
-  return ((input[0] ?? 0) & 3) === 1 ? keyring : undefined;
+function isSealed(input: Uint8Array): boolean {
+  return ((input[0] ?? 0) & 3) !== 2;
 }
 
-/** One datagram. For a ring with a key, the content is fuzzed: nobody gets further without the key. */
+/** One datagram. Mostly the content is fuzzed: nobody gets further without the key. */
 export const packet: Target = {
   name: "memberlist-packet",
   maxLength: 2_000,
@@ -90,7 +90,7 @@ export const packet: Target = {
     "crc",
     "label/packet",
     "malformed",
-  ).map((one) => withMode("plain", octets(one.hex))),
+  ).flatMap((one) => [withMode("sealed", octets(one.hex)), withMode("plain", octets(one.hex))]),
   words: [...words, ...marks, ...wordsIn("pkg/memberlist/codec/*.ts")],
   isText: false,
   // A compressed packet of 64 KiB may stand for 256 KiB, of up to 1,024 parts.
@@ -102,17 +102,16 @@ export const packet: Target = {
     return copy;
   },
   run: (input) => {
-    const keyring = keyringOf(input);
     const body = input.subarray(1);
-    for (const message of decodePacket(keyring?.seal(body, nonce) ?? body, keyring).messages) {
+    for (const message of decodePacket(isSealed(input) ? keyring.seal(body, nonce) : body, keyring).messages) {
       readContent(message);
-      const again = decodePacket(encodePacket([message], undefined, { nonce, checksum: true }), undefined);
+      const again = decodePacket(encodePacket([message], keyring, { nonce, checksum: true }), keyring);
       assert.deepEqual(again, { messages: [message], problems: [] });
     }
   },
 };
 
-/** The body as one frame of a ring with a key. */
+/** The body as one frame. */
 function frame(body: Uint8Array): Uint8Array {
   const header = new Uint8Array(5);
   header[0] = MessageType.encrypt;
@@ -149,18 +148,18 @@ const itemByItem = new Uint8Array(8_192).fill(0xc0);
 itemByItem.set([0, MessageType.compress, 0xdc, 0x1f, 0xf8]);
 
 /**
- * The whole stream from one end of a connection; the first octet also says in which pieces it arrives. For a ring with a key, the content
- * is fuzzed, as with datagrams.
+ * The whole stream from one end of a connection; the first octet also says in which pieces it arrives. Mostly the content is fuzzed, as with
+ * datagrams.
  */
 export const stream: Target = {
   name: "memberlist-stream",
   maxLength: 8_192,
   seeds: [
-    ...vectors("pushpull", "user/stream", "compress/pushpull", "err", "label/stream", "encrypt/stream", "ping", "ack").map(
-      (one) => withMode("plain", octets(one.hex)),
+    ...vectors("label/stream", "encrypt/stream").map((one) => withMode("plain", octets(one.hex))),
+    ...vectors("pushpull", "user/stream", "compress/pushpull", "err", "ping", "ack").map((one) =>
+      withMode("sealed", octets(one.hex)),
     ),
-    ...vectors("pushpull", "user/stream", "compress/pushpull").map((one) => withMode("sealed", octets(one.hex))),
-    ...expanding.map((one) => withMode("plain", one)),
+    ...expanding.map((one) => withMode("sealed", one)),
     itemByItem,
   ],
   words: [...words, ...marks, ...wordsIn("pkg/memberlist/codec/*.ts")],
@@ -169,8 +168,7 @@ export const stream: Target = {
   bounds: { work: 5_000, workPerOctet: 300, memory: 12, memoryPerOctet: 48, time: 25, timePerOctet: 0.006 },
   size: sizeOf,
   run: (input) => {
-    const keyring = keyringOf(input);
-    const body = keyring === undefined ? input.subarray(1) : frame(input.subarray(1));
+    const body = isSealed(input) ? frame(input.subarray(1)) : input.subarray(1);
     const piece = 1 + ((input[0] ?? 0) >> 2) * 7;
     const decoder = new StreamDecoder(keyring);
     let result = undefined as ReturnType<StreamDecoder["push"]>;
@@ -178,7 +176,7 @@ export const stream: Target = {
     result ??= decoder.end();
     if (result?.type !== "message") return;
     readContent(result.message);
-    const again = new StreamDecoder(undefined).push(encodeStream(result.message, undefined, nonce));
+    const again = new StreamDecoder(keyring).push(encodeStream(result.message, keyring, nonce));
     assert.ok(again?.type === "message");
     assert.deepEqual(again.message, result.message);
   },

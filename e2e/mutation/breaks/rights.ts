@@ -23,8 +23,9 @@ export const rights: readonly Break[] = [
     tests: packetTests,
   },
   {
-    before: 'if (keyring !== undefined) throw new MemberlistError("plaintext"',
-    after: 'if (false) throw new MemberlistError("plaintext"',
+    before: 'if (first !== MessageType.encrypt) throw new MemberlistError("plaintext"',
+    after:
+      'if (first !== MessageType.encrypt) return decodeStreamMessage(octets);\n    if (false) throw new MemberlistError("plaintext"',
     tests: ["pkg/memberlist/codec/stream.test.ts"],
   },
   {
@@ -33,7 +34,7 @@ export const rights: readonly Break[] = [
     tests: [...packetTests, "pkg/memberlist/codec/stream.test.ts"],
   },
   {
-    before: "return this.nonceAt !== undefined && this.#nonces.has(packet, this.nonceAt);",
+    before: "return this.#nonces.has(packet, nonceAt);",
     after: "return false;",
     tests: ["pkg/memberlist/packet-guard.test.ts"],
   },

@@ -4,7 +4,7 @@ import { announcedConfigMaps } from "#pkg/announced";
 import type { SimulatedRouter } from "#pkg/bgp/testing";
 import type { Clock, Millis, Random } from "#pkg/clock";
 import { seededRandom } from "#pkg/clock/testing";
-import { addressOf, firstCentral, keyedCarrier, nameOf, SimulatedPaths, Simulation } from "#pkg/memberlist/testing";
+import { addressOf, firstCentral, nameOf, SimulatedPaths, Simulation } from "#pkg/memberlist/testing";
 import { type OwnNodeRule, ownNodeRule } from "../../../speaker/core/members/node-state.ts";
 import type { SpeakerRunner } from "../../../speaker/core/replay.ts";
 import { type LargeRing, largeRing } from "../../../speaker/members/ring/state.ts";
@@ -127,7 +127,6 @@ export class SimulatedCluster {
     this.#random = seededRandom(seed);
     this.ring = new Simulation({
       seed: seed + 1,
-      carrier: keyedCarrier,
       loss,
       onEffect: (node, effect) => {
         this.#paths?.onEffect(node, effect);

@@ -6,6 +6,8 @@ import { MemberlistError, Reader } from "./memberlist-error.ts";
 /** 0, which nodes that speak protocol 1 send, pads the plaintext to blocks of 16 octets; 1 does not. */
 type EncryptionVersion = 0 | 1;
 
+/** Where the nonce of sealed octets begins: behind the version. */
+export const nonceAt = 1;
 const blockLength = 16;
 const overhead = 1 + nonceLength + tagLength;
 

@@ -3,8 +3,7 @@ import { Reader as OctetReader, UntracedError } from "#pkg/octets";
 /**
  * Why something that arrived was not understood. A metric's label and the key of once-per-peer logs, so a closed set:
  * - `label`: it carries another cluster's label, or none where one is expected;
- * - `plaintext`: it is not encrypted, and this node wants encryption;
- * - `encrypted`: it is encrypted, and this node has no key;
+ * - `plaintext`: it is not encrypted;
  * - `wrongKey`: no key of this node opens it;
  * - `unknownVersion`: it is neither plaintext nor encrypted in a version that this node knows;
  * - `checksum`: it was damaged on the way;
@@ -15,7 +14,6 @@ import { Reader as OctetReader, UntracedError } from "#pkg/octets";
 export type MemberlistProblem =
   | "label"
   | "plaintext"
-  | "encrypted"
   | "wrongKey"
   | "unknownVersion"
   | "checksum"

@@ -41,33 +41,18 @@ function writeRawLength(writer: Writer, length: number): void {
   else writer.u8(0xdb).u32(length);
 }
 
-/** How far a scan of consecutive items has come. */
-export interface ScanCursor {
-  offset: number;
-  /** Items still to pass, those inside containers included. */
-  pending: number;
-}
-
 /**
- * Passes `cursor.pending` items of any type (the new specification's too) without recursion, so that nesting costs nothing.
- * Stops where the octets end and goes on from there when called again with more of them.
- * @returns 0 when done, or how many octets there must be before it can get any further
+ * Passes an item of any type (the new specification's too) without recursion, so that nesting costs nothing.
  * @throws {MemberlistError} `malformed` for 0xc1, the one octet that begins no item
  */
-export function scanItems(octets: Uint8Array, cursor: ScanCursor): number {
-  while (cursor.pending > 0) {
-    const first = octets[cursor.offset];
-    if (first === undefined) return cursor.offset + 1;
+function skipItem(reader: Reader): void {
+  for (let pending = 1; pending > 0; ) {
+    const first = reader.u8();
     const { lengthWidth, fixed, children } = layoutOf(first);
-    const head = cursor.offset + 1 + lengthWidth;
-    if (head > octets.length) return head;
-    const count = lengthWidth === 0 ? inlineCount(first) : new Reader(octets, cursor.offset + 1).unsigned(lengthWidth);
-    const end = head + fixed + (children === 0 ? count : 0);
-    if (end > octets.length) return end;
-    cursor.offset = end;
-    cursor.pending += count * children - 1;
+    const count = lengthWidth === 0 ? inlineCount(first) : reader.unsigned(lengthWidth);
+    reader.skip(fixed + (children === 0 ? count : 0));
+    pending += count * children - 1;
   }
-  return 0;
 }
 
 interface Layout {
@@ -181,10 +166,7 @@ export function readMap(reader: Reader, names: readonly string[]): Fields {
     const start = reader.skip(length);
     const place = names.findIndex((name) => isAt(name, octets, start, length));
     if (place >= 0) offsets[place] = reader.offset;
-    const cursor = { offset: reader.offset, pending: 1 };
-    const needed = scanItems(octets, cursor);
-    if (needed > 0) throw malformed("Cannot decode a map", `it needs ${needed} octets and has ${octets.length}`);
-    reader.offset = cursor.offset;
+    skipItem(reader);
   }
   return new Fields(octets, names, offsets);
 }

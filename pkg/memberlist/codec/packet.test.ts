@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { seededRandom } from "#pkg/clock/testing";
 import { anyPacketMessage } from "../testing/arbitraries.ts";
 import { encodeCompressed } from "../testing/compress.ts";
-import { anyKeyring, key, nonce } from "../testing/keyrings.ts";
+import { anyKeyring, keyring, nonce, sealed } from "../testing/keyrings.ts";
 import { hex, octets, vector } from "../testing/vectors.ts";
 import { writeMap } from "../testing/write-map.ts";
 import { Keyring } from "./keyring.ts";
@@ -24,21 +24,25 @@ import {
 import { encodeChecksum, encodeCompound, maxMessagesPerPacket } from "./wrappers.ts";
 
 const options = { nonce, checksum: false };
-const keyring = new Keyring([key]);
 const otherKeyring = new Keyring([Buffer.alloc(16, 9)]);
 const ack = octets(vector("ack/nil-payload").hex);
 const nack: Nack = { type: "nack", sequence: 42 };
 const nackOctets = encodeMessage(nack);
 
 /** Types of the messages, and reasons of the problems. */
-function outcome(packet: Uint8Array, keyring?: Keyring): string {
-  const { messages, problems } = decodePacket(packet, keyring);
+function outcomeOf(datagram: Uint8Array): string {
+  const { messages, problems } = decodePacket(datagram, keyring);
   return [...messages.map(({ type }) => type), ...problems.map(({ reason }) => reason)].join(" ");
+}
+
+/** The same of a packet that is sealed first. */
+function outcome(inside: Uint8Array): string {
+  return outcomeOf(sealed(inside));
 }
 
 const batch = fc.array(anyPacketMessage, { minLength: 1, maxLength: 12 });
 
-test("property: decoding undoes encoding, with and without keys", () => {
+test("property: decoding undoes encoding", () => {
   fc.assert(
     fc.property(batch, anyKeyring, fc.boolean(), (messages, keyring, checksum) => {
       assert.deepEqual(decodePacket(encodePacket(messages, keyring, { nonce, checksum }), keyring), { messages, problems: [] });
@@ -46,19 +50,24 @@ test("property: decoding undoes encoding, with and without keys", () => {
   );
 });
 
+/** What is sealed for these messages. */
+function unsealed(messages: readonly PacketMessage[]): Uint8Array {
+  return keyring.open(encodePacket(messages, keyring, options));
+}
+
 /** A packet with some octets replaced, or cut short. */
 const damaged = fc
   .tuple(batch, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 }), fc.nat())
   .map(([messages, changes, cut]) => {
-    const packet = cut % 2 === 0 ? encodePacket(messages, undefined, options) : encodeCompound(messages.map(encodeMessage));
+    const packet = Uint8Array.from(cut % 2 === 0 ? unsealed(messages) : encodeCompound(messages.map(encodeMessage)));
     for (const [at, octet] of changes) packet[at % packet.length] = octet;
     return cut % 3 === 0 ? packet.subarray(0, cut % packet.length) : packet;
   });
 
-test("property: arbitrary and damaged octets are messages or problems, in plaintext and encrypted, and never thrown", () => {
+test("property: arbitrary and damaged octets are messages or problems, sealed and not, and never thrown", () => {
   fc.assert(
     fc.property(fc.oneof(fc.uint8Array({ maxLength: 100, size: "max" }), damaged), anyKeyring, (packet, keyring) => {
-      for (const datagram of [packet, keyring?.seal(packet, nonce) ?? packet]) {
+      for (const datagram of [packet, sealed(packet, keyring)]) {
         const { messages, problems } = decodePacket(datagram, keyring);
         for (const message of messages) assert.ok(encodeMessage(message).length > 0);
         for (const problem of problems) assert.ok(problem instanceof MemberlistError);
@@ -74,22 +83,22 @@ test("the first message stays first", () => {
 });
 
 test("a long packet is not compressed", () => {
-  assert.equal(encodePacket([{ type: "user", payload: new Uint8Array(1000) }], undefined, options)[0], 8);
+  assert.equal(unsealed([{ type: "user", payload: new Uint8Array(1000) }])[0], 8);
 });
 
 test("property: messages that a peer compressed are the same messages", () => {
   fc.assert(
     fc.property(batch, (messages) => {
-      const packet = encodeCompressed(encodePacket(messages, undefined, options));
-      assert.deepEqual(decodePacket(packet, undefined), { messages, problems: [] });
+      const packet = sealed(encodeCompressed(unsealed(messages)));
+      assert.deepEqual(decodePacket(packet, keyring), { messages, problems: [] });
     }),
   );
 });
 
 test("encodePacket refuses no message and more than peers can read", () => {
-  assert.throws(() => encodePacket([], undefined, options), RangeError);
-  assert.throws(() => encodePacket(Array(maxMessagesPerPacket + 1).fill(nack), undefined, options), RangeError);
-  assert.equal(outcome(encodePacket(Array(maxMessagesPerPacket).fill(nack), undefined, options)).split(" ").length, 127);
+  assert.throws(() => encodePacket([], keyring, options), RangeError);
+  assert.throws(() => encodePacket(Array(maxMessagesPerPacket + 1).fill(nack), keyring, options), RangeError);
+  assert.equal(outcome(unsealed(Array(maxMessagesPerPacket).fill(nack))).split(" ").length, 127);
 });
 
 const unsendable: { name: string; message: PacketMessage }[] = [
@@ -98,7 +107,7 @@ const unsendable: { name: string; message: PacketMessage }[] = [
   { name: "a name that did not go through nodeName", message: { type: "dead", incarnation: 1, node: "ā", from: "a" } },
 ];
 for (const { name, message } of unsendable)
-  test(`encodePacket refuses ${name}`, () => assert.throws(() => encodePacket([message], undefined, options), RangeError));
+  test(`encodePacket refuses ${name}`, () => assert.throws(() => encodePacket([message], keyring, options), RangeError));
 
 /** A message whose body has some fields replaced. */
 function withFields(type: number, fields: Record<string, Parameters<typeof writeMap>[1][string]>): Uint8Array {
@@ -158,7 +167,7 @@ const sources: { name: string; fields: Record<string, string | number | Uint8Arr
 ];
 for (const { name, fields, node } of sources)
   test(`a ping's source with ${name} ${node === undefined ? "does not count" : "counts"}`, () => {
-    const [ping] = decodePacket(withFields(0, { Node: "b", SeqNo: 1, ...fields }), undefined).messages;
+    const [ping] = decodePacket(sealed(withFields(0, { Node: "b", SeqNo: 1, ...fields })), keyring).messages;
     assert.ok(ping?.type === "ping");
     assert.equal(ping.source?.node, node);
   });
@@ -192,31 +201,24 @@ const wrappers: { name: string; packet: Uint8Array; want: string }[] = [
 for (const { name, packet, want } of wrappers)
   test(`decodePacket: ${name} is ${want || "nothing"}`, () => assert.equal(outcome(packet), want));
 
-const securities: { name: string; packet: Uint8Array; keyring?: Keyring; want: string }[] = [
-  { name: "plaintext where keys are wanted", packet: ack, keyring, want: "plaintext" },
+const securities: { name: string; packet: Uint8Array; want: string }[] = [
+  { name: "plaintext", packet: ack, want: "plaintext" },
   ...["ping/with-source", "indirect-ping/nack", "alive", "compound", "user/packet", "crc/ack"].map((name) => ({
-    name: `a plain ${name} where keys are wanted`,
+    name: `a plain ${name}`,
     packet: octets(vector(name).hex),
-    keyring,
     want: "plaintext",
   })),
-  { name: "another key", packet: encodePacket([nack], otherKeyring, options), keyring, want: "wrongKey" },
-  { name: "noise where keys are wanted", packet: octets("05fe").fill(0x99, 2), keyring, want: "unknownVersion" },
-  { name: "encryption cut short", packet: octets("0199"), keyring, want: "malformed" },
-  {
-    name: "encryption of nothing",
-    packet: keyring.seal(new Uint8Array(), nonce),
-    keyring,
-    want: "malformed",
-  },
-  { name: "encryption where there is no key", packet: encodePacket([nack], keyring, options), want: "encrypted" },
+  { name: "another key", packet: encodePacket([nack], otherKeyring, options), want: "wrongKey" },
+  { name: "noise", packet: octets("05fe").fill(0x99, 2), want: "unknownVersion" },
+  { name: "encryption cut short", packet: octets("0199"), want: "malformed" },
+  { name: "no octet", packet: octets(""), want: "malformed" },
+  { name: "encryption of nothing", packet: sealed(new Uint8Array()), want: "malformed" },
   { name: "a label", packet: Buffer.concat([octets("f404626c7565"), nackOctets]), want: "label" },
-  { name: "a label where keys are wanted", packet: Buffer.concat([octets("f404626c7565"), nackOctets]), keyring, want: "label" },
   { name: "an empty label", packet: octets("f400 0b81a55365714e6f2a"), want: "malformed" },
   { name: "a label cut short", packet: octets("f404626c"), want: "malformed" },
 ];
-for (const { name, packet, keyring, want } of securities)
-  test(`decodePacket: ${name} is ${want}`, () => assert.equal(outcome(packet, keyring), want));
+for (const { name, packet, want } of securities)
+  test(`decodePacket: ${name} is ${want}`, () => assert.equal(outcomeOf(packet), want));
 
 test("wrappers may be nested up to a depth", () => {
   const nested = (depth: number): Uint8Array => (depth === 0 ? ack : encodeCompound([nested(depth - 1)]));
@@ -232,15 +234,15 @@ test("all compressed messages of a packet together may make only so much", () =>
 
 test("a packet may have only so many parts", () => {
   const packet = (parts: number) => encodeCompound([...Array(4).fill(empties(parts)), nackOctets]);
-  const problems = (parts: number) => decodePacket(packet(parts), undefined).problems.length;
+  const problems = (parts: number) => decodePacket(sealed(packet(parts)), keyring).problems.length;
   assert.equal(problems(254), 4 * 254);
   assert.ok(problems(255) <= maxPacketParts + maxPacketDepth);
   assert.equal(outcome(packet(255)).replaceAll("malformed ", ""), "tooLarge");
 });
 
 test("what was decoded does not keep the packet", () => {
-  const packet = octets(vector("alive/ipv6-meta").hex);
-  const { messages } = decodePacket(packet, undefined);
+  const packet = sealed(octets(vector("alive/ipv6-meta").hex));
+  const { messages } = decodePacket(packet, keyring);
   const before = messages.map((message) => hex(encodeMessage(message)));
   packet.fill(0);
   assert.deepEqual(
@@ -250,13 +252,11 @@ test("what was decoded does not keep the packet", () => {
 });
 
 const budgets = [
-  { name: "gossip in plaintext has all but the compound's header", isEncrypted: false, want: 1398 },
-  { name: "a direct message counts without an entry of its own", isEncrypted: false, direct: 21, want: 1377 },
-  { name: "encryption takes 29", isEncrypted: true, want: 1369 },
-  { name: "a direct message that is too large leaves less than nothing", isEncrypted: false, direct: 1400, want: -2 },
+  { name: "gossip has all but the compound's header and 29 for encryption", direct: 0, want: 1369 },
+  { name: "a direct message counts without an entry of its own", direct: 21, want: 1348 },
+  { name: "a direct message that is too large leaves less than nothing", direct: 1400, want: -31 },
 ];
-for (const { name, isEncrypted, direct, want } of budgets)
-  test(`broadcastBudget: ${name}`, () => assert.equal(broadcastBudget(isEncrypted, direct), want));
+for (const { name, direct, want } of budgets) test(`broadcastBudget: ${name}`, () => assert.equal(broadcastBudget(direct), want));
 
 const random = seededRandom(1);
 const noise = Uint8Array.from({ length: 1400 }, () => 256 * random());
@@ -272,15 +272,15 @@ function filling(budget: number): User[] {
 }
 
 const maxima = [
-  { name: "gossip with checksum has 1405 octets", checksum: true, want: 1405 },
+  { name: "gossip with checksum has 1405 octets", direct: 0, checksum: true, want: 1405 },
   { name: "direct has 1402", direct: 21, checksum: false, want: 1402 },
   { name: "direct with checksum has 1407", direct: 21, checksum: true, want: 1407 },
 ];
 for (const { name, direct, checksum, want } of maxima)
   test(`the largest packet of a budget, ${name}, as measured on peers`, () => {
     const ping = { type: "ping", sequence: 42, node: "node-b", source: undefined } as const;
-    const messages = direct === undefined ? [] : [ping];
-    const packet = encodePacket([...messages, ...filling(broadcastBudget(true, direct))], keyring, { nonce, checksum });
+    const messages = direct === 0 ? [] : [ping];
+    const packet = encodePacket([...messages, ...filling(broadcastBudget(direct))], keyring, { nonce, checksum });
     assert.equal(packet.length, want);
   });
 
@@ -292,7 +292,7 @@ test("a broadcast costs the length of its encoding and its entry", () => {
 test("property: a budget that is used up makes no packet larger than the packet size", () => {
   fc.assert(
     fc.property(anyKeyring, (keyring) => {
-      const packet = encodePacket(filling(broadcastBudget(keyring !== undefined)), keyring, options);
+      const packet = encodePacket(filling(broadcastBudget(0)), keyring, options);
       assert.ok(packet.length <= packetSize, `${packet.length} octets`);
     }),
   );

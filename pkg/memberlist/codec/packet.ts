@@ -16,8 +16,8 @@ export const broadcastOverhead = 2;
  * room; it is sent nevertheless.
  * @param directLength octets of the message that they ride along with; 0 for gossip
  */
-export function broadcastBudget(isEncrypted: boolean, directLength = 0): number {
-  return packetSize - directLength - 2 - (isEncrypted ? maxSealOverhead[1] : 0);
+export function broadcastBudget(directLength: number): number {
+  return packetSize - directLength - 2 - maxSealOverhead[1];
 }
 
 /** Wrappers inside wrappers, of which peers send two at most. */
@@ -27,7 +27,7 @@ export const maxPacketExpansion = 4 * 65_536;
 /** Parts of all compounds of one packet, however they are nested: four times what peers send. */
 export const maxPacketParts = 1024;
 export interface PacketOptions {
-  /** 12 octets, never used before with the same key. Not looked at without encryption. */
+  /** 12 octets, never used before with the same key. */
   readonly nonce: Uint8Array;
   /** Only for destinations whose protocol max is known and at least 5. */
   readonly checksum: boolean;
@@ -35,17 +35,16 @@ export interface PacketOptions {
 
 /**
  * Encodes a packet: compound if there are several messages, checksum, encryption.
- * @param keyring of a ring that encrypts @param messages 1 to `maxMessagesPerPacket`, the direct one first
+ * @param messages 1 to `maxMessagesPerPacket`, the direct one first
  * @throws {RangeError} for another number of messages, and for messages that `encodeMessage` refuses
  */
 export function encodePacket(
   messages: readonly PacketMessage[],
-  keyring: Keyring | undefined,
+  keyring: Keyring,
   { nonce, checksum }: PacketOptions,
 ): Uint8Array {
   const joined = joinMessages(messages);
-  const packet = checksum ? encodeChecksum(joined) : joined;
-  return keyring === undefined ? packet : keyring.seal(packet, nonce);
+  return keyring.seal(checksum ? encodeChecksum(joined) : joined, nonce);
 }
 
 function joinMessages(messages: readonly PacketMessage[]): Uint8Array {
@@ -65,19 +64,14 @@ export interface DecodedPacket {
  * Decodes a datagram of any length. Never throws: a packet that is refused whole has no messages and one problem. Compounds and
  * compressed messages may be nested; `maxPacketDepth`, `maxPacketExpansion` and `maxPacketParts` bound what a packet can cost.
  */
-export function decodePacket(datagram: Uint8Array, keyring: Keyring | undefined): DecodedPacket {
+export function decodePacket(datagram: Uint8Array, keyring: Keyring): DecodedPacket {
   const unwrapping = new Unwrapping();
   unwrapping.attempt(() => unwrapping.unwrap(verifyChecksum(decrypt(datagram, keyring)), 0));
   return { messages: unwrapping.messages, problems: unwrapping.problems };
 }
 
-function decrypt(packet: Uint8Array, keyring: Keyring | undefined): Uint8Array {
+function decrypt(packet: Uint8Array, keyring: Keyring): Uint8Array {
   refuseLabel(packet);
-  if (keyring === undefined) {
-    if (looksSealed(packet))
-      throw new MemberlistError("encrypted", "Cannot decode a packet: it is encrypted, and there is no key");
-    return packet;
-  }
   try {
     return keyring.open(packet);
   } catch (error) {
@@ -92,11 +86,6 @@ function decrypt(packet: Uint8Array, keyring: Keyring | undefined): Uint8Array {
 function looksPlain([type, body, key]: Uint8Array): boolean {
   if (type === MessageType.compound || type === MessageType.user || type === MessageType.checksum) return true;
   return type !== undefined && type <= MessageType.error && isMapHeader(body) && key !== undefined && (key & 0xe0) === 0xa0;
-}
-
-/** Whether a packet begins like an encrypted one and cannot be the ping or indirect ping that begins so too. */
-function looksSealed(packet: Uint8Array): boolean {
-  return (packet[0] === 0 || packet[0] === 1) && packet.length >= maxSealOverhead[1] && !isMapHeader(packet[1]);
 }
 
 /** The messages found so far in one packet, and the work that may still be spent on it. */

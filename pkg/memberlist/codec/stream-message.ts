@@ -10,7 +10,6 @@ import {
   type PushPull,
   type StreamMessage,
 } from "./messages.ts";
-import { scanItems } from "./msgpack.ts";
 
 /** Octets of user state, as v0.6.0 limits it. */
 const maxUserBytes = 20 * 1024 * 1024;
@@ -84,12 +83,6 @@ export function writeMemberState(writer: Writer, { status, endpoint, ...state }:
   stateBody.write(writer, { ...state, ...endpoint, status: statuses.indexOf(status) });
 }
 
-/** Octets that arrive in pieces. */
-export interface Input {
-  /** All octets that have arrived so far. */
-  readonly octets: Uint8Array;
-}
-
 export interface ReceivedMessage {
   readonly message: StreamMessage;
   /** Parts of the message that were left out. */
@@ -97,41 +90,33 @@ export interface ReceivedMessage {
 }
 
 /**
- * Decodes one message without wrappers that begins at `offset`. Yields how many octets of the input there must be before it can get
- * any further; each octet is looked at a fixed number of times, however small the pieces are.
+ * Decodes a message without wrappers. Octets behind it are ignored, as peers do.
  *
  * A state of a push/pull that no member can have, without name or address, is left out with a problem: peers keep such members,
  * and one of them must not keep this node out of the ring. One with fewer than six versions ends processes of peers, and the exchange.
  * @throws {MemberlistError} `unsupported` for a type that is no message of a stream; `malformed`, also for lengths out of range
  */
-export function* readStreamMessage(input: Input, offset: number): Generator<number, ReceivedMessage> {
-  yield offset + 1;
-  const type = input.octets[offset];
+export function decodeStreamMessage(octets: Uint8Array): ReceivedMessage {
+  const reader = new Reader(octets);
+  const type = reader.u8();
   switch (type) {
     case MessageType.ping:
-      yield* passItems(input, offset + 1, 1);
-      return { message: bodies.ping.read(new Reader(input.octets, offset + 1), { type: "ping" }), problems: [] };
+      return { message: bodies.ping.read(reader, { type: "ping" }), problems: [] };
     case MessageType.ack:
-      yield* passItems(input, offset + 1, 1);
-      return { message: bodies.ack.read(new Reader(input.octets, offset + 1), { type: "ack" }), problems: [] };
+      return { message: bodies.ack.read(reader, { type: "ack" }), problems: [] };
     case MessageType.error: {
-      yield* passItems(input, offset + 1, 1);
-      const { text } = errorBody.read(new Reader(input.octets, offset + 1), {});
+      const { text } = errorBody.read(reader, {});
       return { message: { type: "error", message: nodeNameText(text.slice(0, maxErrorText)) }, problems: [] };
     }
     case MessageType.pushPull:
-      return yield* readPushPull(input, offset + 1);
+      return decodePushPull(reader);
     default:
       throw new MemberlistError("unsupported", `Cannot decode a stream's message: its type is ${type}`);
   }
 }
 
-function* readPushPull(input: Input, offset: number): Generator<number, ReceivedMessage> {
-  const statesAt = yield* passItems(input, offset, 1);
-  const { join, nodes, userStateLength } = headerBody.read(new Reader(input.octets, offset), {});
-  const userStateAt = yield* passItems(input, statesAt, nodes);
-  yield userStateAt + userStateLength;
-  const reader = new Reader(input.octets, statesAt);
+function decodePushPull(reader: Reader): ReceivedMessage {
+  const { join, nodes, userStateLength } = headerBody.read(reader, {});
   const states: MemberState[] = [];
   for (let node = 0; node < nodes; node++) {
     const state = memberStateOf(stateBody.read(reader, {}));
@@ -150,11 +135,4 @@ function memberStateOf({ address, port, status: number, ...state }: StateBody): 
   const status = statuses[number];
   if (state.node === "" || address === undefined || !isAddress(address) || status === undefined) return undefined;
   return { ...state, status, endpoint: { address, port } };
-}
-
-/** Waits for items of MessagePack. @returns the offset behind them */
-export function* passItems(input: Input, offset: number, items: number): Generator<number, number> {
-  const cursor = { offset, pending: items };
-  for (let needed = scanItems(input.octets, cursor); needed > 0; needed = scanItems(input.octets, cursor)) yield needed;
-  return cursor.offset;
 }

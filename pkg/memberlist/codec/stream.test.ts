@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { anyStreamMessage } from "../testing/arbitraries.ts";
 import { compressLzw, encodeCompressed } from "../testing/compress.ts";
-import { anyKeyring, key, nonce } from "../testing/keyrings.ts";
+import { anyKeyring, framed, keyring, nonce } from "../testing/keyrings.ts";
 import { octets, vector } from "../testing/vectors.ts";
 import { writeMap } from "../testing/write-map.ts";
 import { Keyring } from "./keyring.ts";
@@ -11,13 +11,12 @@ import { Writer } from "./memberlist-error.ts";
 import { encodeStream, maxFrameLength, maxStreamLength, StreamDecoder, type StreamResult } from "./stream.ts";
 import { encodePushPullHeader, encodeStreamMessage } from "./stream-message.ts";
 
-const keyring = new Keyring([key]);
 const otherKeyring = new Keyring([Buffer.alloc(16, 9)]);
 const ack = octets(vector("ack/nil-payload").hex);
 
 /** Feeds a decoder with a stream in pieces, and then ends it. */
-function feed(stream: Uint8Array, keyring?: Keyring, piece = stream.length || 1): StreamResult | undefined {
-  const decoder = new StreamDecoder(keyring);
+function feed(stream: Uint8Array, by = keyring, piece = stream.length || 1): StreamResult | undefined {
+  const decoder = new StreamDecoder(by);
   for (let at = 0; at < stream.length; at += piece) {
     const result = decoder.push(stream.subarray(at, at + piece));
     if (result !== undefined) {
@@ -30,14 +29,14 @@ function feed(stream: Uint8Array, keyring?: Keyring, piece = stream.length || 1)
 }
 
 /** The message's type, or the problem's reason and whether a listener answers. */
-function outcome(stream: Uint8Array, keyring?: Keyring): string {
-  const result = feed(stream, keyring);
+function outcome(stream: Uint8Array, by = keyring): string {
+  const result = feed(stream, by);
   assert.ok(result);
   if (result.type === "message") return [result.message.type, ...result.problems.map(({ reason }) => reason)].join(" ");
   return `${result.error.reason}, ${result.answer ? "answered" : "closed"}`;
 }
 
-test("property: decoding undoes encoding, with and without keys and in pieces of any size", () => {
+test("property: decoding undoes encoding, in pieces of any size", () => {
   fc.assert(
     fc.property(anyStreamMessage, anyKeyring, fc.integer({ min: 1, max: 3000 }), (message, keyring, piece) => {
       assert.deepEqual(feed(encodeStream(message, keyring, nonce), keyring, piece), {
@@ -86,9 +85,11 @@ test("property: arbitrary and damaged octets give one result, the same in pieces
       (stream, piece) => {
         const withoutText = (result: StreamResult | undefined) =>
           result?.type === "error" ? { answer: result.answer, reason: result.error.reason } : result;
-        const whole = feed(stream);
-        assert.ok(whole);
-        assert.deepEqual(withoutText(feed(stream, undefined, piece)), withoutText(whole));
+        for (const octets of [stream, framed(stream)]) {
+          const whole = feed(octets);
+          assert.ok(whole);
+          assert.deepEqual(withoutText(feed(octets, keyring, piece)), withoutText(whole));
+        }
       },
     ),
     { numRuns: 2000 },
@@ -99,22 +100,13 @@ test("property: a message that a peer compressed is the same message", () => {
   fc.assert(
     fc.property(anyStreamMessage, anyKeyring, fc.integer({ min: 1, max: 3000 }), (message, keyring, piece) => {
       const compressed = encodeCompressed(encodeStreamMessage(message));
-      const stream = keyring === undefined ? compressed : framed(compressed, keyring);
-      assert.deepEqual(feed(stream, keyring, piece), { type: "message", message, problems: [] });
+      assert.deepEqual(feed(framed(compressed, keyring), keyring, piece), { type: "message", message, problems: [] });
     }),
   );
 });
 
 function header(nodes: number, userStateLength = 0): Uint8Array {
   return encodePushPullHeader({ join: true, nodes, userStateLength });
-}
-
-function framed(inside: Uint8Array, by = keyring): Uint8Array {
-  const head = new Writer()
-    .u8(10)
-    .u32(inside.length + 29)
-    .finish();
-  return Buffer.concat([head, by.seal(inside, nonce, head)]);
 }
 
 function withFields(type: number, fields: Parameters<typeof writeMap>[1]): Uint8Array {
@@ -127,53 +119,52 @@ const emptyCompressed = withFields(9, { Algo: 0, Buf: compressLzw(new Uint8Array
 const cutShort = octets(vector("pushpull/full").hex).subarray(0, 100);
 
 // A listener that cannot read a stream answers while the wrapping is at fault, and just closes afterwards.
-const cases: { name: string; stream: Uint8Array; keyring?: Keyring; want: string }[] = [
+const cases: { name: string; stream: Uint8Array; by?: Keyring; want: string }[] = [
   { name: "no octet", stream: octets(""), want: "malformed, closed" },
-  { name: "a label", stream: octets("f404626c756502"), want: "label, closed" },
-  { name: "a label where keys are wanted", stream: octets("f404626c7565"), keyring, want: "label, closed" },
+  { name: "a label", stream: octets("f404626c7565"), want: "label, closed" },
   { name: "a label that is cut short", stream: octets("f404626c"), want: "malformed, closed" },
   { name: "an empty label", stream: octets("f400"), want: "malformed, closed" },
-  { name: "plaintext where keys are wanted", stream: ack, keyring, want: "plaintext, answered" },
-  { name: "a frame where there is no key", stream: framed(ack), want: "encrypted, answered" },
-  { name: "a frame of another key", stream: framed(ack), keyring: otherKeyring, want: "wrongKey, answered" },
-  { name: "a frame of a version to come", stream: octets("0a 00000001 02"), keyring, want: "unknownVersion, answered" },
-  { name: "a frame too short to be sealed", stream: octets("0a 00000001 01"), keyring, want: "malformed, answered" },
-  { name: "a frame of no octets", stream: octets("0a 00000000"), keyring, want: "malformed, answered" },
-  { name: "a frame with nothing inside", stream: framed(octets("")), keyring, want: "malformed, answered" },
-  { name: "a frame that is cut short", stream: framed(ack).subarray(0, 30), keyring, want: "malformed, answered" },
-  { name: "a frame in a frame", stream: framed(framed(ack)), keyring, want: "unsupported, closed" },
-  { name: "a frame in a compressed message", stream: encodeCompressed(framed(ack)), want: "unsupported, closed" },
-  { name: "a compressed message in a frame", stream: framed(encodeCompressed(ack)), keyring, want: "ack" },
-  { name: "compress of nothing", stream: emptyCompressed, want: "malformed, answered" },
-  { name: "compress of nothing in a frame", stream: framed(emptyCompressed), keyring, want: "malformed, answered" },
-  { name: "compressed twice", stream: encodeCompressed(encodeCompressed(ack)), want: "unsupported, closed" },
-  { name: "another algorithm", stream: withFields(9, { Algo: 1, Buf: compressLzw(ack) }), want: "unsupported, answered" },
-  { name: "a compressed message that is cut short inside", stream: encodeCompressed(cutShort), want: "malformed, closed" },
-  { name: "a message in a frame that is cut short", stream: framed(cutShort), keyring, want: "malformed, closed" },
-  { name: "a message that is cut short", stream: cutShort, want: "malformed, closed" },
-  { name: "a packet's message", stream: octets(vector("suspect").hex), want: "unsupported, closed" },
-  { name: "a compound", stream: octets(vector("compound").hex), want: "unsupported, closed" },
-  { name: "a type to come", stream: octets("0e"), want: "unsupported, closed" },
-  { name: "an array instead of a header", stream: octets("06 90"), want: "malformed, closed" },
-  { name: "an octet that begins nothing", stream: octets("06 c1"), want: "malformed, closed" },
-  { name: "more states than anybody has", stream: header(1_048_577), want: "malformed, closed" },
-  { name: "a user state above 20 MiB", stream: header(0, 20_971_521), want: "malformed, closed" },
-  { name: "a user state of negative length", stream: octets("06 81 ac5573657253746174654c656e ff"), want: "malformed, closed" },
-  { name: "a user message", stream: octets(vector("user/stream").hex), want: "unsupported, closed" },
-  { name: "an exchange of nothing", stream: header(0), want: "pushPull" },
-  { name: "a text of 4 GiB", stream: octets("0d 81 a54572726f72 dbffffffff"), want: "tooLarge, closed" },
-  { name: "a buffer of 4 GiB", stream: octets("09 81 a3427566 dbffffffff"), want: "tooLarge, answered" },
-  { name: "a map of 4 billion fields, nested", stream: octets(`00 ${"dfffffffff".repeat(50)}`), want: "malformed, closed" },
+  { name: "plaintext", stream: ack, want: "plaintext, answered" },
+  { name: "a compressed message in plaintext", stream: encodeCompressed(ack), want: "plaintext, answered" },
+  { name: "a frame of another key", stream: framed(ack), by: otherKeyring, want: "wrongKey, answered" },
+  { name: "a frame of a version to come", stream: octets("0a 00000001 02"), want: "unknownVersion, answered" },
+  { name: "a frame too short to be sealed", stream: octets("0a 00000001 01"), want: "malformed, answered" },
+  { name: "a frame of no octets", stream: octets("0a 00000000"), want: "malformed, answered" },
+  { name: "a frame with nothing inside", stream: framed(octets("")), want: "malformed, answered" },
+  { name: "a frame that is cut short", stream: framed(ack).subarray(0, 30), want: "malformed, answered" },
 ];
-for (const { name, stream, keyring, want } of cases)
-  test(`StreamDecoder: ${name} is ${want}`, () => assert.equal(outcome(stream, keyring), want));
+for (const { name, stream, by, want } of cases)
+  test(`StreamDecoder: ${name} is ${want}`, () => assert.equal(outcome(stream, by), want));
 
-const bombs: { name: string; stream: Uint8Array; keyring?: Keyring }[] = [
-  { name: "in plaintext", stream: encodeCompressed(new Uint8Array(maxStreamLength + 1)) },
-  { name: "in a frame", stream: framed(encodeCompressed(new Uint8Array(maxStreamLength + 1))), keyring },
+const contents: { name: string; inside: Uint8Array; want: string }[] = [
+  { name: "a frame", inside: framed(ack), want: "unsupported, closed" },
+  { name: "a compressed frame", inside: encodeCompressed(framed(ack)), want: "unsupported, closed" },
+  { name: "a compressed message", inside: encodeCompressed(ack), want: "ack" },
+  { name: "compress of nothing", inside: emptyCompressed, want: "malformed, answered" },
+  { name: "what is compressed twice", inside: encodeCompressed(encodeCompressed(ack)), want: "unsupported, closed" },
+  { name: "another algorithm", inside: withFields(9, { Algo: 1, Buf: compressLzw(ack) }), want: "unsupported, answered" },
+  { name: "a compressed message that is cut short", inside: encodeCompressed(cutShort), want: "malformed, closed" },
+  { name: "a message that is cut short", inside: cutShort, want: "malformed, closed" },
+  { name: "a packet's message", inside: octets(vector("suspect").hex), want: "unsupported, closed" },
+  { name: "a compound", inside: octets(vector("compound").hex), want: "unsupported, closed" },
+  { name: "a type to come", inside: octets("0e"), want: "unsupported, closed" },
+  { name: "an array instead of a header", inside: octets("06 90"), want: "malformed, closed" },
+  { name: "an octet that begins nothing", inside: octets("06 c1"), want: "malformed, closed" },
+  { name: "more states than anybody has", inside: header(1_048_577), want: "malformed, closed" },
+  { name: "a user state above 20 MiB", inside: header(0, 20_971_521), want: "malformed, closed" },
+  { name: "a user state of negative length", inside: octets("06 81 ac5573657253746174654c656e ff"), want: "malformed, closed" },
+  { name: "a user message", inside: octets(vector("user/stream").hex), want: "unsupported, closed" },
+  { name: "an exchange of nothing", inside: header(0), want: "pushPull" },
+  { name: "a text of 4 GiB", inside: octets("0d 81 a54572726f72 dbffffffff"), want: "malformed, closed" },
+  { name: "a buffer of 4 GiB", inside: octets("09 81 a3427566 dbffffffff"), want: "malformed, answered" },
+  { name: "a map of 4 billion fields, nested", inside: octets(`00 ${"dfffffffff".repeat(50)}`), want: "malformed, closed" },
 ];
-for (const { name, stream, keyring } of bombs)
-  test(`StreamDecoder: a bomb ${name} stops at the limit`, () => assert.equal(outcome(stream, keyring), "tooLarge, answered"));
+for (const { name, inside, want } of contents)
+  test(`StreamDecoder: ${name} in a frame is ${want}`, () => assert.equal(outcome(framed(inside)), want));
+
+test("StreamDecoder: a bomb stops at the limit", () => {
+  assert.equal(outcome(framed(encodeCompressed(new Uint8Array(maxStreamLength + 1)))), "tooLarge, answered");
+});
 
 test("a frame may have 20 MiB, and is refused by its header above that", () => {
   const decoder = new StreamDecoder(keyring);
@@ -184,7 +175,6 @@ test("a frame may have 20 MiB, and is refused by its header above that", () => {
         .u8(10)
         .u32(maxFrameLength + 1)
         .finish(),
-      keyring,
     ),
     "tooLarge, answered",
   );
@@ -212,7 +202,7 @@ for (const { name, state, want } of states)
   test(`an exchange with a state ${name} is ${want}`, () => {
     const writer = new Writer().put(header(2));
     for (const one of [state, good]) writeMap(writer, one);
-    const stream = writer.finish();
+    const stream = framed(writer.finish());
     assert.equal(outcome(stream), want);
     const result = feed(stream);
     if (result?.type === "message" && result.message.type === "pushPull")
@@ -225,14 +215,14 @@ for (const { name, state, want } of states)
 
 test("the text of an error is kept up to a length", () => {
   const stream = encodeStreamMessage({ type: "error", message: "x".repeat(5000) });
-  const result = feed(stream);
+  const result = feed(framed(stream));
   assert.ok(result?.type === "message" && result.message.type === "error");
   assert.equal(result.message.message, "x".repeat(1024));
 });
 
 test("what was decoded does not keep the stream", () => {
-  const stream = octets(vector("pushpull/user-state").hex);
-  const decoder = new StreamDecoder(undefined);
+  const stream = framed(octets(vector("pushpull/user-state").hex));
+  const decoder = new StreamDecoder(keyring);
   const result = decoder.push(stream);
   assert.ok(result?.type === "message" && result.message.type === "pushPull");
   const [state] = result.message.states;

@@ -1,25 +1,23 @@
 import { type Keyring, sealedLength } from "./keyring.ts";
 import { MemberlistError, Reader, Writer } from "./memberlist-error.ts";
 import { MessageType, type StreamMessage } from "./messages.ts";
-import { encodeStreamMessage, type Input, passItems, type ReceivedMessage, readStreamMessage } from "./stream-message.ts";
+import { decodeStreamMessage, encodeStreamMessage, type ReceivedMessage } from "./stream-message.ts";
 import { decodeCompressed, refuseLabel } from "./wrappers.ts";
 
 /** Octets of an encrypted frame behind its header. */
 export const maxFrameLength = 20 * 1024 * 1024;
-/** Limit of the octets that are read from one stream, and of a decompressed message. */
+/** Octets of a decompressed message. */
 export const maxStreamLength = 40 * 1024 * 1024;
 
 const frameHeaderLength = 5;
 
 /**
  * Encodes the one message that an end of a stream sends, encrypted as one frame.
- * @param keyring of a ring that encrypts
- * @param nonce 12 octets, never used before with the same key; not looked at without encryption
+ * @param nonce 12 octets, never used before with the same key
  * @throws {RangeError} as `encodeMessage` does
  */
-export function encodeStream(message: StreamMessage, keyring: Keyring | undefined, nonce: Uint8Array): Uint8Array {
+export function encodeStream(message: StreamMessage, keyring: Keyring, nonce: Uint8Array): Uint8Array {
   const body = encodeStreamMessage(message);
-  if (keyring === undefined) return body;
   const header = new Writer().u8(MessageType.encrypt).u32(sealedLength(body.length)).finish();
   return Buffer.concat([header, keyring.seal(body, nonce, header)]);
 }
@@ -35,25 +33,25 @@ export type StreamResult =
     };
 
 /**
- * Takes what arrives on one stream, in pieces of any size, until there is a message. Keeps at most twice `maxStreamLength`, and only
+ * Takes what arrives on one stream, in pieces of any size, until there is a message. Keeps at most twice `maxFrameLength`, and only
  * what has arrived: no length makes it reserve anything. Time is proportional to what arrives.
  */
 export class StreamDecoder {
+  readonly #keyring: Keyring;
   readonly #input = new GrowingInput();
-  readonly #reading: Generator<number, ReceivedMessage>;
   #needed = 1;
   #answer = false;
   #ended = false;
 
-  constructor(keyring: Keyring | undefined) {
-    this.#reading = this.#read(keyring);
+  constructor(keyring: Keyring) {
+    this.#keyring = keyring;
   }
 
   /** The result, when this piece brings it. Undefined before, and for everything that follows: streams carry one message. */
   push(piece: Uint8Array): StreamResult | undefined {
     if (this.#ended) return undefined;
     this.#input.append(piece);
-    return this.#input.length < this.#needed ? undefined : this.#finish(() => this.#advance());
+    return this.#input.length < this.#needed ? undefined : this.#finish(() => this.#decode());
   }
 
   /** Bytes of memory that its received octets take. */
@@ -89,69 +87,36 @@ export class StreamDecoder {
     this.#input.clear();
   }
 
-  #advance(): ReceivedMessage | undefined {
-    while (this.#input.length >= this.#needed) {
-      const step = this.#reading.next();
-      if (step.done) return step.value;
-      this.#needed = step.value;
-      if (this.#needed > maxStreamLength)
-        throw new MemberlistError("tooLarge", `Cannot read a stream: it has at least ${this.#needed} octets`);
-    }
-    return undefined;
-  }
-
-  *#read(keyring: Keyring | undefined): Generator<number, ReceivedMessage> {
-    yield 1;
-    if (this.#input.octets[0] === MessageType.label) {
-      yield 2;
-      yield 2 + (this.#input.octets[1] ?? 0);
-      refuseLabel(this.#input.octets);
+  /** Undefined while octets are missing. */
+  #decode(): ReceivedMessage | undefined {
+    const { octets } = this.#input;
+    const [first, labelLength = 0] = octets;
+    if (first === MessageType.label) {
+      if (!this.#has(2) || !this.#has(2 + labelLength)) return undefined;
+      refuseLabel(octets);
     }
     this.#answer = true;
-    const body = yield* readBody(this.#input, keyring);
+    if (first !== MessageType.encrypt) throw new MemberlistError("plaintext", "Cannot decode a stream: it is not encrypted");
+    if (!this.#has(frameHeaderLength)) return undefined;
+    const length = new Reader(octets, 1).u32();
+    if (length > maxFrameLength) throw new MemberlistError("tooLarge", `Cannot read a frame: its length is ${length}`);
+    const end = frameHeaderLength + length;
+    if (!this.#has(end)) return undefined;
+    const plain = this.#keyring.open(octets.subarray(frameHeaderLength, end), octets.subarray(0, frameHeaderLength));
+    if (plain.length === 0) throw new MemberlistError("malformed", "Cannot decode a frame: there is nothing inside");
+    const body = plain[0] === MessageType.compress ? decodeCompressed(plain, maxStreamLength) : plain;
     this.#answer = false; // From here on peers only close.
-    return body === undefined ? yield* readStreamMessage(this.#input, 0) : readWhole(body);
+    return decodeStreamMessage(body);
   }
-}
 
-/** Decrypts and decompresses, one layer of each. Undefined if there is neither: the message then has no length of its own. */
-function* readBody(input: Input, keyring: Keyring | undefined): Generator<number, Uint8Array | undefined> {
-  if (input.octets[0] === MessageType.encrypt) {
-    const plain = yield* readFrame(input, keyring);
-    return plain[0] === MessageType.compress ? decodeCompressed(plain, maxStreamLength) : plain;
-  }
-  if (keyring !== undefined) throw new MemberlistError("plaintext", "Cannot decode a stream: it is not encrypted");
-  if (input.octets[0] !== MessageType.compress) return undefined;
-  const end = yield* passItems(input, 1, 1);
-  return decodeCompressed(input.octets.subarray(0, end), maxStreamLength);
-}
-
-function* readFrame(input: Input, keyring: Keyring | undefined): Generator<number, Uint8Array> {
-  const at = frameHeaderLength;
-  yield at;
-  const length = new Reader(input.octets, 1).u32();
-  if (length > maxFrameLength) throw new MemberlistError("tooLarge", `Cannot read a frame: its length is ${length}`);
-  if (keyring === undefined)
-    throw new MemberlistError("encrypted", "Cannot decode a stream: it is encrypted, and there is no key");
-  yield at + length;
-  const plain = keyring.open(input.octets.subarray(at, at + length), input.octets.subarray(0, at));
-  if (plain.length === 0) throw new MemberlistError("malformed", "Cannot decode a frame: there is nothing inside");
-  return plain;
-}
-
-/** Decodes a message of which no more octets can come. */
-function readWhole(octets: Uint8Array): ReceivedMessage {
-  const reading = readStreamMessage({ octets }, 0);
-  for (;;) {
-    const step = reading.next();
-    if (step.done) return step.value;
-    if (step.value > octets.length)
-      throw new MemberlistError("malformed", `Cannot decode a message: it has ${octets.length} of at least ${step.value} octets`);
+  #has(length: number): boolean {
+    this.#needed = length;
+    return this.#input.length >= length;
   }
 }
 
 /** Doubles its memory as pieces arrive. */
-class GrowingInput implements Input {
+class GrowingInput {
   #memory = new Uint8Array(0);
   #view: Uint8Array | undefined; // Made when it is asked for: pieces may be an octet each.
   length = 0;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { compressLzw, encodeCompressed } from "../testing/compress.ts";
+import { framed, keyring, nonce } from "../testing/keyrings.ts";
 import {
   type Decoded,
   hex,
@@ -10,8 +11,10 @@ import {
   memberState,
   octets,
   packetMessage,
+  packetOf,
   rawVectors,
   streamMessage,
+  streamOf,
   type Vector,
   vector,
   vectorCount,
@@ -72,8 +75,8 @@ for (const one of [...messages, ...wrapped, ...exchanges]) {
   test(`${one.name}: the octets of peers decode to the values`, () => {
     if (contents.some(isStream)) {
       const want = contents.map((message) => ({ type: "message", message: streamMessage(message), problems: [] }));
-      assert.deepEqual([new StreamDecoder(keyring).push(octets(one.hex))], want);
-    } else assert.deepEqual(decodePacket(octets(one.hex), keyring), { messages: contents.map(packetMessage), problems: [] });
+      assert.deepEqual([new StreamDecoder(keyring).push(streamOf(one))], want);
+    } else assert.deepEqual(decodePacket(packetOf(one), keyring), { messages: contents.map(packetMessage), problems: [] });
   });
 }
 
@@ -89,9 +92,9 @@ const pipeline: { name: string; checksum?: boolean }[] = [
 for (const { name, checksum = false } of pipeline)
   test(`encodePacket makes ${name} as peers do`, () => {
     const one = vector(name);
-    const options = { nonce: octets(one.nonce ?? ""), checksum };
+    const options = { nonce: one.nonce === undefined ? nonce : octets(one.nonce), checksum };
     const packet = encodePacket(innermost(one.decoded).map(packetMessage), keyringOf(one), options);
-    assert.equal(hex(packet), one.hex);
+    assert.equal(hex(one.key === undefined ? keyringOf(one).open(packet) : packet), one.hex);
   });
 
 for (const one of vectors("encrypt/stream")) {
@@ -112,7 +115,8 @@ for (const one of vectors("user/stream", "label/")) {
   seen += 1;
   const want = { "user/stream": "unsupported", "label/stream-encrypted-body": "wrongKey" }[one.name] ?? "label";
   test(`${one.name}: it is refused, since no ring of MetalLB's has it`, () => {
-    const result = new StreamDecoder(keyringOf(one)).push(octets(one.hex));
+    const isLabelled = one.name.startsWith("label/");
+    const result = new StreamDecoder(keyringOf(one)).push(isLabelled ? octets(one.hex) : streamOf(one));
     assert.equal(result?.type === "error" && result.error.reason, want);
     if (!one.name.startsWith("label/packet")) return;
     assert.deepEqual(
@@ -133,7 +137,7 @@ for (const { name, hex: octetsOfHeader, decoded } of vectors("pushpull/header"))
     });
   test(`${name}: the header decodes`, () => {
     const exchange = octetsOfHeader + aState.hex.repeat(header.nodes) + "ab".repeat(header.userStateLength);
-    const result = new StreamDecoder(undefined).push(octets(exchange));
+    const result = new StreamDecoder(keyring).push(framed(octets(exchange)));
     assert.ok(result?.type === "message" && result.message.type === "pushPull");
     const { join, states, userState } = result.message;
     assert.deepEqual({ join, nodes: states.length, userStateLength: userState.length }, header);
@@ -151,7 +155,7 @@ for (const { name, hex: octetsOfState, decoded } of vectors("pushpull/node-state
   test(`${name}: the octets of peers decode to the state`, () => {
     const header = hex(encodePushPullHeader({ join: false, nodes: 1, userStateLength: 0 }));
     const message = { type: "pushPull", join: false, states: [state], userState: new Uint8Array() };
-    const result = new StreamDecoder(undefined).push(octets(header + octetsOfState));
+    const result = new StreamDecoder(keyring).push(framed(octets(header + octetsOfState)));
     assert.deepEqual(result, { type: "message", message, problems: [] });
   });
 }
@@ -192,16 +196,17 @@ const refusedStreams: Record<string, { reason: string; answer: boolean }> = {
   "malformed/nodes-negative": { reason: "malformed", answer: false },
   "malformed/stream-length": { reason: "tooLarge", answer: true },
 };
-for (const { name, hex: wrong } of vectors("malformed/")) {
+for (const one of vectors("malformed/")) {
   seen += 1;
+  const { name } = one;
   test(`${name} is refused`, () => {
     const stream = refusedStreams[name];
     if (stream !== undefined) {
-      const result = new StreamDecoder(undefined).push(octets(wrong));
+      const result = new StreamDecoder(keyring).push(one.decoded.type === "encrypt" ? octets(one.hex) : streamOf(one));
       assert.ok(result?.type === "error");
       assert.deepEqual({ reason: result.error.reason, answer: result.answer }, stream);
     } else {
-      const { messages, problems } = decodePacket(octets(wrong), undefined);
+      const { messages, problems } = decodePacket(packetOf(one), keyring);
       const payloads = messages.map((message) => (message.type === "user" ? message.payload : message));
       assert.deepEqual({ messages: payloads, reasons: problems.map(({ reason }) => reason) }, refusedPackets[name]);
     }

@@ -362,9 +362,9 @@ test("a suspect is notified directly before it is declared dead, once", () => {
 
 const ours = encodeMetadata(new Map());
 
-/** A ring with keys in which a speaker of ours died, or left, at incarnation 5. */
+/** A ring in which a speaker of ours died, or left, at incarnation 5. */
 function without(gone: PacketMessage): LoneRing {
-  const lone = new LoneRing({ isEncrypted: true });
+  const lone = new LoneRing();
   lone.meet(alive("a", 5, { meta: ours }));
   lone.packet(gone);
   lone.quieten();

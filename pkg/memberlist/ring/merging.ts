@@ -33,8 +33,8 @@ export function mergeAlive(ring: Ring, alive: Alive, now: Millis, source: Source
     record = newRecord(alive.node, endpoint, alive.versions, alive.meta, now);
     addRecord(ring, record);
   } else if (!sameEndpoint(record.endpoint, endpoint)) {
-    if (!isReplaceable(ring, record, alive)) {
-      if (isSuccessor(ring, record, alive)) record.successor = { ...alive, endpoint };
+    if (!isReplaceable(record, alive)) {
+      if (isSuccessor(record, alive)) record.successor = { ...alive, endpoint };
       ring.counters.conflicts++;
       ring.effects.push({ type: "conflict", node: record.node, known: record.endpoint, claimed: endpoint });
       return;
@@ -71,14 +71,14 @@ function addRecord(ring: Ring, record: NodeRecord): void {
  * Whether a node may come back at another address. One of ours whose incarnation is greater may at once when it is dead: the key proves
  * that it is a speaker, and its incarnation that it started later. One of ours whose incarnation is not may never: that was captured.
  */
-function isReplaceable(ring: Ring, record: NodeRecord, alive: Alive): boolean {
+function isReplaceable(record: NodeRecord, alive: Alive): boolean {
   const { status, incarnation } = record;
   if (isOurs(record) && isOurs(alive) && alive.incarnation <= incarnation) return false;
-  return status === "left" || (status === "dead" && isSuccessor(ring, record, alive));
+  return status === "left" || (status === "dead" && isSuccessor(record, alive));
 }
 
-function isSuccessor({ options: { isEncrypted } }: Ring, { incarnation }: NodeRecord, alive: Alive): boolean {
-  return isEncrypted && alive.incarnation > incarnation && isOurs(alive);
+function isSuccessor({ incarnation }: NodeRecord, alive: Alive): boolean {
+  return alive.incarnation > incarnation && isOurs(alive);
 }
 
 function isOurs({ meta }: Pick<NodeRecord, "meta">): boolean {
@@ -206,7 +206,7 @@ export function mergeDead(ring: Ring, dead: Dead, now: Millis): void {
 function askSuccessor(ring: Ring, record: NodeRecord, now: Millis): void {
   const { successor } = record;
   record.successor = undefined;
-  if (successor !== undefined && isSuccessor(ring, record, successor)) askNewcomer(ring, successor, successor.endpoint, now);
+  if (successor !== undefined && isSuccessor(record, successor)) askNewcomer(ring, successor, successor.endpoint, now);
 }
 
 /**

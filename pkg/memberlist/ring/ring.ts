@@ -18,8 +18,6 @@ export interface RingOptions {
   readonly node: NodeName;
   /** Where others reach this node. Its port also stands for every port 0 that others claim. */
   readonly endpoint: Endpoint;
-  /** A key proves that messages are from members. */
-  readonly isEncrypted: boolean;
   /** The metadata of this node beside what the ring adds. */
   readonly metadata: MetadataFields;
   /**

@@ -191,5 +191,5 @@ test("a user message is gossiped as others are, in place of one on the same topi
 });
 
 test("the longest user message fits into a packet with encryption", () => {
-  assert.ok(maxUserBytes + 1 + broadcastOverhead <= broadcastBudget(true));
+  assert.ok(maxUserBytes + 1 + broadcastOverhead <= broadcastBudget(0));
 });

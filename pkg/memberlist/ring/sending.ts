@@ -90,7 +90,7 @@ export function gossip(ring: Ring, now: Millis): void {
 
 /** Never more than a packet may have: even the shortest take 31 of its 1400 bytes each. */
 function takeBroadcasts(ring: Ring, directLength: number): PacketMessage[] {
-  const budget = broadcastBudget(ring.options.isEncrypted, directLength);
+  const budget = broadcastBudget(directLength);
   const taken = ring.broadcasts.take(budget, retransmitLimit(ring.timing, ring.order.length));
   if (ring.leave === "announcing" && !ring.broadcasts.has(ring.self.node)) finishLeave(ring);
   return taken;

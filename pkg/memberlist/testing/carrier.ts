@@ -10,16 +10,12 @@ import type { Send } from "../ring/events.ts";
 
 /** How messages get from one simulated node to another. */
 export interface Carrier {
-  readonly isEncrypted: boolean;
   packet(send: Send): readonly PacketMessage[];
   stream<T extends StreamMessage>(message: T): T;
 }
 
 /** Hands the values over, which costs least. */
-export const valueCarrier: Carrier = { isEncrypted: false, packet: ({ messages }) => messages, stream: (message) => message };
-
-/** The same for a ring with a key, which lets its members trust one another. Nothing is encrypted. */
-export const keyedCarrier: Carrier = { ...valueCarrier, isEncrypted: true };
+export const valueCarrier: Carrier = { packet: ({ messages }) => messages, stream: (message) => message };
 
 /** The largest packet that was measured of HashiCorp's library: the budget ignores the checksum and an entry's length. */
 const largestPacket = 1407;
@@ -28,7 +24,6 @@ const largestPacket = 1407;
 export function encodedCarrier(keyring: Keyring): Carrier {
   const random = seededRandom(1);
   return {
-    isEncrypted: true,
     packet({ messages, checksum }) {
       const octets = encodePacket(messages, keyring, { checksum, nonce: nonce(random) });
       assert.ok(octets.length <= largestPacket, `packet of ${octets.length} octets`);

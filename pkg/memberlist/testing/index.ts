@@ -2,7 +2,6 @@
 export { nodeNameText } from "../codec/messages.ts";
 export type { Effect, Member } from "../ring/events.ts";
 export { members } from "../ring/step.ts";
-export { keyedCarrier } from "./carrier.ts";
 export { addressOf, firstCentral, nameOf } from "./simulated-addresses.ts";
 export { SimulatedPaths } from "./simulated-paths.ts";
 export { Simulation } from "./simulation.ts";

@@ -50,7 +50,6 @@ export class LoneRing {
     const defaults = {
       node: "self",
       endpoint: at(1),
-      isEncrypted: false,
       metadata: new Map(),
       timing: "lan",
       firstIncarnation: 1,

@@ -55,7 +55,7 @@ export class FakeNetwork {
     if (sample === undefined || sample.sources.includes(from.address)) return true;
     const { nonceAt, words, oneIn } = sample;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if (nonceAt !== undefined && bytes.length >= nonceAt + 4 && words.includes(view.getUint32(nonceAt))) return true;
+    if (bytes.length >= nonceAt + 4 && words.includes(view.getUint32(nonceAt))) return true;
     if (++this.#others % oneIn === 0) return true;
     this.#dropped.set(to, (this.#dropped.get(to) ?? 0) + 1);
     return false;

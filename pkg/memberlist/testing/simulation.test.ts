@@ -6,7 +6,7 @@ import { Keyring } from "../codec/keyring.ts";
 import type { Effect } from "../ring/events.ts";
 import { members } from "../ring/step.ts";
 import type { TimingName } from "../ring/timing.ts";
-import { encodedCarrier, keyedCarrier } from "./carrier.ts";
+import { encodedCarrier, valueCarrier } from "./carrier.ts";
 import { nameOf } from "./simulated-addresses.ts";
 import { type Observation, Simulation, type SimulationOptions } from "./simulation.ts";
 
@@ -314,7 +314,7 @@ for (const timing of ["lan", "fast"] as const)
     const note = (node: number, effect: Effect): void => {
       if (effect.type === "exchange" && effect.message.type === "pushPull") exchanges.push(node);
     };
-    const ring = new Simulation({ seed: 1, carrier: keyedCarrier, loss: 0.01, onEffect: note });
+    const ring = new Simulation({ seed: 1, loss: 0.01, onEffect: note });
     for (const node of digests.keys()) ring.start(node, { timing, userDigest: () => digests[node] ?? 0 });
     for (const node of digests.keys()) ring.join(node, [0]);
     assertConverges(ring, 60_000);
@@ -333,7 +333,7 @@ test("in a large ring of both kinds, a member that is told no digests exchanges 
   const ring = new Simulation({
     seed: 1,
     carrier: {
-      ...keyedCarrier,
+      ...valueCarrier,
       packet: ({ to, messages }) =>
         messages.map((one) => (one.type === "ack" && (to.address.at(-1) ?? 0) % 2 === 0 ? { ...one, payload: undefined } : one)),
     },
@@ -353,7 +353,7 @@ test("in a large ring of both kinds, a member that is told no digests exchanges 
 });
 
 test("where a tenth of a large ring failed before a cut, the sides find one another within 30 s at HashiCorp's pace", () => {
-  const ring = ringOf(100, { seed: 1, carrier: keyedCarrier }, "lan");
+  const ring = ringOf(100, { seed: 1 }, "lan");
   for (let node = 0; node < 100; node += 10) ring.kill(node);
   ring.runFor(30_000);
   ring.cutOff(ring.running.slice(0, 45));
@@ -399,7 +399,7 @@ for (const [timing, pause, limit] of [
     `a node that is at another address after ${pause} ms is a member again within ${limit} ms, at ${timing} timing`,
     5,
     (seed) => {
-      const ring = ringOf(5, { seed, carrier: keyedCarrier }, timing);
+      const ring = ringOf(5, { seed }, timing);
       ring.runFor(10_000 + 777 * seed);
       ring.kill(1);
       ring.runFor(pause);

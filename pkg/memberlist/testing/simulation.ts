@@ -104,7 +104,6 @@ export class Simulation {
       {
         node: nameOf(index),
         endpoint: endpointOf(node.host),
-        isEncrypted: this.#carrier.isEncrypted,
         metadata: new Map(),
         timing: "auto",
         firstIncarnation: 1,

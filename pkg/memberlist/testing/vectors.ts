@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { Keyring } from "../codec/keyring.ts";
 import type { MemberState, MemberStatus, PacketMessage, Source, StreamMessage, Versions } from "../codec/messages.ts";
+import { framed, keyring, sealed } from "./keyrings.ts";
 
 type Body = Readonly<Record<string, string | number | boolean | null>>;
 
@@ -71,9 +72,19 @@ export function hex(octets: Uint8Array): string {
   return Buffer.from(octets).toString("hex");
 }
 
-/** The keys of the ring that a vector is from. */
-export function keyringOf({ key }: Vector): Keyring | undefined {
-  return key === undefined ? undefined : new Keyring([octets(key)]);
+/** The keys of the ring that a vector is from, or another ring's where it is plaintext. */
+export function keyringOf({ key }: Vector): Keyring {
+  return key === undefined ? keyring : new Keyring([octets(key)]);
+}
+
+/** The packet that a vector is, sealed where the vector is plaintext. */
+export function packetOf({ hex, key }: Vector): Uint8Array {
+  return key === undefined ? sealed(octets(hex)) : octets(hex);
+}
+
+/** The stream that a vector is, as a frame where the vector is plaintext. */
+export function streamOf({ hex, key }: Vector): Uint8Array {
+  return key === undefined ? framed(octets(hex)) : octets(hex);
 }
 
 /** Inside all wrappers. */
