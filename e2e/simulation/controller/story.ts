@@ -188,8 +188,8 @@ export class Story {
     const end = this.#random() < 0.1 ? this.#trouble(excused) : undefined;
     const touched = new Set([this.#act(excused)]);
     if (this.#random() < 0.03) this.#deleteNamespace(touched);
-    // Something else happens in the middle of it.
-    let isHurried = end !== undefined;
+    // Something else happens in the middle of it: the Services of a namespace may go one after another.
+    let isHurried = end !== undefined || touched.size > 1;
     while (this.#random() < 0.2) {
       isHurried = true;
       for (let turns = 1 + Math.floor(this.#random() * 4); turns > 0; turns--) await this.#turn();
