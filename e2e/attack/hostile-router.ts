@@ -49,7 +49,7 @@ createServer({ noDelay: true }, (socket) => {
         socket.write(encodeMessage({ type: "open", version: 4, asn: Number(asn), holdTimeSeconds: 90, routerId, capabilities }));
         socket.write(encodeMessage({ type: "keepalive" }));
       } else if (received.type === "update") {
-        prefixes += received.announced.length;
+        prefixes += received.announced;
         clearTimeout(quiet);
         quiet = setTimeout(() => console.log(`established ${prefixes}`), silence);
       } else if (received.type === "notification") reason = `with NOTIFICATION ${received.code}/${received.subcode}`;

@@ -6,8 +6,8 @@ const gateTests = ["pkg/connections/connection-gate.test.ts", "pkg/connections/s
 /** Promise 4: no input ends a process, keeps it busy or makes it grow. Promise 5: nobody who waits is forgotten. */
 export const inputs: readonly Break[] = [
   {
-    before: "found.onlyToCustomer = exactly(attribute, 4).u32();",
-    after: "found.onlyToCustomer = exactly(attribute, attribute.value.length).u32();",
+    before: '[AttributeType.onlyToCustomer]: { flags: optionalTransitive, malformed: "treatAsWithdraw", check: ofLength(4) },',
+    after: '[AttributeType.onlyToCustomer]: { flags: optionalTransitive, malformed: "treatAsWithdraw", check: ofItems(2) },',
     tests: ["pkg/bgp/codec/rfc7606.test.ts"],
   },
   { before: "if (depth > maxPacketDepth)", after: "if (false)", tests: packetTests },

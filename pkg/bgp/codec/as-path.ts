@@ -48,28 +48,3 @@ export function decodeAsPath(octets: Uint8Array, fourOctetAsn: boolean, fault: (
 export function isOutsideConfederation({ type }: AsPathSegment): boolean {
   return type === "set" || type === "sequence";
 }
-
-/**
- * The path that a peer without four-octet AS numbers has passed on (RFC 6793, section 4.2.3): AS4_PATH, and in front of it what AS_PATH
- * has more. An AS4_PATH that is longer than AS_PATH is not of this route any more.
- */
-export function mergeAs4Path(asPath: readonly AsPathSegment[], as4Path: readonly AsPathSegment[]): readonly AsPathSegment[] {
-  const inner = as4Path.filter(isOutsideConfederation);
-  let missing = pathLength(asPath) - pathLength(inner);
-  if (missing < 0) return asPath;
-  const leading: AsPathSegment[] = [];
-  for (const segment of asPath) {
-    if (missing === 0 && isOutsideConfederation(segment)) break;
-    const { type, asns } = segment;
-    const taken = type === "sequence" ? { type, asns: asns.slice(0, missing) } : segment;
-    leading.push(taken);
-    missing -= pathLength([taken]);
-  }
-  return [...leading, ...inner];
-}
-
-/** Length in the choice of a route (RFC 4271, section 9.1.2.2; RFC 5065, section 5.3). */
-function pathLength(segments: readonly AsPathSegment[]): number {
-  const lengths = segments.map(({ type, asns }) => (type === "sequence" ? asns.length : type === "set" ? 1 : 0));
-  return lengths.reduce((sum, length) => sum + length, 0);
-}

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { decodeMessage } from "./message-codec.ts";
 import { MessageReader } from "./message-reader.ts";
-import type { Message } from "./messages.ts";
 import { external, hex, octets } from "./testing/octets.ts";
+import { type ReadMessage, readMessage } from "./testing/update-reader.ts";
 
 interface Session {
   readonly title: string;
@@ -23,7 +22,7 @@ function sessions(file: string): Session[] {
   });
 }
 
-function json(message: Message): string {
+function json(message: ReadMessage): string {
   // A Uint8Array has no toJSON, unlike the Buffers that it may be.
   return JSON.stringify(message, (_, value) => {
     if (typeof value === "bigint") return `0x${value.toString(16)}`;
@@ -41,7 +40,7 @@ for (const router of ["frr", "bird", "gobgp", "openbgpd"])
       for (let offset = 0; offset < stream.length; offset += 100) {
         reader.push(stream.subarray(offset, offset + 100));
         for (let frame = reader.next(true); frame !== undefined; frame = reader.next(true))
-          decoded.push(json(decodeMessage(frame, session)));
+          decoded.push(json(readMessage(frame, session)));
       }
       assert.deepEqual(
         decoded,

@@ -3,7 +3,6 @@ import { globSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
-import { Address, Prefix } from "#pkg/net";
 import type { UpdateSession } from "./attribute-rules.ts";
 import { decodeMessage, encodeMessage } from "./message-codec.ts";
 import { MessageReader } from "./message-reader.ts";
@@ -39,11 +38,8 @@ function decode(type: MessageType, body: Uint8Array, session: UpdateSession): Me
 function checkBounds(decoded: Message | undefined, body: Uint8Array): void {
   if (decoded?.type === "open") assert.ok(decoded.capabilities.length <= body.length / 2);
   if (decoded?.type !== "update") return;
-  const { withdrawn, announced, attributes, forgiven, ignored } = decoded;
-  assert.ok(withdrawn.length + announced.length + ignored.length <= body.length);
-  assert.ok(forgiven.length <= body.length);
-  const asns = attributes?.asPath.reduce((sum, one) => sum + one.asns.length, 0) ?? 0;
-  assert.ok(asns + (attributes?.communities?.length ?? 0) <= body.length);
+  assert.ok(decoded.announced <= body.length);
+  assert.ok(decoded.forgiven.length <= body.length);
 }
 
 test("property: arbitrary octets raise nothing but a NotificationError, and make no more than they are", () => {
@@ -126,32 +122,27 @@ test("property: decoding undoes encoding", () => {
   );
 });
 
-const families: { name: string; session: Partial<UpdateSession>; body: Uint8Array; want: unknown[] }[] = [
+const families: { name: string; session: Partial<UpdateSession>; body: Uint8Array }[] = [
   {
     name: "IPv6 that was not agreed on",
     session: { families: new Set(["IPv4"]) },
     body: updateBody({ attributes: `800f0a00020130 20010db80002` }),
-    want: [[], [], [{ afi: 2, safi: 1 }]],
   },
   {
     name: "IPv4 that was not agreed on",
     session: { families: new Set(["IPv6"]) },
     body: updateBody({ withdrawn: "08 0b", attributes: Object.values(mandatory).join(""), nlri: "08 0a" }),
-    want: [[], [], [{ afi: 1, safi: 1 }]],
   },
   {
     name: "labelled routes, whatever is in them",
     session: {},
     body: updateBody({ attributes: `800e0a 0001 04 04 c0000201 00 ff ${mandatory.origin} ${mandatory.asPath}` }),
-    want: [[], [], [{ afi: 1, safi: 4 }]],
   },
 ];
-for (const { name, session, body, want } of families)
+for (const { name, session, body } of families)
   test(`an UPDATE of a family that the session does not carry says nothing: ${name}`, () => {
     const update = decode(MessageType.update, body, { ...external, ...session });
-    assert.ok(update?.type === "update");
-    assert.deepEqual([update.withdrawn, update.announced, update.ignored], want);
-    assert.deepEqual([update.attributes, update.endOfRib, update.forgiven], [undefined, undefined, []]);
+    assert.deepEqual(update, { type: "update", announced: 0, endOfRib: undefined, forgiven: [] });
   });
 
 const ends: { name: string; body: Uint8Array; want: unknown }[] = [
@@ -170,16 +161,6 @@ for (const { name, body, want } of ends)
     assert.ok(update?.type === "update");
     assert.deepEqual(update.endOfRib, want);
   });
-
-test("an IPv4-mapped IPv6 prefix stays IPv6", () => {
-  const update = decode(
-    MessageType.update,
-    updateBody({ attributes: `800f140002018000000000000000000000ffffc0000201` }),
-    external,
-  );
-  const mapped = new Prefix(new Address("IPv6", 0xffff_c000_0201n), 128);
-  assert.ok(update?.type === "update" && update.withdrawn[0]?.equals(mapped));
-});
 
 test("a KEEPALIVE is its header", () => {
   assert.equal(hex(encodeMessage({ type: "keepalive" })), hex(message(4, "")));

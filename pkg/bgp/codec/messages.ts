@@ -1,5 +1,5 @@
 import type { BgpRole } from "#pkg/config";
-import type { Address, Family, Prefix } from "#pkg/net";
+import type { Address, Family } from "#pkg/net";
 
 /** RFC 4271, section 4.1, and RFC 2918. */
 export const MessageType = { open: 1, update: 2, notification: 3, keepalive: 4, routeRefresh: 5 } as const;
@@ -63,31 +63,18 @@ export interface AddPathFamily extends AddressFamily {
 /** An UPDATE as it was received, with all that RFC 7606 makes of its errors already done. */
 export interface Update {
   readonly type: "update";
-  /** Prefixes of all families; prefixes that RFC 7606 treats as withdrawn are here too. */
-  readonly withdrawn: readonly Prefix[];
-  readonly announced: readonly Prefix[];
-  /** Path identifiers of `withdrawn` and `announced`, in the same order; empty in a session in which the peer sends none (RFC 7911). */
-  readonly withdrawnPaths: readonly number[];
-  readonly announcedPaths: readonly number[];
-  /** Undefined where nothing is announced. */
-  readonly attributes: PathAttributes | undefined;
+  /** How many prefixes it announces, of all families that the session carries: none where RFC 7606 treats them as withdrawn. */
+  readonly announced: number;
   /** RFC 4724, section 2: this message only marks the family as complete. */
   readonly endOfRib: AddressFamily | undefined;
-  /** Families that the session does not carry, of which the message has routes all the same. */
-  readonly ignored: readonly AddressFamily[];
   /** What RFC 7606 forgave, in words, for the log. */
   readonly forgiven: readonly string[];
 }
 
-/** The attributes of routes. Absent where the attribute is. */
+/** The attributes of routes but for their next hops. Absent where the attribute is. */
 export interface PathAttributes {
   readonly origin: "igp" | "egp" | "incomplete";
   readonly asPath: readonly AsPathSegment[];
-  /**
-   * One address, or a global and a link-local address of IPv6 (RFC 2545). For an UPDATE that announces both in its NLRI field and in
-   * MP_REACH_NLRI: first the IPv4 address of NEXT_HOP, then the others.
-   */
-  readonly nextHops: readonly Address[];
   readonly med?: number | undefined;
   readonly localPref?: number | undefined;
   /** RFC 1997, each as 32 bits. */

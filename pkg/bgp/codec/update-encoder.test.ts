@@ -3,17 +3,16 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { Address, Family } from "#pkg/net";
 import { address, prefix } from "#pkg/net/testing";
-import type { UpdateSession } from "./attribute-rules.ts";
 import { MessageReader } from "./message-reader.ts";
-import { maxExtendedMessageLength, maxMessageLength, type PathAttributes, type Update } from "./messages.ts";
+import { maxExtendedMessageLength, maxMessageLength, type PathAttributes } from "./messages.ts";
 import { splitAttributes } from "./path-attributes.ts";
 import type { Nlri } from "./prefixes.ts";
 import { anyAddress, anyAttributes, anyNlri } from "./testing/arbitraries.ts";
 import { external, hex, internal, message } from "./testing/octets.ts";
-import { decodeUpdate } from "./update-decoder.ts";
+import { type ReadSession, type ReadUpdate, readUpdate } from "./testing/update-reader.ts";
 import { encodeAnnouncement, encodeAttributes, encodeEndOfRib, encodeWithdrawal, type UpdateFormat } from "./update-encoder.ts";
 
-const bare: PathAttributes = { origin: "incomplete", asPath: [], nextHops: [] };
+const bare: PathAttributes = { origin: "incomplete", asPath: [] };
 const bareOctets = "40010102 400200";
 
 /** A session without path identifiers, or with those of both families. */
@@ -186,7 +185,7 @@ for (const family of ["IPv4", "IPv6"] as const)
           written.length <= most && written.length > most - octetsOfOne[family] - (withPaths ? 4 : 0),
           `${written.length}`,
         );
-        const update = decodeUpdate(written.subarray(19), { ...external, pathsReceived: addPath });
+        const update = readUpdate(written.subarray(19), { ...external, pathsReceived: addPath });
         assert.equal(update.announced.length + update.withdrawn.length, taken());
       });
   }
@@ -224,7 +223,7 @@ for (const { name, family, hops } of wrongHops)
   });
 
 /** All UPDATEs that these prefixes take, read back. */
-function roundTrip(encode: (nlri: Iterator<Nlri>) => Uint8Array, all: readonly Nlri[], session: UpdateSession): Update[] {
+function roundTrip(encode: (nlri: Iterator<Nlri>) => Uint8Array, all: readonly Nlri[], session: ReadSession): ReadUpdate[] {
   const left = [...all].reverse();
   const prefixes: Iterator<Nlri> = {
     next: () => {
@@ -233,11 +232,11 @@ function roundTrip(encode: (nlri: Iterator<Nlri>) => Uint8Array, all: readonly N
     },
   };
   const reader = new MessageReader();
-  const updates: Update[] = [];
+  const updates: ReadUpdate[] = [];
   while (left.length > 0) {
     reader.push(encode(prefixes));
     const frame = reader.next(true) ?? assert.fail("no whole message");
-    updates.push(decodeUpdate(frame.body, session));
+    updates.push(readUpdate(frame.body, session));
   }
   return updates;
 }
@@ -255,7 +254,7 @@ function texts(
   return all.map(({ prefix, path }) => (pathsReceived.has(family) ? `${path} ${prefix}` : `${prefix}`));
 }
 
-function read({ announced, announcedPaths, withdrawn, withdrawnPaths }: Update): string[] {
+function read({ announced, announcedPaths, withdrawn, withdrawnPaths }: ReadUpdate): string[] {
   const paths = [...announcedPaths, ...withdrawnPaths];
   return [...announced, ...withdrawn].map((one, index) => (paths.length === 0 ? `${one}` : `${paths[index]} ${one}`));
 }

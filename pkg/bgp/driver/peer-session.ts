@@ -391,7 +391,7 @@ export class PeerSession {
   #update({ announced, endOfRib, forgiven }: Update): void {
     const up = this.#up;
     if (up === undefined) return;
-    up.prefixesReceived += announced.length;
+    up.prefixesReceived += announced;
     const family = endOfRib === undefined ? undefined : unicastFamily(endOfRib);
     if (family !== undefined) up.complete.add(family);
     if (forgiven.length > 0) this.#log.forgiven(forgiven);

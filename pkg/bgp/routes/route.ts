@@ -58,7 +58,6 @@ export function resolveAttributes(route: RouteAttributes, end: LocalEnd, areAll:
   return {
     origin: "incomplete",
     asPath: end.internal ? [] : [{ type: "sequence", asns: new Array<number>(1 + route.asPathPrepend).fill(end.asn) }],
-    nextHops: [],
     med: route.med,
     localPref: end.internal ? (leaving ? 0 : (route.localPref ?? 0)) : undefined,
     communities: communities.length > 0 ? communities : undefined,

@@ -39,13 +39,8 @@ export function notification(code: number, subcode: number): Notification {
 export const keepalive: Message = { type: "keepalive" };
 export const update: Update = {
   type: "update",
-  withdrawn: [],
-  announced: [],
-  withdrawnPaths: [],
-  announcedPaths: [],
-  attributes: undefined,
+  announced: 0,
   endOfRib: undefined,
-  ignored: [],
   forgiven: [],
 };
 export const refresh: Message = { type: "routeRefresh", afi: 1, safi: 1, subtype: "request" };

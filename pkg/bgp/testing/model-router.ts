@@ -2,10 +2,11 @@ import type { Millis, Random } from "#pkg/clock";
 import type { SessionSettings } from "#pkg/config";
 import { type Family, families } from "#pkg/net";
 import { address } from "#pkg/net/testing";
-import { decodeMessage, encodeMessage, encodeRouteRefresh } from "../codec/message-codec.ts";
+import { encodeMessage, encodeRouteRefresh } from "../codec/message-codec.ts";
 import { MessageReader } from "../codec/message-reader.ts";
-import { type Message, type Notification, type Open, type Update, unicast, unicastFamily } from "../codec/messages.ts";
+import { type Notification, type Open, unicast, unicastFamily } from "../codec/messages.ts";
 import { NotificationError } from "../codec/notification-error.ts";
+import { type ReadMessage, type ReadUpdate, readMessage } from "../codec/testing/update-reader.ts";
 import { encodeEndOfRib } from "../codec/update-encoder.ts";
 import type { Connection, Incoming, Transport } from "../driver/transport.ts";
 import { negotiate } from "../session/negotiation.ts";
@@ -256,7 +257,7 @@ export class ModelRouter {
         if (frame === undefined) return;
         const plain = { families: new Set<Family>(["IPv4"]), fourOctetAsn: false, extendedNextHop: false };
         const internal = this.settings.asn === this.settings.peerAsn;
-        const message = decodeMessage(frame, { ...plain, ...agreed, internal, ...(agreed && { pathsReceived: agreed.addPath }) });
+        const message = readMessage(frame, { ...plain, ...agreed, internal, ...(agreed && { pathsReceived: agreed.addPath }) });
         if (!attempt.isOver) this.#receive(attempt, message);
       }
     } catch (error) {
@@ -266,7 +267,7 @@ export class ModelRouter {
     }
   }
 
-  #receive(attempt: Attempt, message: Message): void {
+  #receive(attempt: Attempt, message: ReadMessage): void {
     switch (message.type) {
       case "open":
         this.#opened(attempt, message);
@@ -394,7 +395,7 @@ export class ModelRouter {
     this.#options.onEvent(`established${attempt.incoming ? "" : " by dialling"}`);
   }
 
-  #update(attempt: Attempt, update: Update): void {
+  #update(attempt: Attempt, update: ReadUpdate): void {
     this.#routes.update(update, attempt.negotiated?.addPath ?? new Set());
     const { prefixLimit } = this.settings;
     const family = families.find((each) => this.#routes.count(each) > prefixLimit);

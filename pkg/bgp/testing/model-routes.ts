@@ -1,6 +1,7 @@
 import type { Clock, Millis } from "#pkg/clock";
 import { type Family, families } from "#pkg/net";
-import { type Update, unicastFamily } from "../codec/messages.ts";
+import { unicastFamily } from "../codec/messages.ts";
+import type { ReadUpdate } from "../codec/testing/update-reader.ts";
 
 export interface ModelRoute {
   readonly prefix: string;
@@ -74,7 +75,7 @@ export class ModelRoutes {
   }
 
   /** @param addPath families whose routes come with a path identifier */
-  update(update: Update, addPath: ReadonlySet<Family>): void {
+  update(update: ReadUpdate, addPath: ReadonlySet<Family>): void {
     const { onViolation } = this.#options;
     if (update.forgiven.length > 0) onViolation(update.forgiven.join("; "));
     if (update.ignored.length > 0) onViolation(`routes of a family that was not agreed on: ${JSON.stringify(update.ignored)}`);

@@ -1,8 +1,9 @@
 import type { Clock, Millis } from "#pkg/clock";
 import { address } from "#pkg/net/testing";
-import { decodeMessage, encodeMessage } from "../codec/message-codec.ts";
+import { encodeMessage } from "../codec/message-codec.ts";
 import { MessageReader } from "../codec/message-reader.ts";
-import type { Message, Notification, Open } from "../codec/messages.ts";
+import type { Notification, Open } from "../codec/messages.ts";
+import { type ReadMessage, readMessage } from "../codec/testing/update-reader.ts";
 import type { Connection } from "../driver/transport.ts";
 import { settings } from "./settings.ts";
 import type { SimulatedNetwork } from "./simulated-network.ts";
@@ -81,7 +82,7 @@ export class SimulatedRouter {
             this.#receive(
               neighbor,
               connection,
-              decodeMessage(frame, { ...session, ...(neighbor.hasPaths && { pathsReceived: both }) }),
+              readMessage(frame, { ...session, ...(neighbor.hasPaths && { pathsReceived: both }) }),
             );
         },
         closed: () => this.#lost(neighbor, connection),
@@ -180,7 +181,7 @@ export class SimulatedRouter {
     return added;
   }
 
-  #receive(neighbor: Neighbor, connection: Connection, message: Message): void {
+  #receive(neighbor: Neighbor, connection: Connection, message: ReadMessage): void {
     switch (message.type) {
       case "open": {
         const restart = message.capabilities.find(({ type }) => type === "gracefulRestart");

@@ -37,11 +37,9 @@ const largeCommunity: fc.Arbitrary<LargeCommunity> = record({
   localData2: unsigned(32),
 });
 
-/** Without next hops. */
 export const anyAttributes: fc.Arbitrary<PathAttributes> = record({
   origin: fc.constantFrom("igp", "egp", "incomplete"),
   asPath: anyAsPath,
-  nextHops: fc.constant([]),
   med: fc.option(unsigned(32), { nil: undefined }),
   localPref: fc.option(unsigned(32), { nil: undefined }),
   communities: fc.option(some(unsigned(32)), { nil: undefined }),

@@ -1,13 +1,13 @@
 import type { Family } from "#pkg/net";
-import { decodeMessage } from "../../codec/message-codec.ts";
 import { MessageReader } from "../../codec/message-reader.ts";
-import type { PathAttributes, RouteRefresh, Update } from "../../codec/messages.ts";
+import type { RouteRefresh } from "../../codec/messages.ts";
+import { type ReadAttributes, type ReadUpdate, readMessage } from "../../codec/testing/update-reader.ts";
 import type { Negotiated } from "../../session/state.ts";
 import type { RoutesOut } from "../routes-out.ts";
 
 /** The other end of a session: keeps received routes as a router does, marks of RFC 7313 and End-of-RIB included. */
 export class Listener {
-  readonly table = new Map<string, PathAttributes>(); // prefix, with the path identifier where there is one -> the last attributes
+  readonly table = new Map<string, ReadAttributes>(); // prefix, with the path identifier where there is one -> the last attributes
   /** One line for each message. */
   readonly received: string[] = [];
   readonly #negotiated: Negotiated;
@@ -34,13 +34,13 @@ export class Listener {
     reader.push(octets);
     const frame = reader.next(extendedMessage);
     if (frame === undefined || reader.next(extendedMessage) !== undefined) throw new Error("Not one whole message");
-    const message = decodeMessage(frame, { ...this.#negotiated, internal: false, pathsReceived: this.#negotiated.addPath });
+    const message = readMessage(frame, { ...this.#negotiated, internal: false, pathsReceived: this.#negotiated.addPath });
     if (message.type === "routeRefresh") this.#refresh(message);
     else if (message.type === "update") this.#update(message);
     else throw new Error(`A ${message.type} is no route`);
   }
 
-  #update(update: Update): void {
+  #update(update: ReadUpdate): void {
     const { attributes, endOfRib, forgiven } = update;
     if (forgiven.length > 0) throw new Error(forgiven.join("; "));
     const withdrawn = keys(update.withdrawn, update.withdrawnPaths);
@@ -65,7 +65,7 @@ export class Listener {
 }
 
 /** Prefixes; with path identifiers `10.0.0.0/8#1`. */
-function keys(prefixes: Update["announced"], paths: readonly number[]): string[] {
+function keys(prefixes: ReadUpdate["announced"], paths: readonly number[]): string[] {
   return prefixes.map((prefix, index) => (paths.length === 0 ? `${prefix}` : `${prefix}#${paths[index]}`));
 }
 
