@@ -6,7 +6,6 @@ import { encodeLinks, type Link, linksKey } from "./codec/link-codec.ts";
 import { encodeTraits, type Traits, traitsKey } from "./codec/traits-codec.ts";
 import {
   type AddressSetName,
-  type DataPathReport,
   type Deliveries,
   dataPathReport,
   decodeDeliveries,
@@ -20,6 +19,7 @@ import {
   faultKeys,
   interfaceKey,
   isUndelivered,
+  type NodeSummary,
   pageKey,
   setOf,
   summaryKey,
@@ -64,6 +64,11 @@ export class GossipState {
 
   isParticipating(node: string): boolean {
     return isParticipating(this.#at, node);
+  }
+
+  /** What a node that participates says about itself as a whole. */
+  summary(node: string): NodeSummary | undefined {
+    return this.isParticipating(node) ? this.#at.nodes.get(node)?.summary : undefined;
   }
 
   /** Whether the node participated as an earlier incarnation: what it reports since then may have got lost. */
@@ -112,13 +117,12 @@ export class GossipState {
 
   /** The view uncertainty that a participating node has reported (`setViewUncertainty`). */
   viewUncertainty(node: string): number {
-    return this.isParticipating(node) ? (this.#at.nodes.get(node)?.summary?.viewUncertainty ?? 0) : 0;
+    return this.summary(node)?.viewUncertainty ?? 0;
   }
 
   /** How a node that participates sees what changes in the API. It counts as current until all has arrived that it announces. */
   view(node: string): View {
-    const reported = this.#at.nodes.get(node);
-    return reported?.isAnnouncedKnown && this.isParticipating(node) ? (reported.summary?.view ?? "current") : "current";
+    return (this.#at.nodes.get(node)?.isAnnouncedKnown && this.summary(node)?.view) || "current";
   }
 
   /** False for a node that leaves no addresses of drained nodes to others, because its version knows nothing of it. */
@@ -131,27 +135,23 @@ export class GossipState {
    * account, because all have to choose owners among the same nodes. A node that does not participate yet is about to say which it is.
    */
   undelivering(nodes: readonly string[], family: Family): readonly string[] {
-    if (nodes.some((node) => this.#dataPathOf(node) === "unknown")) return [];
-    return nodes.filter((node) => isUndelivered(this.#dataPathOf(node), family));
+    if (nodes.some((node) => this.summary(node)?.dataPath === "unknown")) return [];
+    return nodes.filter((node) => isUndelivered(this.summary(node)?.dataPath, family));
   }
 
   /** The signs that a node which participates was once without: see `seenWithoutBits`. */
   seenWithout(node: string): number {
-    return this.isParticipating(node) ? (this.#at.nodes.get(node)?.summary?.seenWithout ?? 0) : 0;
+    return this.summary(node)?.seenWithout ?? 0;
   }
 
   setSeenWithout(bits: number): void {
     this.#report("seenWithout", bits);
   }
 
-  #dataPathOf(node: string): DataPathReport | undefined {
-    return this.isParticipating(node) ? this.#at.nodes.get(node)?.summary?.dataPath : undefined;
-  }
-
   /** The nodes among these whose reports say that they cannot deliver packets for the address to Pods; see `undelivering`. */
   undeliveringAt(nodes: readonly string[], address: Address): readonly string[] {
     const all = this.#participantsWith("undelivered", address.toString());
-    if (all.length === 0 || nodes.some((node) => this.#dataPathOf(node) === "unknown")) return [];
+    if (all.length === 0 || nodes.some((node) => this.summary(node)?.dataPath === "unknown")) return [];
     return all.filter((node) => nodes.includes(node));
   }
 
@@ -385,7 +385,7 @@ export class GossipState {
     const { answers, hasKernelAccess, view, dataPath, viewUncertainty, incarnation, seenWithout, sets } = this.#at;
     const announced = view === "current" ? 0 : sets.announced.size(this.#node) & 0xffff;
     const told = { answers, hasKernelAccess, view, dataPath, viewUncertainty, incarnation, seenWithout };
-    own.summary = { ...told, knowsDrain: true, announced };
+    own.summary = { ...told, knowsDrain: true, heedsViews: true, announced };
     own.isAnnouncedKnown = true;
     own.reachability = undefined;
     this.#at.entries.set(summaryKey, encodeSummary(own.summary));

@@ -27,6 +27,8 @@ const both = ["node1", "node2"];
 export class ConflictBench extends Bench {
   /** Log lines about conflicts, with the host of each. */
   readonly noted: string[] = [];
+  /** Its gossip is that of a version which knows nothing of views of the API. */
+  isEarlier = false;
   #peer: ConflictBench | undefined;
   readonly #gossip: OwnEntry[] = []; // Not sent yet.
   #version = 0;
@@ -122,7 +124,16 @@ export class ConflictBench extends Bench {
     const peer = this.#peer;
     if (peer === undefined) return;
     const { node } = this.state;
-    const entries = this.#gossip.splice(0).map(({ key, value }) => ({ node, key, value, version: ++this.#version, life: 1 }));
+    const isEarlier = this.isEarlier || peer.isEarlier;
+    const entries = this.#gossip.splice(0).map(({ key, value }) => {
+      return { node, key, value: isEarlier && key === "h" ? withoutView(value) : value, version: ++this.#version, life: 1 };
+    });
     if (entries.length > 0) peer.runner.dispatch({ type: "gossip", entries });
   }
+}
+
+/** A node's summary as the version before views of the API has it. */
+function withoutView(summary: Uint8Array): Uint8Array {
+  const [octets, bitsOctet, viewBits] = [8, 1, 6];
+  return summary.slice(0, octets).with(bitsOctet, (summary[bitsOctet] ?? 0) & ~viewBits);
 }

@@ -47,9 +47,10 @@ test("a summary holds whether its node answers, how uncertain its view is, and i
         viewUncertainty: 0x8003,
         incarnation: 0xfedcba98,
         seenWithout: 0,
+        heedsViews: true,
       }),
     ),
-    "01118003fedcba9800000000",
+    "01118003fedcba980000000001",
   );
   const summaries: readonly NodeSummary[] = [
     {
@@ -62,6 +63,7 @@ test("a summary holds whether its node answers, how uncertain its view is, and i
       viewUncertainty: 7,
       incarnation: 0,
       seenWithout: 0x17,
+      heedsViews: true,
     },
     {
       answers: true,
@@ -73,6 +75,7 @@ test("a summary holds whether its node answers, how uncertain its view is, and i
       viewUncertainty: 0xffff,
       incarnation: 0xffff_ffff,
       seenWithout: 0x1ff,
+      heedsViews: false,
     },
   ];
   for (const summary of summaries)
@@ -91,6 +94,7 @@ test("a summary holds whether its node answers, how uncertain its view is, and i
       viewUncertainty: 0,
       incarnation: 3,
       seenWithout: 0,
+      heedsViews: false,
     },
     "a later version has more, an earlier one less",
   );
@@ -133,10 +137,11 @@ test("health check ports are told beyond the signs, where a version that does no
     announced: 0,
     viewUncertainty: 0,
     incarnation: 0,
+    heedsViews: true,
   } as const;
   const encoded = encodeSummary({ ...summary, seenWithout: healthPortBit | 0x17 });
   assert.equal(encoded[10], 0x17);
-  assert.equal(decodeSummary(encoded)?.seenWithout, healthPortBit | 0x17);
+  for (const octets of [13, 12]) assert.equal(decodeSummary(encoded.subarray(0, octets))?.seenWithout, healthPortBit | 0x17);
   assert.equal(decodeSummary(encoded.subarray(0, 11))?.seenWithout, 0x17);
   assert.equal(decodeSummary(encoded.subarray(0, 10))?.seenWithout, 0);
 });
@@ -151,9 +156,10 @@ test("a summary of a version that says nothing of the kernel is of a node that m
     viewUncertainty: 1,
     incarnation: 2,
     seenWithout: 0,
+    heedsViews: false,
   } as const;
   assert.equal(decodeSummary(Uint8Array.of(1, 5, 0, 1, 0, 0, 0, 2))?.hasKernelAccess, true);
-  assert.equal(hex(encodeSummary({ ...summary, hasKernelAccess: false })), "011d00010000000200000000");
+  assert.equal(hex(encodeSummary({ ...summary, hasKernelAccess: false })), "011d0001000000020000000000");
   assert.deepEqual(decodeSummary(encodeSummary({ ...summary, hasKernelAccess: false })), { ...summary, hasKernelAccess: false });
 });
 

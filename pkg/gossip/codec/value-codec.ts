@@ -33,14 +33,17 @@ export interface NodeSummary {
   readonly incarnation: number;
   /** The signs that it was once without since its speaker started: see `seenWithoutBits` and `healthPortBit`. */
   readonly seenWithout: number;
+  /** Of two nodes that announce one address, it leaves the address to the one that sees the API. Earlier versions do not. */
+  readonly heedsViews: boolean;
 }
 
 export const summaryKey = "h";
 const version = 1; // The first octet of a summary, to which later ones may add, and of an interface.
 const minSummaryOctets = 8; // version, bits, viewUncertainty in two, incarnation in four
 const announcedEnd = 10; // then `announced` in two
-const signsEnd = 11; // then `seenWithout`, of which earlier versions say one octet
-const summaryOctets = 12;
+const firstSignsEnd = 11; // then `seenWithout`, of which earlier versions say one octet
+const signsEnd = 12;
+const summaryOctets = 13; // then bits
 const answersBit = 1;
 const viewBits: Readonly<Record<View, number>> = { current: 0, behind: 4, old: 6 };
 const allViewBits = 6;
@@ -48,6 +51,7 @@ const noKernelAccessBit = 8; // Earlier versions say nothing of it: they count a
 const knowsDrainBit = 16;
 const knowsDataPathsBit = 32; // Earlier versions take all nodes for able to deliver.
 const undeliveredBits: Readonly<Record<Family, number>> = { IPv4: 64, IPv6: 128 };
+const heedsViewsBit = 1; // Of the last octet.
 const maxSubnets = 32; // Subnets of one interface. This many fit into an entry.
 const bitmapOctets = 32;
 const v6Octets = 15;
@@ -70,6 +74,7 @@ export function encodeSummary({
   summary.writeUInt32BE(more.incarnation, 4);
   summary.writeUInt16BE(announced & 0xffff, 8);
   summary.writeUInt16LE(more.seenWithout, 10);
+  summary.writeUInt8(more.heedsViews ? heedsViewsBit : 0, signsEnd);
   return summary;
 }
 
@@ -88,7 +93,8 @@ export function decodeSummary(value: Uint8Array): NodeSummary | undefined {
     announced: summary.length < announcedEnd ? 0 : summary.readUInt16BE(8),
     viewUncertainty: summary.readUInt16BE(2),
     incarnation: summary.readUInt32BE(4),
-    seenWithout: summary.length < summaryOctets ? (summary[signsEnd - 1] ?? 0) : summary.readUInt16LE(10),
+    seenWithout: summary.length < signsEnd ? (summary[firstSignsEnd - 1] ?? 0) : summary.readUInt16LE(10),
+    heedsViews: ((summary[signsEnd] ?? 0) & heedsViewsBit) !== 0,
   };
 }
 

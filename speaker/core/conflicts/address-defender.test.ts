@@ -398,10 +398,11 @@ for (const [what, taints] of Object.entries({
   });
 
 /** Two members of one ring that both announce the address. */
-function twoAnnounce() {
+function twoAnnounce(begin: (bench: ConflictBench, index: number) => void = () => {}) {
   const [wins, loses] = [new ConflictBench(winner), new ConflictBench(loser)];
   const both = [wins, loses];
-  for (const bench of both) {
+  for (const [index, bench] of both.entries()) {
+    begin(bench, index);
     bench.participate();
     bench.announce();
   }
@@ -431,29 +432,46 @@ test("two members that both announce an address agree over the ring, and the one
   );
 });
 
+/** They hear one another's announcements for ten seconds. */
+function meet(wins: ConflictBench, loses: ConflictBench): void {
+  for (let i = 0; i < 100; i++) {
+    for (const [bench, other] of [
+      [wins, loses],
+      [loses, wins],
+    ] as const) {
+      if (i % 20 === 0 && other.state.conflicts.defended.get(x.toString())?.isAnnounced) bench.sight(other.state.node);
+      bench.clock.advanceBy(100);
+    }
+    ConflictBench.answerProbes(wins, loses);
+  }
+}
+
 test("of two members that both announce an address the one that sees the API keeps it, also where the other one had been left it", () => {
   const { wins, loses, announced } = twoAnnounce();
-  const meet = () => {
-    for (let i = 0; i < 100; i++) {
-      for (const [bench, other] of [
-        [wins, loses],
-        [loses, wins],
-      ] as const) {
-        if (i % 20 === 0 && other.state.conflicts.defended.get(x.toString())?.isAnnounced) bench.sight(other.state.node);
-        bench.clock.advanceBy(100);
-      }
-      ConflictBench.answerProbes(wins, loses);
-    }
-  };
-  meet();
+  meet(wins, loses);
   assert.deepEqual(announced(), [true, false]);
   wins.runner.dispatch({ type: "apiLost", since: wins.clock.now() });
-  meet();
+  meet(wins, loses);
   assert.deepEqual(announced(), [false, true]);
   loses.runner.dispatch({ type: "apiLost", since: loses.clock.now() });
   wins.runner.dispatch({ type: "apiLost", since: Infinity });
-  meet();
+  meet(wins, loses);
   assert.deepEqual(announced(), [true, false]);
+});
+
+test("beside a member of an earlier version, which goes by the election alone, it decides for both, whoever sees the API", () => {
+  for (const earlier of [0, 1])
+    for (const blind of [0, 1]) {
+      const { wins, loses, both, announced } = twoAnnounce((bench, index) => {
+        bench.isEarlier = index === earlier;
+      });
+      // A member of an earlier version says nothing of it, and does not count it.
+      if (blind !== earlier) both[blind]?.runner.dispatch({ type: "apiLost", since: wins.clock.now() });
+      for (let times = 0; times < 10; times++) {
+        meet(wins, loses);
+        assert.deepEqual(announced(), [true, false], `earlier ${earlier}, blind ${blind}, after ${10 * (times + 1)} s`);
+      }
+    }
 });
 
 test("addresses that move to this node from a MetalLB speaker are no conflicts, and one that such a speaker keeps is", () => {

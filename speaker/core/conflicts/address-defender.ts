@@ -268,9 +268,13 @@ function speakerOf(state: SpeakerState, { mac, address, kind }: AddressSighting,
   return { node, active, preferred, saysSo, mayBeCutOff: members.lost.has(node) && isReady(state, node) };
 }
 
-/** Whether that member sees changes in the API and this one does not, or the other way round; undefined where both are alike, as both know. */
+/**
+ * Whether that member sees changes in the API and this one does not, or the other way round; undefined where both are alike, as both know, or the
+ * other one does not go by that.
+ */
 function seesMore({ members: { gossip }, apiView }: SpeakerState, node: string): boolean | undefined {
-  const isCurrent = (gossip?.view(node) ?? "current") === "current";
+  if (gossip?.summary(node)?.heedsViews !== true) return undefined;
+  const isCurrent = gossip.view(node) === "current";
   return isCurrent === (apiView.view === "current") ? undefined : isCurrent;
 }
 
