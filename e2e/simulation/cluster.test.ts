@@ -259,6 +259,57 @@ const regressions: Record<string, Omit<History, "seed"> & { readonly seeds?: rea
   },
 };
 
+/** Local Services of several kinds, with endpoints on these nodes. */
+const locals = (endpoints: readonly number[]) =>
+  Object.fromEntries(
+    ["lan", "sticky", "both", "nic", "dual"].map((pool, index) => {
+      const own = pool === "dual" ? { pool: "lan", isDual: true } : { pool };
+      return [pool, { ...spec, ...own, isLocal: true, endpoints: [...endpoints], port: 80 + index }];
+    }),
+  );
+/** Their endpoints are on these nodes from then on. */
+function move(at: Millis, endpoints: readonly number[]): History["acts"] {
+  return Object.entries(locals(endpoints)).map(([name, one]) => ({ at, act: { type: "service", name, spec: one } as const }));
+}
+const blindNode: Omit<History, "seed" | "acts"> = { nodes: 4, loss: 0, config: firstConfig, services: locals([3, 0]) };
+
+/** Nodes that have lost the API, and have the last endpoints of Local Services by then. */
+const lastEndpoints: typeof regressions = {
+  "a node that has lost the API announces what it has the last endpoints of, because others tell it so": {
+    ...blindNode,
+    acts: [{ at: 6_700, act: { type: "cutApi", node: 0, length: 40_000 } }, ...move(20_000, [0])],
+  },
+  "the members that tell it so end or lose the API themselves": {
+    ...blindNode,
+    nodes: 5,
+    loss: 0.05,
+    acts: [
+      { at: 6_700, act: { type: "cutApi", node: 0, length: 120_000 } },
+      ...move(20_000, [0]),
+      { at: 30_000, act: { type: "killSpeaker", node: 1, length: 3_000 } },
+      { at: 40_000, act: { type: "cutApi", node: 2, length: 80_000 } },
+      { at: 60_000, act: { type: "stopSpeaker", node: 1, length: 5_000 } },
+      ...move(80_000, [0, 3]),
+    ],
+  },
+  "of two nodes that have lost the API the one with the last endpoints announces, where the others are excluded": {
+    ...blindNode,
+    acts: [
+      ...[1, 2].map((node) => ({ at: 0, act: { type: "exclude", node, length: 70_000 } as const })),
+      ...[0, 3].map((node) => ({ at: 6_700 + 700 * node, act: { type: "cutApi", node, length: 50_000 } as const })),
+      ...move(20_000, [0]),
+    ],
+  },
+  "a node of an earlier version is told the same, and goes by what it saw": {
+    ...blindNode,
+    acts: [
+      { at: 0, act: { type: "otherVersion", node: 1, length: 60_000 } },
+      { at: 6_700, act: { type: "cutApi", node: 0, length: 40_000 } },
+      ...move(20_000, [0]),
+    ],
+  },
+};
+
 const behindClosedPort = {
   nodes: 5,
   loss: 0.05,
@@ -308,7 +359,7 @@ const joining: typeof regressions = {
   },
 };
 
-for (const [name, { seeds = [1, 2, 3], ...history }] of Object.entries({ ...regressions, ...joining }))
+for (const [name, { seeds = [1, 2, 3], ...history }] of Object.entries({ ...regressions, ...lastEndpoints, ...joining }))
   test(name, async () => {
     for (const seed of seeds) assert.equal((await run({ ...history, seed })).problem, undefined);
   });

@@ -1,5 +1,6 @@
 import type { Address, Prefix } from "#pkg/net";
 import { AddressSets } from "./address-sets.ts";
+import type { Candidates } from "./codec/candidates-codec.ts";
 import type { Link } from "./codec/link-codec.ts";
 import type { Traits } from "./codec/traits-codec.ts";
 import type { AddressSetName, DataPathReport, Fault, NodeSummary, PoolDeliveries, View } from "./codec/value-codec.ts";
@@ -36,6 +37,7 @@ export interface GossipData {
   readonly since: Map<string, number>; // node -> the incarnation from which its summary counts; infinite while it is failed
   readonly links: Map<string, readonly Link[]>; // node -> its interfaces; also of nodes that left
   readonly sets: Readonly<Record<AddressSetName, AddressSets>>;
+  readonly candidates: Map<string, Map<string, ReadonlyMap<string, Candidates>>>; // node that tells them -> page -> address -> candidates
   readonly entries: Map<string, Uint8Array>; // key -> value; of this node, and not taken yet
   readonly changedPages: Set<string>; // Pages of this node that are not among the entries yet.
   readonly repeated: Set<string>; // keys of entries of this node to be broadcast once more
@@ -62,6 +64,7 @@ export function nothingReported(): GossipData {
       serving: new AddressSets(),
       undelivered: new AddressSets(),
     },
+    candidates: new Map(),
     links: new Map(),
     entries: new Map(),
     changedPages: new Set(),

@@ -27,6 +27,7 @@ import {
 } from "./codec/value-codec.ts";
 import { type GossipData, isParticipating, nothingReported, type Reachability, reportOf } from "./gossip-data.ts";
 import { ChangesBuilder, contestedBy, type GossipChanges, mergeEntry, startLife } from "./merge.ts";
+import { ToldCandidates } from "./told-candidates.ts";
 
 // Far more than hosts send frames of in good faith; at most this many pages of gossip.
 const maxAsked = 256;
@@ -45,11 +46,13 @@ export interface OwnEntry {
  * of a later one. Fed by the entries of other nodes that a `GossipStore` merged; what this node reports are entries to set there.
  */
 export class GossipState {
+  readonly candidates: ToldCandidates;
   readonly #node: string;
   readonly #at: GossipData;
 
   /** @param node this one */
   constructor(node: string, at = nothingReported()) {
+    this.candidates = new ToldCandidates(node, at);
     this.#node = node;
     this.#at = at;
   }
@@ -326,8 +329,7 @@ export class GossipState {
   /** A node left, or is gone for good. */
   forget(node: string): void {
     for (const set of Object.values(this.#at.sets)) set.clear(node);
-    this.#at.nodes.delete(node);
-    this.#at.since.delete(node);
+    for (const kept of [this.#at.candidates, this.#at.nodes, this.#at.since]) kept.delete(node);
   }
 
   /** Takes in entries of other nodes that changed. */

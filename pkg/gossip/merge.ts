@@ -13,16 +13,18 @@ import {
   faultKeys,
   interfaceOf,
   type NodeSummary,
+  pageOfCandidates,
   setOf,
   summaryKey,
 } from "./codec/value-codec.ts";
 import { type GossipData, isParticipating, newReport, type ReportedNode, reportOf } from "./gossip-data.ts";
+import { mergeCandidates, toldBy } from "./told-candidates.ts";
 
 /** Changes since gossip was last merged. */
 export interface GossipChanges {
   /** Whether the participating nodes have changed, or the interfaces on which they can answer. */
   readonly nodes: boolean;
-  /** Addresses with other owners than before, that other nodes deliver, or whose owners have to be compared again. */
+  /** Addresses with other owners or candidates than before, that other nodes deliver, or whose owners have to be compared again. */
   readonly addresses: readonly Address[];
   /** Addresses that others ask about, or no longer, and addresses that a node reports to announce by any protocol, or no longer. */
   readonly asked: readonly Address[];
@@ -87,6 +89,7 @@ export function mergeEntry(data: GossipData, { node, life, key, value }: GossipE
   const name = interfaceOf(key);
   const set = setOf(key);
   if (set !== undefined) changes.touch(set, data.sets[set].set(node, key, decodePage(key, value)));
+  else if (pageOfCandidates(key) !== undefined) changes.touch("owned", mergeCandidates(data, node, key, value));
   else if (key === summaryKey) setSummary(data, node, reported, decodeSummary(value), changes);
   else if (key === deliveriesKey) {
     reported.deliveries = decodeDeliveries(value);
@@ -168,6 +171,8 @@ export function startLife(data: GossipData, node: string, life: number, changes:
     changes.touch(name, data.sets[name].by(node));
     data.sets[name].clear(node);
   }
+  changes.touch("owned", toldBy(data, node));
+  data.candidates.delete(node);
   data.nodes.set(node, newReport(life));
 }
 

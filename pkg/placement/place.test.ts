@@ -20,6 +20,7 @@ import {
   placeNowhere,
   poolNodes,
   preferenceWeight,
+  type ReportedAnnouncers,
 } from "#pkg/placement";
 
 function ip(text: string): Address {
@@ -554,33 +555,69 @@ test("elect: an earlier election changes no answer, whatever it was", () => {
   );
 });
 
-test("property: where no node with endpoints has a current view, one node announces, and that is the one that does and can deliver", () => {
-  const all = ["node1", "node2", "node3", "node4"];
-  const some = fc.subarray(all);
+const all = ["node1", "node2", "node3", "node4"];
+const some = fc.subarray(all);
+
+/** Where each of the nodes places the address of a Local Service. Nodes that see changes in the API tell the others what these do not see. */
+function placedBy(blind: readonly string[], endpoints: readonly string[], more: Omit<ReportedAnnouncers, "node">) {
+  const among = poolNodes(
+    layer2,
+    all,
+    () => "eligible",
+    () => "notReported",
+    (node) => (blind.includes(node) ? "behind" : "current"),
+    () => [],
+    () => 0,
+    () => false,
+  );
+  const by = (node: string, told: readonly string[], seen: readonly string[]) =>
+    place(ip(x), [holder({ local: true, endpoints: [...seen] })], among, undefined, undefined, { node, ...more, told });
+  const [first] = all.filter((node) => !blind.includes(node));
+  const { owner = "" } = first === undefined ? {} : by(first, [], endpoints);
+  const told = blind.includes(owner) ? [owner] : [];
+  return (node: string, seen = endpoints) => (blind.includes(node) ? by(node, told, seen) : by(node, [], endpoints)).owner;
+}
+
+test("property: where no node with endpoints has a current view, one node announces, and that is one that has and can deliver", () => {
   fc.assert(
-    fc.property(fc.subarray(all, { minLength: 1 }), some, some, some, some, (endpoints, old, announcers, unable, others) => {
-      const isBlind = (node: string) => endpoints.includes(node) || others.includes(node);
-      const view = (node: string) => (isBlind(node) ? (old.includes(node) ? "old" : "behind") : "current");
-      const among = poolNodes(
-        layer2,
-        all,
-        () => "eligible",
-        () => "notReported",
-        view,
-        () => [],
-        () => 0,
-        () => false,
-      );
-      const blind = announcers.filter(isBlind);
-      const holders = [holder({ local: true, endpoints })];
-      const owner = (node: string) =>
-        place(ip(x), holders, among, undefined, undefined, { node, announcers: blind, undelivering: unable }).owner;
-      const announcing = all.filter((node) => isBlind(node) && owner(node) === node);
-      assert.ok(announcing.length <= 1, `${announcing}`);
-      if (announcing.length === 1)
-        for (const node of all) assert.equal(owner(node), announcing[0], `${node} knows which one announces`);
-      const able = blind.filter((node) => !unable.includes(node));
-      if (all.some((node) => !isBlind(node)) && able.length === 1) assert.deepEqual(announcing, able);
+    fc.property(fc.subarray(all, { minLength: 1 }), some, some, some, (endpoints, announcing, unable, others) => {
+      const blind = all.filter((node) => endpoints.includes(node) || others.includes(node));
+      const announcers = announcing.filter((node) => blind.includes(node));
+      const owner = placedBy(blind, endpoints, { announcers, undelivering: unable });
+      const owners = new Set(all.map((node) => owner(node)));
+      assert.equal(owners.size, 1, `${[...owners]}`);
+      if (blind.length === all.length) return;
+      const [one = ""] = owners;
+      assert.ok(endpoints.includes(one), `${one} has an endpoint`);
+      const able = announcers.filter((node) => endpoints.includes(node) && !unable.includes(node));
+      if (able.length > 0) assert.ok(able.includes(one), `${one} of ${able}`);
     }),
   );
+});
+
+test("property: what nodes without a current view saw last changes nothing where others tell them what there is", () => {
+  fc.assert(
+    fc.property(
+      fc.subarray(all, { minLength: 1, maxLength: 3 }),
+      some,
+      fc.subarray(all, { minLength: 1 }),
+      (endpoints, announcers, seen) => {
+        const owner = placedBy(endpoints, endpoints, {
+          announcers: announcers.filter((node) => endpoints.includes(node)),
+          undelivering: [],
+        });
+        const owners = new Set(all.map((node) => owner(node, seen)));
+        assert.equal(owners.size, 1, `${[...owners]}`);
+      },
+    ),
+  );
+});
+
+test("place: a node without an endpoint that heeds nothing of what others tell keeps what it announces", () => {
+  const reported = { announcers: ["node2"], undelivering: [] };
+  for (const [unheeding, want] of [
+    [[], "node1"],
+    [["node2"], "node2"],
+  ] as const)
+    assert.equal(placedBy(["node1", "node2"], ["node1"], { ...reported, unheeding })("node3"), want);
 });

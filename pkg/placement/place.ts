@@ -111,8 +111,12 @@ export interface ReportedAnnouncers {
   readonly node: string | undefined;
   /** Nodes that report that they announce the address. */
   readonly announcers: readonly string[];
+  /** Those among them of a version that does not heed what others tell it of endpoints. */
+  readonly unheeding?: readonly string[];
   /** Nodes that report that they cannot deliver packets for the address to Pods, where the pool minds. */
   readonly undelivering: readonly string[];
+  /** The nodes that may announce it as others tell this one, which sees no changes in the API; none where nobody tells it. */
+  readonly told?: readonly string[];
 }
 
 /** Where one address is announced by one protocol; the same on every node where it is owned. */
@@ -304,20 +308,15 @@ function suitableNodes(
   if (!holder.isAllowed) return refusal("ipNotAllowed");
   if (holder.isAdvertised === false) return refusal("notAdvertised");
   const { inService, eligible, excluded, withoutInterface, withoutKernelAccess, subnets } = nodes;
+  const told = reported?.told ?? none;
+  if (told.length > 0) return ableAmong(address, told, nodes, true, reported);
   const inUse = stateInUse(holder.endpoints);
   if (inUse === undefined) return refusal("noReadyEndpoint");
   if (inService.length === 0) return refusal("noActiveSpeaker");
   const local = holder.externalTrafficPolicy === "Local" ? nodesInUse(holder.endpoints, inUse) : undefined;
   const among = (nodes: readonly string[]) => (local === undefined ? nodes : nodes.filter((node) => local.has(node)));
   const suitable = among(within);
-  if (suitable.length > 0) {
-    const [ofFamily, ofAddress] = [nodes.undelivering[address.family], reported?.undelivering ?? []];
-    const unable = ofAddress.length === 0 ? ofFamily : [...ofFamily, ...ofAddress];
-    // One that delivers and does not know of the address helps nobody.
-    const aware = withoutUnaware(suitable, nodes, unable, local !== undefined, reported);
-    // Nodes that cannot deliver to Pods leave the address to others, where there are any.
-    return without(aware, unable);
-  }
+  if (suitable.length > 0) return ableAmong(address, suitable, nodes, local !== undefined, reported);
   if (among(inService).length === 0) return refusal("noReadyEndpointOnActiveNode");
   const powerless = among(withoutKernelAccess).filter((node) => isInSubnet(nodes, node, address));
   if (powerless.length > 0) return { announced: false, reason: "noKernelAccess", nodes: powerless };
@@ -328,10 +327,26 @@ function suitableNodes(
   return refusal("noNodeSelected");
 }
 
+function ableAmong(
+  { family }: Address,
+  suitable: readonly string[],
+  nodes: PoolNodes,
+  isLocal: boolean,
+  reported: ReportedAnnouncers | undefined,
+): readonly string[] {
+  const [ofFamily, ofAddress] = [nodes.undelivering[family], reported?.undelivering ?? none];
+  const unable = ofAddress.length === 0 ? ofFamily : [...ofFamily, ...ofAddress];
+  // One that delivers and does not know of the address helps nobody.
+  const aware = withoutUnaware(suitable, nodes, unable, isLocal, reported);
+  // Nodes that cannot deliver to Pods leave the address to others, where there are any.
+  return without(aware, unable);
+}
+
 /**
  * A node whose view of the API is not current does not know of new Services, nor which nodes have ready endpoints. The others leave it what
  * it announces, but for `Local` Services when its view is old. It leaves to them what they announce, and takes nothing new. Where no suitable
- * node has a current view, all leave the address to those that announce it: each may see other endpoints than the next one.
+ * node has a current view, all leave the address to those that announce it: each may see other endpoints than the next one. A node that sees that
+ * there are none where it is announced tells those that have some, and the others follow that.
  */
 function withoutUnaware(
   suitable: readonly string[],
@@ -341,13 +356,15 @@ function withoutUnaware(
   reported: ReportedAnnouncers | undefined,
 ): readonly string[] {
   if (behind.length === 0) return suitable;
-  const { node, announcers = [] } = reported ?? {};
+  const { node, announcers = none, unheeding = none, told = none } = reported ?? {};
   const isCurrent = (other: string) => !isIn(behind, other);
   const isBlind = node !== undefined && !isCurrent(node);
   const others = announcers.filter(isCurrent);
   if (isBlind && others.length > 0) return others;
   if (!suitable.some(isCurrent)) {
-    const staying = announcers.filter((other) => !unable.includes(other) && !isCurrent(other));
+    const isSure = !isBlind || told.length > 0;
+    const mayStay = (other: string) => !isSure || isIn(suitable, other) || unheeding.includes(other);
+    const staying = announcers.filter((other) => !unable.includes(other) && !isCurrent(other) && mayStay(other));
     return staying.length > 0 ? staying : suitable;
   }
   const keeps = (other: string) => announcers.includes(other) && (!isLocal || other === node || !outdated.includes(other));

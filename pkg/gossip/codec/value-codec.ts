@@ -220,9 +220,24 @@ export function encodePage(addresses: Iterable<Address>): Uint8Array {
   return bitmap;
 }
 
+const candidatesPrefix = "o";
+
+/** The key under which a node tells which nodes may announce the addresses of a page: see `encodeCandidates`. */
+export function candidatesKey(address: Address): string {
+  return candidatesPrefix + pageKey("owned", address);
+}
+
+/** The key of the page as one of owned addresses; undefined for other keys. */
+export function pageOfCandidates(key: string): string | undefined {
+  const page = key.slice(candidatesPrefix.length);
+  return key.startsWith(candidatesPrefix) && setOf(page) === "owned" ? page : undefined;
+}
+
 /** How many addresses an entry has at most. */
 export function mostAddresses({ key, value }: { readonly key: string; readonly value: Uint8Array }): number {
-  return setOf(key) === undefined ? 0 : value.length < bitmapOctets ? value.length : 8 * bitmapOctets;
+  const perPage = 8 * bitmapOctets;
+  if (pageOfCandidates(key) !== undefined) return perPage * Math.ceil(value.length / bitmapOctets);
+  return setOf(key) === undefined ? 0 : value.length < bitmapOctets ? value.length : perPage;
 }
 
 /** The addresses on the page with a key that `setOf` knows; empty for a value longer than a page. */

@@ -129,6 +129,100 @@ test("nodes that are the only ones left, or all have an old view, go on as befor
   assert.deepEqual([bench.onWire, isOutdated(bench.state)], [[x], false]);
 });
 
+/** How this node and two others, of which it is the first, place a Local Service whose endpoints are on one that sees no changes in the API. */
+function besideBlind() {
+  const [self = "", blind = "", third = ""] = nodes;
+  const { bench, others, hear } = amongOthers(self, lan);
+  const [itself] = others.filter(({ name }) => name === blind);
+  assert.ok(itself);
+  itself.state.setView("behind");
+  hear();
+  const placed = () => {
+    bench.settle();
+    const told = bench.gossip.candidates.of(address(x), [self], nodes);
+    return [bench.onWire.join(), bench.state.placements.get(x)?.[0]?.owner ?? "", told.join()];
+  };
+  const serve = (...endpoints: readonly string[]) =>
+    bench.serve("default/web", [x], local, Object.fromEntries(endpoints.map((node) => [node, true])));
+  return { blind, third, itself, hear, placed, serve };
+}
+
+test("nodes that see the API tell one that does not that it has the last endpoint of a Local Service, for as long as that is so", () => {
+  const { blind, third, itself, hear, placed, serve } = besideBlind();
+  serve(third, blind);
+  assert.deepEqual(placed(), ["", third, ""]);
+  serve(blind);
+  assert.deepEqual(placed(), ["", blind, blind]);
+  itself.state.setAnnounced(address(x), true);
+  hear();
+  assert.deepEqual(placed(), ["", blind, blind], "it announces the address for that word alone");
+  serve(third, blind);
+  assert.deepEqual(placed(), ["", third, ""], "another one is elected that sees for itself");
+  serve(blind);
+  itself.state.setView("current");
+  hear();
+  assert.deepEqual(placed(), ["", blind, ""]);
+});
+
+test("a node that announced a Local Service before it lost the API is told nothing of it", () => {
+  const { blind, itself, hear, placed, serve } = besideBlind();
+  itself.state.setAnnounced(address(x), true);
+  hear();
+  serve(blind);
+  assert.deepEqual(placed(), ["", blind, ""]);
+});
+
+test("two members tell it, and the third does once one of these is gone", () => {
+  const [first = "", second = "", last = ""] = ["node1", "node2", "node3"];
+  const { bench, others, hear } = amongOthers(last, lan);
+  for (const name of [first, second]) {
+    const view = name === second ? "behind" : "current";
+    others.find((other) => other.name === name)?.state.setView(view);
+  }
+  hear();
+  bench.serve("default/web", [x], local, { [second]: true });
+  bench.settle();
+  const told = () => bench.gossip.candidates.of(address(x), [last], nodes);
+  assert.deepEqual(told(), [second], "the second that sees the API");
+  others.find(({ name }) => name === second)?.state.setView("current");
+  others.find(({ name }) => name === first)?.state.setView("current");
+  hear();
+  bench.settle();
+  assert.deepEqual(told(), []);
+});
+
+test("a node that has lost the API announces a Local Service that others tell it of, and leaves it when they do not, or do to another", () => {
+  const { bench, others, hear } = amongOthers(loser, lan);
+  const [teller, another] = others;
+  assert.ok(teller && another);
+  bench.serve("default/web", [x], local, { [owner]: true });
+  bench.settle();
+  bench.runner.dispatch({ type: "apiLost", since: bench.clock.now() });
+  bench.clock.advanceBy(2_000);
+  const announced = (told: readonly string[]) => {
+    teller.state.candidates.set(address(x), told);
+    hear();
+    bench.settle();
+    return bench.onWire;
+  };
+  assert.deepEqual(announced([]), []);
+  assert.deepEqual(announced([loser]), [x]);
+  assert.ok(bench.gossip.announcers(x).includes(loser), "the others know");
+  assert.deepEqual(announced([another.name]), []);
+  assert.deepEqual(announced([loser]), [x]);
+  teller.state.setView("behind");
+  hear();
+  bench.settle();
+  assert.deepEqual(bench.onWire, [], "it knows no more than this node");
+  teller.state.setView("current");
+  hear();
+  bench.settle();
+  assert.deepEqual(bench.onWire, [x]);
+  bench.runner.dispatch({ type: "apiLost", since: Infinity });
+  bench.settle();
+  assert.deepEqual(bench.onWire, [], "it sees for itself");
+});
+
 const bgp = "{name: routed, protocol: bgp, addresses: [192.0.2.0/28]}";
 const router = "{peer-address: 192.0.2.254, peer-asn: 64512, my-asn: 64512}";
 

@@ -64,6 +64,7 @@ export function touchLocal(state: SpeakerState): void {
 /** This node, or another one, sees what changes in the API or delivers to Pods, or no longer, or can answer elsewhere than before. */
 export function viewsChanged(state: SpeakerState): void {
   touchPools(state, reachabilityChanged(state));
+  touchPlaced(state, [...(state.members.gossip?.candidates.addresses() ?? [])]);
   if (state.apiView.isReporting) touchLocal(state);
 }
 

@@ -1,6 +1,7 @@
 import { hasOwners } from "#pkg/config";
+import type { GossipState } from "#pkg/gossip";
 import type { Address } from "#pkg/net";
-import { isByBgp, type ReportedAnnouncers } from "#pkg/placement";
+import { type AddressPlacement, isByBgp, ownerOf, type ReportedAnnouncers } from "#pkg/placement";
 import { poolAt, type SpeakerState } from "../state.ts";
 import type { Placing } from "./protocol.ts";
 
@@ -33,9 +34,55 @@ export function reportAnnounced(state: SpeakerState, address: Address, isKept = 
 export function reportedAnnouncers(
   { node, members: { gossip } }: SpeakerState,
   address: Address,
-): Omit<ReportedAnnouncers, "undelivering"> {
+): Required<Omit<ReportedAnnouncers, "undelivering" | "told">> {
   const key = address.toString();
-  return { node, announcers: gossip === undefined ? [] : [...gossip.announcers(key), ...gossip.owners(key)] };
+  const announcers = gossip === undefined ? [] : [...gossip.announcers(key), ...gossip.owners(key)];
+  return { node, announcers, unheeding: announcers.filter((one) => gossip?.summary(one)?.heedsViews !== true) };
+}
+
+// So many tell the candidates of an address, so that the end of one of them changes nothing; and so many are told.
+const maxTellers = 2;
+const maxTold = 8;
+
+/** The first members that see changes in the API. */
+function tellersOf({ members: { active, gossip } }: SpeakerState): Iterable<string> {
+  const isTeller = (node: string) => gossip?.isParticipating(node) === true && gossip.view(node) === "current";
+  return active.values().filter(isTeller).take(maxTellers);
+}
+
+/**
+ * Tells the nodes that may announce an address, where all of these see no changes in the API: each may have had an endpoint without knowing that it
+ * has the last one. Not where they announce it anyway, nor beside a node that announces it and is of a version that heeds nothing of this.
+ */
+export function tellCandidates(state: SpeakerState, address: Address, placed: AddressPlacement | undefined): void {
+  const { node, members } = state;
+  const { gossip } = members;
+  if (gossip === undefined) return;
+  const isTeller = Iterator.from(tellersOf(state)).some((one) => one === node);
+  const isTold = gossip.candidates.of(address, tellersOf(state), members.active).length > 0;
+  const meant = placed === undefined || !isTeller ? [] : blindCandidates(gossip, placed, isTold);
+  const { announcers, unheeding } = reportedAnnouncers(state, address);
+  const isAnnounced = announcers.length > 0 && announcers.every((one) => meant.includes(one));
+  const isHeeded = unheeding.every((one) => meant.includes(one));
+  gossip.candidates.set(address, (isTold || !isAnnounced) && isHeeded ? meant : []);
+}
+
+/** The owner that sees no changes in the API, or all candidates, none of which does, where they decide by themselves; else none. */
+function blindCandidates(gossip: GossipState, placed: AddressPlacement, isTold: boolean): readonly string[] {
+  const { candidates, chosen, rival } = placed;
+  const isBlind = (one: string) => gossip.view(one) !== "current";
+  const areAll = candidates.every(isBlind);
+  if (areAll && chosen) return candidates.slice(0, maxTold);
+  const owner = areAll || isTold || rival === undefined ? ownerOf(placed) : undefined; // In a large ring it takes an election.
+  return owner !== undefined && isBlind(owner) ? [owner] : [];
+}
+
+/** The nodes that may announce the address, as members tell it that see changes in the API, while this one does not. */
+export function toldCandidates(state: SpeakerState, address: Address): readonly string[] {
+  const { apiView, members } = state;
+  const { active, gossip } = members;
+  if (apiView.view === "current" || gossip === undefined) return [];
+  return gossip.candidates.of(address, tellersOf(state), active);
 }
 
 /** Whether this node sees no changes in the API, and others that see them report that they advertise the address by BGP. */

@@ -10,7 +10,7 @@ import { isRingLarge, nodesOf, undeliveringAt, undeliveringFor } from "../member
 import { isSticky, notePlaced, settleSticky, stickyRule } from "../placement/sticky.ts";
 import { layer2PoolOf } from "../services/policy.ts";
 import type { SpeakerState } from "../state.ts";
-import { reportedAnnouncers } from "./announcers.ts";
+import { reportedAnnouncers, tellCandidates, toldCandidates } from "./announcers.ts";
 import type { PlacementChange, Placing, Protocol } from "./protocol.ts";
 
 /** ARP and NDP: each address has one owner, which answers for it. */
@@ -29,8 +29,9 @@ export function placeOwned(state: SpeakerState, placing: Placing, now: Millis): 
   const own = layer2PoolOf(state, oldestOf(holders)?.service, pool);
   const nodes = nodesOf(state, own?.pool ?? pool);
   const undelivering = undeliveringAt(state, pool, address);
-  const isUsual = nodes.behind.length === 0 && undelivering.length === 0;
-  const reported = isUsual ? undefined : { ...reportedAnnouncers(state, address), undelivering };
+  const told = toldCandidates(state, address);
+  const isUsual = nodes.behind.length === 0 && undelivering.length === 0 && told.length === 0;
+  const reported = isUsual ? undefined : { ...reportedAnnouncers(state, address), undelivering, told };
   const those = own === undefined ? holders.map((holder) => ({ ...holder, isAdvertised: false })) : holders;
   const alone = isElectedAlone(state, pool) ? state.node : undefined;
   const placed = place(address, those, nodes, before, rule, reported, alone);
@@ -56,6 +57,7 @@ export function applyOwner(state: SpeakerState, change: PlacementChange, now: Mi
   // An address of a NIC needs one in whose subnet it is; without, this node may be the owner for a moment, or where there is no ring.
   const canHave = item !== undefined && state.kernel.found.failure === undefined;
   const isOwner = placed?.owner === node && (placed.protocol === "layer2" || canHave);
+  tellCandidates(state, address, placed);
   handOver(state, change, now, effects); // Before hosts send to this node.
   if (isOwner && pool !== undefined) {
     const interfaces = item === undefined ? interfacesHere(state, pool) : [item.interface];
