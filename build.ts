@@ -22,7 +22,7 @@ const entries: Readonly<Record<string, string>> = {
 
 // An older Node cannot even read the program, and people start this file with whatever Node they have. Compiling the program takes a third of its
 // start, and is done once: Node keeps the code in a folder of the person's own, because nobody else's is to be trusted. Node
-// would try for ever to make a folder for caches where there can be none, such as below /proc.
+// would try for ever to make its folder for caches where nobody can make one, such as below /proc.
 const ingotctl = `const { env, execPath, versions } = process;
 if (parseInt(versions.node) >= 24) {
   const caches = env.XDG_CACHE_HOME || (env.HOME && env.HOME + "/.cache");

@@ -37,7 +37,7 @@ function findingsWithout({ members, verdicts, ...rest }: Examined, cutOff: Reado
 
 const noSpeaker: CauseOf<"service"> = "noActiveSpeaker";
 
-/** @param orphans Services that no speaker announces, because there is none */
+/** @param orphans Services without a speaker that could announce them */
 function processFindings(
   { namespace, targets, isNodeLocal = false, unreachable, configurations }: Examined,
   orphans: readonly string[],

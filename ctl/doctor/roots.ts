@@ -8,7 +8,7 @@ import type { CheckName, Finding } from "./finding.ts";
 
 type Kind = VerdictEntry["kind"];
 
-/** What a speaker says of its node, a pool or a peer; without a kind of its node. */
+/** A statement of a speaker on a pool or a peer; without a kind on its node. */
 interface Said {
   readonly kind?: Kind;
   readonly name?: string;

@@ -95,7 +95,7 @@ export function listing<T>(
 
 const allCauses = Object.values(causes).flatMap((each) => Object.keys(each));
 
-/** A misspelt state would look like good news: nothing has it. @throws {UsageError} for a name that is none of these */
+/** A misspelt state would look like good news: nothing has it. @throws {UsageError} for an unknown name */
 function known(what: string, given: string, names: readonly string[]): void {
   const name = given.trim();
   if (names.some((one) => one.toLowerCase() === name.toLowerCase())) return;

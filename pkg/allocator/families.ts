@@ -16,7 +16,7 @@ export function familyMismatch(
     : { reason: "familyMismatch", wanted: families, found };
 }
 
-/** The refusals of both families as one. What a pool never had is not what is in the way, because its other family would do. */
+/** The refusals of both families as one. A family that a pool never had is not in the way, because its other family would do. */
 export function noFamily(refusals: readonly Refusal[], namespace: string): Refusal | undefined {
   const inner = refusals.flatMap((refusal) => (refusal.reason === "noPoolFits" ? refusal.pools : [refusal]));
   const counted = inner.filter(({ reason }) => reason !== "poolLacksFamily");

@@ -1,7 +1,7 @@
 const fewTexts = 16;
 const sets = new WeakMap<readonly string[], ReadonlySet<string>>(); // list -> the same
 
-/** Whether a list that never changes has the text. Of a long one that is asked for many, a set is kept as long as the list. */
+/** Whether a list that never changes has the text. A long list that is asked often has a set, which is kept as long as the list. */
 export function isIn(texts: readonly string[], text: string): boolean {
   if (texts.length < fewTexts) return texts.includes(text);
   const known = sets.get(texts);

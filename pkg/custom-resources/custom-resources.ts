@@ -89,7 +89,7 @@ export class CustomResources implements Disposable {
     this.#alarm = new Alarm(options.clock, "custom resources settle", () => void this.#settled());
   }
 
-  /** The text of the last good configuration; undefined where there is none. */
+  /** The text of the last good configuration; undefined where no configuration was ever good. */
   lastGoodChanged(text: string | undefined): void {
     this.#had = liveKinds(text ?? "");
     this.#offer();

@@ -129,7 +129,7 @@ function newAgent({ server, proxy }: Access, tls: HttpsAgentOptions): Agent {
   return agent;
 }
 
-const read = promisify(readFile); // Those of node:fs/promises come with a directory watcher and a terminal.
+const read = promisify(readFile); // The functions of node:fs/promises come with a directory watcher and a terminal.
 
 async function bytes(material: Material | undefined): Promise<Buffer | undefined> {
   if (material === undefined) return undefined;

@@ -61,7 +61,7 @@ export interface ServicePort {
 export interface EndpointSlice extends ObjectMeta {
   /** Key of the Service they belong to. */
   readonly service: string;
-  /** Of the addresses of its endpoints; undefined where the API does not say. */
+  /** The family of its endpoints' addresses; undefined where the API does not say. */
   readonly family: Family | undefined;
   /** Each node once; those that serve nothing are left out. */
   readonly endpoints: readonly NodeEndpoints[];
@@ -71,7 +71,7 @@ export interface EndpointSlice extends ObjectMeta {
 
 export interface Node extends ObjectMeta {
   readonly labels: Readonly<Record<string, string>>;
-  /** Those of at most 253 characters, kept for the node that they are asked for of; absent for others. */
+  /** Annotations of at most 253 characters, kept for the node whose annotations are asked for; absent for others. */
   readonly annotations?: Readonly<Record<string, string>>;
   /** No new Pods are to be placed on it: `kubectl cordon`. */
   readonly unschedulable: boolean;

@@ -46,7 +46,7 @@ export async function* listPages(plural: string, get: GetPage): AsyncGenerator<r
   }
 }
 
-/** What a watch that begins with all objects asks for: the first time as any member of the API has them, later as they are (KEP-3157). */
+/** Parameters of a watch that begins with all objects: the first time as any member of the API has them, later as they are (KEP-3157). */
 export function streamedList(isSynced: boolean): Readonly<Record<string, string>> {
   const old = isSynced ? {} : { resourceVersion: "0" };
   return { sendInitialEvents: "true", resourceVersionMatch: "NotOlderThan", ...old };

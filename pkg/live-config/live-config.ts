@@ -36,7 +36,7 @@ export interface LiveDecision {
 
 /** The present source of the configuration. */
 export interface SeenConfig {
-  /** Undefined where there is none, for the reason in `missing`, or else since the ConfigMap does not have the key. */
+  /** Undefined without a text: for the reason in `missing`, or else because the ConfigMap does not have the key. */
   readonly text: string | undefined;
   readonly missing?: Missing | undefined;
   readonly missingKinds?: readonly string[] | undefined;

@@ -66,7 +66,7 @@ export type MemberlistEvent =
   | { readonly type: "packets"; readonly member: string; readonly areLost: boolean }
   /** To keep paths to these members, and to no others. */
   | { readonly type: "watchPaths"; readonly members: readonly PathEnd[] }
-  /** The path to this member made it count as dead here, and it lives: for this long there is none. */
+  /** The path to this member made it count as dead here, and it lives: the path is not used for this long. */
   | { readonly type: "pathDistrusted"; readonly member: string; readonly backOff: Millis }
   /** A user message, or user state that came with a view. */
   | { readonly type: "user"; readonly payload: Uint8Array };

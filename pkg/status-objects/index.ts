@@ -1,6 +1,6 @@
 /**
- * MetalLB's status objects, as its tools know them: their kinds, who keeps them in the API, and the ConfigurationState of a component. What
- * speakers say in the other kinds is theirs. Times are `Clock` milliseconds.
+ * MetalLB's status objects, as its tools know them: their kinds, who keeps them in the API, and the ConfigurationState of a component. The
+ * content of the other kinds is the speakers'. Times are `Clock` milliseconds.
  */
 export { type Component, configurationState } from "./configuration-state.ts";
 export { digest, labelValue, type StatusObject, statusKinds } from "./kinds.ts";

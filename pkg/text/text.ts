@@ -34,7 +34,7 @@ export function count(number: number): string {
   return Math.abs(power - Math.round(power)) < 0.01 ? `2^${Math.round(power)}` : number.toExponential(1);
 }
 
-/** A parser's message without the lines that quote what it read, which may be secret. */
+/** A parser's message without the lines that quote its input. The input may be secret. */
 export function withoutQuotation(message: string): string {
   const [first = ""] = message.split("\n", 1);
   return first;

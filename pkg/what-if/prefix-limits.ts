@@ -26,7 +26,7 @@ export function overPrefixLimits(state: ClusterState): readonly string[] {
   return [...found];
 }
 
-/** Those of a central speaker to one prefix: to each node, or to the next hop that an advertisement has in the place of nodes. */
+/** The number of a central speaker's paths to one prefix: to each node, or to the next hop that an advertisement has in the place of nodes. */
 function pathsOf(routes: readonly Route[], central: readonly string[]): number {
   return Math.max(1, new Set(routes.flatMap(({ nodes }) => [...nodes].filter((node) => !central.includes(node)))).size);
 }

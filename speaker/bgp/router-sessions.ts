@@ -11,7 +11,7 @@ const maxEnds = 1_000;
 export class RouterSessions {
   readonly #sourceTo: (ends: SessionEnds) => Address | undefined;
   readonly #closing = new Map<Promise<void>, readonly [peer: object, router: Address | undefined]>(); // the end of a session -> whose it was
-  readonly #ends = new RecentMap<string, true>(maxEnds); // Of all sessions that there were.
+  readonly #ends = new RecentMap<string, true>(maxEnds); // The ends of all former sessions.
 
   /** @param sourceTo the address that a connection would come from; undefined where there is no way to the router */
   constructor(sourceTo: (ends: SessionEnds) => Address | undefined) {

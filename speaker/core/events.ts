@@ -115,7 +115,7 @@ export type MemberEvents =
       /** This node is in the ring of those that announce, or has found none. Before, it would take itself for the only one. */
       readonly isSynced: boolean;
     }
-  /** The nodes of `watchNodes` to which there was a path by BFD, and is none now. */
+  /** The nodes of `watchNodes` that lost their path by BFD. */
   | { readonly type: "nodePaths"; readonly failed: readonly string[] }
   /** All nodes with a Pod of a speaker, whether that runs or not. Central speakers are told. */
   | { readonly type: "speakerPods"; readonly nodes: readonly string[] }

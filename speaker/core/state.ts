@@ -34,9 +34,9 @@ export interface SpeakerState {
   /** Nodes that Kubernetes excludes from load balancers announce all the same. */
   readonly ignoreExcludeLabel: boolean;
   readonly announceFor: AnnounceFor;
-  /** Of a central speaker. */
+  /** The nodes that a central speaker serves. */
   served: ServedNodes;
-  /** Of a central speaker. */
+  /** The nodes that a central speaker has not met. */
   readonly unmet: UnmetNodes;
   /** All objects of the API have been seen once. */
   isClusterSynced: boolean;

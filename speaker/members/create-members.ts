@@ -81,7 +81,7 @@ export function createMembers(options: MembersOptions): { members: Members; memb
   return { memberlist, members };
 }
 
-/** The text of which the ring's keys are made; empty where there is none. @throws where the file cannot be read: a ring without its key would be another one */
+/** The text of which the ring's keys are made; empty for a ring without keys. @throws where the file cannot be read: a ring without its key would be another one */
 export function ringSecret(values: Pick<RingFlags, "ml-secret-key" | "ml-secret-key-path">): string {
   const { "ml-secret-key": given, "ml-secret-key-path": folder } = values;
   return given !== "" || folder === "" ? given : readFileSync(join(folder, "secretkey"), "utf8");

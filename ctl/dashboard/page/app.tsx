@@ -81,7 +81,7 @@ export function App() {
   );
 }
 
-/** Who does not answer. */
+/** Names the process that does not answer. */
 function silentText(about: AboutRow | undefined): string {
   return about?.outage === undefined ? "No speaker answers" : "The API server does not answer";
 }

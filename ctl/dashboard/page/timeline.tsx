@@ -12,7 +12,7 @@ interface RecentAnswer {
   readonly unreachable: readonly { readonly target: { readonly pod: string }; readonly why: string }[];
 }
 
-/** What processes recorded before this page's program began to look, then what it saw. */
+/** The records of processes from before this page's program began to look, then what it saw. */
 export function Timeline({ model }: { readonly model: Model }) {
   const now = useContext(Now);
   const [search, setSearch] = useState("");

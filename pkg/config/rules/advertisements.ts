@@ -74,7 +74,7 @@ function canBeNextHop(address: Address): boolean {
 
 type Lengths = Pick<BgpAdvertisement, "aggregationLength" | "aggregationLengthV6">;
 type RawLengths = Pick<RawAdvertisement, "aggregation-length" | "aggregation-length-v6">;
-/** Of each family of a pool's ranges the smallest of their largest prefixes. */
+/** Family -> the smallest among the largest prefixes of a pool's ranges of that family. */
 type Narrowest = ReadonlyMap<Family, Prefix>;
 
 /** Refuses lengths of aggregates that have addresses outside the pool. */

@@ -51,7 +51,7 @@ export function withStandIns(fields: RawPeer, values: ReadonlyMap<NodeField, Obj
 /**
  * The peers that an entry is for one node: with the values of the node's labels and annotations, which are held to the rules of the configuration.
  * A peer for each address that the node has for `peer-address`; of a field with as many values each peer has its own.
- * @returns for each the peer, or why it is none: the label or annotation, and what is wrong
+ * @returns for each the peer, or the label or annotation that makes no peer, and what is wrong with it
  */
 export function peersOfNode(entry: Peer, node: NodeTexts): readonly (Peer | string)[] {
   const { fromNode } = entry;

@@ -85,7 +85,7 @@ export type Effect =
   | { readonly type: "packetsArrive"; readonly node: NodeName }
   /** To keep paths to these members, and to no others. */
   | { readonly type: "watchPaths"; readonly members: readonly { readonly node: NodeName; readonly endpoint: Endpoint }[] }
-  /** The path to this node made it count as dead here, and it lives: for this long there is none. */
+  /** The path to this node made it count as dead here, and it lives: the path is not used for this long. */
   | { readonly type: "pathDistrusted"; readonly node: NodeName; readonly backOff: Millis }
   /** An exchange that this node began failed. Failures of a join are in `joinFinished`, failures of a probe in no effect. */
   | { readonly type: "exchangeProblem"; readonly with: Endpoint; readonly reason: string };

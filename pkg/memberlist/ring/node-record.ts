@@ -27,7 +27,7 @@ export interface NodeRecord {
   successor: Alive | undefined;
   /** See `placeOf`. */
   readonly place: number;
-  /** What of it counts for the ring as a whole; undefined while it is no member. */
+  /** The part of it that counts for the ring as a whole; undefined while it is no member. */
   counted: { readonly endpoint: number | string; readonly digest: number } | undefined;
 }
 

@@ -12,7 +12,7 @@ export class Places {
   readonly withoutFast = new Set<NodeRecord>();
   /** Members whose last answer was slow, or came by way of others or on a stream. */
   readonly doubted = new Set<NodeRecord>();
-  /** Of all members and their incarnations. Leaves out suspicions, because these change by themselves. */
+  /** A sum over all members and their incarnations. Leaves out suspicions, because these change by themselves. */
   digest = 0;
   readonly #byEndpoint = new Map<number | string, NodeRecord>();
 

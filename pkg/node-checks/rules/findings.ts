@@ -190,7 +190,7 @@ export function identity(finding: Finding): string {
 }
 
 /**
- * What suffers from it: prefixes of addresses with spaces between them, or packets of a family that the node passes on to others. Empty where no
+ * The traffic that suffers from it: prefixes of addresses with spaces between them, or packets of a family that the node passes on to others. Empty where no
  * traffic suffers for certain.
  */
 export function sufferers(finding: Finding): string {

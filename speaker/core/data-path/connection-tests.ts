@@ -113,7 +113,7 @@ function isWanted({ sample }: ConnectionTests, key: string): boolean {
   return [...sample.keys()].filter((other) => namespaceOf(other) === namespaceOf(key)).length < maxOfNamespace;
 }
 
-/** Undefined for a Service that this node cannot try, or whose endpoints may be on nodes that are gone. */
+/** Undefined where this node cannot try the Service, or its endpoints may be on nodes that are gone. */
 function targetOf(state: SpeakerState, key: string, family: Family) {
   const row = state.services.rows.get(key);
   const found = portOf(state, [key]);

@@ -33,7 +33,7 @@ export interface CurrentHandover {
   told: Handover | undefined;
   /** The nodes that owned the address in place of this one: the next where the one before failed. Empty while this node owns it. */
   successors: readonly string[];
-  /** Until when clients may not have heard of the first successor; undefined afterwards, and while there is none. */
+  /** Until when clients may not have heard of the first successor; undefined afterwards, and without a successor. */
   lingersUntil: Millis | undefined;
   /** The former owner failed, as it seems, and packets wait for it until then; undefined where it lives. */
   returnsBy: Millis | undefined;

@@ -58,7 +58,7 @@ function seesMore({ apiView, members: { gossip } }: SpeakerState, other: string)
   return apiView.view !== "current" && gossip?.isParticipating(other) === true && gossip.view(other) === "current";
 }
 
-/** What the node's speaker tells, as far as that counts. @returns undefined where it does not, and where the speaker tells nothing */
+/** The traits that the node's speaker tells, where they count. @returns undefined where they do not, and where the speaker tells nothing */
 export function heedTold(state: SpeakerState, node: string): Traits | undefined {
   const traits = isTold(state, node) ? state.members.gossip?.traits(node) : undefined;
   if (traits !== undefined && isFollowed(state, node)) state.nodes.followed.overheard.add(node);

@@ -24,7 +24,7 @@ export function foreignMembersChanged(state: SpeakerState, type: SpeakerEvent["t
   for (const node of doubted.keys()) if (!heard.includes(node)) doubted.delete(node);
   const before = foreign.size;
   let areMore = false;
-  // What it says while it does not see its API itself, or starts again, makes it no node of this cluster.
+  // The words of a member that does not see its API itself, or starts again, make it no node of this cluster.
   for (const node of foreign) if (!heard.includes(node) || mayBeOurs(state, node)) foreign.delete(node);
   for (const [node, since] of doubted) {
     if (now < since + sureAfterMs || foreign.has(node)) continue;

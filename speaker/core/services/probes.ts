@@ -99,7 +99,7 @@ function nextHopNodes(state: SpeakerState, { address }: AddressPlacement): reado
   return wanted.length > 0 ? wanted : able;
 }
 
-/** Who tries what comes by way of a node: the next by name that is on a link with it. */
+/** The node that tries the way over the announcer: the next one by name that is on a link with it. */
 function routedTester(state: SpeakerState, announcer: string): string | undefined {
   const { active } = state.members;
   const after = active.findIndex((node) => node > announcer);

@@ -15,7 +15,7 @@ export interface SpeakerPod {
 /** The Pods of the other speakers, by the addresses at which they are joined. */
 export type SpeakerPods = ReadonlyMap<string, SpeakerPod>;
 
-/** What is different in a large ring, in which the work on each change, and the Pods that each speaker follows, grow with the ring. */
+/** The rules of a large ring, in which the work on each change, and the Pods that each speaker follows, grow with the ring. */
 export interface LargeRing {
   /** After a change, further ones are gathered for so long. */
   readonly gatherMs: (members: number) => Millis;
