@@ -1,9 +1,9 @@
 import type { Millis } from "#pkg/clock";
-import { type Cluster, Informers, nodesOf, type Scope } from "#pkg/k8s";
+import { ApiError, type Cluster, Informers, nodesOf, type Scope } from "#pkg/k8s";
 import type { ClusterEvent } from "./core/index.ts";
 
 export interface NodeInformersOptions {
-  readonly cluster: Pick<Cluster, "informer">;
+  readonly cluster: Pick<Cluster, "informer" | "count">;
   /** This node's name. */
   readonly node: string;
   /** Their addresses are asked for, too. */
@@ -15,42 +15,45 @@ export interface NodeInformersOptions {
   readonly reached: () => void;
 }
 
-/** Follows all Nodes, or some by their names, and others when it is told. */
+/** Counts Nodes first. Then follows all of them, or some by their names, as it is told. */
 export class NodeInformers implements Disposable {
   readonly #options: NodeInformersOptions;
-  #informers: Informers;
+  #informers: Informers | undefined;
+  #isDisposed = false;
 
   constructor(options: NodeInformersOptions) {
     this.#options = options;
-    this.#informers = this.#follow("all");
   }
 
-  start(): void {
-    this.#informers.start();
+  async start(): Promise<void> {
+    const { cluster, node, hasNodeAddresses, emit } = this.#options;
+    const count = await unlessRefused(cluster.count(nodesOf(node, hasNodeAddresses)));
+    if (!this.#isDisposed) emit({ type: "nodesCounted", count });
   }
 
   /** Follows these in place of those before. */
   follow(names: "all" | readonly string[]): void {
-    this.#informers[Symbol.dispose]();
+    this.#informers?.[Symbol.dispose]();
     this.#informers = this.#follow(names);
     this.#informers.start();
     this.#options.reached(); // The ones before may have been out of reach.
   }
 
   get missing(): readonly string[] {
-    return this.#informers.missing;
+    return this.#informers?.missing ?? ["Nodes"];
   }
 
   get lostSince(): Millis | undefined {
-    return this.#informers.lostSince;
+    return this.#informers?.lostSince;
   }
 
   get failure(): Informers["failure"] {
-    return this.#informers.failure;
+    return this.#informers?.failure;
   }
 
   [Symbol.dispose](): void {
-    this.#informers[Symbol.dispose]();
+    this.#isDisposed = true;
+    this.#informers?.[Symbol.dispose]();
   }
 
   #follow(names: "all" | readonly string[]): Informers {
@@ -68,5 +71,14 @@ export class NodeInformers implements Disposable {
       });
     }
     return informers;
+  }
+}
+
+async function unlessRefused<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof ApiError) return undefined; // Those that follow Nodes say what is wrong.
+    throw error;
   }
 }

@@ -10,9 +10,11 @@ import { KubernetesMetrics, Registry } from "#pkg/metrics";
 import { quarantineConfigMap } from "#pkg/quarantine";
 import { classlessOnly } from "#pkg/service";
 import type { SpeakerEffect } from "./core/effects.ts";
+import type { ClusterEvent } from "./core/events.ts";
 import { speakerCore } from "./core/replay.ts";
 import { createState } from "./core/state.ts";
 import { SpeakerView } from "./core/view.ts";
+import { NodeInformers } from "./node-informers.ts";
 import { whatIsMissing } from "./routes.ts";
 import { Sources } from "./sources.ts";
 
@@ -24,12 +26,19 @@ const x = "192.0.2.1";
 const web = service("web", { ingress: [x] });
 const slice = endpointSlice("web", { node1: true });
 
+/** The test says when Nodes are counted. */
+class UncountedCluster extends FakeCluster {
+  override count(): Promise<number | undefined> {
+    return new Promise(() => {});
+  }
+}
+
 const everything = ["services", "endpoints", "nodes", "config", "status", "quarantine", "members"] as const;
 type Part = (typeof everything)[number];
 
 /** The only speaker, on node1, before anything has been seen. */
 class Bench {
-  readonly cluster = new FakeCluster();
+  readonly cluster = new UncountedCluster();
   readonly wire = new Set<string>();
   readonly registry = new Registry();
   readonly occupied: Readonly<Record<string, string>>[] = []; // Contents of the ConfigMap of conflicts.
@@ -59,13 +68,16 @@ class Bench {
     log: silentLog,
   });
   readonly services = this.cluster.of(resources.services);
-  readonly nodes = this.cluster.of(resources.nodes);
   readonly config = this.cluster.of(resources.configMaps, "config");
   readonly status = this.cluster.of(resources.configMaps, statusConfigMap);
   readonly quarantine = this.cluster.of(resources.configMaps, quarantineConfigMap);
 
   constructor() {
     this.runner.start(this.state, (effect) => this.#carryOut(effect));
+  }
+
+  get nodes() {
+    return this.cluster.of(resources.nodes);
   }
 
   get endpoints() {
@@ -76,6 +88,7 @@ class Bench {
   static synced(config: string | undefined, lastGood: string | undefined, parts: readonly Part[] = everything): Bench {
     const bench = new Bench();
     bench.sources.start(resources.endpointSlices);
+    bench.runner.dispatch({ type: "nodesCounted", count: 3 });
     bench.services.see(web);
     bench.endpoints.see(slice);
     if (config !== undefined) bench.config.see(configMap(`${namespace}/config`, { [configKey]: config }));
@@ -103,6 +116,7 @@ class Bench {
     if (effect.type === "announce") this.wire.add(effect.address.toString());
     if (effect.type === "withdraw") this.wire.delete(effect.address.toString());
     if (effect.type === "startMembers") this.membersStarted = true;
+    if (effect.type === "followNodes") this.sources.followNodes(effect.names);
     if (effect.type === "startConfig") this.sources.startConfig();
     if (effect.type === "prepareLayer2") this.layer2Prepared++;
     if (effect.type === "setPeers") this.bgp.push(`${effect.peers.peers.length} ${effect.peers.isDraining}`);
@@ -138,6 +152,21 @@ test("layer 2 is begun as soon as a configuration with a pool of its own is read
   bench.config.see(configMap(`${namespace}/config`, { [configKey]: lan }));
   assert.deepEqual([bench.layer2Prepared, bench.membersStarted], [1, false]);
 });
+
+for (const away of [false, true])
+  test(`Nodes are counted before any is followed, and where that ${away ? "fails" : "tells nothing"} the core is told`, async () => {
+    const cluster = new FakeCluster();
+    cluster.away = away;
+    const told: ClusterEvent[] = [];
+    const emit = (event: ClusterEvent): void => void told.push(event);
+    const informers = new NodeInformers({ cluster, node: "node1", emit, changed() {}, synced() {}, reached() {} });
+    assert.deepEqual([informers.missing, informers.lostSince, informers.failure], [["Nodes"], undefined, undefined]);
+    await informers.start();
+    assert.deepEqual([told, cluster.informers], [[{ type: "nodesCounted", count: undefined }], []]);
+    informers[Symbol.dispose]();
+    await informers.start();
+    assert.equal(told.length, 1);
+  });
 
 test("other Nodes are followed when the core asks for that, and nothing is missing meanwhile", () => {
   const bench = Bench.synced(lan, undefined);
@@ -354,6 +383,7 @@ test("a configuration that asks for texts of Services and labels of namespaces c
 
 test("the view is as old as what has been followed for the longest time without seeing what changes", () => {
   const bench = new Bench();
+  bench.runner.dispatch({ type: "nodesCounted", count: 3 });
   const lostSince = () => bench.state.apiView.lostSince;
   bench.nodes.lose(3000);
   bench.services.lose(2000);

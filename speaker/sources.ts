@@ -38,7 +38,7 @@ import { NodeInformers } from "./node-informers.ts";
 import { PolicySources } from "./policy-sources.ts";
 
 export interface SourcesOptions {
-  readonly cluster: Pick<Cluster, "informer" | "servedResources">;
+  readonly cluster: Pick<Cluster, "informer" | "count" | "servedResources">;
   readonly namespace: string;
   /** This node's name. */
   readonly node: string;
@@ -77,7 +77,7 @@ export class Sources implements Disposable {
   readonly #policy: PolicySources;
   #next: InForce | undefined; // In force as soon as all is known that it asks for.
   #startFailure: ApiError | undefined; // Why it was not started yet.
-  #phase: "new" | "started" | "synced" | "disposed" = "new";
+  #phase: "new" | "started" | "synced" | "begun" | "disposed" = "new";
 
   constructor(options: SourcesOptions) {
     this.#options = options;
@@ -148,7 +148,7 @@ export class Sources implements Disposable {
       emit({ type: "slice", key, now, before });
     });
     this.#informers.start();
-    this.#nodes.start();
+    void this.#nodes.start();
     this.#customResources?.start();
   }
 
@@ -157,13 +157,14 @@ export class Sources implements Disposable {
     this.#startFailure = error;
   }
 
-  /** Follows these Nodes from now on, in place of those before; all of them at the start. */
+  /** Follows these Nodes from now on, in place of those before. */
   followNodes(names: "all" | readonly string[]): void {
     if (this.#phase !== "disposed") this.#nodes.follow(names);
   }
 
   /** Everything has been seen, the members among it: makes the first decision. */
   startConfig(): void {
+    this.#phase = "begun";
     this.#live.start();
     this.#options.emit({ type: "start" });
   }
@@ -171,7 +172,7 @@ export class Sources implements Disposable {
   /** Resources that have not been seen; nothing is announced before the list is empty. */
   get missing(): readonly string[] {
     if (this.#phase === "new") return ["the API"];
-    const nodes = this.#phase === "started" ? this.#nodes.missing : []; // Later others tell of those that are not seen.
+    const nodes = this.#phase === "begun" ? [] : this.#nodes.missing; // Later others tell of those that are not seen.
     return [...this.#informers.missing, ...nodes, ...(this.#customResources?.missing ?? [])];
   }
 

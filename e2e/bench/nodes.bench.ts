@@ -24,6 +24,7 @@ import { BareClient, type RealApi, realApi, runBesideRealApi } from "./real-api.
 import { RingCrowd } from "./ring-crowd.ts";
 
 const windowSeconds = 40;
+const afterStartSeconds = 30;
 const clones = 20;
 const [statusSeconds, leaseSeconds] = [300, 10]; // How often a kubelet writes, where nothing changes.
 const endpointChangesPerSecond = 10;
@@ -35,11 +36,11 @@ const account = "system:serviceaccount:metallb-system:speaker";
 const namespace = "metallb-system";
 const secret = "of-a-benchmark";
 const port = 7946;
-const speakerAddress = "172.30.0.100"; // The cluster gave it to this network. All other members have addresses of `lo`.
+const speakerAddress = "172.30.0.100"; // The cluster gave it to this network. Members of the crowd have addresses of `lo`.
 const labelsOfNode = 20;
 
 const nameOf = (node: number) => `node-${node}`;
-const addressOf = (node: number) => (node === 0 ? speakerAddress : `10.128.${node >> 8}.${node & 255}`);
+const addressOf = (node: number) => `10.128.${node >> 8}.${node & 255}`;
 const leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 const slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices";
 const services = "/api/v1/namespaces/default/services";
@@ -222,8 +223,8 @@ class Clones implements Disposable {
     this.#token = config.users[0].user.token;
   }
 
-  /** @param uris of the watches of node 0 */
-  async start(uris: readonly string[]): Promise<void> {
+  /** @param uris of the watches of the node of this name */
+  async start(name: string, uris: readonly string[]): Promise<void> {
     const versions = new Map<string, string>(); // path -> the present version there
     for (const uri of uris) {
       const { pathname } = new URL(uri, this.#server);
@@ -231,7 +232,7 @@ class Clones implements Disposable {
     }
     for (let clone = 1; clone <= clones; clone++) {
       for (const uri of uris) {
-        const url = new URL(uri.replaceAll(nameOf(0), nameOf(clone)), this.#server);
+        const url = new URL(uri.replaceAll(name, nameOf(clone)), this.#server);
         url.searchParams.set("resourceVersion", versions.get(url.pathname) ?? "");
         this.#request(url, (response) => {
           this.watches++;
@@ -347,22 +348,36 @@ async function measure({ kubeconfigs, directory }: RealApi, nodes: number, dist:
   await using controller = start("controller", []);
   await sleep(10_000);
   execFileSync("ip", ["route", "replace", "local", "10.128.0.0/16", "dev", "lo"]); // In the network that the cluster made.
-  const members = Array.from({ length: nodes - 1 }, (_, index) => {
-    return { name: nameOf(index + 1), address: addressOf(index + 1), entries: entriesOf(index + 1) };
-  });
-  await using crowd = await RingCrowd.start({ members, secret, port, speaker: speakerAddress });
-  const ring = [`--ml-bindaddr=${speakerAddress}`, "--ml-labels=app=metallb,component=speaker", `--ml-secret-key=${secret}`];
-  const startedAt = performance.now();
-  await using speaker = start("speaker", [`--node-name=${nameOf(0)}`, ...ring]);
-  using received = new ReceivedOctets(speaker.pid);
-  await speaker.line(/"event":"serviceAnnounced"/);
-  const until = (performance.now() - startedAt) / 1000;
-  await sleep(10_000);
-  const { cpuSeconds, megabytes } = speaker.usage;
+  await conditionsWritten(directory); // At first nobody announces, which the controller writes of each Service.
+
+  /** The speaker of a node, beside members of all other nodes. */
+  const startSpeaker = async (own: number) => {
+    const others = Array.from({ length: nodes }, (_, node) => node).filter((node) => node !== own);
+    const members = others.map((node) => ({ name: nameOf(node), address: addressOf(node), entries: entriesOf(node) }));
+    await using stack = new AsyncDisposableStack();
+    const crowd = stack.use(await RingCrowd.start({ members, secret, port, speaker: speakerAddress }));
+    const ring = [`--ml-bindaddr=${speakerAddress}`, "--ml-labels=app=metallb,component=speaker", `--ml-secret-key=${secret}`];
+    const startedAt = performance.now();
+    const speaker = stack.use(start("speaker", [`--node-name=${nameOf(own)}`, ...ring]));
+    const received = stack.use(new ReceivedOctets(speaker.pid));
+    await speaker.line(/"event":"serviceAnnounced"/);
+    const until = (performance.now() - startedAt) / 1000;
+    row(`announces after ${until.toFixed(1)} s`, received.sum, `${speaker.usage.cpuSeconds.toFixed(2)} s`);
+    await sleep(afterStartSeconds * 1000);
+    row(
+      `${afterStartSeconds} s later; it knows ${crowd.known} members`,
+      received.sum,
+      `${speaker.usage.cpuSeconds.toFixed(2)} s`,
+    );
+    const { now, peak } = speaker.usage.megabytes;
+    row("resident then, and at the most", `${now.toFixed(0)} MB`, `${peak.toFixed(0)} MB`);
+    return Object.assign(stack.move(), { speaker, received });
+  };
+  const ordinary = Math.floor(nodes / 2);
+  console.log("a speaker that starts:");
+  await using started = await startSpeaker(ordinary);
+  const { speaker, received } = started;
   await conditionsWritten(directory);
-  row(`speaker: start, announces after ${until.toFixed(1)} s`, received.sum, `${cpuSeconds.toFixed(2)} s`);
-  row(`speaker: knows ${crowd.known} members`);
-  row("speaker: resident after the start, at the most", `${megabytes.now.toFixed(0)} MB`, `${megabytes.peak.toFixed(0)} MB`);
 
   /** The speaker and the controller for a while. @returns octets that the speaker received, and seconds of the API server */
   const look = async (when: string) => {
@@ -383,7 +398,7 @@ async function measure({ kubeconfigs, directory }: RealApi, nodes: number, dist:
   const following = uris.map((uri) => uri.replace(/&(?:sendInitialEvents|resourceVersionMatch)=\w*/g, "")); // Without all objects first.
   const byTarget = new Map(following.map((uri) => [uri.replace(/&(?:resourceVersion|timeoutSeconds)=\d*/g, ""), uri]));
   using others = new Clones(kubeconfigs.speaker);
-  await others.start([...byTarget.values()]);
+  await others.start(nameOf(ordinary), [...byTarget.values()]);
   await sleep(5_000);
   const octetsBefore = others.octets;
   const withClones = await during();
@@ -395,6 +410,9 @@ async function measure({ kubeconfigs, directory }: RealApi, nodes: number, dist:
   const all = (octets: number) => `${((nodes * octets) / windowSeconds / 1e6).toFixed(2)} MB/s`;
   row("API servers send, while kubelets write their status", all(rest.octets));
   row("and while endpoints change; cores that it takes", all(busy.octets), "", (nodes * slope).toFixed(2));
+  await started[Symbol.asyncDispose]();
+  console.log("\nthe first speaker by name, which tells the controller who announces each Service:");
+  await using _ = await startSpeaker(0);
   if (churn.skipped > 0) console.log(`the machine was too slow for ${churn.skipped} writes of kubelets, which were left out`);
 }
 

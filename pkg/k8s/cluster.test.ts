@@ -56,6 +56,20 @@ test("no address clears the status", limit, async () => {
   await writing;
 });
 
+for (const [what, metadata, want] of [
+  ["the server names the rest", { continue: "more", remainingItemCount: 4_999 }, 5_000],
+  ["there is no more", {}, 1],
+  ["the server does not name the rest", { continue: "more" }, undefined],
+] as const)
+  test(`objects are counted by a page of one of them: ${what}`, limit, async () => {
+    await using s = await scene();
+    const counting = s.cluster.count(resources.nodes);
+    const request = await s.api.next();
+    assert.deepEqual([request.path, request.query], ["/api/v1/nodes", { limit: "1" }]);
+    request.reply(200, { metadata, items: [{ metadata: { name: "node1" } }] });
+    assert.equal(await counting, want);
+  });
+
 const outcomes = [
   { status: 409, reason: "Conflict", want: "conflict" },
   { status: 404, reason: "NotFound", want: "gone" },

@@ -104,6 +104,14 @@ export class Cluster implements AsyncDisposable {
     return informer;
   }
 
+  /** How many objects of a kind there are; undefined where the server does not say. @throws {ApiError} */
+  async count({ api, plural }: Pick<Resource<ObjectMeta>, "api" | "plural">): Promise<number | undefined> {
+    const page = await this.#api.call({ method: "GET", path: `${api}/${plural}?limit=1`, purpose: `count ${plural}` });
+    const { continue: more, remainingItemCount } = fields(page.metadata);
+    const others = text(more) === "" ? 0 : remainingItemCount;
+    return typeof others === "number" ? list(page.items).length + others : undefined;
+  }
+
   /** Whether the API serves EndpointSlices as `discovery.k8s.io/v1` (Kubernetes 1.21 and later). */
   async hasEndpointSlices(): Promise<boolean> {
     const request = { method: "GET", path: "/apis/discovery.k8s.io/v1", purpose: "look for EndpointSlices" } as const;

@@ -82,6 +82,8 @@ export type ClusterEvent =
   | { readonly type: "node"; readonly name: string; readonly node: NodeFields | undefined }
   /** The labels of a namespace, once a configuration asks for them; undefined for none. */
   | { readonly type: "namespace"; readonly name: string; readonly labels: Labels | undefined }
+  /** The API has so many Nodes, none of which is followed yet; undefined where it does not say. */
+  | { readonly type: "nodesCounted"; readonly count: number | undefined }
   /** All Nodes that are followed have been seen, those that are there. */
   | { readonly type: "nodesListed" }
   /** A configuration was read that may come into force. */

@@ -41,6 +41,8 @@ export interface SpeakerState {
   /** All objects of the API have been seen once. */
   isClusterSynced: boolean;
   /** Everything that announcements depend on has been seen. */
+  hasBegun: boolean;
+  /** And it is decided which configuration is in force. */
   isStarted: boolean;
   /** This process leaves the ring, and answers until the others do. It sees them no longer, and places nothing. */
   isLeaving: boolean;
@@ -273,6 +275,7 @@ export function createState(options: SpeakerOptions): SpeakerState {
     served: { nodes: new Map(), drained: new Set(), cordoned: new Set(), facts: "" },
     unmet: { met: new Set(), pods: undefined, until: undefined, watched: "", failed: new Set() },
     isClusterSynced: false,
+    hasBegun: false,
     isStarted: false,
     isLeaving: false,
     config: undefined,

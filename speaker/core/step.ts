@@ -20,7 +20,7 @@ import { nextCarrierAt, releaseCarriers } from "./interfaces/carriers.ts";
 import { interfacesChanged, kernelChanged } from "./interfaces/changes.ts";
 import { interfacesHere, routesToFollow, withoutServices } from "./interfaces/nics.ts";
 import { apiLost, apiViewTimer, noteOldViews } from "./members/api-view.ts";
-import { followTimer, forgetTold, reconsiderNodes, takeTold, tellOwnNode } from "./members/followed-nodes.ts";
+import { awaitsNodes, followTimer, forgetTold, reconsiderNodes, takeTold, tellOwnNode } from "./members/followed-nodes.ts";
 import { allMembers, foreignMembersChanged, nextMembersAt, setMembers } from "./members/foreign-members.ts";
 import { forgetDeleted, memberChanged, membersSettled, noteStrangers, pullAwaited, reclaimed } from "./members/members.ts";
 import { apiViewsChanged, nodeEvent, nodesTold } from "./members/node-changes.ts";
@@ -89,6 +89,7 @@ export function nextDeadline(state: SpeakerState): Millis {
 export function step(state: SpeakerState, event: SpeakerEvent, now: Millis): SpeakerEffect[] {
   const effects: SpeakerEffect[] = [];
   react(state, event, now, effects);
+  beginWhenSynced(state, now, effects);
   if (foreignMembersChanged(state, event.type, now)) membersChanged(state, allMembers(state), now, effects);
   if (!inPassing.has(event.type)) touchPools(state, servedChanged(state, now, effects));
   chooseReporter(state, event.type, now);
@@ -109,6 +110,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
     case "slice":
       touch(state, setSlice(state.services, event.key, event.now, event.before));
       break;
+    case "nodesCounted":
     case "node":
     case "nodesListed":
       nodeEvent(state, event, now, effects);
@@ -185,12 +187,11 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       flush(state, effects);
       break;
     case "clusterSynced":
-      state.isClusterSynced = true;
+      state.isClusterSynced = state.nodes.followed.isWhole = true;
       tellOwnNode(state);
       flush(state, effects);
       // Not before: to the other members this node counts as one that can take addresses over.
       effects.push({ type: "startMembers" });
-      beginWhenSynced(state, effects);
       break;
     case "start":
       start(state, now, effects);
@@ -235,10 +236,11 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
   }
 }
 
-/** All has been seen that the first decision on the configuration takes. */
-function beginWhenSynced({ isClusterSynced, members, services }: SpeakerState, effects: SpeakerEffect[]): void {
-  if (!isClusterSynced || !members.isSynced) return;
-  const fields = { event: "stateSynced", services: services.rows.size };
+/** When all has been seen that the first decision on the configuration takes. */
+function beginWhenSynced(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+  if (state.hasBegun || !state.isClusterSynced || !state.members.isSynced || awaitsNodes(state, now)) return;
+  state.hasBegun = true;
+  const fields = { event: "stateSynced", services: state.services.rows.size };
   effects.push({ type: "log", level: "info", message: "synced, announcing addresses", fields });
   effects.push({ type: "startConfig" });
 }
@@ -248,7 +250,7 @@ function start(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void
   beginWithHealthPorts(state, now, effects);
   state.members.gossip?.participate();
   othersChanged(state, now, effects);
-  state.isStarted = true;
+  state.isStarted = state.hasBegun = true;
   const ofServices = state.services.rows.keys().flatMap((service) => addressesOf(state.services, service));
   for (const address of [...ofServices, ...slotAddresses(state)]) state.hadOwner.add(address.toString());
   interfacesChanged(state, now, effects);
@@ -300,9 +302,7 @@ function membersChanged(
   const returned = active.filter((node) => !before.has(node));
   if (returned.length > 0) nodesReturned(state, returned, now, effects);
   askedMembersChanged(state, now, effects);
-  const wasSynced = state.members.isSynced;
   state.members.isSynced = isSynced;
-  if (!wasSynced) beginWhenSynced(state, effects);
 }
 
 function nodesChanged(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {

@@ -184,9 +184,10 @@ export class SpeakerView {
     return this.#state.status.placementWarning;
   }
 
-  /** Whether this node is in the ring of those that announce, or has found none. */
+  /** Whether this node is in the ring of those that announce, or has found none, and knows of its members what it has to. */
   get isRingSynced(): boolean {
-    return this.#state.members.isSynced;
+    const { isClusterSynced, hasBegun, members } = this.#state;
+    return members.isSynced && (hasBegun || !isClusterSynced);
   }
 
   /** Where this node can answer, as the others know it by gossip. */

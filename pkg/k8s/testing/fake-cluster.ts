@@ -122,7 +122,7 @@ type Plural = "services" | "configmaps" | "namespaces" | "secrets";
  */
 export class FakeCluster
   implements
-    Pick<Cluster, "informer" | "servedResources" | "writeIngress" | "writeConditions" | "writeConfigMap">,
+    Pick<Cluster, "informer" | "count" | "servedResources" | "writeIngress" | "writeConditions" | "writeConfigMap">,
     Pick<EventRecorder, "record">
 {
   readonly transcript: string[] = [];
@@ -151,6 +151,11 @@ export class FakeCluster
     const informer = new FakeInformer(resource, scope, handlers);
     this.informers.push(informer as unknown as FakeInformer<ObjectMeta>);
     return informer;
+  }
+
+  /** Unless it is replaced, for those who can do without. */
+  count(): Promise<number | undefined> {
+    return this.away ? Promise.reject(new ApiError("Cannot count", 0, "Unreachable")) : Promise.resolve(undefined);
   }
 
   servedResources(): Promise<ReadonlyMap<string, readonly string[]>> {

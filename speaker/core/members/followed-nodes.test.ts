@@ -19,7 +19,7 @@ import { learnMacs } from "./members.ts";
 import { ownNodeRule } from "./node-state.ts";
 import { nodesOf } from "./nodes.ts";
 
-const rule = { fromMembers: 3, maxUntold: 1, afterMs: 1_000, jitterMs: 1 };
+const rule = { fromMembers: 3, maxUntold: 1, afterMs: 1_000, startMs: 500, jitterMs: 1 };
 const all = ["node1", "node2", "node3", "node4"];
 
 /** Node `node1` of a ring of four, where three are as many as thousands, with a pool for nodes that are labelled `disk: ssd`. */
@@ -292,4 +292,102 @@ test("labels of nodes that left for good are forgotten", () => {
   scene.tellAll();
   scene.runner.dispatch({ type: "gossipExpired", nodes: ["node4"] });
   assert.deepEqual([...scene.state.nodes.labels.keys()], ["node1", "node2", "node3"]);
+});
+
+/** Node `node1`, which starts in an API that has so many Nodes. */
+class Starting extends Bench {
+  readonly #teller = new GossipNode("node1");
+
+  constructor(count: number | undefined, hasRing = true) {
+    super("node1", { hasRing, active: ["node1"], isSynced: false, ownNode: rule });
+    this.runner.dispatch({ type: "nodesCounted", count });
+    this.setNode("node1", {});
+    this.runner.dispatch({ type: "nodesListed" });
+    this.runner.dispatch({ type: "clusterSynced" });
+  }
+
+  /** It is in the ring with these, of which some tell their labels. */
+  meet(names: readonly string[], telling: readonly string[], withoutGossip: readonly string[] = []): void {
+    for (const node of names) {
+      const life = withoutGossip.includes(node) ? undefined : 1;
+      this.runner.dispatch({ type: "member", change: "joined", node, incarnation: 0, life, macs: undefined });
+      this.#teller.store.joined(node, 1);
+    }
+    for (const node of telling) this.hear(node);
+    this.runner.dispatch({ type: "members", active: ["node1", ...names].sort(), withoutGossip, isSynced: true });
+  }
+
+  hear(node: string): void {
+    const one = new GossipNode(node);
+    one.state.setTraits({ exists: true, isOutOfService: false, isCordoned: false, isNotReady: false, labels: new Map() });
+    this.runner.dispatch({ type: "gossip", entries: this.#teller.store.merge(one.payload(), 0) });
+  }
+
+  get hasBegun(): boolean {
+    return this.state.hasBegun;
+  }
+}
+
+test("in a small cluster, and without a ring, a speaker that starts follows all Nodes; in a large one its own", () => {
+  for (const [count, hasRing, want] of [
+    [2, true, "all"],
+    [3, true, ["node1"]],
+    [undefined, true, ["node1"]],
+    [3, false, "all"],
+    [undefined, false, "all"],
+  ] as const)
+    assert.deepEqual(new Starting(count, hasRing).nodesFollowed, [want], `${count} ${hasRing}`);
+});
+
+test("in a large cluster a speaker decides as soon as all members have told their labels, of however few", () => {
+  const alone = new Starting(3);
+  alone.meet([], []);
+  assert.ok(alone.hasBegun);
+  const scene = new Starting(3);
+  scene.meet(["node2", "node3"], ["node2"]);
+  assert.ok(!scene.hasBegun);
+  assert.ok(!scene.view.isRingSynced);
+  scene.clock.advanceBy(499);
+  assert.ok(!scene.hasBegun);
+  scene.hear("node3");
+  assert.ok(scene.hasBegun && scene.view.isRingSynced);
+  scene.clock.advanceBy(1_000);
+  assert.deepEqual(scene.nodesFollowed, [["node1"]]);
+});
+
+test("at the start a member that tells nothing in time is followed by itself, more than a few as all Nodes, and those of MetalLB at once", () => {
+  for (const { silent, withoutGossip = [], after, want } of [
+    { silent: ["node3"], after: 500, want: ["node1", "node3"] },
+    { silent: ["node3"], withoutGossip: ["node3"], after: 0, want: ["node1", "node3"] },
+    { silent: ["node3", "node4"], after: 500, want: "all" as const },
+    { silent: ["node3", "node4"], withoutGossip: ["node3", "node4"], after: 0, want: "all" as const },
+    { silent: ["node3", "node4"], withoutGossip: ["node4"], after: 500, want: "all" as const },
+  ]) {
+    const scene = new Starting(5);
+    const names = ["node2", "node3", "node4"];
+    scene.meet(
+      names,
+      names.filter((name) => !silent.includes(name)),
+      withoutGossip,
+    );
+    scene.clock.advanceBy(Math.max(0, after - 1));
+    if (after > 0) assert.deepEqual(scene.nodesFollowed, [["node1"]]);
+    scene.clock.advanceBy(1);
+    assert.deepEqual(scene.nodesFollowed.slice(1), [want]);
+    for (const name of ["node1", ...silent]) scene.setNode(name, {});
+    assert.ok(!scene.hasBegun, "until the API has told all of them");
+    scene.runner.dispatch({ type: "nodesListed" });
+    assert.ok(scene.hasBegun);
+  }
+});
+
+test("a speaker that started in a large cluster, and meets few others, follows all Nodes after a while", () => {
+  const scene = new Starting(5);
+  scene.meet(["node2"], ["node2"]);
+  assert.ok(scene.hasBegun);
+  scene.start();
+  scene.clock.advanceBy(4_999);
+  assert.deepEqual(scene.nodesFollowed, [["node1"]]);
+  scene.clock.advanceBy(100);
+  assert.deepEqual(scene.nodesFollowed, [["node1"], "all"]);
 });

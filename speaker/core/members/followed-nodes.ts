@@ -1,4 +1,5 @@
 import type { Millis } from "#pkg/clock";
+import { isIn } from "#pkg/collections";
 import { type Config, type LabelSelector, layer2PoolsOf } from "#pkg/config";
 import { isCentral, labelHash, type Traits } from "#pkg/gossip";
 import { cordonTaint, drainLabel, excludeLabel, outOfServiceTaint } from "#pkg/placement";
@@ -18,6 +19,28 @@ const otherValue = "?";
 /** Whether Kubernetes hears from the kubelet, by the node's taints. */
 export function isHeard(taints: readonly string[]): boolean {
   return ![notReadyTaint, unreachableTaint, outOfServiceTaint].some((taint) => taints.includes(taint));
+}
+
+/** A speaker starts, and the API has so many Nodes; undefined where it does not say. In a large cluster the members tell of themselves. */
+export function nodesCounted({ node, nodes, members }: SpeakerState, count: number | undefined, effects: SpeakerEffect[]): void {
+  const { followed } = nodes;
+  const { fromMembers } = followed.rule;
+  const isLarge = members.gossip !== undefined && fromMembers < Infinity && (count ?? fromMembers) >= fromMembers;
+  followed.names = isLarge ? [node] : "all";
+  effects.push({ type: "followNodes", names: followed.names });
+}
+
+/** Whether something of the members' nodes has still to be seen before the first decision. Those that tell nothing in time are followed. */
+export function awaitsNodes(state: SpeakerState, now: Millis): boolean {
+  const { followed } = state.nodes;
+  if (!followed.isWhole) return true;
+  const { names } = followed;
+  if (names === "all") return false;
+  const untold = untoldMembers(state).filter((other) => !names.includes(other));
+  if (untold.length === 0) followed.dueAt = Infinity;
+  else if (untold.every((other) => isIn(state.members.withoutGossip, other))) followed.dueAt = now;
+  else if (followed.dueAt === Infinity) followed.dueAt = now + followed.rule.startMs;
+  return untold.length > 0;
 }
 
 /** Tells the others what the API has of this node. */
@@ -123,8 +146,8 @@ export function askForNode({ members, nodes: { followed } }: SpeakerState, node:
 export function reconsiderNodes(state: SpeakerState, now: Millis): void {
   const { node, isStarted } = state;
   const { followed } = state.nodes;
-  const wanted = isStarted ? nodesToFollow(state) : "all";
-  if (isSame(wanted, followed.names)) followed.dueAt = Infinity;
+  if (!isStarted) return;
+  if (isSame(nodesToFollow(state), followed.names)) followed.dueAt = Infinity;
   else if (followed.dueAt === Infinity) {
     const { afterMs, jitterMs } = followed.rule;
     followed.dueAt = now + (followed.names === "all" ? afterMs : untoldMs) + (fnv1a(node) % jitterMs);
@@ -169,14 +192,19 @@ export function nodesListed({ node, nodes: { followed, labels } }: SpeakerState)
 
 /** This node, and members without a word about themselves, or with an old one; all Nodes where that is simpler. */
 function nodesToFollow(state: SpeakerState): FollowedNodes["names"] {
-  const { node, members, nodes } = state;
+  const { node, members, nodes, isStarted } = state;
   const { gossip, active, lost } = members;
   const { rule, asked } = nodes.followed;
-  if (gossip === undefined || active.length < rule.fromMembers) return "all";
+  // Before the start the ring is still to be met.
+  if (gossip === undefined || (isStarted && active.length < rule.fromMembers)) return "all";
   for (const name of asked) if (!lost.has(name)) asked.delete(name);
-  const untold = active.filter((other) => other !== node && (gossip.traits(other) === undefined || gossip.view(other) === "old"));
-  const names = new Set([node, ...untold, ...asked]);
+  const names = new Set([node, ...untoldMembers(state), ...asked]);
   return names.size > rule.maxUntold + 1 ? "all" : [...names].sort();
+}
+
+/** The other members without a word about themselves, or with an old one. */
+function untoldMembers({ node, members: { active, gossip } }: SpeakerState): readonly string[] {
+  return active.filter((other) => other !== node && (gossip?.traits(other) === undefined || gossip.view(other) === "old"));
 }
 
 function isSame(a: FollowedNodes["names"], b: FollowedNodes["names"]): boolean {

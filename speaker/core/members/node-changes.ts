@@ -5,16 +5,17 @@ import { touchPools, viewsChanged } from "../placement/placements.ts";
 import { othersChanged, ownNodeChanged } from "../protocols/bgp.ts";
 import { ownNodePools } from "../protocols/interface.ts";
 import type { SpeakerState } from "../state.ts";
-import { heedTold, nodesListed, reconsiderNodes, tellOwnNode, toldNode } from "./followed-nodes.ts";
+import { heedTold, nodesCounted, nodesListed, reconsiderNodes, tellOwnNode, toldNode } from "./followed-nodes.ts";
 import { forgetNode } from "./members.ts";
 import { givesRoutesUp, setNode } from "./nodes.ts";
 
-type NodeEvent = Extract<ClusterEvent, { readonly type: "node" | "nodesListed" }>;
+type NodeEvent = Extract<ClusterEvent, { readonly type: "nodesCounted" | "node" | "nodesListed" }>;
 
-/** The API has a Node, or no longer, or has been asked for all that are followed. */
+/** The API has so many Nodes, has a Node, or no longer, or has been asked for all that are followed. */
 export function nodeEvent(state: SpeakerState, event: NodeEvent, now: Millis, effects: SpeakerEffect[]): void {
   const { seen, overheard } = state.nodes.followed;
-  if (event.type === "nodesListed") for (const node of nodesListed(state)) nodeChanged(state, node, undefined, now, effects);
+  if (event.type === "nodesCounted") nodesCounted(state, event.count, effects);
+  else if (event.type === "nodesListed") for (const node of nodesListed(state)) nodeChanged(state, node, undefined, now, effects);
   else {
     if (event.node === undefined) seen.delete(event.name);
     else seen.set(event.name, event.node);

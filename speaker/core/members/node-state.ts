@@ -6,17 +6,19 @@ import type { NodeFields } from "../events.ts";
 
 /** When a speaker leaves it to the others to tell their labels and taints. */
 export interface OwnNodeRule {
-  /** From that many members on. In a small cluster the Nodes cost little, and are followed as MetalLB does. */
+  /** From that many members on, and at the start from that many Nodes on. In a small cluster the Nodes cost little, and are followed as MetalLB does. */
   readonly fromMembers: number;
   /** Members that tell no traits are followed one by one, up to so many: each costs a request every five to ten minutes. */
   readonly maxUntold: number;
   /** There have to be enough members that tell theirs for so long: a ring grows at once. */
   readonly afterMs: Millis;
+  /** At the start, members that send gossip have so long to tell theirs. */
+  readonly startMs: Millis;
   /** Speakers do not ask the API all in one moment. */
   readonly jitterMs: Millis;
 }
 
-export const ownNodeRule: OwnNodeRule = { fromMembers: 100, maxUntold: 8, afterMs: 60_000, jitterMs: 10_000 };
+export const ownNodeRule: OwnNodeRule = { fromMembers: 100, maxUntold: 8, afterMs: 60_000, startMs: 2_000, jitterMs: 10_000 };
 
 /** Labels and taints of nodes, as the API has them or their speakers tell, and what follows from them and from where nodes can answer; kept until any of it changes. */
 export interface Nodes {
