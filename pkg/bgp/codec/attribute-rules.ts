@@ -1,6 +1,6 @@
 import { Address, type Family } from "#pkg/net";
 import { Reader } from "#pkg/octets";
-import { decodeAsPath, isOutsideConfederation } from "./as-path.ts";
+import { checkAsPath } from "./as-path.ts";
 import { type AddressFamily, Afi, unicastFamily } from "./messages.ts";
 import { UpdateMessageError } from "./notification-error.ts";
 import { AttributeType, attributeFlags, type RawAttribute } from "./path-attributes.ts";
@@ -44,7 +44,7 @@ const ofItems = (width: number) => (attribute: RawAttribute) => multipleOf(attri
 /** RFC 7606, section 7, in the order of the types; for others the specification of each. */
 export const attributeRules: Readonly<Record<number, Rule>> = {
   [AttributeType.origin]: { flags: wellKnown, malformed: "treatAsWithdraw", check: checkOrigin },
-  [AttributeType.asPath]: { flags: wellKnown, malformed: "treatAsWithdraw", check: checkAsPath },
+  [AttributeType.asPath]: { flags: wellKnown, malformed: "treatAsWithdraw", check: checkPath },
   [AttributeType.nextHop]: { flags: wellKnown, malformed: "treatAsWithdraw", check: checkNextHop },
   [AttributeType.multiExitDisc]: { flags: optionalNonTransitive, malformed: "treatAsWithdraw", check: ofLength(4) },
   [AttributeType.localPref]: {
@@ -75,9 +75,7 @@ export const attributeRules: Readonly<Record<number, Rule>> = {
     flags: optionalTransitive,
     malformed: "attributeDiscard",
     misplaced: fromFourOctetPeer,
-    check: (attribute) => {
-      decodeAsPath(attribute.value, true, (what) => attribute.error(UpdateMessageError.malformedAsPath, what));
-    },
+    check: (attribute) => void isConfederated(attribute, true),
   },
   [AttributeType.as4Aggregator]: {
     flags: optionalTransitive,
@@ -95,11 +93,14 @@ function checkOrigin(attribute: RawAttribute): void {
   if (value > 2) throw attribute.error(UpdateMessageError.invalidOriginAttribute, `the value ${value}, wanted 0 to 2`);
 }
 
-function checkAsPath(attribute: RawAttribute, session: UpdateSession): void {
-  const fault = (what: string) => attribute.error(UpdateMessageError.malformedAsPath, what);
-  const asPath = decodeAsPath(attribute.value, session.fourOctetAsn, fault);
+function checkPath(attribute: RawAttribute, session: UpdateSession): void {
   // RFC 5065, section 5: this side is in no confederation; one that a peer of the same AS is in is its own affair.
-  if (!session.internal && !asPath.every(isOutsideConfederation)) throw fault("a confederation's segment from an external peer");
+  if (isConfederated(attribute, session.fourOctetAsn) && !session.internal)
+    throw attribute.error(UpdateMessageError.malformedAsPath, "a confederation's segment from an external peer");
+}
+
+function isConfederated(attribute: RawAttribute, fourOctetAsn: boolean): boolean {
+  return checkAsPath(attribute.value, fourOctetAsn, (what) => attribute.error(UpdateMessageError.malformedAsPath, what));
 }
 
 /** Must be a valid host address (RFC 4271, section 6.3). */

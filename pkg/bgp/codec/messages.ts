@@ -71,10 +71,10 @@ export interface Update {
   readonly forgiven: readonly string[];
 }
 
-/** The attributes of routes but for their next hops. Absent where the attribute is. */
+/** The attributes that this side gives its routes, but for the next hops. Absent where the attribute is. */
 export interface PathAttributes {
-  readonly origin: "igp" | "egp" | "incomplete";
-  readonly asPath: readonly AsPathSegment[];
+  /** One sequence. */
+  readonly asPath: readonly number[];
   readonly med?: number | undefined;
   readonly localPref?: number | undefined;
   /** RFC 1997, each as 32 bits. */
@@ -84,11 +84,6 @@ export interface PathAttributes {
   readonly largeCommunities?: readonly LargeCommunity[] | undefined;
   /** OTC: no AS but customers of this one may hear of the route (RFC 9234, section 5). */
   readonly onlyToCustomer?: number | undefined;
-}
-
-export interface AsPathSegment {
-  readonly type: "set" | "sequence" | "confedSequence" | "confedSet";
-  readonly asns: readonly number[];
 }
 
 /** RFC 8092. */

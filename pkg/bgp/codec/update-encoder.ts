@@ -1,25 +1,25 @@
 import type { Address, Family } from "#pkg/net";
 import { Writer } from "#pkg/octets";
-import { encodeAsPath, isOutsideConfederation, maxTwoOctetAsn } from "./as-path.ts";
-import { type AsPathSegment, encodeFrame, headerLength, MessageType, type PathAttributes, unicast } from "./messages.ts";
+import { encodeAsPath, maxTwoOctetAsn } from "./as-path.ts";
+import { encodeFrame, headerLength, MessageType, type PathAttributes, unicast } from "./messages.ts";
 import { AttributeFlag, AttributeType, attributeFlags } from "./path-attributes.ts";
 import { type Nlri, packPrefixes } from "./prefixes.ts";
 
-const origins = { igp: 0, egp: 1, incomplete: 2 } as const;
+const incomplete = 2; // The ORIGIN of what is redistributed into BGP.
 const none = new Uint8Array();
 
 /**
  * Encodes the attributes that do not depend on the family: all but the next hops, which `encodeAnnouncement` adds. Encoded once for all
  * messages that carry it. Attributes are in the order of their types, as RFC 4271, section 5, asks. A peer without four-octet AS numbers
  * gets AS_TRANS and AS4_PATH (RFC 6793, section 4.2.2).
- * @throws {RangeError} for a number that its field does not hold, and a segment of more than 255 AS numbers
+ * @throws {RangeError} for a number that its field does not hold, and a path of more than 255 AS numbers
  */
 export function encodeAttributes(attributes: PathAttributes, session: { readonly fourOctetAsn: boolean }): Uint8Array {
   const { asPath, med, localPref, communities, extendedCommunities, largeCommunities, onlyToCustomer } = attributes;
   const { wellKnown, optionalTransitive, optionalNonTransitive } = attributeFlags;
   const writer = new Writer();
   const put = (flags: number, type: number, value: Uint8Array) => putAttribute(writer, flags, type, value);
-  put(wellKnown, AttributeType.origin, Uint8Array.of(origins[attributes.origin]));
+  put(wellKnown, AttributeType.origin, Uint8Array.of(incomplete));
   put(wellKnown, AttributeType.asPath, encodeAsPath(asPath, session.fourOctetAsn));
   if (med !== undefined) put(optionalNonTransitive, AttributeType.multiExitDisc, numbers([med]));
   if (localPref !== undefined) put(wellKnown, AttributeType.localPref, numbers([localPref]));
@@ -28,8 +28,8 @@ export function encodeAttributes(attributes: PathAttributes, session: { readonly
     const halves = extendedCommunities.flatMap((one) => [Number(one >> 32n), Number(one & 0xffff_ffffn)]);
     put(optionalTransitive, AttributeType.extendedCommunities, numbers(halves));
   }
-  if (!session.fourOctetAsn && asPath.some(needsFourOctets))
-    put(optionalTransitive, AttributeType.as4Path, encodeAsPath(asPath.filter(isOutsideConfederation), true));
+  if (!session.fourOctetAsn && asPath.some((asn) => asn > maxTwoOctetAsn))
+    put(optionalTransitive, AttributeType.as4Path, encodeAsPath(asPath, true));
   if (largeCommunities !== undefined) {
     const parts = largeCommunities.flatMap((one) => [one.globalAdministrator, one.localData1, one.localData2]);
     put(optionalTransitive, AttributeType.largeCommunities, numbers(parts));
@@ -154,8 +154,4 @@ function numbers(values: readonly number[]): Uint8Array {
   const writer = new Writer();
   for (const value of values) writer.u32(value);
   return writer.finish();
-}
-
-function needsFourOctets(segment: AsPathSegment): boolean {
-  return isOutsideConfederation(segment) && segment.asns.some((asn) => asn > maxTwoOctetAsn);
 }

@@ -56,8 +56,7 @@ export function resolveAttributes(route: RouteAttributes, end: LocalEnd, areAll:
   const communities = leaving ? withCommunity(route.communities, gracefulShutdown) : route.communities;
   const { linkBandwidth, largeCommunities } = route;
   return {
-    origin: "incomplete",
-    asPath: end.internal ? [] : [{ type: "sequence", asns: new Array<number>(1 + route.asPathPrepend).fill(end.asn) }],
+    asPath: end.internal ? [] : new Array<number>(1 + route.asPathPrepend).fill(end.asn),
     med: route.med,
     localPref: end.internal ? (leaving ? 0 : (route.localPref ?? 0)) : undefined,
     communities: communities.length > 0 ? communities : undefined,

@@ -1,13 +1,12 @@
 /** What an UPDATE says, as a router reads it: a speaker checks UPDATEs and counts their prefixes, and the tests read what it sends. */
 import { Address, type Family, Prefix } from "#pkg/net";
 import { Reader } from "#pkg/octets";
-import { decodeAsPath, isOutsideConfederation } from "../as-path.ts";
+import { SegmentType } from "../as-path.ts";
 import type { UpdateSession } from "../attribute-rules.ts";
 import { decodeMessage } from "../message-codec.ts";
 import type { Frame } from "../message-reader.ts";
 import {
   type AddressFamily,
-  type AsPathSegment,
   type Message,
   MessageType,
   type PathAttributes,
@@ -24,7 +23,15 @@ export interface ReadSession extends UpdateSession {
   readonly pathsReceived?: ReadonlySet<Family>;
 }
 
-export interface ReadAttributes extends PathAttributes {
+export interface AsPathSegment {
+  readonly type: keyof typeof SegmentType;
+  readonly asns: readonly number[];
+}
+
+export interface ReadAttributes extends Omit<PathAttributes, "asPath"> {
+  readonly origin: "igp" | "egp" | "incomplete";
+  /** That of AS4_PATH, where the session has AS numbers of two octets and the path others (RFC 6793). */
+  readonly asPath: readonly AsPathSegment[];
   /**
    * One address, or a global and a link-local address of IPv6 (RFC 2545). For an UPDATE that announces both in its NLRI field and in
    * MP_REACH_NLRI: first the IPv4 address of NEXT_HOP, then the others.
@@ -166,11 +173,11 @@ function pathAttributes(attributes: readonly RawAttribute[], { fourOctetAsn }: R
     while (reader.remaining > 0) all.push(read(reader));
     return all;
   };
-  const path = (type: number, width: boolean) =>
-    decodeAsPath(readerOf(attributes, type)?.rest() ?? new Uint8Array(), width, fault);
+  const path = readerOf(attributes, asPath)?.rest() ?? new Uint8Array();
+  const wide = fourOctetAsn ? undefined : readerOf(attributes, as4Path)?.rest();
   return {
     origin: origins[readerOf(attributes, origin)?.u8() ?? 2] ?? "incomplete",
-    asPath: fourOctetAsn ? path(asPath, true) : mergeAs4Path(path(asPath, false), path(as4Path, true)),
+    asPath: wide === undefined ? segmentsOf(path, fourOctetAsn) : segmentsOf(wide, true),
     nextHops: nextHops(attributes),
     med: number(multiExitDisc),
     localPref: number(localPref),
@@ -183,29 +190,20 @@ function pathAttributes(attributes: readonly RawAttribute[], { fourOctetAsn }: R
   };
 }
 
-/**
- * The path that a peer without four-octet AS numbers has passed on (RFC 6793, section 4.2.3): AS4_PATH, and in front of it what AS_PATH
- * has more. An AS4_PATH that is longer than AS_PATH is not of this route any more.
- */
-export function mergeAs4Path(asPath: readonly AsPathSegment[], as4Path: readonly AsPathSegment[]): readonly AsPathSegment[] {
-  const inner = as4Path.filter(isOutsideConfederation);
-  let missing = pathLength(asPath) - pathLength(inner);
-  if (missing < 0) return asPath;
-  const leading: AsPathSegment[] = [];
-  for (const segment of asPath) {
-    if (missing === 0 && isOutsideConfederation(segment)) break;
-    const { type, asns } = segment;
-    const taken = type === "sequence" ? { type, asns: asns.slice(0, missing) } : segment;
-    leading.push(taken);
-    missing -= pathLength([taken]);
-  }
-  return [...leading, ...inner];
-}
+const segmentNames = new Map(
+  Object.entries(SegmentType).map(([name, code]) => [code as number, name as keyof typeof SegmentType]),
+);
 
-/** Length in the choice of a route (RFC 4271, section 9.1.2.2; RFC 5065, section 5.3). */
-function pathLength(segments: readonly AsPathSegment[]): number {
-  const lengths = segments.map(({ type, asns }) => (type === "sequence" ? asns.length : type === "set" ? 1 : 0));
-  return lengths.reduce((sum, length) => sum + length, 0);
+function segmentsOf(octets: Uint8Array, fourOctetAsn: boolean): AsPathSegment[] {
+  const reader = new Reader(octets, fault);
+  const segments: AsPathSegment[] = [];
+  while (reader.remaining > 0) {
+    const type = segmentNames.get(reader.u8());
+    if (type === undefined) throw fault("a segment of an unknown type");
+    const asns = Array.from({ length: reader.u8() }, () => (fourOctetAsn ? reader.u32() : reader.u16()));
+    segments.push({ type, asns });
+  }
+  return segments;
 }
 
 /** The same UPDATE in a session without path identifiers, which a speaker can check. */
