@@ -5,7 +5,7 @@ import type { Service } from "#pkg/k8s";
 import type { ConfigStatus } from "#pkg/live-config";
 import type { Address } from "#pkg/net";
 import { recordedAddresses } from "#pkg/service";
-import type { Dated } from "#pkg/verdict";
+import { type Dated, isProblem } from "#pkg/verdict";
 import type { AddressState } from "#pkg/what-if";
 import { stateOf } from "./conditions/announcements.ts";
 import { heedReported } from "./occupancy/occupants.ts";
@@ -82,9 +82,9 @@ export class ControllerView {
     const counts = new Map<string, number>();
     for (const service of this.#ofLoadBalancers()) {
       const { key } = service;
-      const problem = verdicts.services.problemOf(service, allocator.held(key), problemBeside(this.#state, service, now));
-      const line = problem === undefined ? announcements.of(service) : undefined;
-      const { state, cause } = problem ?? (line === undefined ? { state: "Assigned", cause: "assigned" } : stateOf(line));
+      const said = verdicts.services.problemOf(service, allocator.held(key), problemBeside(this.#state, service, now));
+      const line = said === undefined || !isProblem(said) ? announcements.of(service) : undefined;
+      const { state, cause } = line === undefined ? (said ?? { state: "Assigned", cause: "assigned" }) : stateOf(line);
       counts.set(`${state} ${cause}`, (counts.get(`${state} ${cause}`) ?? 0) + 1);
       yield undefined;
     }

@@ -23,6 +23,8 @@ export interface AskedService extends AskedServices {
   readonly undecided: string | undefined;
   /** As the first speaker has them that says it. */
   readonly endpoints: readonly EndpointsOnNode[] | undefined;
+  /** The controller's verdict on a Service with addresses, where it has something to say though nothing is wrong. */
+  readonly note: VerdictAnswer | undefined;
 }
 
 /** Everything about one Service, by everybody. */
@@ -39,8 +41,10 @@ export async function askService(processes: Processes, service: string): Promise
     whole: speakers.answers,
     problems: [],
   });
+  const decided = leaders(controllers.answers).flatMap(({ body }) => body.services);
   return {
     services: all.filter((one) => one.service === service),
+    note: decided.map(({ verdict }) => verdict).find(({ state, cause }) => state === "Assigned" && cause !== "assigned"),
     undecided: processes.isNodeLocal === true ? undefined : whyUndecided(controllers),
     endpoints: speakers.answers
       .flatMap(({ body }) => body.services)

@@ -116,7 +116,7 @@ const kinds: Readonly<Record<string, string | undefined>> = {
 };
 
 async function explainService(processes: Processes, service: string): Promise<Explanation> {
-  const { services, unreachable, undecided, endpoints } = await askService(processes, service);
+  const { services, unreachable, undecided, endpoints, note } = await askService(processes, service);
   const explained = services.flatMap((one): Explained[] => {
     const several = one.addresses.length > 1;
     const each = one.addresses.map((each) => {
@@ -124,7 +124,9 @@ async function explainService(processes: Processes, service: string): Promise<Ex
       return { about: `Address ${named(each, one.addresses)}`, verdict };
     });
     const verdict = undecided === undefined ? one.verdict : withoutController(one.verdict, undecided);
-    return [{ about: `Service ${one.service}`, verdict }, ...(several ? each : [])];
+    const noted =
+      note === undefined || note.cause === verdict.cause ? [] : [{ about: `Note on Service ${one.service}`, verdict: note }];
+    return [{ about: `Service ${one.service}`, verdict }, ...(several ? each : []), ...noted];
   });
   const related = services.length === 0 ? [] : await relatedProblems(processes, services);
   return {

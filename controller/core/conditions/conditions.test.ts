@@ -324,6 +324,17 @@ test("Events about obstacles that speakers tell of at once are not told twice, a
   assert.ok((await pass(world, 15_000)).some((line) => line.includes("announcedAgain")));
 });
 
+test("a Service of which only a note is to be said counts by who announces it", async () => {
+  const prefers = { clusterIPs: ["10.96.0.1", "fd96::1"], prefersDualStack: true };
+  const world = await begin({ web: prefers });
+  await pass(world, 15_000);
+  const count = (state: string, cause: string) => world.metric("ingot_services", { state, cause });
+  assert.equal(await count("Assigned", "oneFamily"), 1);
+  say(world, { web: { cause: "noReadyEndpoint", message: "x" } });
+  await pass(world, 15_000);
+  assert.deepEqual([await count("Pending", "noReadyEndpoint"), await count("Assigned", "oneFamily")], [1, undefined]);
+});
+
 test("a fault from which an announced Service suffers is in its condition, and an Event tells of it once, and of its end", async () => {
   const world = await begin({ web: {} });
   say(world, { web: announced("node1") });

@@ -41,7 +41,7 @@ export class ServiceVerdicts extends PartOf<Pick<Context, "now">> {
     this.entries.delete(key);
   }
 
-  /** The fault of the Service; undefined for a Service without a fault, for which no words are made. Parameters as of `of`. */
+  /** The fault of the Service, or a note; undefined for a Service with neither, for which no words are made. Parameters as of `of`. */
   problemOf(service: Service, allocation: Allocation | undefined, ofStatus: Dated<Millis> | undefined): Verdict | undefined {
     const { problem } = this.entries.get(service.key) ?? { problem: undecided };
     if (problem === undefined && ofStatus === undefined && allocation !== undefined && whyNotOurs(service) === undefined)

@@ -44,6 +44,18 @@ suite("what people and others do to a Service is the cause of a verdict, until i
     await world.explains("svc/both", /^Service default\/both: Announced/);
   });
 
+  test("a Service that prefers two families, and has one", async () => {
+    world.expose("prefers", [0], { spec: { ipFamilies: ["IPv4", "IPv6"], ipFamilyPolicy: "PreferDualStack" } });
+    await world.says(world.leader, "oneFamily", "service", "default/prefers");
+    await world.event("prefers", "AdditionalAssignFailed", /pool "lan" has no IPv6 addresses/);
+    await world.explains("svc/prefers", [
+      /^Service default\/prefers: Announced/,
+      /^Note on Service default\/prefers: Assigned \(oneFamily\)/m,
+      /it prefers two families, and has \["172\.30\.0\.\d+"\] alone: pool "lan" has no IPv6 addresses/,
+      /add addresses of that family to it/,
+    ]);
+  });
+
   test("a Service that is Local, on the node without an endpoint", async () => {
     world.expose("local", [0], { annotations: pool("routed"), spec: { externalTrafficPolicy: "Local" } });
     await world.says("speaker-1", "noReadyEndpointOnNode", "service", "default/local");
