@@ -7,10 +7,8 @@ import {
   type Capability,
   encodeFrame,
   type GracefulRestart,
-  headerLength,
   type LongLivedGracefulRestart,
   MessageType,
-  maxMessageLength,
   type Open,
 } from "./messages.ts";
 import { NotificationCode, NotificationError, OpenMessageError, unspecific } from "./notification-error.ts";
@@ -23,9 +21,9 @@ const capabilitiesParameter = 2;
 const extendedParameters = 255;
 
 /**
- * Encodes an OPEN (RFC 4271, section 4.2) with all capabilities in one parameter, as RFC 5492 recommends; in the form of RFC 9072 only when
- * they do not fit otherwise, because older peers refuse it.
- * @throws {RangeError} for a number that its field does not hold, and above 4,096 octets, which no OPEN may exceed (RFC 8654, section 4)
+ * Encodes an OPEN (RFC 4271, section 4.2) with all capabilities in one parameter, as RFC 5492 recommends. Those of a speaker have 73 octets at most, so
+ * that it has no need of the form of RFC 9072, which older peers refuse.
+ * @throws {RangeError} for a number that its field does not hold, and above 253 octets of capabilities
  */
 export function encodeOpen(open: Open): Uint8Array {
   const collected = new Writer();
@@ -33,21 +31,10 @@ export function encodeOpen(open: Open): Uint8Array {
   const capabilities = collected.finish();
   const body = new Writer().u8(open.version).u16(open.asn).u16(open.holdTimeSeconds).put(open.routerId.toBytes());
   if (capabilities.length === 0) body.u8(0);
-  else if (capabilities.length + 2 <= 255)
-    body
-      .u8(capabilities.length + 2)
-      .u8(capabilitiesParameter)
-      .u8(capabilities.length);
   else {
-    body
-      .u8(255)
-      .u8(extendedParameters)
-      .u16(capabilities.length + 3);
-    body.u8(capabilitiesParameter).u16(capabilities.length);
+    body.u8(capabilities.length + 2).u8(capabilitiesParameter);
+    body.u8(capabilities.length).put(capabilities);
   }
-  body.put(capabilities);
-  if (headerLength + body.length > maxMessageLength)
-    throw new RangeError(`Cannot encode OPEN: ${headerLength + body.length} octets, above the maximum of ${maxMessageLength}`);
   return encodeFrame(MessageType.open, body.finish());
 }
 

@@ -2,7 +2,9 @@
 
 import fc from "fast-check";
 import { Address, type Family, Prefix } from "#pkg/net";
+import { Writer } from "#pkg/octets";
 import type { Capability, LargeCommunity, Open, PathAttributes } from "../messages.ts";
+import { writeCapability } from "../open-codec.ts";
 import type { Nlri } from "../prefixes.ts";
 
 /** Objects with a prototype, like literals. */
@@ -78,11 +80,20 @@ export const anyCapability: fc.Arbitrary<Capability> = fc.oneof(
   }),
 );
 
+/** The first ones, as many as one parameter has room for. */
+function thatFit(all: readonly Capability[]): Capability[] {
+  const writer = new Writer();
+  return all.filter((one) => {
+    if (writer.length <= 253) writeCapability(writer, one);
+    return writer.length <= 253;
+  });
+}
+
 export const anyOpen: fc.Arbitrary<Open> = record({
   type: fc.constant("open"),
   version: fc.constant(4),
   asn: unsigned(16),
   holdTimeSeconds: unsigned(16).filter((seconds) => seconds !== 1 && seconds !== 2),
   routerId: anyAddress("IPv4").filter(({ value }) => value !== 0n),
-  capabilities: fc.array(anyCapability, { maxLength: 30 }),
+  capabilities: fc.array(anyCapability, { maxLength: 30 }).map(thatFit),
 });
