@@ -34,3 +34,15 @@ test("nothing is found where the node leaves its addresses and routes, or where 
   await scene.pass(20_000);
   assert.equal(scene.invariants.problem, undefined);
 });
+
+test("nothing is found where a node that fails again and again is not counted on yet, while the other one cannot deliver at all", async () => {
+  const scene = await Scene.atRest();
+  scene.cluster.machines.setPath(1, false);
+  for (let times = 0; times < 6; times++) {
+    scene.cluster.machines.setPath(0, false);
+    await scene.pass(1_800);
+    scene.cluster.machines.setPath(0, true);
+    await scene.pass(7_300);
+    assert.equal(scene.invariants.problem, undefined, `${times + 1} times`);
+  }
+});

@@ -16,6 +16,9 @@ const leaveServiceMs: Millis = 14_000;
 const neverTakenMs: Millis = 1_000;
 // Routes are marked for 2 s first.
 const withdrawMs: Millis = 11_000;
+// A node that fails again and again waits for longer each time, and for this part of it where no other node delivers.
+const neededPart = 1 / 30;
+const lookAgainMs: Millis = 1_000;
 
 /**
  * A node whose kernel brings no packets to Pods, or whose kube-proxy knows no Pod of a Service, neither answers for an address nor has a route for it for long, while another node that may have the
@@ -26,24 +29,27 @@ export class Delivery {
   readonly #unserved = new LastingWrongs();
   readonly #taken = new LastingWrongs();
   readonly #routed = new LastingWrongs();
+  /** Node that could not deliver -> when it last could not. */
+  readonly #brokenAt = new Map<number, Millis>();
   /** Speaker -> addresses that its kube-proxy has not served since before it began. */
   readonly #unservedBefore = new WeakMap<SpeakerProcess, ReadonlySet<string>>();
 
   /** To be called often. @returns what is wrong */
   check(cluster: SimulatedCluster): string | undefined {
     const { now } = cluster;
-    const answering = this.#answering.at(now, wrongOwners(cluster, isBroken, "deliver"));
-    const unserved = this.#unserved.at(now, wrongOwners(cluster, isUnserved, "serve"));
+    for (const node of cluster.machines.withoutPath.keys()) this.#brokenAt.set(node, now);
+    const answering = this.#answering.at(now, this.#wrongOwners(cluster, isBroken, "deliver"));
+    const unserved = this.#unserved.at(now, this.#wrongOwners(cluster, isUnserved, "serve"));
     this.#noteUnserved(cluster);
     const taken = this.#taken.at(
       now,
-      wrongOwners(
+      this.#wrongOwners(
         cluster,
         (_, node, address) => this.#isUnservedBefore(cluster, node, address),
         "serve since before its speaker began",
       ),
     );
-    const routed = this.#routed.at(now, wrongRoutes(cluster));
+    const routed = this.#routed.at(now, this.#wrongRoutes(cluster));
     for (const [found, within] of [
       [answering, leaveMs],
       [unserved, leaveServiceMs],
@@ -68,56 +74,63 @@ export class Delivery {
       speaker !== undefined && this.#unservedBefore.get(speaker)?.has(address) === true && isUnserved(cluster, node, address)
     );
   }
-}
 
-function wrongOwners(cluster: SimulatedCluster, cannot: typeof isBroken, what: string): string[] {
-  const wrongs: string[] = [];
-  if (isMixed(cluster)) return wrongs;
-  for (const [address, nodes] of cluster.owners())
-    for (const node of nodes) {
-      const isBySpeaker = cluster.speakers.get(node)?.announced.has(address) === true;
-      if (isBySpeaker && cannot(cluster, node, address) && successors(cluster, node, address).length > 0)
-        wrongs.push(`node-${node} answers for ${address}, which it cannot ${what}, while others can`);
-    }
-  return wrongs;
-}
-
-function wrongRoutes(cluster: SimulatedCluster): string[] {
-  const wrongs: string[] = [];
-  if (isMixed(cluster)) return wrongs;
-  const { router } = cluster;
-  const routes = router.routes();
-  const addresses = [...cluster.people.services.keys()].flatMap((name) => cluster.people.status(name));
-  for (const address of new Set(addresses)) {
-    const prefix = prefixOf(address);
-    const has = (node: number) => {
-      const neighbor = cluster.neighborOf(node);
-      return routes.get(prefix)?.includes(neighbor) === true && router.isFresh(prefix, neighbor) && cluster.reachesRouter(node);
-    };
-    for (const node of cluster.speakers.keys())
-      if (has(node) && isBroken(cluster, node, address) && successors(cluster, node, address).some(has))
-        wrongs.push(`the router has ${prefix} through node-${node}, which cannot deliver it, while others can`);
+  #wrongOwners(cluster: SimulatedCluster, cannot: typeof isBroken, what: string): string[] {
+    const wrongs: string[] = [];
+    if (isMixed(cluster)) return wrongs;
+    for (const [address, nodes] of cluster.owners())
+      for (const node of nodes) {
+        const isBySpeaker = cluster.speakers.get(node)?.announced.has(address) === true;
+        if (isBySpeaker && cannot(cluster, node, address) && this.#successors(cluster, node, address).length > 0)
+          wrongs.push(`node-${node} answers for ${address}, which it cannot ${what}, while others can`);
+      }
+    return wrongs;
   }
-  return wrongs;
+
+  #wrongRoutes(cluster: SimulatedCluster): string[] {
+    const wrongs: string[] = [];
+    if (isMixed(cluster)) return wrongs;
+    const { router } = cluster;
+    const routes = router.routes();
+    const addresses = [...cluster.people.services.keys()].flatMap((name) => cluster.people.status(name));
+    for (const address of new Set(addresses)) {
+      const prefix = prefixOf(address);
+      const has = (node: number) => {
+        const neighbor = cluster.neighborOf(node);
+        return routes.get(prefix)?.includes(neighbor) === true && router.isFresh(prefix, neighbor) && cluster.reachesRouter(node);
+      };
+      for (const node of cluster.speakers.keys())
+        if (has(node) && isBroken(cluster, node, address) && this.#successors(cluster, node, address).some(has))
+          wrongs.push(`the router has ${prefix} through node-${node}, which cannot deliver it, while others can`);
+    }
+    return wrongs;
+  }
+
+  /** Nodes to which this one could leave the address. */
+  #successors(cluster: SimulatedCluster, node: number, address: string): readonly number[] {
+    const { ring, machines, speakers } = cluster;
+    const reach = (other: number) => ring.reaches(node, other) && ring.reaches(other, node);
+    return candidatesOf(cluster, address, servicesOn(cluster, address)).filter((other) => {
+      const speaker = speakers.get(other);
+      if (speaker === undefined || other === node || !reach(other) || !isAware(cluster, other)) return false;
+      const delivers = !machines.withoutPath.has(other) && !this.#isHeldBack(cluster, other, address);
+      if (isStopped(cluster, other, address)) return false;
+      const mayHave = poolOf(address) !== "nic" || speaker.hasNetAdmin;
+      return delivers && mayHave && !machines.withoutCarrier.has(other) && speaker.state.placements.has(address);
+    });
+  }
+
+  /** It was well again for too short a time. */
+  #isHeldBack({ now, speakers }: SimulatedCluster, node: number, address: string): boolean {
+    const dataPath = speakers.get(node)?.state.dataPath[familyOf(address)];
+    if (dataPath === undefined || dataPath.broken.length === 0) return false;
+    return now < (this.#brokenAt.get(node) ?? -Infinity) + neededPart * dataPath.holdMs + lookAgainMs;
+  }
 }
 
 /** Nobody leaves anything to others then, or members do not count on one another yet. */
 function isMixed({ ring, speakers }: SimulatedCluster): boolean {
   return !ring.isConverged() || [...speakers.values()].some(({ process, isEarlier }) => process.isRunning && isEarlier);
-}
-
-/** Nodes to which this one could leave the address. */
-function successors(cluster: SimulatedCluster, node: number, address: string): readonly number[] {
-  const { ring, machines, speakers } = cluster;
-  const reach = (other: number) => ring.reaches(node, other) && ring.reaches(other, node);
-  return candidatesOf(cluster, address, servicesOn(cluster, address)).filter((other) => {
-    const speaker = speakers.get(other);
-    if (speaker === undefined || other === node || !reach(other) || !isAware(cluster, other)) return false;
-    const delivers = !machines.withoutPath.has(other);
-    if (isStopped(cluster, other, address)) return false;
-    const mayHave = poolOf(address) !== "nic" || speaker.hasNetAdmin;
-    return delivers && mayHave && !machines.withoutCarrier.has(other) && speaker.state.placements.has(address);
-  });
 }
 
 /** Its speaker knows of the fault: a sign that was there when it started is one where most speakers on other nodes were once without it. */
