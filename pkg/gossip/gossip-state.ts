@@ -387,7 +387,7 @@ export class GossipState {
     const { answers, hasKernelAccess, view, dataPath, viewUncertainty, incarnation, seenWithout, sets } = this.#at;
     const announced = view === "current" ? 0 : sets.announced.size(this.#node) & 0xffff;
     const told = { answers, hasKernelAccess, view, dataPath, viewUncertainty, incarnation, seenWithout };
-    own.summary = { ...told, knowsDrain: true, heedsViews: true, announced };
+    own.summary = { ...told, knowsViews: true, knowsDrain: true, heedsViews: true, announced };
     own.isAnnouncedKnown = true;
     own.reachability = undefined;
     this.#at.entries.set(summaryKey, encodeSummary(own.summary));

@@ -77,6 +77,8 @@ export interface PoolNodes {
   readonly behind: readonly string[];
   /** Nodes among them whose view is old. */
   readonly outdated: readonly string[];
+  /** Eligible nodes that know nothing of views, and elect among all: of earlier versions or other kinds; none where no view is behind. */
+  readonly withoutViews: readonly string[];
   /** Eligible nodes that are drained. They have what no other node can have. */
   readonly drained: readonly string[];
   /** Eligible nodes that cannot deliver packets of a family to Pods; none where the pool does not mind, or where that is so of all of them. */
@@ -92,7 +94,7 @@ export function poolNodes(
   active: readonly string[],
   eligibilityOf: (node: string) => Eligibility,
   reachabilityOf: (node: string) => KnownReachability,
-  viewOf: (node: string) => View,
+  viewOf: (node: string) => View | "none",
   undeliveringOf: (family: Family) => readonly string[],
   weightOf: (node: string) => number,
   isDrained: (node: string) => boolean,
@@ -108,9 +110,10 @@ export function poolNodes(
     const reachability = reachabilityOf(node);
     if (typeof reachability !== "string") subnets.set(node, subnetsFor(pool, reachability));
   }
-  const notCurrent = eligible.filter((node) => viewOf(node) !== "current");
+  const notCurrent = eligible.filter((node) => !["current", "none"].includes(viewOf(node)));
   const behind = notCurrent.length < eligible.length ? notCurrent : [];
   const outdated = behind.filter((node) => viewOf(node) === "old");
+  const withoutViews = behind.length === 0 ? behind : eligible.filter((node) => viewOf(node) === "none");
   const weights = new Map(pool.preferredNodes.length === 0 ? [] : eligible.map((node) => [node, weightOf(node)]));
   const without = { withoutInterface, withoutKernelAccess };
   const failing = (family: Family) => {
@@ -119,7 +122,7 @@ export function poolNodes(
     return unable.length < eligible.length ? unable : [];
   };
   const undelivering = { IPv4: failing("IPv4"), IPv6: failing("IPv6") };
-  const ofNodes = { undelivering, behind, outdated, drained: eligible.filter(isDrained) };
+  const ofNodes = { undelivering, behind, outdated, withoutViews, drained: eligible.filter(isDrained) };
   return { pool, active, inService, eligible, excluded: those("excluded"), ...without, ...ofNodes, weights, subnets };
 }
 

@@ -67,6 +67,6 @@ export {
   place,
   placeNowhere,
   placeSlot,
-  type ReportedAnnouncers,
 } from "./place.ts";
 export { StickyOwners, stickyClasses } from "./sticky/sticky-owners.ts";
+export type { ReportedAnnouncers } from "./views.ts";

@@ -613,6 +613,31 @@ test("property: what nodes without a current view saw last changes nothing where
   );
 });
 
+test("property: beside nodes that know nothing of views, and elect among all, one node announces", () => {
+  fc.assert(
+    fc.property(some, some, some, (endpoints, behind, others) => {
+      const electing = others.filter((node) => !behind.includes(node));
+      const among = poolNodes(
+        layer2,
+        all,
+        () => "eligible",
+        () => "notReported",
+        (node) => (electing.includes(node) ? "none" : behind.includes(node) ? "behind" : "current"),
+        () => [],
+        () => 0,
+        () => false,
+      );
+      const holders = [holder({ local: true, endpoints: [...endpoints] })];
+      const owner = (node: string) =>
+        electing.includes(node)
+          ? elect(endpoints, ip(x))
+          : place(ip(x), holders, among, undefined, undefined, { node, announcers: [], undelivering: [] }).owner;
+      const announcing = all.filter((node) => owner(node) === node);
+      assert.equal(announcing.length, Math.min(endpoints.length, 1), `${announcing}`);
+    }),
+  );
+});
+
 test("place: a node without an endpoint that heeds nothing of what others tell keeps what it announces", () => {
   const reported = { announcers: ["node2"], undelivering: [] };
   for (const [unheeding, want] of [

@@ -1,9 +1,9 @@
-import { isIn } from "#pkg/collections";
 import type { Protocol } from "#pkg/config";
 import type { Address, Prefix } from "#pkg/net";
 import type { NodeEndpoints } from "#pkg/service";
 import { type Election, elect, electFor, inheritOwner } from "./election.ts";
 import { eligibleFor, isInSubnet, mostPreferred, type PoolNodes, without } from "./eligibility.ts";
+import { ableAmong, type ReportedAnnouncers } from "./views.ts";
 
 /** A Service that has the address in its status. */
 export interface Holder {
@@ -105,20 +105,6 @@ export type Choose = (
   weights: PoolNodes["weights"],
 ) => string | undefined;
 
-/** Nodes' own reports about an address. `announcers` matter where the view of the API of some nodes is not current. */
-export interface ReportedAnnouncers {
-  /** This node; undefined where nobody's view counts for more. */
-  readonly node: string | undefined;
-  /** Nodes that report that they announce the address. */
-  readonly announcers: readonly string[];
-  /** Those among them of a version that does not heed what others tell it of endpoints. */
-  readonly unheeding?: readonly string[];
-  /** Nodes that report that they cannot deliver packets for the address to Pods, where the pool minds. */
-  readonly undelivering: readonly string[];
-  /** The nodes that may announce it as others tell this one, which sees no changes in the API; none where nobody tells it. */
-  readonly told?: readonly string[];
-}
-
 /** Where one address is announced by one protocol; the same on every node where it is owned. */
 export interface AddressPlacement extends Election {
   readonly address: Address;
@@ -189,7 +175,8 @@ export function place(
   const candidates = without(suiting, nodes.drained);
   const first = electionAddress(address, holders);
   const chosen = choose !== undefined;
-  const contenders = mostPreferred(candidates, nodes.weights);
+  const all = mostPreferred(candidates, nodes.weights);
+  const contenders = chosen ? all : withoutLeaving(address, holders, nodes, all, first);
   const last = before?.chosen ? undefined : before;
   const isForAlone = suitable.values().every((found) => "reason" in found || found === suiting);
   const { owner, rival = undefined } = chosen
@@ -214,6 +201,27 @@ export function place(
   };
   if (rival !== undefined && last !== undefined) inheritOwner(placed, last);
   return placed;
+}
+
+/**
+ * The contenders without nodes that know nothing of views and would leave the address to one that is behind, which does not take it. Where no other
+ * one is left, that one does.
+ */
+function withoutLeaving(
+  address: Address,
+  holders: readonly Holder[],
+  nodes: PoolNodes,
+  contenders: readonly string[],
+  first: Address,
+): readonly string[] {
+  const { withoutViews } = nodes;
+  if (withoutViews.length === 0) return contenders;
+  const owner = elect(contenders, first);
+  if (owner === undefined || !withoutViews.includes(owner)) return contenders;
+  const theirs = place(address, holders, { ...nodes, behind: none, outdated: none, withoutViews: none }).owner;
+  if (theirs === undefined || theirs === owner) return contenders;
+  const others = contenders.filter((node) => !withoutViews.includes(node));
+  return others.length > 0 ? others : [theirs];
 }
 
 /** The owner of an address that a node owns, while that node is not there; undefined where nodes do not elect it. */
@@ -325,51 +333,6 @@ function suitableNodes(
   for (const [reason, those] of [["noInterface", among(withoutInterface)] as const, ["nodeExcluded", among(excluded)] as const])
     if (those.length > 0) return { announced: false, reason, nodes: those };
   return refusal("noNodeSelected");
-}
-
-function ableAmong(
-  { family }: Address,
-  suitable: readonly string[],
-  nodes: PoolNodes,
-  isLocal: boolean,
-  reported: ReportedAnnouncers | undefined,
-): readonly string[] {
-  const [ofFamily, ofAddress] = [nodes.undelivering[family], reported?.undelivering ?? none];
-  const unable = ofAddress.length === 0 ? ofFamily : [...ofFamily, ...ofAddress];
-  // One that delivers and does not know of the address helps nobody.
-  const aware = withoutUnaware(suitable, nodes, unable, isLocal, reported);
-  // Nodes that cannot deliver to Pods leave the address to others, where there are any.
-  return without(aware, unable);
-}
-
-/**
- * A node whose view of the API is not current does not know of new Services, nor which nodes have ready endpoints. The others leave it what
- * it announces, but for `Local` Services when its view is old. It leaves to them what they announce, and takes nothing new. Where no suitable
- * node has a current view, all leave the address to those that announce it: each may see other endpoints than the next one. A node that sees that
- * there are none where it is announced tells those that have some, and the others follow that.
- */
-function withoutUnaware(
-  suitable: readonly string[],
-  { behind, outdated }: Pick<PoolNodes, "behind" | "outdated">,
-  unable: readonly string[],
-  isLocal: boolean,
-  reported: ReportedAnnouncers | undefined,
-): readonly string[] {
-  if (behind.length === 0) return suitable;
-  const { node, announcers = none, unheeding = none, told = none } = reported ?? {};
-  const isCurrent = (other: string) => !isIn(behind, other);
-  const isBlind = node !== undefined && !isCurrent(node);
-  const others = announcers.filter(isCurrent);
-  if (isBlind && others.length > 0) return others;
-  if (!suitable.some(isCurrent)) {
-    const isSure = !isBlind || told.length > 0;
-    const mayStay = (other: string) => !isSure || isIn(suitable, other) || unheeding.includes(other);
-    const staying = announcers.filter((other) => !unable.includes(other) && !isCurrent(other) && mayStay(other));
-    return staying.length > 0 ? staying : suitable;
-  }
-  const keeps = (other: string) => announcers.includes(other) && (!isLocal || other === node || !outdated.includes(other));
-  const keeping = new Set(announcers.filter((other) => !isCurrent(other) && keeps(other)));
-  return without(suitable, keeping.size === 0 ? behind : behind.filter((other) => !keeping.has(other)));
 }
 
 function refusal(reason: Exclude<NotAnnounced, RefusalOfNodes | "notInSubnet">): PlacementRefusal {

@@ -21,6 +21,8 @@ export interface NodeSummary {
   /** See `Reachability`. */
   readonly hasKernelAccess: boolean;
   readonly view: View;
+  /** It leaves addresses to others where a view is not current. Earlier versions say less, and do not. */
+  readonly knowsViews: boolean;
   /** It leaves addresses of drained nodes to others. Earlier versions do not, and say nothing of it. */
   readonly knowsDrain: boolean;
   /** See `DataPathReport`. */
@@ -65,7 +67,7 @@ export function encodeSummary({
   dataPath,
   announced,
   ...more
-}: NodeSummary): Uint8Array {
+}: Omit<NodeSummary, "knowsViews">): Uint8Array {
   const summary = Buffer.alloc(summaryOctets);
   summary.writeUInt8(version, 0);
   const ofKernel = (hasKernelAccess ? 0 : noKernelAccessBit) | dataPathBits[dataPath];
@@ -88,6 +90,7 @@ export function decodeSummary(value: Uint8Array): NodeSummary | undefined {
     answers: (bits & answersBit) !== 0,
     hasKernelAccess: (bits & noKernelAccessBit) === 0,
     view: viewOf(bits & allViewBits),
+    knowsViews: summary.length >= announcedEnd,
     knowsDrain: (bits & knowsDrainBit) !== 0,
     dataPath: dataPathOf(bits),
     announced: summary.length < announcedEnd ? 0 : summary.readUInt16BE(8),

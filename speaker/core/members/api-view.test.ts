@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { address } from "#pkg/net/testing";
-import { amongOthers, loser, nodes, owner, pools, x } from "../../testing/speaker-bench.ts";
+import { elect } from "#pkg/placement";
+import { amongOthers, Bench, eth0, gossipTo, loser, nodes, owner, pools, x } from "../../testing/speaker-bench.ts";
 import { isOutdated, viewAgeSeconds } from "./api-view.ts";
 
 const lan = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}";
@@ -221,6 +222,35 @@ test("a node that has lost the API announces a Local Service that others tell it
   bench.runner.dispatch({ type: "apiLost", since: Infinity });
   bench.settle();
   assert.deepEqual(bench.onWire, [], "it sees for itself");
+});
+
+test("what a MetalLB speaker leaves to a node that has lost the API, and does not announce it, another one announces", () => {
+  const others = nodes.filter((node) => node !== owner);
+  const metallb = elect(others, address(x)) ?? "";
+  const [self = ""] = others.filter((node) => node !== metallb);
+  const bench = new Bench(self, { hasRing: true });
+  const ring = gossipTo(bench, [metallb]);
+  bench.membersChanged(nodes, [metallb]);
+  bench.setInterfaces(eth0);
+  bench.setConfig(pools(lan));
+  bench.serve("default/web", [x]);
+  bench.start();
+  const announced = () => {
+    ring.hear();
+    bench.settle();
+    return bench.onWire;
+  };
+  assert.deepEqual(announced(), []);
+  const [blind] = ring.others;
+  assert.equal(blind?.name, owner);
+  blind?.state.setView("behind");
+  assert.deepEqual(announced(), [x]);
+  blind?.state.setAnnounced(address(x), true);
+  assert.deepEqual(announced(), [], "it keeps what it announces");
+  blind?.state.setAnnounced(address(x), false);
+  assert.deepEqual(announced(), [x]);
+  blind?.state.setView("current");
+  assert.deepEqual(announced(), []);
 });
 
 const bgp = "{name: routed, protocol: bgp, addresses: [192.0.2.0/28]}";

@@ -1,6 +1,6 @@
 import { isIn } from "#pkg/collections";
 import { isSlotPool, type LabelSelector, type Pool } from "#pkg/config";
-import { isCentral } from "#pkg/gossip";
+import { isCentral, type View } from "#pkg/gossip";
 import { type Address, type Family, families, type Prefix, parseAddress } from "#pkg/net";
 import {
   canHaveInKernel,
@@ -90,13 +90,18 @@ export function nodesOf(state: SpeakerState, pool: Pool): PoolNodes {
     active,
     (node) => standingOf(state, pool, node),
     (node) => reachabilityOf(state, node),
-    (node) => state.members.gossip?.view(node) ?? "current",
+    (node) => viewOf(state, node),
     (family) => undeliveringFor(state, pool, family),
     (node) => preferenceWeight(pool, state.nodes.labels.get(node)),
     (node) => isDrainedNode(state, node),
   );
   state.nodes.pools.set(pool, nodes);
   return nodes;
+}
+
+function viewOf({ members: { gossip, withoutGossip } }: SpeakerState, node: string): View | "none" {
+  if (isIn(withoutGossip, node) || gossip?.summary(node)?.knowsViews === false) return "none";
+  return gossip?.view(node) ?? "current";
 }
 
 /** A speaker of another kind knows of no slots. */
@@ -220,6 +225,7 @@ function isSame(a: PoolNodes, b: PoolNodes): boolean {
     families.every((family) => equalTexts(a.undelivering[family], b.undelivering[family])) &&
     equalTexts(a.behind, b.behind) &&
     equalTexts(a.outdated, b.outdated) &&
+    equalTexts(a.withoutViews, b.withoutViews) &&
     equalTexts(a.drained, b.drained) &&
     a.weights.size === b.weights.size &&
     a.weights.entries().every(([node, weight]) => b.weights.get(node) === weight) &&

@@ -33,7 +33,7 @@ export function placeOwned(state: SpeakerState, placing: Placing, now: Millis): 
   const isUsual = nodes.behind.length === 0 && undelivering.length === 0 && told.length === 0;
   const reported = isUsual ? undefined : { ...reportedAnnouncers(state, address), undelivering, told };
   const those = own === undefined ? holders.map((holder) => ({ ...holder, isAdvertised: false })) : holders;
-  const alone = isElectedAlone(state, pool) ? state.node : undefined;
+  const alone = isElectedAlone(state, pool) && nodes.withoutViews.length === 0 ? state.node : undefined;
   const placed = place(address, those, nodes, before, rule, reported, alone);
   return own?.entry === undefined ? placed : { ...placed, entry: own.entry };
 }
