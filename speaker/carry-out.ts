@@ -102,7 +102,7 @@ const carriers: ByKind<SpeakerEffect, "type", [Drivers], void> = {
     if ("afterMs" in effect) timings.failover.observe({ cause: effect.cause }, effect.afterMs / 1000);
   },
   converged: ({ afterMs }, { timings }) => timings.convergence.observe(afterMs / 1000),
-  startMembers: (_, { members }) => members.start(),
+  startMembers: ({ isLarge }, { members }) => members.start(isLarge),
   startConfig: (_, { sources }) => sources.startConfig(),
   followNodes: ({ names }, { sources }) => sources.followNodes(names),
   publishInterfaces({ interfaces }, { members, bgp }) {

@@ -146,6 +146,7 @@ class Speaker {
       metadata: new Map([[MetadataKey.gossip, encodeOffer(1)]]),
       gossip: this.#state.members.gossip,
       cluster: {
+        podRows: () => Promise.resolve([]),
         informer: (_resource, _scope, handlers) => {
           this.#podChanged = (handlers as unknown as Handlers<Pod>).changed;
           return informer as never;
@@ -173,7 +174,7 @@ class Speaker {
 
   /** Opens the ring's port. */
   async begin(): Promise<void> {
-    this.#driver.start();
+    this.#driver.start(false);
     for (let turn = 0; turn < 10; turn++) await Promise.resolve();
   }
 

@@ -127,6 +127,7 @@ export class RingCrowd implements AsyncDisposable {
       await sleep(20);
     }
     for (const { name, entries } of members) {
+      if (name === members[0]?.name) this.#gossip.set(entries);
       const store = new GossipStore(name, life);
       for (const { key, value } of entries) store.set(key, value);
       this.#gossip.receive(store.state());

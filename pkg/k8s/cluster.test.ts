@@ -70,6 +70,19 @@ for (const [what, metadata, want] of [
     assert.equal(await counting, want);
   });
 
+test("Pods are asked for as rows of a table, as old as the server has them", limit, async () => {
+  await using s = await scene();
+  const asking = s.cluster.podRows("metallb-system", "app=metallb,component=speaker");
+  const request = await s.api.next();
+  const query = { labelSelector: "app=metallb,component=speaker", resourceVersion: "0", includeObject: "None" };
+  assert.deepEqual([request.path, request.query], ["/api/v1/namespaces/metallb-system/pods", query]);
+  assert.match(request.headers.accept ?? "", /as=Table.*,application\/json$/);
+  const columnDefinitions = ["Name", "Ready", "Status", "IP", "Node"].map((name) => ({ name }));
+  const rows = [{ cells: ["speaker-x7k2p", "1/1", "Running", "10.0.0.7", "node7"] }];
+  request.reply(200, { kind: "Table", columnDefinitions, rows });
+  assert.deepEqual(await asking, [{ nodeName: "node7", podIPs: ["10.0.0.7"], hostIP: undefined, ready: true }]);
+});
+
 const outcomes = [
   { status: 409, reason: "Conflict", want: "conflict" },
   { status: 404, reason: "NotFound", want: "gone" },

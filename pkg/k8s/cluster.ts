@@ -12,7 +12,8 @@ import type { Handlers, Informer, Scope } from "./informers.ts";
 import { textMap } from "./kept.ts";
 import { Leases } from "./leases.ts";
 import type { Condition, ConfigMap, ObjectMeta, Service } from "./objects.ts";
-import type { Resource } from "./resources.ts";
+import { asTable, type PodRow, podRows } from "./pod-rows.ts";
+import { type Resource, resources } from "./resources.ts";
 import { isAllowed, pathReview, reviewedUser, type TokenUser, tokenReview } from "./reviews.ts";
 
 export interface ConnectOptions {
@@ -76,6 +77,7 @@ export interface ConditionsWrite {
 const reviewMs: Millis = 5_000; // Somebody waits for the answer.
 const askedMs: Millis = 1_000; // Somebody waits for much more than this answer.
 const maxSlices = 10;
+const maxRowAttempts = 3;
 
 /**
  * One Kubernetes API. Every method that returns a promise repeats its request for up to 12 s while the server is busy or away, unless it
@@ -110,6 +112,13 @@ export class Cluster implements AsyncDisposable {
     const { continue: more, remainingItemCount } = fields(page.metadata);
     const others = text(more) === "" ? 0 : remainingItemCount;
     return typeof others === "number" ? list(page.items).length + others : undefined;
+  }
+
+  /** The Pods in the form of a table, some 200 octets each in place of 8,000, from the server's memory. @throws {ApiError} */
+  async podRows(namespace: string, labelSelector: string): Promise<readonly PodRow[]> {
+    const path = `${objectPath(resources.pods, namespace)}?${new URLSearchParams({ labelSelector, resourceVersion: "0", includeObject: "None" })}`;
+    const asked = { method: "GET", path, purpose: "list pods as a table", accept: asTable, mayBeCompressed: true } as const;
+    return podRows(await this.#api.call(asked, "urgent", maxRowAttempts));
   }
 
   /** Whether the API serves EndpointSlices as `discovery.k8s.io/v1` (Kubernetes 1.21 and later). */

@@ -23,6 +23,8 @@ export interface Request {
   readonly body?: unknown;
   /** Type of the body; JSON unless said otherwise. */
   readonly contentType?: string;
+  /** Forms of the answer; JSON unless said otherwise. */
+  readonly accept?: string;
   /** The answer of a success is not read; for a write it is the whole object. */
   readonly ignoreAnswer?: boolean;
   /** The answer may come compressed: an API server does that with more than 128 KiB. */
@@ -129,7 +131,7 @@ export class Http {
     const body = request.body === undefined ? "" : JSON.stringify(request.body);
     const headers: OutgoingHttpHeaders = {
       ...identity.headers,
-      accept: "application/json",
+      accept: request.accept ?? "application/json",
       ...(request.mayBeCompressed && { "accept-encoding": "gzip" }),
       "user-agent": this.#userAgent,
       ...(body !== "" && {

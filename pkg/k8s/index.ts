@@ -32,6 +32,7 @@ export type {
 } from "./objects.ts";
 export { configMapReference, nodeReference, serviceReference } from "./objects.ts";
 export { slicesOf } from "./part.ts";
+export type { PodRow } from "./pod-rows.ts";
 export { proxyFromEnvironment } from "./proxy.ts";
 export { type KeptTexts, nodesOf, type Resource, resources, servicesOf } from "./resources.ts";
 export type { TokenUser } from "./reviews.ts";

@@ -33,7 +33,8 @@ export type SpeakerEffect =
       readonly reporter: string;
     }
   /** The others may count on this node from now on. */
-  | { readonly type: "startMembers" }
+  /** @param isLarge the cluster has so many nodes that their speakers' Pods are not followed unless that is necessary */
+  | { readonly type: "startMembers"; readonly isLarge: boolean }
   /** Follow these Nodes in the API from now on, in place of those before. */
   | { readonly type: "followNodes"; readonly names: "all" | readonly string[] }
   /** Decide which configuration is in force, then deliver `start`. */

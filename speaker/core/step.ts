@@ -191,7 +191,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       tellOwnNode(state);
       flush(state, effects);
       // Not before: to the other members this node counts as one that can take addresses over.
-      effects.push({ type: "startMembers" });
+      effects.push({ type: "startMembers", isLarge: state.nodes.followed.names !== "all" });
       break;
     case "start":
       start(state, now, effects);
@@ -393,7 +393,7 @@ function proceed(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): vo
   converged(state, now, effects);
   for (const service of takeServices(state)) {
     reportService(state, service, noteSince(state, service, now), effects);
-    lookAt(state, service, now);
+    lookAt(state, [service]);
   }
-  if (state.agenda.services.size === 0) lookAtSome(state, now);
+  lookAtSome(state, now);
 }

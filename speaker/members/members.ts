@@ -3,8 +3,8 @@ import type { InterfaceState } from "#pkg/layer2";
 
 /** The nodes that have a working speaker: they may own addresses. */
 export interface Members extends AsyncDisposable {
-  /** To be called once this node could own addresses: from then on others may count on it. */
-  start(): void;
+  /** To be called once this node could own addresses: from then on others may count on it. @param isLarge see `startMembers` */
+  start(isLarge: boolean): void;
   /** False until the first answer is there; nothing is announced before. With each change comes an event `members`. */
   readonly synced: boolean;
   /** Why it is not synced, or not in the ring of the others any more, and what to do, where that takes somebody. */

@@ -5,7 +5,7 @@ import { SimulatedClock } from "#pkg/clock/testing";
 import { CoreRunner } from "#pkg/core";
 import { centralName, encodeOffer, type GossipState, GossipStore } from "#pkg/gossip";
 import { GossipNode } from "#pkg/gossip/testing";
-import type { Handlers, Informer, Pod } from "#pkg/k8s";
+import { ApiError, type Handlers, type Informer, type Pod, type PodRow } from "#pkg/k8s";
 import { pod } from "#pkg/k8s/testing";
 import type { InterfaceState } from "#pkg/layer2";
 import { silentLog } from "#pkg/log/testing";
@@ -62,6 +62,8 @@ class Bench {
   readonly published: MetadataFields[] = [];
   leaves = true;
   #pods = new Map<string, Pod>();
+  /** What the API says of the Pods to one who asks once. */
+  rows: readonly PodRow[] | undefined = [];
   #handlers: Handlers<Pod> | undefined;
   #listener: ((event: RingEvent) => void) | undefined;
   readonly members: RingMembers;
@@ -124,7 +126,10 @@ class Bench {
       keys: undefined,
       metadata: new Map([[MetadataKey.gossip, encodeOffer(1)]]),
       gossip: this.state.members.gossip,
-      cluster: { informer: (_resource, _scope, handlers) => this.#informer(handlers as unknown as Handlers<Pod>) as never },
+      cluster: {
+        informer: (_resource, _scope, handlers) => this.#informer(handlers as unknown as Handlers<Pod>) as never,
+        podRows: async () => this.rows ?? Promise.reject(new ApiError("Cannot list pods", 503, "")),
+      },
       namespace: "metallb-system",
       labels: "component=speaker",
       node,
@@ -250,7 +255,7 @@ function participant(name: string): GossipNode {
 
 async function started(...pods: Pod[]): Promise<Bench> {
   const bench = new Bench();
-  bench.members.start();
+  bench.members.start(false);
   bench.see(podOf("node1", "192.0.2.1"), ...pods);
   await settled();
   await bench.advance(200);
@@ -283,7 +288,7 @@ test("those that start together each ask all others, and not the same ones first
   const asked: string[][] = [];
   for (let node = 10; node < 30; node++) {
     const bench = new Bench(`node${node}`);
-    bench.members.start();
+    bench.members.start(false);
     bench.see(...Array.from({ length: 8 }, (_, i) => podOf(`node${i}`, `192.0.2.${i}`)));
     await settled();
     await bench.advance(200);
@@ -296,7 +301,7 @@ test("those that start together each ask all others, and not the same ones first
 
 test("a central speaker is told which nodes have a speaker's Pod, its own among them, whenever they are others", async () => {
   const bench = new Bench(centralName("node1"));
-  bench.members.start();
+  bench.members.start(false);
   bench.see(podOf("node1", "192.0.2.1"), two);
   bench.see({ ...two, ready: true }, podOf("node2", "192.0.2.22"));
   bench.see(three);
@@ -306,6 +311,20 @@ test("a central speaker is told which nodes have a speaker's Pod, its own among 
   );
   const other = await started(two, three);
   assert.ok(!other.take().some((line) => line.startsWith("Pods")));
+});
+
+test("in a large cluster it joins the Pods that it asked for once, and follows them where it gets no answer", async () => {
+  const bench = new Bench();
+  bench.rows = [two, podOf("node1", "192.0.2.1")];
+  bench.members.start(true);
+  await bench.advance(0);
+  await bench.advance(300);
+  assert.deepEqual(bench.take(), ["bound", "active node1, not synced", "join 192.0.2.2"]);
+  const another = new Bench();
+  another.rows = undefined;
+  another.members.start(true);
+  await another.advance(300);
+  assert.ok(another.take().includes("follow Pods"));
 });
 
 test("alone it is all there is", async () => {
@@ -508,7 +527,7 @@ test("nor is it where others have been tried without success meanwhile", async (
 test("an address that cannot be bound is tried again", async () => {
   const bench = new Bench();
   bench.bindFailures = 1;
-  bench.members.start();
+  bench.members.start(false);
   await settled();
   assert.deepEqual(bench.take(), ["follow Pods", "error cannot open the port of the speakers' ring, retrying"]);
   await bench.advance(500);
@@ -535,7 +554,7 @@ test("at the end it leaves, stays a second while the others take over, and what 
 
 test("what members tell is taken in, told, and passed on once", async () => {
   const bench = new Bench();
-  bench.members.start();
+  bench.members.start(false);
   await settled();
   bench.take();
   bench.meet({ ...member("node2", "192.0.2.2"), meta });
@@ -553,7 +572,7 @@ test("what was reported before the ring was there is told when it is, and again 
   bench.gossip.participate();
   bench.runner.dispatch({ type: "timer", chance: 0.5 });
   assert.deepEqual(bench.take(), []);
-  bench.members.start();
+  bench.members.start(false);
   await settled();
   assert.ok(bench.take().includes("broadcast node1 h"));
   bench.accuse();
@@ -562,7 +581,7 @@ test("what was reported before the ring was there is told when it is, and again 
 
 test("a member that failed does not take part until it says so as the one that is back; one that left is forgotten", async () => {
   const bench = new Bench();
-  bench.members.start();
+  bench.members.start(false);
   await settled();
   const node2 = participant("node2");
   bench.meet({ ...member("node2", "192.0.2.2"), meta });
@@ -592,7 +611,7 @@ test("a member that failed does not take part until it says so as the one that i
 
 test("in a large ring what follows is told together, a change after others were quiet at once, and nothing out of its order", async () => {
   const bench = new Bench();
-  bench.members.start();
+  bench.members.start(false);
   await settled();
   const toldOf = () => bench.take().filter((line) => line.startsWith("active "));
   bench.meet(...Array.from({ length: 300 }, (_, i) => ({ ...member(`other${i}`, `198.51.${i >> 7}.${i & 127}`), meta })));
@@ -651,7 +670,7 @@ test("what a node told that is forgotten before that was passed on is not passed
 
 test("members whose metadata offers no gossip are known for that", async () => {
   const bench = new Bench();
-  bench.members.start();
+  bench.members.start(false);
   await settled();
   bench.meet(member("node2", "192.0.2.2"), { ...member("node3", "192.0.2.3"), meta });
   assert.deepEqual(bench.withoutGossip, ["node2"]);
@@ -676,7 +695,7 @@ test("its own MAC addresses are published beside all else when they change, and 
   bench.members.setInterfaces([]);
   bench.members.setInterfaces([eth0]);
   assert.deepEqual(bench.published, []);
-  bench.members.start();
+  bench.members.start(false);
   await settled();
   bench.members.setInterfaces([eth0]);
   const gossip = [MetadataKey.gossip, encodeOffer(1)] as const;
@@ -814,7 +833,7 @@ test("a node that has lost all others while they are Ready tries to join them so
 test("a node whose port is not open is not in the ring, says why, and logs it once", async () => {
   const bench = new Bench();
   bench.bindFailures = 100;
-  bench.members.start();
+  bench.members.start(false);
   await bench.advance(0);
   for (let second = 0; second < 120; second++) await bench.advance(1_000);
   assert.equal(bench.members.problem, "address in use");

@@ -1,6 +1,6 @@
 import { Alarm, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
 import { type GossipEntry, type GossipState, isCentral, mostAddresses, type OwnEntry } from "#pkg/gossip";
-import { type Cluster, type Informer, type Pod, resources } from "#pkg/k8s";
+import { ApiError, type Cluster, type Informer, type Pod, type PodRow, resources } from "#pkg/k8s";
 import type { InterfaceState } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
 import {
@@ -25,6 +25,7 @@ import {
   type RingEffect,
   type RingEvent,
   type RingState,
+  type SpeakerPod,
   type SpeakerPods,
 } from "./ring/state.ts";
 import { nextDeadline, problemOf, step } from "./ring/step.ts";
@@ -51,7 +52,7 @@ export interface RingMembersOptions {
     | "move"
     | typeof Symbol.asyncDispose
   >;
-  readonly cluster: Pick<Cluster, "informer">;
+  readonly cluster: Pick<Cluster, "informer" | "podRows">;
   readonly namespace: string;
   /** Selects the speakers' Pods, whose addresses are joined. */
   readonly labels: string;
@@ -91,7 +92,7 @@ export class RingMembers implements Members {
   readonly #options: RingMembersOptions;
   readonly #state: RingState;
   readonly #alarm: Alarm;
-  #pods: Informer<Pod>;
+  #pods: Informer<Pod> | undefined;
   readonly #gathered: Alarm;
   #toldAt: Millis = -Infinity;
   #areOthersMembers = false;
@@ -110,14 +111,12 @@ export class RingMembers implements Members {
     this.#gathered = new Alarm(clock, "members gathered", () => this.#tell());
     this.#macs = metadata.get(MetadataKey.macs) ?? new Uint8Array();
     this.#publishedMacs = this.#macs;
-    this.#pods = this.#informer();
   }
 
-  start(): void {
+  start(isLarge: boolean): void {
     this.#options.keys?.start();
-    this.#pods.start();
+    this.#step({ type: "start", isLarge });
     this.#podsChanged();
-    this.#step({ type: "start" });
   }
 
   get synced(): boolean {
@@ -170,7 +169,7 @@ export class RingMembers implements Members {
     this.#step({ type: "stop" });
     this.#gathered[Symbol.dispose]();
     this.#options.keys?.[Symbol.dispose]();
-    this.#pods[Symbol.dispose]();
+    this.#pods?.[Symbol.dispose]();
     const { isBound, active } = this.#state;
     if (isBound && !(await memberlist.leave(leaveMs))) log.info("left before all members were notified", { op: "memberlist" });
     if (active.length > 1) await sleep(clock, "hand over", handOverMs);
@@ -199,8 +198,11 @@ export class RingMembers implements Members {
       case "move":
         memberlist.move(effect.address);
         return;
+      case "askPods":
+        void this.#askPods();
+        return;
       case "followPods":
-        this.#pods[Symbol.dispose]();
+        this.#pods?.[Symbol.dispose]();
         this.#areOthersPods = false;
         if (!effect.areFollowed) return;
         this.#pods = this.#informer();
@@ -227,6 +229,17 @@ export class RingMembers implements Members {
     };
     const synced = () => this.#podsChanged();
     return cluster.informer(resources.pods, { namespace, labelSelector: labels, isForMany: true }, { changed, synced });
+  }
+
+  async #askPods(): Promise<void> {
+    const { cluster, namespace, labels } = this.#options;
+    let rows: readonly PodRow[] | undefined;
+    try {
+      rows = await cluster.podRows(namespace, labels);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error; // The informer says what is wrong.
+    }
+    this.#step({ type: "podsAsked", pods: rows && this.#byAddress(rows) });
   }
 
   async #bind(): Promise<void> {
@@ -265,22 +278,27 @@ export class RingMembers implements Members {
     this.#step({ type: "joined", wanted, failures });
   }
 
-  /** The Pods by their addresses: the node's, or the one of the Pod that members of MetalLB are bound to. */
   #podsChanged(): void {
     this.#areOthersPods = false;
-    const pods = new Map<string, { readonly node: string; readonly isReady: boolean }>();
-    for (const { hostIP, podIPs, nodeName = "", ready } of this.#pods.values()) {
+    if (this.#pods === undefined) return;
+    this.#step({ type: "pods", pods: this.#byAddress(this.#pods.values()), areComplete: this.#pods.synced });
+    this.#tellNodes(this.#pods);
+  }
+
+  /** The Pods by their addresses: the node's, or the one of the Pod that members of MetalLB are bound to. */
+  #byAddress(all: Iterable<PodRow>): SpeakerPods {
+    const pods = new Map<string, SpeakerPod>();
+    for (const { hostIP, podIPs, nodeName = "", ready } of all) {
       const address = hostIP ?? podIPs[0];
       if (address !== undefined && nodeName !== this.#options.node) pods.set(address, { node: nodeName, isReady: ready });
     }
-    this.#step({ type: "pods", pods, areComplete: this.#pods.synced });
-    this.#tellNodes();
+    return pods;
   }
 
-  #tellNodes(): void {
+  #tellNodes(all: Informer<Pod>): void {
     const { node, emit } = this.#options;
-    if (!isCentral(node) || !this.#pods.synced) return;
-    const nodes = [...new Set([...this.#pods.values()].flatMap(({ nodeName = [] }) => nodeName))].sort();
+    if (!isCentral(node) || !all.synced) return;
+    const nodes = [...new Set([...all.values()].flatMap(({ nodeName = [] }) => nodeName))].sort();
     if (nodes.join() === this.#nodesWithPod?.join()) return;
     this.#nodesWithPod = nodes;
     emit({ type: "speakerPods", nodes });

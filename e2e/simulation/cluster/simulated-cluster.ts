@@ -60,7 +60,10 @@ const ownNodeRules: readonly OwnNodeRule[] = [
   { fromMembers: 3, maxUntold: 0, afterMs: 500, startMs: 300, jitterMs: 1_000 },
 ];
 /** By the seed: the ring is a small one, or as one of 5,000, whose members gather changes and follow Pods now and then. */
-const rings: readonly LargeRing[] = [largeRing, { gatherMs: () => 50, fromMembers: 2, followMs: 2_000, restMs: 3_000 }];
+const rings: readonly LargeRing[] = [
+  largeRing,
+  { gatherMs: () => 50, fromMembers: 2, followMs: 2_000, restMs: 3_000, aloneMs: 500, meetMs: 2_000 },
+];
 // How long a kubelet takes to report a container that ended, and the cluster a machine.
 const containerGoneMs: Millis = 1_500;
 const machineGoneMs: Millis = 40_000;

@@ -5,6 +5,7 @@ import type { ConditionsWrite, StatusWriteOptions } from "../cluster.ts";
 import type { EventRecorder } from "../event-recorder.ts";
 import { type Scope, tellOf } from "../informers.ts";
 import type { Service } from "../objects.ts";
+import type { PodRow } from "../pod-rows.ts";
 import { configMap } from "./objects.ts";
 
 /** An informer that has seen what the test says. */
@@ -122,7 +123,7 @@ type Plural = "services" | "configmaps" | "namespaces" | "secrets";
  */
 export class FakeCluster
   implements
-    Pick<Cluster, "informer" | "count" | "servedResources" | "writeIngress" | "writeConditions" | "writeConfigMap">,
+    Pick<Cluster, "informer" | "count" | "podRows" | "servedResources" | "writeIngress" | "writeConditions" | "writeConfigMap">,
     Pick<EventRecorder, "record">
 {
   readonly transcript: string[] = [];
@@ -156,6 +157,10 @@ export class FakeCluster
   /** Unless it is replaced, for those who can do without. */
   count(): Promise<number | undefined> {
     return this.away ? Promise.reject(new ApiError("Cannot count", 0, "Unreachable")) : Promise.resolve(undefined);
+  }
+
+  podRows(): Promise<readonly PodRow[]> {
+    return this.away ? Promise.reject(new ApiError("Cannot list", 0, "Unreachable")) : Promise.resolve([]);
   }
 
   servedResources(): Promise<ReadonlyMap<string, readonly string[]>> {

@@ -9,7 +9,6 @@ import { bgp } from "../protocols/bgp.ts";
 import { byInterface } from "../protocols/interface.ts";
 import { applyOwner, layer2 } from "../protocols/layer2.ts";
 import type { Protocol } from "../protocols/protocol.ts";
-import { looksAtOnce } from "../services/reporter.ts";
 import { addressesOf, holderKeys, holdersWith } from "../services/services.ts";
 import { layer2PoolAt, poolAt, type SpeakerState } from "../state.ts";
 import { placeOneSlot, slotAddresses, touchSlots } from "./slots.ts";
@@ -130,7 +129,7 @@ export function flushPlaced(state: SpeakerState, effects: SpeakerEffect[]): bool
 /** Some of the Services for which something may be different, each taken off as it comes. */
 export function* takeServices(state: SpeakerState): Iterable<string> {
   const { agenda } = state;
-  for (const service of agenda.services.values().take(looksAtOnce(state))) {
+  for (const service of agenda.services.values().take(maxAtOnce)) {
     agenda.services.delete(service);
     yield service;
   }

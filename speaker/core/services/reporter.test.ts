@@ -393,6 +393,20 @@ test("600 of 2,000 Services that nobody announces are told of in few writes, and
   assert.ok(bench.tellings <= 60 / 5 + 1, `${bench.tellings} writes`);
 });
 
+test("who tells of Services among thousands of members reports first on what it announces itself", () => {
+  const { bench } = amongOthers(first, "{name: lan, protocol: layer2, addresses: [10.0.0.0/16]}");
+  advance(bench, 10_000);
+  bench.membersChanged([first, ...Array.from({ length: 5_000 }, (_, i) => `z${i}`)]);
+  bench.settle();
+  for (let i = 0; i < 40; i++) bench.serve(`default/s${i}`, [`10.0.0.${i}`]);
+  const { agenda, reporter } = bench.state;
+  while (agenda.addresses.size > 0) bench.proceed();
+  assert.equal(agenda.services.size, 0);
+  assert.ok(reporter.agenda.size > 0, "the owners of these are still to be elected");
+  bench.settle();
+  assert.equal(reporter.agenda.size, 0);
+});
+
 test("a Service gets its line by whichever configuration is in force", () => {
   const { bench } = amongOthers(first, lan);
   advance(bench, 10_000);

@@ -68,26 +68,26 @@ function begin(state: SpeakerState, isHere: boolean, now: Millis): void {
   lookAtAll(state);
 }
 
+/** These Services may be announced otherwise than before. */
+export function lookAt({ reporter }: SpeakerState, keys: Iterable<string>): void {
+  if (!reporter.isHere) return;
+  for (const key of keys) reporter.agenda.add(key);
+}
+
 /** Something changed that concerns many Services. */
-export function lookAtAll({ reporter, services }: SpeakerState): void {
-  if (!reporter.isHere) return;
-  for (const key of services.rows.keys()) reporter.agenda.add(key);
+export function lookAtAll(state: SpeakerState): void {
+  lookAt(state, state.services.rows.keys());
 }
 
-/** How many of them it looks at in one turn. */
-export function looksAtOnce({ reporter, members }: SpeakerState): number {
-  return reporter.isHere ? Math.min(maxAtOnce, Math.ceil(maxHashesAtOnce / Math.max(1, members.active.length))) : maxAtOnce;
-}
-
-/** Looks at some of them. */
+/** Looks at some of them: in a large ring at fewer than this node reports on of what it announces itself. */
 export function lookAtSome(state: SpeakerState, now: Millis): void {
-  for (const key of state.reporter.agenda.values().take(looksAtOnce(state))) lookAt(state, key, now);
+  const { reporter, members } = state;
+  const most = Math.min(maxAtOnce, Math.ceil(maxHashesAtOnce / Math.max(1, members.active.length)));
+  for (const key of reporter.agenda.values().take(most)) look(state, key, now);
 }
 
-/** The Service may be announced otherwise than before. */
-export function lookAt(state: SpeakerState, key: string, now: Millis): void {
+function look(state: SpeakerState, key: string, now: Millis): void {
   const { reporter } = state;
-  if (!reporter.isHere) return;
   reporter.agenda.delete(key);
   const { written, changed, failing } = reporter;
   const outcome = outcomeOf(state, key);

@@ -25,6 +25,10 @@ export interface LargeRing {
   readonly followMs: Millis;
   /** ...and for each member so long not, half as long or three halves: all members together look as often as one does in a small ring. */
   readonly restMs: Millis;
+  /** A speaker that starts in a large cluster asks for the Pods once, and follows them where it has met no member so long after the answer... */
+  readonly aloneMs: Millis;
+  /** ...or is not in the ring so long after it. */
+  readonly meetMs: Millis;
 }
 
 export const largeRing: LargeRing = {
@@ -32,6 +36,8 @@ export const largeRing: LargeRing = {
   fromMembers: 100,
   followMs: 60_000,
   restMs: 60_000,
+  aloneMs: 5_000,
+  meetMs: 15_000,
 };
 
 /** What this node knows of its ring, and when it looks again. */
@@ -48,6 +54,8 @@ export interface RingState {
   pods: SpeakerPods;
   /** The API has named all Pods. */
   arePodsComplete: boolean;
+  /** When it named them to a speaker that asked once; Infinity before the answer, and before the start; undefined once the speaker has met the ring, or follows them. */
+  podsAskedAt: Millis | undefined;
   arePodsFollowed: boolean;
   members: readonly MemberView[];
   /** Names of all members, this one included. */
@@ -74,9 +82,12 @@ export interface RingState {
 }
 
 export type RingEvent =
-  | { readonly type: "start" | "bound" | "timer" | "stop" }
+  | { readonly type: "start"; readonly isLarge: boolean }
+  | { readonly type: "bound" | "timer" | "stop" }
   | { readonly type: "bindFailed"; readonly problem: string | undefined; readonly error: unknown }
   | { readonly type: "pods"; readonly pods: SpeakerPods; readonly areComplete: boolean }
+  /** The answer to `askPods`; undefined: there is none. */
+  | { readonly type: "podsAsked"; readonly pods: SpeakerPods | undefined }
   | { readonly type: "members"; readonly members: readonly MemberView[]; readonly withoutGossip: readonly string[] }
   /** A member may participate now. */
   | { readonly type: "gossip" }
@@ -88,6 +99,8 @@ export type RingEffect =
   | { readonly type: "bind" }
   | { readonly type: "join"; readonly wanted: SpeakerPods }
   | { readonly type: "move"; readonly address: string }
+  /** Ask for the Pods once, in as few octets as that takes. */
+  | { readonly type: "askPods" }
   /** Follow the Pods from now on, or no longer. */
   | { readonly type: "followPods"; readonly areFollowed: boolean }
   /** The members, or whether they count, have changed. */
@@ -112,7 +125,8 @@ export function newRingState(node: string, large = largeRing): RingState {
     bindProblem: undefined,
     pods: new Map(),
     arePodsComplete: false,
-    arePodsFollowed: true,
+    podsAskedAt: Infinity,
+    arePodsFollowed: false,
     members: [],
     active: [],
     withoutGossip: [],

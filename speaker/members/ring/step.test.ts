@@ -41,7 +41,15 @@ function membersOf(others: readonly string[], withoutGossip: readonly string[] =
 }
 
 const event: fc.Arbitrary<RingEvent> = fc.oneof(
-  fc.constantFrom<RingEvent>({ type: "bound" }, { type: "gossip" }, { type: "start" }),
+  fc.constantFrom<RingEvent>(
+    { type: "bound" },
+    { type: "gossip" },
+    { type: "start", isLarge: false },
+    { type: "start", isLarge: true },
+  ),
+  fc
+    .option(fc.subarray(names), { nil: undefined })
+    .map((nodes): RingEvent => ({ type: "podsAsked", pods: nodes && podsOf(nodes, true) })),
   fc.record({
     type: fc.constant("bindFailed" as const),
     problem: fc.constantFrom("in use", undefined),
@@ -63,7 +71,7 @@ const event: fc.Arbitrary<RingEvent> = fc.oneof(
 );
 
 /** Counts as large from two members on. */
-const ofTwo: LargeRing = { gatherMs: () => 0, fromMembers: 2, followMs: 2_000, restMs: 10_000 };
+const ofTwo: LargeRing = { gatherMs: () => 0, fromMembers: 2, followMs: 2_000, restMs: 10_000, aloneMs: 1_000, meetMs: 5_000 };
 
 test("whatever comes in whatever order, a timer that ran has nothing left to do at that time, and a deadline is never behind", () => {
   fc.assert(
@@ -92,14 +100,17 @@ test("whatever comes in whatever order, a timer that ran has nothing left to do 
 
 test("nobody counts on a node that reached none of those that are Ready, and that has met nobody", () => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(event, fc.nat(20_000)), { maxLength: 40 }), (events) => {
+    fc.property(fc.boolean(), fc.array(fc.tuple(event, fc.nat(20_000)), { maxLength: 40 }), (isLarge, events) => {
       const state = newRingState("node1");
-      const pods: RingEvent = { type: "pods", pods: podsOf(names, true), areComplete: true };
+      const all = podsOf(names, true);
+      const pods: RingEvent = isLarge ? { type: "podsAsked", pods: all } : { type: "pods", pods: all, areComplete: true };
       let now = 0;
       const effects: RingEffect[] = [];
-      for (const next of [pods, { type: "bound" } as const, membersOf([])]) effects.push(...step(state, next, moment(now)));
+      const begin: readonly RingEvent[] = [{ type: "start", isLarge }, pods, { type: "bound" }, membersOf([])];
+      for (const next of begin) effects.push(...step(state, next, moment(now)));
       for (const [next, passing] of events) {
-        if (next.type === "pods" || next.type === "members") continue;
+        if (next.type === "start" || next.type === "podsAsked" || next.type === "members") continue;
+        if (next.type === "pods" && next.areComplete) continue;
         effects.push(...step(state, next, moment(now)));
         now += passing;
         effects.push(...step(state, { type: "timer" }, moment(now)));
@@ -113,7 +124,8 @@ test("nobody counts on a node that reached none of those that are Ready, and tha
 function lost(large = largeRing): RingState {
   const state = newRingState("node1", large);
   const pods: RingEvent = { type: "pods", pods: podsOf(["node2"], true), areComplete: true };
-  for (const next of [pods, { type: "bound" } as const, membersOf(["node2"])]) step(state, next, moment(0, ["node2"]));
+  const begin: readonly RingEvent[] = [{ type: "start", isLarge: false }, pods, { type: "bound" }, membersOf(["node2"])];
+  for (const next of begin) step(state, next, moment(0, ["node2"]));
   step(state, { type: "timer" }, moment(500, ["node2"]));
   step(state, membersOf([]), moment(1_000));
   return state;
@@ -184,4 +196,50 @@ test("in a large ring Pods are followed now and then, and what they say is not k
   );
   step(state, pods, moment(41_500));
   assert.match(problemOf(state, moment(52_000)) ?? "", /alone in its ring, while others are Ready/);
+});
+
+/** A speaker that starts in a large cluster in which these Pods are Ready. */
+function starting(isAnswered = true): { state: RingState; until: (at: number, ...events: readonly RingEvent[]) => string[] } {
+  const state = newRingState("node1", ofTwo);
+  let now = 0;
+  const inRing = (at: number) => moment(at, ["node2"]);
+  const until = (end: number, ...events: readonly RingEvent[]) => {
+    const effects = events.flatMap((next) => step(state, next, inRing(now)));
+    for (let at = nextDeadline(state); at <= end; at = nextDeadline(state))
+      effects.push(...step(state, { type: "timer" }, inRing(at)));
+    now = end;
+    return effects.map((effect) => (effect.type === "followPods" ? `follow ${effect.areFollowed}` : effect.type));
+  };
+  const pods = isAnswered ? podsOf(["node2", "node3"], true) : undefined;
+  assert.deepEqual(until(0, { type: "interfaces", interfaces: [], address: "192.0.2.1" }), []);
+  assert.deepEqual(until(0, { type: "start", isLarge: true }, { type: "bound" }), ["askPods", "bind"]);
+  assert.deepEqual(until(10_000), [], "the answer is awaited");
+  assert.deepEqual(until(10_000, { type: "podsAsked", pods }), isAnswered ? [] : ["follow true"]);
+  return { state, until };
+}
+
+test("a speaker that starts in a large cluster joins the Pods that it asked for, and follows none once it is in the ring", () => {
+  const { state, until } = starting();
+  assert.deepEqual(until(10_200), ["join"]);
+  assert.deepEqual(until(10_900, membersOf(["node2", "node3"])), ["members", "members"]);
+  assert.deepEqual([state.isSynced, state.arePodsComplete, state.pods.size], [true, false, 0]);
+  assert.deepEqual(
+    until(39_000, { type: "podsAsked", pods: podsOf(["node4"], true) }),
+    [],
+    "an answer that comes late is of no use",
+  );
+  assert.deepEqual(until(42_000), ["follow true"], "as one of those that look now and then");
+});
+
+test("a speaker that starts in a large cluster follows the Pods soon where it meets nobody, later where it is in no ring, and at once without an answer", () => {
+  const alone = starting();
+  assert.deepEqual(alone.until(10_999), ["join"]);
+  assert.deepEqual(alone.until(11_000), ["follow true"]);
+  assert.deepEqual(alone.until(12_000, { type: "joined", wanted: podsOf(["node2"], true), failures: [] }), []);
+  assert.equal(alone.state.isSynced, false, "not before the Pods are known again");
+  const { state, until } = starting();
+  assert.deepEqual(until(14_999, membersOf(["node4"])), ["members", "join"]);
+  assert.deepEqual(until(15_000), ["follow true"]);
+  assert.equal(state.isSynced, false);
+  starting(false);
 });

@@ -58,6 +58,9 @@ class Turn {
     const { now, random } = this.#moment;
     switch (event.type) {
       case "start":
+        if (event.isLarge) this.effects.push({ type: "askPods" });
+        else state.podsAskedAt = undefined;
+        this.followPods();
         this.effects.push({ type: "bind" });
         return;
       case "bindFailed":
@@ -71,11 +74,12 @@ class Turn {
         this.#joinAt(now);
         return;
       case "pods":
-        state.pods = event.pods;
-        state.arePodsComplete = event.areComplete;
-        for (const address of state.unreachable.keys()) if (!event.pods.has(address)) state.unreachable.delete(address);
-        this.#joinAt(now + settleMs);
-        this.#consider();
+        this.#podsKnown(event.pods, event.areComplete);
+        return;
+      case "podsAsked":
+        if (state.podsAskedAt === undefined) return;
+        state.podsAskedAt = event.pods && now;
+        if (event.pods !== undefined) this.#podsKnown(event.pods, true);
         return;
       case "members":
         // Central speakers announce no addresses that nodes own, and are beside the speakers of their nodes.
@@ -113,24 +117,53 @@ class Turn {
     const state = this.#state;
     const { now, random } = this.#moment;
     const { fromMembers, followMs, restMs } = state.large;
+    if (this.#isMeeting()) return;
     if (!state.isSynced || state.active.length < fromMembers || !isInRing(state, this.#moment)) {
       state.podsAt = Infinity;
       this.#setPodsFollowed(true);
       return;
     }
-    if (state.podsAt === Infinity) state.podsAt = now + followMs * (1 + random());
-    if (now < state.podsAt) return;
-    this.#setPodsFollowed(!state.arePodsFollowed);
+    if (state.podsAt !== Infinity) {
+      if (now < state.podsAt) return;
+      this.#setPodsFollowed(!state.arePodsFollowed);
+    }
     state.podsAt = now + (state.arePodsFollowed ? followMs * (1 + random()) : state.active.length * restMs * (0.5 + random()));
+  }
+
+  /** Whether a speaker that has just started may still meet the ring without following the Pods. */
+  #isMeeting(): boolean {
+    const state = this.#state;
+    if (state.podsAskedAt === undefined) return false;
+    const { aloneMs, meetMs } = state.large;
+    state.podsAt = state.podsAskedAt + (state.active.length < 2 ? aloneMs : meetMs);
+    if (!state.isSynced && this.#moment.now < state.podsAt) return true;
+    state.podsAskedAt = undefined;
+    state.podsAt = Infinity;
+    this.#forgetPods();
+    return false;
+  }
+
+  #podsKnown(pods: SpeakerPods, areComplete: boolean): void {
+    const state = this.#state;
+    state.pods = pods;
+    state.arePodsComplete = areComplete;
+    for (const address of state.unreachable.keys()) if (!pods.has(address)) state.unreachable.delete(address);
+    this.#joinAt(this.#moment.now + settleMs);
+    this.#consider();
+  }
+
+  #forgetPods(): void {
+    const state = this.#state;
+    state.arePodsComplete = false;
+    state.pods = new Map();
+    state.unreachable.clear();
   }
 
   #setPodsFollowed(areFollowed: boolean): void {
     const state = this.#state;
     if (areFollowed === state.arePodsFollowed || state.isStopped) return;
     state.arePodsFollowed = areFollowed;
-    state.arePodsComplete = false;
-    state.pods = new Map();
-    state.unreachable.clear();
+    this.#forgetPods();
     this.effects.push({ type: "followPods", areFollowed });
   }
 
@@ -184,7 +217,7 @@ class Turn {
     this.#noteUnreachable(wanted, failures);
     const awaited = awaitedPods(state, this.#moment);
     // Where some have failed, those that were met may be about to.
-    if (awaited.size === 0 && (failures.length === 0 || state.active.length < 2)) this.#sync();
+    if (state.arePodsComplete && awaited.size === 0 && (failures.length === 0 || state.active.length < 2)) this.#sync();
     if (!state.isSynced) state.problem = whyNotJoined(state, awaited);
     this.#consider();
     const { now, random } = this.#moment;
