@@ -26,14 +26,13 @@ interface Listening {
   readonly server: Server;
 }
 
-/** Takes the connections that peers begin. Others are closed at once and counted; of many the kernel drops all that are not of peers. */
+/** Takes the connections that peers begin. Others are closed at once; of many the kernel drops all that are not of peers. */
 export class BgpListener implements Disposable {
   readonly #options: ListenerOptions;
   readonly #expected = new Map<string, Expected>(); // see `keyOf` -> who waits for it
   readonly #listening = new Map<Family, Listening>();
   readonly #gate: ServerGate;
   #port: number;
-  #unknownPeers = 0;
 
   constructor(options: ListenerOptions) {
     this.#options = options;
@@ -52,11 +51,6 @@ export class BgpListener implements Disposable {
       advice: "look who connects to this port: only BGP peers have to reach it",
       known,
     });
-  }
-
-  /** Connections from addresses of no peer. */
-  get unknownPeers(): number {
-    return this.#unknownPeers;
   }
 
   /** The one that it listens on. */
@@ -178,10 +172,8 @@ export class BgpListener implements Disposable {
     const expected = of(own) ?? of() ?? this.#expected.values().find(isIts);
     const end = expected === undefined ? undefined : endOf(socket, expected.peer);
     if (expected === undefined || end === undefined) {
-      if (expected === undefined) {
-        this.#unknownPeers++;
+      if (expected === undefined)
         this.#options.log.debug("connection from an unknown address closed", { op: "bgpAccept", from: `${remote}` });
-      }
       socket.on("error", () => {}); // It is closed anyway.
       socket.destroy();
       return;
