@@ -420,3 +420,24 @@ test("where members tell their labels, a speaker hears of its own Node alone, an
   assert.deepEqual([...follows].sort(), ["node-0: node-0", "node-1: node-1", "node-2: node-2", "node-3: node-3"]);
   assert.ok(moves.size > 1, "addresses went where the label was");
 });
+
+test("a speaker that starts beside one that tells nothing asks the API for that Node before it decides, and for no other", async () => {
+  const first: string[][] = []; // Nodes that a speaker of node-0 had heard of when it decided first.
+  const watchCore: NonNullable<Parameters<typeof run>[1]>["watchCore"] = (self) => {
+    const heard = new Set<string>();
+    return ({ event }, effects) => {
+      if (event.type === "node") heard.add(event.name);
+      if (self === nameOf(0) && effects.some(({ type }) => type === "startConfig")) first.push([...heard].sort());
+    };
+  };
+  const services = Object.fromEntries(["s0", "s1", "s2"].map((name) => [name, { ...spec, pool: "lan" }]));
+  const restart = { type: "restartSpeakers", nodes: [0], inOrder: false, length: 5_000 } as const;
+  const acts = [
+    { at: 15_000, act: { type: "otherVersion", node: 2, length: 35_000 } as const },
+    { at: 30_000, act: restart },
+    { at: 75_000, act: restart },
+  ];
+  const history = { seed: 1, nodes: 4, loss: 0.1, config: firstConfig, services, acts };
+  assert.equal((await run(history, { watchCore })).problem, undefined);
+  assert.deepEqual(first, [["node-0"], ["node-0", "node-2"], ["node-0"]]);
+});
