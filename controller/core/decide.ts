@@ -1,5 +1,5 @@
 import { type Allocation, poolsOf } from "#pkg/allocator";
-import { type Decision, decide as decideFor, type Note, releasedBy, statusOf, type Warning } from "#pkg/assignment";
+import { type Decision, decide as decideFor, type Note, quotedList, releasedBy, statusOf, type Warning } from "#pkg/assignment";
 import type { Service } from "#pkg/k8s";
 import { isOurs } from "#pkg/service";
 import { verdict } from "#pkg/verdict";
@@ -141,6 +141,9 @@ function report(
     context.log("warn", what, { service: key, event: "clearAssignment", ips: addresses, error: why });
     context.record(service, type, "ClearAssignment", message);
   }
+  const isOver = asked.warnings.has(key) && warning === undefined && isSameAllocation(had, allocation);
+  if (isOver && service !== undefined && allocation !== undefined)
+    context.record(service, "Normal", "IPAllocated", `Assigned IP ${quotedList(allocation.addresses)}`);
   warn(asked, context, key, service, warning);
   noteFor(asked, context, key, service, note);
 }

@@ -184,4 +184,11 @@ test("a summary that the API refuses for long has a verdict, until it is written
   await pass(world, 60_000);
   assert.equal(world.controller.view.configuration.verdict.cause, "inForce");
   assert.equal(world.controller.view.isSummaryRefused, false);
+  world.cluster.refused.set(name, new ApiError(`Cannot write ConfigMap ${name}: 403 forbidden`, 403, "Forbidden"));
+  world.service("late");
+  await pass(world, 1_000_000);
+  assert.equal(world.controller.view.configuration.verdict.cause, "notReported");
+  world.cluster.refused.clear();
+  await pass(world, 75_000);
+  assert.equal(world.controller.view.configuration.verdict.cause, "inForce", "a minute after it is mended");
 });

@@ -44,7 +44,9 @@ export async function askService(processes: Processes, service: string): Promise
   const decided = leaders(controllers.answers).flatMap(({ body }) => body.services);
   return {
     services: all.filter((one) => one.service === service),
-    note: decided.map(({ verdict }) => verdict).find(({ state, cause }) => state === "Assigned" && cause !== "assigned"),
+    note: decided
+      .map(({ verdict }) => verdict)
+      .find(({ state, cause }) => state === "Degraded" || (state === "Assigned" && cause !== "assigned")),
     undecided: processes.isNodeLocal === true ? undefined : whyUndecided(controllers),
     endpoints: speakers.answers
       .flatMap(({ body }) => body.services)

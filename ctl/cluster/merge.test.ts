@@ -43,6 +43,41 @@ test("an address that is announced by two protocols has the nodes of each", () =
   assert.equal(merged?.verdict.state, "Announced");
 });
 
+test("an address that one of its protocols announces works, whatever keeps the other from it", () => {
+  const without = { ...byBgp(false), verdict: { ...verdict("service", "noSession"), since } };
+  const [merged] = mergeServices({
+    all: running,
+    controllers: [],
+    whole: [speaker("n1", byLayer2("n1", "n1"), without)],
+    problems: [],
+  });
+  assert.deepEqual([merged?.verdict.state, merged?.verdict.cause], ["Degraded", "noSession"]);
+  const neither = speaker("n1", { ...without, protocol: "interface", owner: null }, without);
+  assert.equal(mergeServices({ all: running, controllers: [], whole: [neither], problems: [] })[0]?.verdict.state, "Pending");
+});
+
+test("a node that is said to announce an address, and says itself that it does not, is believed", () => {
+  const denied = {
+    ...byLayer2("n2", "n2"),
+    owner: null,
+    announced: false,
+    verdict: { ...verdict("service", "nodeExcluded"), since },
+  };
+  const whole = [speaker("n1", byLayer2("n2", "n1")), speaker("n2", denied)];
+  const [merged] = mergeServices({ all: running, controllers: [], whole, problems: [] });
+  assert.deepEqual([merged?.verdict.state, merged?.verdict.cause, merged?.addresses[0]?.nodes], ["Pending", "nodeExcluded", []]);
+});
+
+test("where each node that answers lacks an endpoint under Local, the Pods are on nodes without a speaker", () => {
+  const local = { ...byBgp(false), verdict: { ...verdict("service", "noReadyEndpointOnNode"), since } };
+  const of = (...others: PlacedAddress[]) => {
+    const whole = [local, ...others].map((one, index) => speaker(`n${index}`, one));
+    return mergeServices({ all: running, controllers: [], whole, problems: [] })[0]?.verdict.cause;
+  };
+  assert.equal(of(local), "noReadyEndpointOnActiveNode");
+  assert.equal(of(byBgp(false)), "noReadyEndpointOnNode");
+});
+
 test("a speaker that is starting announces nothing, although it finds nothing wrong", () => {
   const well = { ...speaker("n2", byBgp(true)), body: { node: "n2", services: [] } };
   const starting = { ...speaker("n3", byBgp(true)), body: { node: "n3", missing: ["Services"], services: [] } };

@@ -1,5 +1,5 @@
 import { list } from "#pkg/text";
-import { type BriefVerdict, type CauseOf, isProblem, type VerdictAnswer, verdict, worst } from "#pkg/verdict";
+import { type BriefVerdict, byEach, type CauseOf, isProblem, type VerdictAnswer, verdict, worst } from "#pkg/verdict";
 import type { ControllerServices, PlacedAddress, PoolAnswer, PoolsAnswer, SpeakerServices } from "./answers.ts";
 import { type Answer, isOtherVersion, isWithoutSpeakers, type Processes, type Unreachable } from "./processes.ts";
 
@@ -60,7 +60,9 @@ export function mergeServices<V extends BriefVerdict>(answers: ServiceAnswers<V>
 function withoutSpeakers<V extends BriefVerdict>(one: MergedService<V>): MergedService<V> {
   const message = "it has an address, and no speaker runs that could announce it";
   const judged = (said: V): V =>
-    said.state === "Assigned" ? { ...said, ...verdict("service", "noActiveSpeaker", { message }), since: "" } : said;
+    said.state === "Assigned" || said.state === "Degraded"
+      ? { ...said, ...verdict("service", "noActiveSpeaker", { message }), since: "" }
+      : said;
   const addresses = one.addresses.map((address) => ({ ...address, verdict: judged(address.verdict) }));
   return { ...one, addresses, verdict: judged(one.verdict) };
 }
@@ -89,9 +91,11 @@ function mergeSaid<V extends BriefVerdict>({ controllers, whole, problems }: Omi
     const decided = ofController.get(service);
     const known = said.get(service);
     const well = quiet.filter((node) => known?.nodes.has(node) !== true);
-    const addresses = [...(known?.addresses.values() ?? [])].flatMap((all) =>
-      byProtocol(all).map((each) => mergeAddress(each, well)),
-    );
+    const addresses = [...(known?.addresses.values() ?? [])].flatMap((all) => {
+      const each = byProtocol(all).map((those) => mergeAddress(those, well));
+      const verdicts = byEach(each.map((one) => one.verdict));
+      return each.map((one, index) => ({ ...one, verdict: verdicts[index] ?? one.verdict }));
+    });
     if (decided === undefined && addresses.length === 0 && names.has(service)) return []; // A speaker has not seen its address yet.
     const verdict = mergeVerdict(decided?.verdict, addresses, known?.without);
     return { service, addresses: addresses.length > 0 ? addresses : unplaced(decided), verdict };
@@ -177,7 +181,10 @@ function byProtocol<V extends BriefVerdict>(all: readonly Said<V>[]): readonly (
 
 /** @param well nodes where nothing is wrong with the Service */
 function mergeAddress<V extends BriefVerdict>(all: readonly Said<V>[], well: readonly string[]): MergedAddress<V> {
-  const best = all.find(({ owner, by }) => owner === by) ?? all.reduce((one, other) => (rank(other) < rank(one) ? other : one));
+  const first = all.find(({ owner, by }) => owner === by) ?? all.reduce((one, other) => (rank(other) < rank(one) ? other : one));
+  // The one that is to announce it for others knows better: it may have lost the API.
+  const denied = all.find(({ by, verdict }) => by === first.owner && verdict.state === "Pending");
+  const best = denied ?? first;
   const { address, pool, protocol, owner } = best;
   if (!isByAnyNode(best)) {
     const nodes = owner === null || best.verdict.state === "Pending" ? [] : [owner];
@@ -191,7 +198,7 @@ function mergeAddress<V extends BriefVerdict>(all: readonly Said<V>[], well: rea
   const announcing = all.filter(({ announced, verdict: { state } }) => announced && state !== "Pending").map(({ by }) => by);
   const nodes = [...announcing, ...well].sort();
   const merged = { address, pool, protocol, nodes };
-  if (nodes.length === 0) return { ...merged, verdict: best.verdict };
+  if (nodes.length === 0) return { ...merged, verdict: nobodysVerdict(best, all) };
   const served =
     protocol === "bgp"
       ? `${nodes.length === 1 ? "1 node announces" : `${nodes.length} nodes announce`} ${address} of pool ${pool} by BGP`
@@ -201,6 +208,14 @@ function mergeAddress<V extends BriefVerdict>(all: readonly Said<V>[], well: rea
   if (worstOff !== undefined && isElsewhere) return { ...merged, verdict: troubledVerdict(served, worstOff, others) };
   if (!isProblem(best.verdict) || announcing.includes(best.by)) return { ...merged, verdict: best.verdict };
   return { ...merged, verdict: { ...best.verdict, ...verdict("service", "announced", { message: served }) } };
+}
+
+/** The verdict on an address that each node announces for itself, and none does. */
+function nobodysVerdict<V extends BriefVerdict>({ address, verdict: said }: Said<V>, all: readonly Said<V>[]): V {
+  const ofEach: CauseOf<"service"> = "noReadyEndpointOnNode";
+  if (!all.every((one) => one.verdict.cause === ofEach)) return said;
+  const message = `no node whose speaker answers has a ready endpoint, as externalTrafficPolicy Local asks for: none announces ${address}`;
+  return { ...said, ...verdict("service", "noReadyEndpointOnActiveNode", { message }) };
 }
 
 /**

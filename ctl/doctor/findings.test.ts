@@ -142,6 +142,65 @@ const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
     want: ["error: speaker on n3: it and the speakers on n1, n2 do not see each other: both may announce the same address"],
   },
   {
+    name: "a controller that hangs, with the Services that wait for it",
+    of: {
+      configurations: well.configurations.slice(1),
+      unreachable: [{ target: target("controller-n1"), why: "no answer within 2 s" }],
+      services: [service("default/late", "noIPAllocated")],
+    },
+    want: ["error: controller controller-n1 on n1: it does not answer: no answer within 2 s [1]"],
+  },
+  {
+    name: "a controller of MetalLB, which decides all the same",
+    of: {
+      configurations: well.configurations.slice(1),
+      unreachable: [{ target: target("controller-n1"), why: "it has no /v1/configuration" }],
+      services: [service("default/late", "noIPAllocated")],
+    },
+    want: [
+      "error: controller controller-n1 on n1: it does not answer: it has no /v1/configuration",
+      `error: Service default/late: ${verdict("service", "noIPAllocated").message} (noIPAllocated) [1]`,
+    ],
+  },
+  {
+    name: "a speaker that waits, and nothing of the configuration that it does not have yet",
+    of: {
+      configurations: [
+        ...well.configurations.slice(0, 3),
+        configuration("speaker-n3", { hash: null, verdict: { ...verdict("configuration", "undecided"), since } }),
+      ],
+      verdicts: [
+        {
+          target: target("speaker-n3"),
+          body: {
+            verdicts: [
+              problem("node", "n3", verdict("node", "waiting", { message: "the speaker on n3 waits for the ring" })),
+              { ...verdict("configuration", "undecided"), kind: "configuration", name: "config", since },
+            ],
+          },
+        },
+      ],
+    },
+    want: ["error: node n3: the speaker on n3 waits for the ring (waiting)"],
+  },
+  {
+    name: "a pool in the sight of a speaker that does not see the others",
+    of: {
+      members: [
+        ...speakers.slice(0, 2).map((one) => ({ target: one, body: sees("n1", "n2") })),
+        { target: target("speaker-n3"), body: sees("n3") },
+      ],
+      verdicts: [
+        { target: target("speaker-n3"), body: { verdicts: [problem("pool", "lan", verdict("pool", "noNodeSelected"))] } },
+        { target: target("speaker-n1"), body: { verdicts: [problem("pool", "far", verdict("pool", "nodeExcluded"))] } },
+      ],
+    },
+    want: [
+      "error: speaker on n3: it and the speakers on n1, n2 do not see each other: both may announce the same address",
+      `error: pool far: ${verdict("pool", "nodeExcluded").message} (nodeExcluded)`,
+    ],
+  },
+  {
     name: "no ring, in which no node sees the central speakers either",
     of: {
       members: ["n1", "n2", "central/n1"].map((node) => ({

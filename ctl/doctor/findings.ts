@@ -1,12 +1,12 @@
 import { list, listOf, plural } from "#pkg/text";
 import type { CauseOf } from "#pkg/verdict";
 import type { MergedService } from "../cluster/merge.ts";
-import { isWithoutSpeakers } from "../cluster/processes.ts";
+import { isOtherVersion, isWithoutSpeakers } from "../cluster/processes.ts";
 import { lagging } from "../views/lagging.ts";
 import { visible } from "../views/members.ts";
 import type { Examined } from "./examine.ts";
 import { type Finding, worstFirst } from "./finding.ts";
-import { isNicDown, verdictFindings, withoutConsequences } from "./roots.ts";
+import { isNicDown, undecided, verdictFindings, withoutConsequences } from "./roots.ts";
 
 /** Everything that is wrong, one finding for each cause. A NIC that is down is one cause, without its consequences. */
 export function findingsOf(all: Examined): Finding[] {
@@ -21,21 +21,49 @@ function findingsWithout({ members, verdicts, ...rest }: Examined, cutOff: Reado
   const examined: Examined = {
     ...rest,
     members: members.filter(({ target }) => !cutOff.has(target.node)),
-    verdicts: verdicts.map(({ target, body }) => ({ target, body: { ...body, verdicts: withoutConsequences(body.verdicts) } })),
+    verdicts: withoutBlind(members, verdicts).map(({ target, body }) => {
+      return { target, body: { ...body, verdicts: withoutConsequences(body.verdicts) } };
+    }),
   };
   const isOrphan = ({ verdict }: MergedService) => verdict.cause === noSpeaker && isWithoutSpeakers(examined);
   const orphans = examined.services.filter(isOrphan).map(({ service }) => service);
+  const processes = processFindings(examined, orphans);
+  // Nobody gives addresses where no controller of ours leads: what speakers say of Services without one follows from that.
+  const idle = processes.find(
+    ({ where, found }) => where.startsWith("controller") && !isOtherVersion(found.replace(/^.*: /, "")),
+  );
+  const isWaiting = ({ verdict }: MergedService) => idle !== undefined && verdict.cause === noAddress;
+  const waiting = examined.services.filter(isWaiting).map(({ service }) => service);
   return worstFirst([
-    ...processFindings(examined, orphans),
+    ...processes.map((one) => (one === idle && waiting.length > 0 ? { ...one, services: waiting } : one)),
     ...configurationFindings(examined),
     ...ringFindings(examined),
     ...nodeFindings(examined),
     ...occupantFindings(examined),
-    ...verdictFindings({ ...examined, services: examined.services.filter((one) => !isOrphan(one)) }),
+    ...verdictFindings({ ...examined, services: examined.services.filter((one) => !isOrphan(one) && !isWaiting(one)) }),
   ]);
 }
 
 const noSpeaker: CauseOf<"service"> = "noActiveSpeaker";
+const noAddress: CauseOf<"service"> = "noIPAllocated";
+
+/** Without pools that no node may announce in the sight of a speaker that sees fewer speakers than another one does. */
+function withoutBlind(members: Examined["members"], verdicts: Examined["verdicts"]): Examined["verdicts"] {
+  const seen = new Map(members.map(({ target, body }) => [target.pod, body.members.filter(({ active }) => active).length]));
+  const most = Math.max(...seen.values());
+  return verdicts.map(({ target, body }) => {
+    const isBlind = (seen.get(target.pod) ?? most) < most;
+    const told = body.verdicts.filter(({ kind, cause }) => !(isBlind && kind === "pool" && inSight.includes(cause)));
+    return { target, body: { ...body, verdicts: told } };
+  });
+}
+
+const inSight: readonly string[] = [
+  "noActiveSpeaker",
+  "noNodeSelected",
+  "nodeExcluded",
+  "noInterface",
+] satisfies CauseOf<"pool">[];
 
 /** @param orphans Services without a speaker that could announce them */
 function processFindings(
@@ -110,7 +138,7 @@ const programs = [
 ] as const;
 
 function configurationFindings({ configurations }: Examined): Finding[] {
-  const behind = lagging(configurations);
+  const behind = lagging(configurations.filter(({ body }) => body.verdict.cause !== undecided));
   if (behind.length === 0) return [];
   const found = listOf(behind, ({ pod, node, what }) => `${pod} on ${node} ${what}`);
   const fix = "wait some seconds; if it stays so, see whether they reach the API server";

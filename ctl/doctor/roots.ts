@@ -21,11 +21,18 @@ export function isNicDown({ kind = "node", cause }: Said): boolean {
 }
 
 const nicDown: CauseOf<"node"> = "noCarrier";
+const waiting: CauseOf<"node"> = "waiting";
+/** A process that waits has no configuration in force either. */
+export const undecided: CauseOf<"configuration"> = "undecided";
 
-/** Statements of one speaker. A NIC that is down is one cause, without its consequences. */
+/** Statements of one speaker. A NIC that is down is one cause, and so is a speaker that waits, without their consequences. */
 export function withoutConsequences<S extends Said>(all: readonly S[]): S[] {
   const down = all.filter(isNicDown);
-  return all.filter((one) => isNicDown(one) || !down.some((nic) => followsFromNic(one, nic)));
+  const isWaiting = all.some(({ kind = "node", cause }) => kind === "node" && cause === waiting);
+  return all.filter((one) => {
+    if (isWaiting && one.kind === "configuration" && one.cause === undecided) return false;
+    return isNicDown(one) || !down.some((nic) => followsFromNic(one, nic));
+  });
 }
 
 /** Whether the cause concerns the ring, pools on the LAN, or a router in the NIC's subnet or on its link. */

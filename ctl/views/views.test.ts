@@ -827,7 +827,7 @@ test("commands of remedies are for the thing that they are about, also those of 
   };
   const processes = fakeProcesses({ "controller-n1": controller, "speaker-n1": answers });
   const said = async (args: string) => (await ingotctl(args, { processes, now, api: fakeApi({}) })).out;
-  for (const args of ["explain peer/10.0.0.1", "doctor"]) assert.match(await said(args), /kubectl uncordon n1,/, args);
+  for (const args of ["explain peer/10.0.0.1", "doctor"]) assert.match(await said(args), /ingotctl explain node\/n1/, args);
   for (const args of ["explain svc/shop/cart", "explain 192.0.2.3"]) {
     assert.match(await said(args), /Address 192\.0\.2\.3.*\n.*\n {2}To do: kubectl -n shop get endpointslices .*=cart,/, args);
     assert.doesNotMatch(await said(args), /NAMESPACE|NAME/, args);

@@ -4,7 +4,7 @@ import { Allocator } from "#pkg/allocator";
 import { parseConfig } from "#pkg/config";
 import { service } from "#pkg/k8s/testing";
 import { annotations } from "#pkg/service";
-import { decide } from "./decide.ts";
+import { decide, releasedBy } from "./decide.ts";
 
 type ServiceSpec = Parameters<typeof service>[1];
 
@@ -272,6 +272,16 @@ for (const [about, table] of Object.entries(cases))
       for (const [other, otherSpec] of Object.entries(others)) decide(`default/${other}`, service(other, otherSpec), restarted);
       assert.deepEqual(decide(web.key, written, restarted).status, decision.status);
     });
+
+test("of an address that goes because the Service has other families now nothing is asked, and nobody is warned", () => {
+  const allocator = new Allocator();
+  allocator.setPools(parseConfig(pools).config?.pools ?? []);
+  decide("default/web", service("web", { clusterIPs: dualStack, ...inPool("dual") }), allocator);
+  const held = allocator.held("default/web")?.addresses.map(String) ?? [];
+  const { type, message } =
+    releasedBy(decide("default/web", service("web", { ingress: held, ...inPool("dual") }), allocator)) ?? {};
+  assert.deepEqual([type, message], ["Normal", 'Released ["fd00::"]: the Service is IPv4']);
+});
 
 test("a Service that is gone holds nothing", () => {
   const allocator = new Allocator();

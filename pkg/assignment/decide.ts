@@ -149,9 +149,11 @@ export function releasedBy({ lost, left, allocation }: Decision) {
   if (gone === undefined) return undefined;
   const { addresses, refusal } = gone;
   if (lost !== undefined) {
-    const why = describe(refusal);
+    // The owner has changed the families: nobody has requested these addresses.
+    const isOther = refusal.reason === "familyMismatch";
+    const why = isOther ? `the Service is ${refusal.wanted.join(" and ")}` : describe(refusal);
     const message = `Released ${quotedList(addresses)}: ${why}`;
-    return { type: "Warning", what: "addresses are no longer allowed", addresses, why, message } as const;
+    return { type: isOther ? "Normal" : "Warning", what: "addresses are no longer allowed", addresses, why, message } as const;
   }
   const why = finding(refusal);
   const message = `Released ${quotedList(addresses)} for ${quotedList(allocation?.addresses ?? [])}: ${why}`;

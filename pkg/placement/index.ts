@@ -43,6 +43,7 @@ export {
   excludeLabel,
   hasInterface,
   isDrained,
+  isSelected,
   type KnownReachability,
   type Labels,
   networkTaint,

@@ -7,6 +7,7 @@ export { type Cause, states } from "./cause.ts";
 export { type CauseOf, causes, type Kind, kinds } from "./causes.ts";
 export { answer, type BriefVerdict, brief, staysWhole, type VerdictAnswer, type VerdictEntry } from "./entry.ts";
 export {
+  byEach,
   type Dated,
   type Fact,
   isProblem,

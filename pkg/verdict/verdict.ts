@@ -51,6 +51,12 @@ export function worst<V extends Pick<Verdict, "state">>(verdicts: readonly [V, .
   );
 }
 
+/** The verdicts on one address by each of its protocols: while one protocol announces it, it works, though not as it was asked for. */
+export function byEach<V extends Pick<Verdict, "state">>(verdicts: readonly V[]): readonly V[] {
+  if (!verdicts.some(({ state }) => state === "Announced" || state === "Degraded")) return verdicts;
+  return verdicts.map((one) => (one.state === "Pending" ? { ...one, state: "Degraded" } : one));
+}
+
 /** A verdict, and since when it is the case: an instant, or as ISO 8601. */
 export interface Dated<Instant> {
   readonly verdict: Verdict;

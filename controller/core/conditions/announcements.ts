@@ -3,7 +3,7 @@ import type { Millis } from "#pkg/clock";
 import { Deadlines, PartOf } from "#pkg/core";
 import type { Condition, Service } from "#pkg/k8s";
 import { isAnnotation, isOurs } from "#pkg/service";
-import { type CauseOf, causes, sentence, type Verdict } from "#pkg/verdict";
+import { causes, sentence, type Verdict } from "#pkg/verdict";
 import type { Context } from "../context.ts";
 import type { SourceEvent } from "../events.ts";
 import { classWords } from "../verdicts/service-verdicts.ts";
@@ -17,16 +17,6 @@ const otherClassMs: Millis = 30_000;
 const silentMs: Millis = 5 * 60_000;
 // Lines may come before their Services do. A writer of the ConfigMaps could make many more up.
 const maxUnknown = 10_000;
-
-/** Speakers record Events of these at once. */
-const toldBySpeakers: ReadonlySet<string> = new Set<CauseOf<"service">>([
-  "noNodeSelected",
-  "nodeExcluded",
-  "noInterface",
-  "noKernelAccess",
-  "notInSubnet",
-  "addressOccupied",
-]);
 
 /**
  * The speakers' lines about Services, and the Events about them: one when nobody announces a Service, one when it is well again. A line that is
@@ -105,8 +95,8 @@ export class Announcements extends PartOf<Context> {
     this.isSilent = true;
     for (const service of services.values()) {
       if (!isOurs(service) || service.ingress.length === 0) continue;
-      const isTold = (this.told.get(service.key) ?? toldByCondition(service)) === "notAnnounced";
-      this.told.set(service.key, "notAnnounced");
+      const isTold = (this.told.get(service.key) ?? toldByCondition(service)).startsWith(nobody);
+      this.told.set(service.key, nobody + silence.cause);
       if (!isTold && this.#takeOne()) this.context.record(service, "Warning", "notAnnounced", sentence(silence));
     }
     return true;
@@ -147,9 +137,9 @@ export class Announcements extends PartOf<Context> {
     const now = toTell(line);
     if (now === (this.told.get(service.key) ?? toldByCondition(service))) return;
     this.told.set(service.key, now);
-    if ((now === "notAnnounced" && toldBySpeakers.has(line.cause)) || !this.#takeOne()) return;
+    if (!this.#takeOne()) return;
     if (now === "") this.context.record(service, "Normal", "announcedAgain", line.message);
-    else this.context.record(service, "Warning", now === "notAnnounced" ? now : "announcedWithFault", line.message);
+    else this.context.record(service, "Warning", now.startsWith(nobody) ? "notAnnounced" : "announcedWithFault", line.message);
   }
 
   #takeOne(): boolean {
@@ -168,10 +158,13 @@ export function stateOf({ cause }: AnnouncedLine): { readonly state: Verdict["st
   return { state: isAnnounced(cause) || state === "NotOurs" ? state : "Pending", cause };
 }
 
-/** Empty where all is well. A changed fault is told again; a changed reason for which nobody announces the Service is not. */
+// Before the cause for which nobody announces a Service. No message of a fault begins with it.
+const nobody = "notAnnounced ";
+
+/** Empty where all is well. A changed fault is told again, and so is a changed cause for which nobody announces the Service. */
 function toTell({ cause, message }: AnnouncedLine): string {
   if (cause === "announcedWithFault") return message;
-  return isAnnounced(cause) ? "" : "notAnnounced";
+  return isAnnounced(cause) ? "" : nobody + cause;
 }
 
 function isOfSilence({ type, status, reason }: Condition): boolean {
@@ -181,8 +174,8 @@ function isOfSilence({ type, status, reason }: Condition): boolean {
 function toldByCondition({ conditions }: Service): string {
   const found = conditions.find(({ type }) => type === announcedType);
   if (found?.reason === "AnnouncedWithFault") return found.message;
-  if (found !== undefined && isOfSilence(found)) return "notAnnounced";
-  return found?.status === "False" && found.reason !== "NotAssigned" ? "notAnnounced" : "";
+  if (found === undefined || found.reason === "NotAssigned" || !(found.status === "False" || isOfSilence(found))) return "";
+  return `${nobody}${found.reason.charAt(0).toLowerCase()}${found.reason.slice(1)}`;
 }
 
 /** Another implementation's, by its class, and nobody serves it, although its annotations or its class are ours by their name. */

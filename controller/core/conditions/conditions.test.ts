@@ -88,6 +88,31 @@ test("a Service without an address says why in both conditions, and words that v
   assert.match((await pass(world, 15_000)).join("\n"), /Assigned=True Assigned/);
 });
 
+test("a Service that requests something else in vain says so", async () => {
+  const pools = (name: string) => ({ "metallb.universe.tf/address-pool": name });
+  const world = await begin({ web: { annotations: pools("laan") } });
+  const said = () => world.cluster.service("default/web")?.conditions.find(({ type }) => type === "ingot.dev/Assigned")?.message;
+  await pass(world, 15_000);
+  assert.match(said() ?? "", /"laan"/);
+  world.change("web", { annotations: pools("lann") });
+  await pass(world, 15_000);
+  assert.match(said() ?? "", /"lann"/);
+});
+
+test("an Event tells that a Service has all that it asks for again, where another request was refused meanwhile", async () => {
+  const world = await begin({ web: {} });
+  world.change("web", { annotations: { "metallb.universe.tf/address-pool": "laan" } });
+  assert.match((await pass(world, 1_000)).join("\n"), /default\/web: Warning AllocationFailed: .*it keeps \["192\.0\.2\.1"\]/);
+  world.change("web", { annotations: {} });
+  const events = (await pass(world, 1_000)).filter((line) => / (?:Normal|Warning) /.test(line));
+  assert.deepEqual(events, ['default/web: Normal IPAllocated: Assigned IP ["192.0.2.1"]']);
+  world.change("web", { annotations: { other: "" } });
+  assert.deepEqual(
+    (await pass(world, 1_000)).filter((line) => / (?:Normal|Warning) /.test(line)),
+    [],
+  );
+});
+
 test("a line says nothing about another Service of the same name, nor about other addresses", async () => {
   const world = await begin({ web: {} });
   say(world, { web: announced("node1") });
@@ -290,8 +315,11 @@ test("one Event says that nobody announces a Service, and one that it is announc
   assert.deepEqual(await events(), []);
   say(world, { web: unready });
   assert.deepEqual(await events(), [`default/web: Warning notAnnounced: ${unready.message}`]);
-  say(world, { web: { ...unready, cause: "noSession" } });
-  assert.deepEqual(await events(), [], "another cause is no other Event");
+  say(world, { web: { ...unready, message: "no endpoint is ready yet" } });
+  assert.deepEqual(await events(), [], "other words are no other Event");
+  const mended = { cause: "noSession", message: "no node has a BGP session" } as const;
+  say(world, { web: mended });
+  assert.deepEqual(await events(), [`default/web: Warning notAnnounced: ${mended.message}`], "behind the first cause is another");
   for (let i = 0; i < 3; i++) {
     await world.handOver();
     assert.deepEqual(await events(), []);
@@ -316,10 +344,10 @@ test("a controller that begins tells what no other one has, where conditions say
   }
 });
 
-test("Events about obstacles that speakers tell of at once are not told twice, and their end is", async () => {
+test("obstacles of which speakers tell at once are told of once more where they last, and so is their end", async () => {
   const world = await begin({ web: {} });
   say(world, { web: { cause: "notInSubnet", message: "x" } });
-  assert.ok(!(await pass(world, 15_000)).some((line) => line.includes("notAnnounced")));
+  assert.equal((await pass(world, 15_000)).filter((line) => line.includes("notAnnounced")).length, 1);
   say(world, { web: announced("node1") });
   assert.ok((await pass(world, 15_000)).some((line) => line.includes("announcedAgain")));
 });

@@ -159,8 +159,14 @@ function changedFrom(there: readonly Condition[], desired: Omit<Condition, "sinc
   const found = there.find(({ type }) => type === desired.type);
   if (found === undefined) return [{ ...desired, since: "" }];
   const isSameStatus = found.status === desired.status;
-  // Why a Service waits is told in other words whenever it is looked at again.
-  const isSameMessage = found.message === desired.message || (desired.type === assignedType && desired.status === "False");
+  // How many addresses others have is another number whenever a Service that waits is looked at again.
+  const isWaiting = desired.type === assignedType && desired.status === "False";
+  const isSameMessage = found.message === desired.message || (isWaiting && uncounted(found) === uncounted(desired));
   if (isSameStatus && found.reason === desired.reason && isSameMessage) return [];
   return [{ ...desired, since: isSameStatus ? found.since : "" }];
+}
+
+/** The message without its numbers. Those that are part of an address or a name stay. */
+function uncounted({ message }: Pick<Condition, "message">): string {
+  return message.replaceAll(/(?<![^\s(])\d[\d,]*(?![^\s),;])/g, "…");
 }

@@ -36,7 +36,9 @@ test("a Service whose address and port another one has among its externalIPs is 
   world.service("thief", { ...other, externalIPs: ["10.0.0.0", "192.0.2.1"] });
   assert.deepEqual(told(await rest(world)), []);
   world.service("thief", { type: "ClusterIP" });
-  await rest(world);
+  const ended = (await rest(world)).filter((line) => line.includes("addressConflictEnded"));
+  assert.equal(ended.length, 1);
+  assert.match(ended[0] ?? "", /default\/web: Normal addressConflictEnded: /);
   assert.equal(causeOf(world, "web"), "assigned");
   world.service("thief", other);
   assert.equal(told(await rest(world)).length, 1, "it is another fault");

@@ -53,12 +53,14 @@ export class ExternalIPs extends PartOf<Context> {
     return undefined;
   }
 
-  /** Records an Event where a Service has another such fault than the last Event said. */
+  /** Records an Event where a Service has another such fault than the last Event said, or has none any more. */
   tell(service: Service, services: Services): void {
     if (this.claims.size === 0 && this.told.size === 0) return;
     const message = this.problemOf(service, services)?.verdict;
-    if (message === undefined) this.told.delete(service.key);
-    else if (this.told.get(service.key) !== message.message) {
+    if (message === undefined) {
+      if (this.told.delete(service.key))
+        this.context.record(service, "Normal", "addressConflictEnded", "no other Service has its address and port any more");
+    } else if (this.told.get(service.key) !== message.message) {
       this.told.set(service.key, message.message);
       this.context.record(service, "Warning", "addressClaimed", sentence(message));
     }

@@ -10,7 +10,7 @@ const gatherMs: Millis = 3_000;
 // Everybody who follows this ConfigMap gets all of it each time.
 const msPerKiB: Millis = 100;
 const minRetryMs: Millis = 5_000;
-const maxRetryMs: Millis = 300_000;
+const maxRetryMs: Millis = 60_000; // Until then a refusal is told of that somebody has mended.
 
 /** When the summary of the cluster's state is written into the ConfigMap `ingot-summary`: some seconds after a change. */
 export class SummaryPlan extends PartOf<Context> {

@@ -3,6 +3,7 @@ import type { JsonObject } from "#e2e/apiserver";
 import type { Millis } from "#pkg/clock";
 import { asked, textOf } from "#pkg/http/testing";
 import { nameOf } from "#pkg/memberlist/testing";
+import type { Api } from "../../../ctl/cluster/api.ts";
 import type { Processes, Target } from "../../../ctl/cluster/processes.ts";
 import { ingotctl } from "../../../ctl/testing/ingotctl.ts";
 import { keyOf, namespace, sliceObject } from "../cluster/api/objects.ts";
@@ -146,7 +147,7 @@ export class World {
 
   /** Runs `ingotctl`. @param args separated by blanks */
   tool(args: string): ReturnType<typeof ingotctl> {
-    return ingotctl(args, { processes: this.#processes });
+    return ingotctl(args, { processes: this.#processes, api: this.#api });
   }
 
   /** Explains something until the text is all that is wanted. @returns the text */
@@ -195,6 +196,18 @@ export class World {
     await holds();
   }
 
+  /** The API of the person who asks, who is not cut off. */
+  get #api(): Api {
+    const { api } = this.cluster;
+    const read = (path: string) => api.answer({ method: "GET", path }) as { items?: readonly object[] };
+    return {
+      server: "https://192.0.2.250:6443",
+      read: async (path) => ({ type: "found", value: read(path) }),
+      list: async (path) => ({ type: "found", value: read(path).items ?? [] }),
+      write: async () => ({ type: "unread", why: "nobody writes" }),
+    };
+  }
+
   /** All controllers and speakers, and what they answer. */
   get #processes(): Processes {
     const { controllers, speakers } = this.cluster;
@@ -208,6 +221,7 @@ export class World {
       async get({ pod }, path) {
         const [name = "", query] = path.split("?");
         const route = processes.get(pod)?.one.routes[name];
+        if (processes.get(pod)?.one.process.isStalled) throw new Error("no answer within 3 s");
         if (route === undefined) throw new Error(`it has no ${name}`);
         return JSON.parse(textOf(await route(asked(query))));
       },

@@ -60,7 +60,8 @@ const announcement = {
   },
   noActiveSpeaker: {
     states: isPending,
-    means: "No node has a working speaker, or all that have one have the taint node.kubernetes.io/out-of-service.",
+    means:
+      "No node, or none that the pool selects, has a working speaker, or all that have one have the taint node.kubernetes.io/out-of-service.",
     next: "kubectl -n metallb-system get pods -o wide; the log and /readyz of a speaker say why it is not Ready",
   },
   noNodeSelected: {

@@ -147,8 +147,9 @@ export const peerCauses = {
   },
   leaving: {
     states: isDegraded,
-    means: "The node is cordoned or its speaker stops: the router is told to prefer every other path (RFC 8326).",
-    next: "kubectl uncordon NODE, when the node is to be used again",
+    means:
+      "The node is cordoned, drained, excluded or out of service, or its speaker stops: the router is told to prefer every other path (RFC 8326).",
+    next: "when the node is to be used again, do what the verdict on it says: ingotctl explain node/NODE",
   },
   bfdUnknown: {
     states: isDegraded,

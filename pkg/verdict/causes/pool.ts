@@ -21,7 +21,7 @@ export const poolCauses = {
   noActiveSpeaker: {
     states: ["Pending", "NotOurs"],
     means:
-      "No node has a working speaker, or all that have one have the taint node.kubernetes.io/out-of-service. By BGP, or in their kernels, each node says this of itself.",
+      "No node, or none that the pool selects, has a working speaker, or all that have one have the taint node.kubernetes.io/out-of-service. By BGP, or in their kernels, each node says this of itself.",
     next: "kubectl -n metallb-system get pods -o wide; the log and /readyz of a speaker say why it is not Ready",
   },
   noNodeSelected: {

@@ -96,7 +96,7 @@ test("a Local Service goes from a node with an old view to another one, which re
   assert.deepEqual(old.bench.onWire, []);
 });
 
-test("one of the nodes that see what changes records an event of one that does not, once", () => {
+test("one of the nodes that see what changes records an event of one that does not, once, and one of its end", () => {
   const recorded = nodes
     .filter((node) => node !== owner)
     .flatMap((node) => {
@@ -106,13 +106,14 @@ test("one of the nodes that see what changes records an event of one that does n
         old?.state.setView(view);
         hear();
       }
-      return bench.reported.filter((line) => line.startsWith("apiViewOld"));
+      return bench.reported.filter((line) => /^(apiViewOld|nodeFaultEnded) /.test(line));
     });
-  assert.equal(recorded.length, 1);
+  assert.equal(recorded.length, 2);
   assert.match(
     recorded[0] ?? "",
     new RegExp(`apiViewOld Node ${owner} the speaker on node "${owner}" has not reached the API for 60 s`),
   );
+  assert.equal(recorded[1], `nodeFaultEnded Node ${owner} the speaker on node "${owner}" reaches the API again`);
 });
 
 test("nodes that are the only ones left, or all have an old view, go on as before", () => {

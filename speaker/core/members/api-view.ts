@@ -42,14 +42,18 @@ export function noteOldViews(state: SpeakerState, effects: SpeakerEffect[]): voi
   const { active, gossip } = members;
   if (gossip === undefined) return;
   if (gossip.reportsAny && active.every((other) => gossip.view(other) === "current")) reportAll(state); // Kept reports are over.
-  const recorder = active.find((other) => gossip.isParticipating(other) && gossip.view(other) === "current");
+  const seesApi = active.filter((other) => gossip.isParticipating(other) && gossip.view(other) === "current");
   for (const other of active) {
     if (other === node || (gossip.view(other) === "old") === apiView.oldElsewhere.has(other)) continue;
-    if (apiView.oldElsewhere.delete(other)) continue;
-    apiView.oldElsewhere.add(other);
-    if (recorder !== node) continue;
-    const message = `the speaker on node "${other}" has not reached the API for ${oldAfterMs / 1000} s: others announce new Services, and take over its Services with externalTrafficPolicy Local; look for network policies, and at the network between it and the API`;
-    effects.push({ type: "recordNodeEvent", node: other, kind: "Warning", reason: "apiViewOld", message });
+    const isBack = apiView.oldElsewhere.delete(other);
+    if (!isBack) apiView.oldElsewhere.add(other);
+    if (seesApi.find((one) => one !== other) !== node) continue;
+    const speaker = `the speaker on node "${other}"`;
+    const message = `${speaker} has not reached the API for ${oldAfterMs / 1000} s: others announce new Services, and take over its Services with externalTrafficPolicy Local; look for network policies, and at the network between it and the API`;
+    const event = isBack
+      ? ({ kind: "Normal", reason: "nodeFaultEnded", message: `${speaker} reaches the API again` } as const)
+      : ({ kind: "Warning", reason: "apiViewOld", message } as const);
+    effects.push({ type: "recordNodeEvent", node: other, ...event });
   }
 }
 

@@ -42,7 +42,7 @@ test("with both protocols the owner answers on layer 2, and every node has route
   );
   assert.deepEqual(verdicts(here, established), ["layer2 Announced announced", "bgp Announced announced", "Announced announced"]);
   assert.deepEqual(verdicts(elsewhere, established).slice(0, 2), ["layer2 Announced notOwner", "bgp Announced announced"]);
-  assert.deepEqual(verdicts(here), ["layer2 Announced announced", "bgp Pending noSession", "Pending noSession"]);
+  assert.deepEqual(verdicts(here), ["layer2 Announced announced", "bgp Degraded noSession", "Degraded noSession"]);
 });
 
 test("what one protocol announces stays when the other is taken away, and comes back with it", () => {
@@ -82,9 +82,9 @@ test("that no node may announce it on layer 2 is said of layer 2 alone", () => {
     new RegExp(`^noNodeSelected default/web ${x} of pool lan is announced by no node on layer 2: `),
   );
   assert.deepEqual(verdicts(bench, established), [
-    "layer2 Pending noNodeSelected",
+    "layer2 Degraded noNodeSelected",
     "bgp Announced announced",
-    "Pending noNodeSelected",
+    "Degraded noNodeSelected",
   ]);
 });
 

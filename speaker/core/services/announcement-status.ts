@@ -8,6 +8,7 @@ import { type NotHere, reachabilityOf, whyNotHere } from "../members/nodes.ts";
 import { isAnnounced } from "../placement/placements.ts";
 import { type Announcement, layer2PoolAt, type SpeakerState } from "../state.ts";
 import { isObstacle, type Obstacle, obstacleVerdict } from "../verdicts/refusals.ts";
+import { mayBeOutOfSight } from "./outcome.ts";
 import { addressesOf, whyWithoutAddresses } from "./services.ts";
 
 type Withdrawal = NotAnnounced | NoAddresses | NotHere | "serviceDeleted" | "loadBalancerIPChanged" | "poolProtocolChanged";
@@ -81,10 +82,14 @@ function reportObstacle(state: SpeakerState, key: string, effects: SpeakerEffect
   const { reason } = obstacle;
   status.obstacles.set(key, reason);
   if (reason === before || !isElected(node, members.active, placement.electionAddress)) return;
+  // It may be the one that is cut off, where it has lost most others.
+  if (members.lost.size >= members.active.length && mayBeOutOfSight(state, key)) return;
   // One that can answer nowhere is cut off, as when its only cable is pulled: the others know better, and nobody gets its event anyway.
   const reachability = reachabilityOf(state, node);
   if (reason === "noInterface" && typeof reachability === "object" && !reachability.answers) return;
-  const message = sentence(obstacleVerdict(state, placement, obstacle, service.externalTrafficPolicy));
+  const verdict = obstacleVerdict(state, placement, obstacle, service.externalTrafficPolicy);
+  if (verdict.cause !== reason) return; // The controller tells of speakers that are gone.
+  const message = sentence(verdict);
   const fields = { event: "serviceNotAnnounced", service: key, reason, warning: message };
   effects.push({ type: "log", level: "warn", message: "no node may announce the service", fields });
   effects.push({ type: "recordEvent", service, kind: "Warning", reason, message });

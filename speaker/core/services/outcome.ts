@@ -3,11 +3,11 @@ import { type Delivery, isCentral } from "#pkg/gossip";
 import type { Address } from "#pkg/net";
 import { type AddressPlacement, endpointsInUse, isByBgp, ownerOf, type PlacementRefusal } from "#pkg/placement";
 import { list } from "#pkg/text";
-import { type CauseOf, remedyFor, sentence, type Verdict, verdict } from "#pkg/verdict";
+import { type CauseOf, causes, remedyFor, sentence, type Verdict, verdict } from "#pkg/verdict";
 import { occupiedVerdict } from "../conflicts/conflict-reports.ts";
 import { eligibilityOf } from "../members/nodes.ts";
 import type { SpeakerState } from "../state.ts";
-import { refusalVerdict } from "../verdicts/refusals.ts";
+import { allAwayVerdict, refusalVerdict } from "../verdicts/refusals.ts";
 import { type FaultOf, faultOf, gistOf, sessionFault, suffers, textOf } from "./faults.ts";
 import { deliveryOf as bgpDelivery, choosing, notGranted } from "./policy.ts";
 import { addressesOf, endpointsOf, idleEndpointsOf, policyOf } from "./services.ts";
@@ -80,6 +80,14 @@ function found(state: SpeakerState, key: string, placement: AddressPlacement): F
   const owner = ownerOf(placement);
   if (owner === undefined)
     return { verdict: verdict("service", "unsettled", { message: `the owner of ${address} is about to be settled` }) };
+  const { gossip } = state.members;
+  // One that has lost the API reports what it announces, and knows nothing of what it was to announce since.
+  const text = address.toString();
+  const isUnaware = owner !== state.node && gossip !== undefined && gossip.view(owner) !== "current";
+  if (isUnaware && ![...gossip.announcers(text), ...gossip.owners(text)].includes(owner)) {
+    const message = `${owner} is to announce ${address}, does not reach the API, and does not announce it`;
+    return { verdict: verdict("service", "unsettled", { message, next: causes.node.apiViewOld.next }) };
+  }
   const occupant = state.conflicts.occupants.get(address.toString());
   if (occupant?.node === owner)
     return { verdict: occupiedVerdict(state, { address, mac: occupant.mac, interface: occupant.interface }) };
@@ -107,6 +115,7 @@ function byAnyNode(state: SpeakerState, key: string, placement: AddressPlacement
   const announcers = isByBgp(placement) ? [...nodes, ...central] : nodes;
   if (isCentral(state.node) && own !== undefined) return { verdict: own };
   const states = new Map<Delivery | undefined, string[]>();
+  const away = announcers.filter((node) => !isCentral(node) && eligibilityOf(state, [], node) !== "eligible");
   for (const node of announcers) {
     const delivery = deliveryOf(state, node, placement);
     if (delivery === "carried" && !isByBgp(placement)) return { how: "by the kernels of nodes", fault: undefined };
@@ -145,8 +154,24 @@ function byAnyNode(state: SpeakerState, key: string, placement: AddressPlacement
     };
   }
   if (!isByBgp(placement)) return own === undefined ? "unknown" : { verdict: own };
+  if (away.length > 0) return { verdict: allAwayVerdict(state, address, away) };
   const message = `no node has a BGP peer for an advertisement of pool ${pool}, so that none announces ${address}`;
   return { verdict: verdict("service", "noPeer", { message }) };
+}
+
+/** Whether a member that failed, and may live behind a cut of the ring, may announce the Service there. */
+export function mayBeOutOfSight(state: SpeakerState, key: string): boolean {
+  const { members, nodes, config } = state;
+  if (members.lost.size === 0) return false;
+  const isLocal = policyOf(state, key) === "Local";
+  return addressesOf(state.services, key).some((address) => {
+    const selectors = config?.pools.find(address)?.nodeSelectors ?? [];
+    const ready = endpointsInUse(endpointsOf(state.services, key, address.family)).map(({ nodeName }) => nodeName);
+    return members.lost.values().some((node) => {
+      const mayAnnounce = !nodes.labels.has(node) || eligibilityOf(state, selectors, node) === "eligible";
+      return mayAnnounce && (!isLocal || ready.includes(node));
+    });
+  });
 }
 
 /** Routers share packets out among all nodes with routes, so that each of these has to pass on what it gets. */

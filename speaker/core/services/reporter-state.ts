@@ -17,6 +17,10 @@ export interface Reporter {
   aliveAt: Millis;
   /** When it begins again. */
   anewAt: Millis;
+  /** Until then another speaker that writes lines counts as out of sight of this one; Infinity where there is none. */
+  rivalUntil: Millis;
+  /** How many members were lost by then. */
+  lostBehind: number;
   /** When a line is due, and before when none is written. */
   dueAt: Millis;
   notBefore: Millis;
@@ -40,6 +44,8 @@ export function notReporting(): Reporter {
     begunAt: -Infinity,
     aliveAt: Infinity,
     anewAt: Infinity,
+    rivalUntil: Infinity,
+    lostBehind: 0,
     dueAt: Infinity,
     notBefore: -Infinity,
   };

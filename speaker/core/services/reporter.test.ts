@@ -322,6 +322,27 @@ test("lines that another node wrote meanwhile are written anew, soon after it ha
   assert.deepEqual([other.tellings, other.beats], [0, 0], "who does not tell says nothing");
 });
 
+test("who has lost members, and finds that another one writes lines, says of no Service that nobody announces it, as long as that may be", () => {
+  const { bench } = amongOthers(first, lan);
+  bench.serve("default/web", [x], { externalTrafficPolicy: "Local" }, { [nodes[1] ?? ""]: true });
+  bench.serve("default/empty", ["192.0.2.2"], {}, {});
+  advance(bench, 130_000);
+  assert.match(said(bench) ?? "", /^announced/);
+  for (const node of nodes.slice(1))
+    bench.runner.dispatch({ type: "member", change: "failed", node, incarnation: 1, life: undefined, macs: undefined });
+  bench.membersChanged([first]);
+  advance(bench, 12_000);
+  bench.told.clear();
+  for (let i = 0; i < 3; i++) {
+    bench.runner.dispatch({ type: "linesReplaced" });
+    advance(bench, 120_000);
+    assert.equal(said(bench), undefined, "it may be behind a cut of the ring");
+    assert.match(bench.told.get("default/empty") ?? "", /^noReadyEndpoint/, "the API says so to all");
+  }
+  advance(bench, 200_000);
+  assert.match(said(bench) ?? "", /^noReadyEndpointOnActiveNode/, "the other one is gone");
+});
+
 test("lines of Services that nobody announces, and of those that nodes announce, are written anew together", () => {
   const { bench } = amongOthers(first, lan);
   bench.serve("default/other", ["192.0.2.2"], {}, {});

@@ -4,7 +4,7 @@ import type { CauseOf } from "#pkg/verdict";
 import type { SpeakerEffect } from "../effects.ts";
 import type { SpeakerEvent } from "../events.ts";
 import type { SpeakerState } from "../state.ts";
-import { outcomeOf } from "./outcome.ts";
+import { mayBeOutOfSight, outcomeOf } from "./outcome.ts";
 
 // Longer than a rollout, a failover or the restart of a Pod leaves a Service without an announcement.
 const failingMs: Millis = 30_000;
@@ -19,6 +19,8 @@ const betweenBeginsMs: Millis = 60_000;
 const joinedMs: Millis = 10_000;
 // Another speaker that took itself for the first has written its lines by then.
 const confirmMs: Millis = 20_000;
+// Longer than from one sign of life to the next, which tells of a rival, and from that to lines that are written anew.
+const rivalMs: Millis = 240_000;
 // Events after which the same speaker is the first, and of which there are many.
 export const inPassing: ReadonlySet<SpeakerEvent["type"]> = new Set([
   "service",
@@ -29,6 +31,20 @@ export const inPassing: ReadonlySet<SpeakerEvent["type"]> = new Set([
   "kernel",
 ]);
 
+/** Another node, out of sight of this one, may announce what this node says so of. */
+const asSeen: ReadonlySet<string> = new Set<CauseOf<"service">>([
+  "noReadyEndpointOnActiveNode",
+  "noReadyEndpointOnOwner",
+  "noActiveSpeaker",
+  "noNodeSelected",
+  "nodeExcluded",
+  "noInterface",
+  "noKernelAccess",
+  "notInSubnet",
+  "noSession",
+  "routeNotCarried",
+  "noPeer",
+]);
 const unfailing: ReadonlySet<string> = new Set<CauseOf<"service">>(["announced", "announcedWithFault", "protocolNone"]);
 
 /**
@@ -44,6 +60,7 @@ export function chooseReporter(state: SpeakerState, after: SpeakerEvent["type"],
   const isHere = isStarted && first === node && apiView.view === "current";
   if (isHere !== reporter.isHere) begin(state, isHere, now);
   else if (after === "linesReplaced") linesReplaced(state, now);
+  else if (members.lost.size < reporter.lostBehind) reporter.rivalUntil = Math.min(reporter.rivalUntil, now);
   // One that is active again may have written lines: the answer to the next write tells this node.
   else if (isHere && after === "members") reporter.aliveAt = Math.min(reporter.aliveAt, now + joinedMs);
 }
@@ -51,8 +68,15 @@ export function chooseReporter(state: SpeakerState, after: SpeakerEvent["type"],
 /**
  * Two nodes that did not see one another may both have written lines, each of which then takes its own for those that stand. It writes all lines again once a minute at most: two speakers that do not see one another would overwrite each other all the time.
  */
-function linesReplaced({ reporter }: SpeakerState, now: Millis): void {
-  if (reporter.isHere && !reporter.isNew) reporter.anewAt = Math.max(now, reporter.begunAt + betweenBeginsMs);
+function linesReplaced(state: SpeakerState, now: Millis): void {
+  const { reporter, members } = state;
+  if (!reporter.isHere || reporter.isNew) return;
+  reporter.anewAt = Math.max(now, reporter.begunAt + betweenBeginsMs);
+  if (members.lost.size === 0) return;
+  // Members that failed may live behind a cut of the ring. Lines that wait to be written may be false.
+  if (reporter.rivalUntil === Infinity) lookAtAll(state);
+  reporter.rivalUntil = now + rivalMs;
+  reporter.lostBehind = members.lost.size;
 }
 
 function begin(state: SpeakerState, isHere: boolean, now: Millis): void {
@@ -64,6 +88,7 @@ function begin(state: SpeakerState, isHere: boolean, now: Millis): void {
   reporter.isNew = isHere;
   reporter.dueAt = Infinity;
   reporter.anewAt = Infinity;
+  if (!isHere) reporter.rivalUntil = Infinity;
   reporter.aliveAt = isHere ? now + aliveEveryMs : Infinity;
   lookAtAll(state);
 }
@@ -93,6 +118,11 @@ function look(state: SpeakerState, key: string, now: Millis): void {
   const outcome = outcomeOf(state, key);
   if (outcome === "unknown") return;
   const isFailing = outcome !== undefined && !unfailing.has(outcome.line.cause);
+  const hasRival = reporter.rivalUntil < Infinity;
+  if (isFailing && hasRival && asSeen.has(outcome.line.cause) && mayBeOutOfSight(state, key)) {
+    for (const known of [changed, failing]) known.delete(key);
+    return;
+  }
   if (!isFailing) failing.delete(key);
   else if (!failing.has(key)) failing.set(key, now);
   const gist = outcome?.gist ?? "";
@@ -105,14 +135,19 @@ function look(state: SpeakerState, key: string, now: Millis): void {
 }
 
 /** When lines are written next. */
-export function nextReportAt({ reporter: { dueAt, aliveAt, anewAt, notBefore } }: SpeakerState): Millis {
-  return Math.max(Math.min(dueAt, aliveAt, anewAt), notBefore);
+export function nextReportAt({ reporter: { dueAt, aliveAt, anewAt, rivalUntil, notBefore } }: SpeakerState): Millis {
+  return Math.max(Math.min(dueAt, aliveAt, anewAt, rivalUntil), notBefore);
 }
 
 export function reporterTimer(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   const { reporter } = state;
   const { written, changed } = reporter;
   if (now < nextReportAt(state)) return;
+  if (now >= reporter.rivalUntil) {
+    reporter.rivalUntil = Infinity;
+    reporter.lostBehind = 0;
+    lookAtAll(state);
+  }
   if (now >= reporter.anewAt) begin(state, true, now);
   const lines = new Map<string, AnnouncedLine | null>();
   reporter.dueAt = Infinity;

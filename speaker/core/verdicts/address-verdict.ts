@@ -11,7 +11,7 @@ import {
   withOwner,
 } from "#pkg/placement";
 import { list } from "#pkg/text";
-import { causes, type Dated, type Fact, type Verdict, verdict, worst } from "#pkg/verdict";
+import { byEach, causes, type Dated, type Fact, type Verdict, verdict, worst } from "#pkg/verdict";
 import { ownedItems } from "../conflicts/address-defender.ts";
 import { conflictVerdict, occupiedVerdict } from "../conflicts/conflict-reports.ts";
 import type { DefendedAddress } from "../conflicts/conflict-state.ts";
@@ -68,13 +68,16 @@ export function serviceView(state: SpeakerState, key: string, sessions: Sessions
   if (why === "serviceDeleted" || placed === undefined) return undefined;
   const placedSince = placed.at;
   if (why !== undefined) return { addresses: [], verdict: verdict("service", why), since: placedSince };
-  const addresses = addressesOf(state.services, key).flatMap((address): readonly AddressView[] =>
-    (state.placements.get(address.toString()) ?? [undefined]).map((known) => {
-      const placement = isWhole && known !== undefined ? withOwner(known) : known;
-      const found = addressVerdict(state, key, address, placement, sessions);
+  const addresses = addressesOf(state.services, key).flatMap((address): readonly AddressView[] => {
+    const placements = (state.placements.get(address.toString()) ?? [undefined]).map((known) =>
+      isWhole && known !== undefined ? withOwner(known) : known,
+    );
+    const verdicts = byEach(placements.map((placement) => addressVerdict(state, key, address, placement, sessions)));
+    return verdicts.map((found, index) => {
+      const placement = placements[index];
       return { address, placement, verdict: found, since: sinceOf(state, address, placement, found, sessions, placedSince) };
-    }),
-  );
+    });
+  });
   const [first, ...rest] = addresses;
   if (first === undefined) return { addresses, verdict: notPlaced, since: placedSince };
   const verdictOfWorst = worst([first.verdict, ...rest.map((one) => one.verdict)]);

@@ -1,14 +1,14 @@
 import { layer2PoolsOf, type Pool, type Protocol, type SlotPool } from "#pkg/config";
 import type { Eligibility } from "#pkg/placement";
 import { counted, list, listOf } from "#pkg/text";
-import { type CauseOf, causes, type Fact, remedyFor, type Verdict, verdict, worst } from "#pkg/verdict";
+import { causes, type Fact, type Verdict, verdict, worst } from "#pkg/verdict";
 import { interfacesText, nodesOf } from "../members/nodes.ts";
 import { placementProblem } from "../placement/placement-warning.ts";
 import { slotCounts, slotPoolsOf } from "../placement/slots.ts";
 import { advertisementsOf } from "../protocols/bgp.ts";
 import { ownEligibility } from "../protocols/interface.ts";
 import type { SpeakerState } from "../state.ts";
-import { noSpeakerVerdict } from "./refusals.ts";
+import { excludedRemedy, noSpeakerVerdict, orTaint, selectedInVain } from "./refusals.ts";
 
 /** Whether some node may announce the pool on layer 2, as this one sees it, or this node by BGP or in its kernel; of several protocols the worst. */
 export function poolVerdict(state: SpeakerState, pool: Pool): Verdict {
@@ -46,7 +46,7 @@ function nodesVerdict(state: SpeakerState, pool: Pool): Verdict {
     { name: "without an interface", value: list(withoutInterface), source: "ring" },
     { name: "without NET_ADMIN", value: list(withoutKernelAccess), source: "ring" },
   ].filter(({ value }) => value !== "");
-  const reasons: readonly (readonly [keyof typeof whyNone, readonly string[]])[] = [
+  const reasons: readonly (readonly [Obstacle, readonly string[]])[] = [
     ["noKernelAccess", withoutKernelAccess],
     ["noInterface", withoutInterface],
     ["nodeExcluded", excluded],
@@ -58,35 +58,41 @@ function nodesVerdict(state: SpeakerState, pool: Pool): Verdict {
       message: `${counted(eligible.length, "node")} may announce pool ${name}${how}: ${list(eligible)}`,
       evidence,
     });
-  const [cause] = reasons.find(([, nodes]) => nodes.length > 0) ?? ["noNodeSelected"];
-  // A node that is cut off knows nothing of the others.
-  const isAlone = active.length === 1 && active[0] === state.node;
-  const message = isAlone
-    ? `${state.node}, which sees no other speaker, does not announce pool ${name}${how}: ${whyNone[cause].own}`
-    : `no node may announce pool ${name}${how}: ${whyNone[cause].all}`;
-  const interfaces = cause === "noInterface" ? interfacesText(state, pool, isAlone ? [state.node] : withoutInterface) : "";
-  const next = remedyFor(causes.pool[cause], "node", excluded[0] ?? "");
-  return verdict("pool", cause, { message: `${message}${interfaces}`, evidence, next });
+  const found = reasons.filter(([, nodes]) => nodes.length > 0);
+  const inVain = selectedInVain(state, pool);
+  const [[cause] = [inVain.cause]] = found;
+  const why =
+    found.map(([reason, nodes]) => whyNot(state, reason, nodes)).join("; ") ||
+    `its node-selectors match none with a working speaker${inVain.why}`;
+  // Others may run where this one does not see them: a node that is cut off knows nothing of the others.
+  const isAlone = state.members.active.length === 1 && state.members.active[0] === state.node;
+  const start = isAlone
+    ? `${state.node}, which sees no other speaker, does not announce pool ${name}${how}`
+    : `no node in sight may announce pool ${name}${how}`;
+  const interfaces = cause === "noInterface" ? interfacesText(state, pool, withoutInterface) : "";
+  const next = found.map(([reason, nodes]) => remedyOf(state, reason, nodes)).join("; or ") || inVain.next;
+  return verdict("pool", cause, { message: `${start}: ${why}${interfaces}`, evidence, ...(next !== "" && { next }) });
 }
 
-const whyNone = {
-  noKernelAccess: {
-    all: "the speaker of none that has an interface for it may put addresses there",
-    own: "its speaker may not put addresses on the node's interfaces",
-  },
-  noInterface: {
-    all: "none has an interface for it that is up and has a carrier",
-    own: "it has no interface for the pool that is up and has a carrier",
-  },
-  nodeExcluded: {
-    all: "all that it selects are excluded from load balancers by a label",
-    own: "its label excludes it from load balancers",
-  },
-  noNodeSelected: {
-    all: "its node-selectors match none with a running speaker",
-    own: "the pool's node-selectors do not match it",
-  },
-} as const;
+type Obstacle = "noKernelAccess" | "noInterface" | "nodeExcluded";
+
+/** The reason for which these nodes may not announce a pool that selects them. */
+function whyNot(state: SpeakerState, reason: Obstacle, nodes: readonly string[]): string {
+  switch (reason) {
+    case "noKernelAccess":
+      return `the speaker may not put addresses on NICs of ${list(nodes)}`;
+    case "noInterface":
+      return `no interface for it is up and has a carrier on ${list(nodes)}`;
+    case "nodeExcluded":
+      return `a label${orTaint(state, nodes)} excludes ${list(nodes)} from load balancers`;
+    default:
+      return reason satisfies never;
+  }
+}
+
+function remedyOf(state: SpeakerState, reason: Obstacle, nodes: readonly string[]): string {
+  return reason === "nodeExcluded" ? excludedRemedy(state, nodes) : causes.pool[reason].next;
+}
 
 function bgpPoolVerdict(state: SpeakerState, pool: Pool): Verdict {
   const { node } = state;
@@ -154,12 +160,9 @@ function interfacePoolVerdict(state: SpeakerState, pool: Pool): Verdict {
 function notEligibleVerdict(state: SpeakerState, { name }: Pool, eligibility: Exclude<Eligibility, "eligible">): Verdict {
   const { node } = state;
   if (eligibility === "outOfService") return { ...noSpeakerVerdict("pool", state, node, `pool ${name}`), state: "NotOurs" };
-  const [cause, why] = notEligible[eligibility];
-  const next = remedyFor(causes.pool[cause], "node", node);
-  return verdict("pool", cause, { state: "NotOurs", message: `${node} does not announce pool ${name}: ${why}`, next });
+  const isExcluded = eligibility === "excluded";
+  const why = isExcluded ? whyNot(state, "nodeExcluded", [node]) : "the pool's node-selectors do not match it";
+  const next = isExcluded ? excludedRemedy(state, [node]) : causes.pool.noNodeSelected.next;
+  const message = `${node} does not announce pool ${name}: ${why}`;
+  return verdict("pool", isExcluded ? "nodeExcluded" : "noNodeSelected", { state: "NotOurs", message, next });
 }
-
-const notEligible: Readonly<Record<Exclude<Eligibility, "eligible" | "outOfService">, readonly [CauseOf<"pool">, string]>> = {
-  excluded: ["nodeExcluded", "its label excludes it from load balancers"],
-  notSelected: ["noNodeSelected", "the pool's node-selectors do not match it"],
-};

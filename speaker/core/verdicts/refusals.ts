@@ -1,12 +1,14 @@
-import { limits } from "#pkg/config";
+import { isIn } from "#pkg/collections";
+import { limits, type Pool } from "#pkg/config";
+import type { Address } from "#pkg/net";
 import type { AddressPlacement, PlacementRefusal } from "#pkg/placement";
-import { drainLabel, excludeLabel, networkTaint, outOfServiceTaint } from "#pkg/placement";
+import { drainLabel, eligibility, excludeLabel, isDrained, isSelected, networkTaint, outOfServiceTaint } from "#pkg/placement";
 import { list } from "#pkg/text";
 import { causes, type Fact, remedyFor, type Verdict, verdict } from "#pkg/verdict";
 import { interfacesText, outOfServiceNodes } from "../members/nodes.ts";
 import { layer2PoolAt, type ObstacleReason, type SpeakerState } from "../state.ts";
 
-type State = Pick<SpeakerState, "node" | "config" | "slots" | "placements" | "members" | "nodes">;
+type State = Pick<SpeakerState, "node" | "config" | "slots" | "placements" | "members" | "nodes" | "ignoreExcludeLabel">;
 type Policy = "Cluster" | "Local";
 type Placed = Pick<AddressPlacement, "address" | "isOwned" | "pool" | "protocol" | "owner">;
 
@@ -88,10 +90,7 @@ export function refusalVerdict(state: State, placed: Placed, refusal: PlacementR
       });
     case "nodeExcluded":
       if (isOwned) return obstacleVerdict(state, placed, refusal, policy);
-      return verdict("service", refusal.reason, {
-        message: `${node} has the label ${excludeLabel} or ${drainLabel}${orTaint(state, [node])}, or is not selected by pool ${placed.pool}: it does not announce ${address}`,
-        next: excludedRemedy(state, [node]),
-      });
+      return awayVerdict(state, placed);
     case "noNodeSelected":
     case "noInterface":
     case "noKernelAccess":
@@ -100,6 +99,39 @@ export function refusalVerdict(state: State, placed: Placed, refusal: PlacementR
     default:
       return verdict("service", refusal.reason, { message: messages[refusal.reason](node, placed) });
   }
+}
+
+/** Why this node, which speaks for itself, is to announce nothing of the pool. */
+function awayVerdict(state: State, { address, pool }: Placed): Verdict {
+  const { node, nodes, ignoreExcludeLabel } = state;
+  const labels = nodes.labels.get(node);
+  const which = Object.hasOwn(labels ?? {}, excludeLabel) ? `label ${excludeLabel}` : `taint ${networkTaint}`;
+  const isExcluded = eligibility([], labels, ignoreExcludeLabel, nodes.taints.get(node)) === "excluded";
+  if (isExcluded)
+    return verdict("service", "nodeExcluded", {
+      message: `${node} has the ${which}: it does not announce ${address}`,
+      next: excludedRemedy(state, [node]),
+    });
+  if (isDrained(labels, nodes.taints.get(node)))
+    return verdict("service", "nodeExcluded", {
+      message: `${node} is drained by its label ${drainLabel}: it leaves ${address} to other nodes`,
+      next: remedyFor(causes.node.drained, "node", node),
+    });
+  return verdict("service", "noNodeSelected", {
+    message: `the node-selectors of pool ${pool} do not match ${node}: it does not announce ${address}`,
+  });
+}
+
+/** Why no node announces the address, where each speaks for itself: labels or taints keep these from it. */
+export function allAwayVerdict(state: Pick<State, "members" | "nodes">, address: Address, away: readonly string[]): Verdict {
+  const tainted = outOfServiceNodes(state);
+  const excluded = away.filter((node) => !tainted.includes(node));
+  if (excluded.length === 0) return noSpeakerVerdict("service", state, undefined, `${address}`);
+  const also = tainted.length === 0 ? "" : `, and the taint ${outOfServiceTaint} ${list(tainted)}`;
+  return verdict("service", "nodeExcluded", {
+    message: `${address} is announced by no node: the label ${excludeLabel}${orTaint(state, excluded)} excludes ${list(excluded)}${also}`,
+    next: excludedRemedy(state, excluded),
+  });
 }
 
 function unreadyVerdict(address: string, idle: number): Verdict {
@@ -174,21 +206,36 @@ export function obstacleVerdict(
     case "noNodeSelected": {
       const wanted =
         policy === "Local" ? "a running speaker and, for externalTrafficPolicy Local, a ready endpoint" : "a running speaker";
-      return verdict("service", obstacle.reason, {
-        message: `${start}: the pool's node-selectors match none that has ${wanted}`,
-      });
+      const { cause, why, next } = selectedInVain(state, pool);
+      const message = `${start}: the pool's node-selectors match none that has ${wanted}${why}`;
+      return verdict("service", cause, next === "" ? { message } : { message, next });
     }
     default:
       return obstacle satisfies never;
   }
 }
 
+/** Nodes that a pool selects, and that count as without a speaker: in words, and what to do about the first of them. Empty texts where there are none. */
+export function selectedInVain({ nodes, members }: Pick<State, "nodes" | "members">, pool: Pool | undefined) {
+  const isMatch = (node: string) => isSelected(pool?.nodeSelectors ?? [], nodes.labels.get(node));
+  const tainted = outOfServiceNodes({ nodes, members }).filter(isMatch);
+  const gone = [...members.missing.keys()].filter((node) => !isIn(members.active, node) && isMatch(node));
+  const [first] = tainted;
+  if (first === undefined && gone.length === 0) return { cause: "noNodeSelected", why: "", next: "" } as const;
+  const which =
+    first === undefined
+      ? `${list(gone)}, whose speaker is not seen any more`
+      : `${list(tainted)}, with the taint ${outOfServiceTaint}`;
+  const next = first === undefined ? causes.pool.noActiveSpeaker.next : remedyFor(causes.node.outOfService, "node", first);
+  return { cause: "noActiveSpeaker", why: ` (they match ${which})`, next } as const;
+}
+
 /** The other reason for which one of the nodes may be excluded. */
-function orTaint(state: Pick<State, "nodes">, nodes: readonly string[]): string {
+export function orTaint(state: Pick<State, "nodes">, nodes: readonly string[]): string {
   return nodes.some((node) => isWithoutNetwork(state, node)) ? ` or the taint ${networkTaint}` : "";
 }
 
-function excludedRemedy(state: Pick<State, "nodes">, nodes: readonly string[]): string {
+export function excludedRemedy(state: Pick<State, "nodes">, nodes: readonly string[]): string {
   const node = nodes.find((one) => isWithoutNetwork(state, one));
   return node === undefined ? remedyFor(causes.service.nodeExcluded, "node", nodes[0] ?? "") : networkRemedy(node);
 }

@@ -33,6 +33,28 @@ function started(text: string, serve: (bench: Bench) => void, node = owner, peer
 
 const lan = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}";
 
+test("a node that speaks for itself says which label, taint or selector keeps it from announcing, and what to do about that one", () => {
+  const routed = "{name: lan, protocol: bgp, addresses: [192.0.2.0/28]}";
+  const router = "{my-asn: 64500, peer-asn: 64501, peer-address: 10.0.0.1}";
+  const of = (labels: Record<string, string>, taints: readonly string[], text = routed) => {
+    const serve = (bench: Bench) => {
+      bench.setNode("node1", labels, [...taints]);
+      bench.serve("default/web", [x]);
+    };
+    const bench = started(text, serve, "node1", router);
+    const { message, next } = serviceView(bench.state, "default/web", noSessions)?.verdict ?? assert.fail();
+    return `${message}; ${next}`;
+  };
+  assert.match(of(excluded, []), /node1 has the label node\.kubernetes\.io\/exclude\S+: .*; kubectl label node node1 node/);
+  assert.match(of({}, [networkTaint]), /node1 has the taint \S+network-unavailable: .*; kubectl describe node node1 /);
+  const elsewhere = of(
+    {},
+    [],
+    `${routed.replace("bgp", "interface").slice(0, -1)}, node-selectors: [{match-labels: {disk: ssd}}]}`,
+  );
+  assert.match(elsewhere, /node-selectors of pool lan do not match node1: .*; kubectl get nodes --show-labels/);
+});
+
 test("the owner announces the address, and the others say who does", () => {
   assert.equal(on(Bench.announcing(owner)), `Announced announced: ${owner} announces ${x} of pool lan by layer 2`);
   const elsewhere = Bench.announcing(loser);
@@ -300,15 +322,40 @@ test("a pool is available where some node may announce it", () => {
     for (const node of nodes) bench.setNode(node, excluded);
   };
   assert.match(of(started(lan, nothing)), /^Ready available: 3 nodes may announce pool lan by layer 2: node1, node2, node3$/);
-  assert.match(of(started(ssd, nothing)), /^Pending noNodeSelected: no node may announce pool lan by layer 2: /);
+  assert.match(of(started(ssd, nothing)), /^Pending noNodeSelected: no node in sight may announce pool lan by layer 2: /);
   const both = ssd.replace("layer2", "[layer2, bgp]");
-  assert.match(of(started(both, nothing, "node1", peer)), /^Pending noNodeSelected: no node may announce pool lan by layer 2: /);
+  assert.match(
+    of(started(both, nothing, "node1", peer)),
+    /^Pending noNodeSelected: no node in sight may announce pool lan by layer 2: /,
+  );
   const alone = (bench: Bench) => {
     for (const node of nodes) bench.setNode(node, excluded);
     bench.membersChanged([owner]);
   };
-  const says = `${owner}, which sees no other speaker, does not announce pool lan by layer 2: its label excludes it`;
+  const says = `${owner}, which sees no other speaker, does not announce pool lan by layer 2: a label excludes ${owner}`;
   assert.match(of(started(lan, alone)), new RegExp(`^Pending nodeExcluded: ${says} from load balancers$`));
+  const mixed = (bench: Bench) => {
+    bench.setNode("node1", excluded);
+    bench.setNode("node2", {}, [outOfServiceTaint]);
+    bench.setNode("node3", {}, [networkTaint]);
+  };
+  assert.match(
+    of(started(lan, mixed)),
+    /: a label or the taint node\.kubernetes\.io\/network-unavailable excludes node1, node3 from load balancers$/,
+    "each reason of each node",
+  );
+  const tainted = (bench: Bench) => bench.setNode("node1", { disk: "ssd" }, [outOfServiceTaint]);
+  const [ofTainted] = [started(ssd, tainted)].map((bench) => {
+    const [pool] = bench.state.config?.config.pools ?? [];
+    return poolVerdict(bench.state, pool ?? assert.fail());
+  });
+  const others = (bench: Bench) => {
+    for (const node of nodes) if (node !== owner) bench.setNode(node, {}, [outOfServiceTaint]);
+    bench.setNode(owner, excluded);
+  };
+  assert.match(of(started(lan, others)), /: no node in sight may announce pool lan by layer 2: a label excludes/, "it sees them");
+  assert.match(ofTainted?.message ?? "", /match none with a working speaker \(they match node1, with the taint/);
+  assert.match(ofTainted?.next ?? "", /^once the node is well again, remove the taint: kubectl taint nodes node1 /);
   assert.match(of(started(lan, (bench) => bench.membersChanged([]))), /^Pending noActiveSpeaker: /);
   assert.match(of(started(lan, excludeAll)), /^Pending nodeExcluded: /);
   const { state } = started(lan, excludeAll);
