@@ -27,7 +27,7 @@ export interface LargeRing {
   readonly restMs: Millis;
   /** A speaker that starts in a large cluster asks for the Pods once, and follows them where it has met no member so long after the answer... */
   readonly aloneMs: Millis;
-  /** ...or is not in the ring so long after it. */
+  /** ...or in no large ring so long after it: members are known one after another. */
   readonly meetMs: Millis;
 }
 

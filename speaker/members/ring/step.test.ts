@@ -199,8 +199,11 @@ test("in a large ring Pods are followed now and then, and what they say is not k
 });
 
 /** A speaker that starts in a large cluster in which these Pods are Ready. */
-function starting(isAnswered = true): { state: RingState; until: (at: number, ...events: readonly RingEvent[]) => string[] } {
-  const state = newRingState("node1", ofTwo);
+function starting(
+  isAnswered = true,
+  large = ofTwo,
+): { state: RingState; until: (at: number, ...events: readonly RingEvent[]) => string[] } {
+  const state = newRingState("node1", large);
   let now = 0;
   const inRing = (at: number) => moment(at, ["node2"]);
   const until = (end: number, ...events: readonly RingEvent[]) => {
@@ -242,4 +245,14 @@ test("a speaker that starts in a large cluster follows the Pods soon where it me
   assert.deepEqual(until(15_000), ["follow true"]);
   assert.equal(state.isSynced, false);
   starting(false);
+});
+
+test("a speaker that starts in a large cluster, and counts before it knows all members of the ring, follows the Pods only where they stay few", () => {
+  const grown = starting(true, { ...ofTwo, fromMembers: 4 });
+  assert.deepEqual(grown.until(11_000, membersOf(["node2"])), ["members", "join", "members"]);
+  assert.equal(grown.state.isSynced, true);
+  assert.deepEqual(grown.until(20_000, membersOf(["node2", "node3", "node4"])), ["members"]);
+  const few = starting(true, { ...ofTwo, fromMembers: 4 });
+  assert.deepEqual(few.until(14_999, membersOf(["node2"])), ["members", "join", "members"]);
+  assert.deepEqual(few.until(15_000), ["follow true"]);
 });

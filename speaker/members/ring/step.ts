@@ -116,9 +116,9 @@ class Turn {
   followPods(): void {
     const state = this.#state;
     const { now, random } = this.#moment;
-    const { fromMembers, followMs, restMs } = state.large;
+    const { followMs, restMs } = state.large;
     if (this.#isMeeting()) return;
-    if (!state.isSynced || state.active.length < fromMembers || !isInRing(state, this.#moment)) {
+    if (!this.#isInLargeRing()) {
       state.podsAt = Infinity;
       this.#setPodsFollowed(true);
       return;
@@ -136,11 +136,16 @@ class Turn {
     if (state.podsAskedAt === undefined) return false;
     const { aloneMs, meetMs } = state.large;
     state.podsAt = state.podsAskedAt + (state.active.length < 2 ? aloneMs : meetMs);
-    if (!state.isSynced && this.#moment.now < state.podsAt) return true;
+    if (!this.#isInLargeRing() && this.#moment.now < state.podsAt) return true;
     state.podsAskedAt = undefined;
     state.podsAt = Infinity;
     this.#forgetPods();
     return false;
+  }
+
+  #isInLargeRing(): boolean {
+    const { isSynced, active, large } = this.#state;
+    return isSynced && active.length >= large.fromMembers && isInRing(this.#state, this.#moment);
   }
 
   #podsKnown(pods: SpeakerPods, areComplete: boolean): void {
