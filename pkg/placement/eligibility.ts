@@ -73,7 +73,7 @@ export interface PoolNodes {
   readonly withoutInterface: readonly string[];
   /** May announce it and have an interface for it, but may not put addresses into the kernel. */
   readonly withoutKernelAccess: readonly string[];
-  /** Eligible nodes whose view of the API is not current; none where that holds for all of them. */
+  /** Eligible nodes whose view of the API is not current. */
   readonly behind: readonly string[];
   /** Nodes among them whose view is old. */
   readonly outdated: readonly string[];
@@ -110,8 +110,7 @@ export function poolNodes(
     const reachability = reachabilityOf(node);
     if (typeof reachability !== "string") subnets.set(node, subnetsFor(pool, reachability));
   }
-  const notCurrent = eligible.filter((node) => !["current", "none"].includes(viewOf(node)));
-  const behind = notCurrent.length < eligible.length ? notCurrent : [];
+  const behind = eligible.filter((node) => !["current", "none"].includes(viewOf(node)));
   const outdated = behind.filter((node) => viewOf(node) === "old");
   const withoutViews = behind.length === 0 ? behind : eligible.filter((node) => viewOf(node) === "none");
   const weights = new Map(pool.preferredNodes.length === 0 ? [] : eligible.map((node) => [node, weightOf(node)]));

@@ -613,6 +613,16 @@ test("property: what nodes without a current view saw last changes nothing where
   );
 });
 
+test("property: where no node sees changes in the API, the node that announces goes on, whatever each of them saw last", () => {
+  const seen = fc.subarray(all, { minLength: 1 });
+  fc.assert(
+    fc.property(fc.constantFrom(...all), fc.tuple(seen, seen, seen, seen), (announcer, each) => {
+      const owner = placedBy(all, all, { announcers: [announcer], undelivering: [] });
+      for (const [index, node] of all.entries()) assert.equal(owner(node, each[index]), announcer);
+    }),
+  );
+});
+
 test("property: beside nodes that know nothing of views, and elect among all, one node announces", () => {
   fc.assert(
     fc.property(some, some, some, (endpoints, behind, others) => {
