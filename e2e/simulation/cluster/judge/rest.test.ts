@@ -47,3 +47,16 @@ test("Services that have nothing, and controllers none of which leads, are found
   scene.cluster.people.setService("late", spec);
   assert.equal(scene.found, "late has nothing");
 });
+
+test("an address need not be at the preferred node while that waits for long, because it failed again and again", async () => {
+  const scene = await Scene.atRest();
+  scene.cluster.nodes.setEdge(1, true);
+  for (const wellMs of [32_000, 62_000, 10_000]) {
+    scene.cluster.machines.setPath(1, false);
+    await scene.pass(2_000);
+    scene.cluster.machines.setPath(1, true);
+    await scene.pass(wellMs);
+  }
+  assert.ok(![...scene.cluster.owners().values()].flat().includes(1), "it waits");
+  assert.equal(scene.found, undefined);
+});

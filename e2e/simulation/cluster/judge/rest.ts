@@ -84,8 +84,10 @@ function misplaced(
   routers: readonly string[],
 ): string | undefined {
   const pool = poolOf(address);
-  const preferred = candidates.filter((node) => cluster.nodes.isEdge(node));
-  const mayOwn = pool === "lan" && preferred.length > 0 ? preferred : candidates;
+  const able = candidates.filter((node) => !waitsForLong(cluster, node, address));
+  const lasting = able.length > 0 ? able : candidates;
+  const preferred = lasting.filter((node) => cluster.nodes.isEdge(node));
+  const mayOwn = pool === "lan" && preferred.length > 0 ? preferred : lasting;
   const names = (nodes: readonly number[]) => nodes.map((node) => `node-${node}`).join();
   const byLayer2 = pool !== "routed" && pool !== "given";
   const [owner, ...more] = owners;
@@ -94,8 +96,7 @@ function misplaced(
   if (!isOwned) return `is at ${names(owners) || "nobody"}, of ${(byLayer2 && names(mayOwn)) || "nobody"}`;
   const isRouted = pool === "routed" || pool === "both";
   const wanted = isRouted
-    ? candidates
-        .filter((node) => !waitsForLong(cluster, node, address))
+    ? able
         .map((node) => cluster.neighborOf(node))
         .sort()
         .join()
