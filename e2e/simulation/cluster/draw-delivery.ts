@@ -3,7 +3,7 @@ import type { Millis } from "#pkg/clock";
 import { seededRandom } from "#pkg/clock/testing";
 import { families } from "#pkg/net";
 import type { ServiceSpec } from "./api/objects.ts";
-import { withoutMissed } from "./draw-outages.ts";
+import { withoutEarlier } from "./draw-outages.ts";
 import { type Act, firstConfig, type History } from "./history.ts";
 
 const spec: ServiceSpec = {
@@ -173,25 +173,34 @@ function stoppedProxies({ nodes, all, pick }: Drawn): readonly Timed<Act>[] {
 }
 
 /**
- * All nodes that have endpoints of a Service lose the API, or all nodes at all, maybe for long enough that their views are old, while one of them cannot
- * deliver, its speaker ends, or the endpoints change.
+ * All nodes that have endpoints of a Service lose the API, or all nodes at all, at once or one after the other, maybe for long enough that their views
+ * are old, while one of them cannot deliver, its speaker ends, the endpoints change, or people drain, exclude or prefer a node.
  */
 function withoutApi({ nodes, all, pick }: Drawn): readonly Timed<Act>[] {
   const blind = pick(3) === 0 ? all : all.filter(() => pick(3) > 0);
   const serving = blind.length > 0 ? blind : all;
   const length = 4_000 + pick(pick(2) === 0 ? 20_000 : 110_000);
   const [node, from] = [serving[pick(serving.length)] ?? 0, 2_000 + pick(3_000)];
-  const those = { ...spec, pool: (["lan", "sticky", "both"] as const)[pick(3)] ?? "lan", isLocal: true, port: 83 };
+  const isAtOnce = pick(2) === 0;
+  const those = { ...spec, pool: (["lan", "sticky", "both", "nic"] as const)[pick(4)] ?? "lan", isLocal: true, port: 83 };
+  const some = () => all.filter(() => pick(2) === 0);
+  const moves = Array.from({ length: 3 }, (): Timed<Act> => {
+    return { at: pick(length), act: { type: "service", name: "blind", spec: { ...those, endpoints: some() } } };
+  });
+  const ofNodes = (["drain", "exclude", "edge"] as const).map((type): Timed<Act> => {
+    return { at: pick(length), act: { type, node: pick(nodes), length: pick(length) } };
+  });
   const others: Timed<Act>[] = [
+    ...moves,
+    ...ofNodes,
     { at: pick(length), act: { type: "breakPath", node, length: 3_000 + pick(length) } },
     { at: pick(length), act: { type: "killSpeaker", node: pick(nodes), length: pick(8_000) } },
     { at: pick(length), act: { type: "stopSpeaker", node, length: pick(8_000) } },
-    { at: pick(length), act: { type: "service", name: "blind", spec: { ...those, endpoints: all.filter(() => pick(2) === 0) } } },
     { at: pick(length), act: { type: "stallSpeaker", node, length: 100 + pick(3_000) } },
   ];
   return [
     { at: 0, act: { type: "service", name: "blind", spec: { ...those, endpoints: serving } } },
-    ...blind.map((one): Timed<Act> => ({ at: from, act: { type: "cutApi", node: one, length } })),
+    ...blind.map((one): Timed<Act> => ({ at: from + (isAtOnce ? 0 : pick(length)), act: { type: "cutApi", node: one, length } })),
     ...others.filter(() => pick(5) < 2).map(({ at, act }) => ({ at: 2_000 + at, act })),
   ];
 }
@@ -230,7 +239,7 @@ export function drawDelivery(seed: number): History {
   if (seed % 4 === 2) add(pickBlind(20_000), withoutApi({ nodes, all, pick: pickBlind }));
   const outages =
     seed % 4 === 2 ? acts.flatMap(({ at, act }) => (act.type === "cutApi" ? [{ from: at, to: at + act.length }] : [])) : [];
-  acts.splice(0, acts.length, ...withoutMissed(acts, outages).sort((a, b) => a.at - b.at));
+  acts.splice(0, acts.length, ...withoutEarlier(acts, outages).sort((a, b) => a.at - b.at));
   const loss = [0, 0, 0.05][pick(3)] ?? 0;
   const failoverMs = [10, 50, undefined][pick(3)];
   return { seed, nodes, loss, failoverMs, isSlow: seed % 4 === 1, hasHealthPorts: true, config: firstConfig, services, acts };

@@ -5,8 +5,6 @@ import type { Act, History } from "./history.ts";
 
 // Beyond the seeds of histories.
 const outageSeeds = 2 ** 33;
-// For what was changed to be seen by all.
-const beforeMs: Millis = 1_000;
 // Watches begin again by then.
 const againMs: Millis = 30_000;
 
@@ -31,14 +29,14 @@ export function widenOutages({ seed, nodes, acts }: Pick<History, "seed" | "node
     outages.push({ from: at, to: at + act.length + againMs });
     return others.filter(() => isOfAll || pick(3) > 0).map((node) => ({ at, act: { ...act, node } }));
   });
-  return [...withoutMissed(acts, outages), ...added].sort((a, b) => a.at - b.at);
+  return [...withoutEarlier(acts, outages), ...added].sort((a, b) => a.at - b.at);
 }
 
-/** Nodes that see no changes keep their addresses, and others yield to them: nothing changes where several are without the API. */
-export function withoutMissed(acts: readonly Timed<Act>[], outages: readonly Outage[]): Timed<Act>[] {
-  return acts.filter(({ at, act }) => {
-    const isOfNode = act.type === "drain" || act.type === "exclude" || act.type === "edge";
-    const times = isOfNode ? [at, at + act.length] : act.type === "service" ? [at] : [];
-    return !outages.some(({ from, to }) => times.some((time) => time > from - beforeMs && time < to + beforeMs));
-  });
+/**
+ * A speaker of an earlier version neither says that it has lost the API, nor heeds what others tell one that has: where several have lost it, nobody
+ * may announce an address.
+ */
+export function withoutEarlier(acts: readonly Timed<Act>[], outages: readonly Outage[]): Timed<Act>[] {
+  const isDuring = (at: Millis, end: Millis) => outages.some(({ from, to }) => at < to && end > from);
+  return acts.filter(({ at, act }) => act.type !== "otherVersion" || !isDuring(at, at + act.length));
 }
