@@ -107,7 +107,7 @@ class Play {
   #doctorNames(out: string): void {
     const present = this.#present.map(faultOf);
     // A configuration that is refused, and a node without the API, keep faults that somebody has mended since.
-    const isKept = present.some(({ touches }) => touches === "text" || touches === "api");
+    const isKept = this.#present.some((name) => faultOf(name).touches === "text" || name.startsWith("api-lost"));
     const mayBe = isKept ? this.#all.map(faultOf) : present;
     const allowed = new Set<string>(mayBe.flatMap(({ causes }) => causes));
     const named = [...out.matchAll(/^(?:error|warning): .*\((\w+)(?:; of the first one)?\)$/gm)].map(([, cause = ""]) => cause);

@@ -140,14 +140,14 @@ export const mendable: Readonly<Record<string, MendableFault>> = {
   "one-speaker-gone": {
     plant: ({ cluster }) => cluster.killSpeaker(1),
     mend: ({ cluster }) => cluster.startSpeaker(1),
-    touches: "speaker-1",
+    touches: "speakers",
     causes: ["noReadyEndpointOnActiveNode"],
     says: /speaker-1 on node-1: it does not answer: /,
   },
   "all-speakers-gone": {
     plant: ({ cluster }) => onEach(all, (node) => cluster.killSpeaker(node)),
     mend: ({ cluster }) => onEach(all, (node) => cluster.startSpeaker(node)),
-    touches: "speaker-1",
+    touches: "speakers",
     keepsConditions: true,
     causes: ["noActiveSpeaker"],
     says: /speaker/,
@@ -158,7 +158,7 @@ export const mendable: Readonly<Record<string, MendableFault>> = {
       cluster.killSpeaker(2);
       cluster.startSpeaker(2);
     },
-    causes: ["twoOwners"],
+    causes: ["twoOwners", "waiting"],
     keepsConditions: true,
     says: /speaker-2 on node-2: it does not answer: /,
   },
@@ -167,7 +167,7 @@ export const mendable: Readonly<Record<string, MendableFault>> = {
       cluster.killSpeaker(0);
       cluster.startSpeaker(0);
     },
-    touches: "speaker-1",
+    touches: "speakers",
     causes: [],
     says: /.*/,
   },
@@ -182,17 +182,17 @@ export const mendable: Readonly<Record<string, MendableFault>> = {
       cluster.killSpeaker(0);
       cluster.startSpeaker(0);
     },
-    touches: "speaker-1",
+    touches: "speakers",
     causes: [],
     says: /.*/,
   },
-  "api-lost-on-one": { plant: cutApi([0], true), mend: cutApi([0], false), touches: "api", causes: ["apiViewOld"] },
+  "api-lost-on-one": { plant: cutApi([0], true), mend: cutApi([0], false), touches: "speakers", causes: ["apiViewOld"] },
   "api-lost-on-speakers": {
     plant: cutApi(all, true),
     mend: cutApi(all, false),
-    touches: "api",
+    touches: "speakers",
     keepsConditions: true,
-    causes: ["apiUnreachable", "apiViewOld"],
+    causes: ["apiUnreachable", "apiViewOld", "noIPAllocated"],
   },
   "no-controller": {
     plant: ({ cluster }) => onEach(cluster.controllers.keys(), (index) => cluster.killController(index)),
@@ -242,13 +242,13 @@ export const mendable: Readonly<Record<string, MendableFault>> = {
   "no-path": {
     plant: ({ cluster }) => cluster.machines.setPath(0, false),
     mend: ({ cluster }) => cluster.machines.setPath(0, true),
-    touches: "path",
+    touches: "speakers",
     causes: ["cannotDeliver"],
   },
   "no-path-anywhere": {
     plant: ({ cluster }) => onEach(all, (node) => cluster.machines.setPath(node, false)),
     mend: ({ cluster }) => onEach(all, (node) => cluster.machines.setPath(node, true)),
-    touches: "path",
+    touches: "speakers",
     causes: ["nobodyDelivers", "cannotDeliver"],
   },
   "router-cut-from-one": {

@@ -76,15 +76,19 @@ function found(state: SpeakerState, key: string, placement: AddressPlacement): F
   if (result === undefined) return "unknown";
   const own = result.announced ? undefined : refused(state, key, placement, result);
   if (!isOwned) return own !== undefined && isCommon(result) ? { verdict: own } : byAnyNode(state, key, placement, own);
+  const { gossip, active } = state.members;
+  const text = address.toString();
+  const isUnaware = (node: string) => node !== state.node && gossip !== undefined && gossip.view(node) !== "current";
+  // One that has lost the API reports what it announces, and knows nothing of what it is to do otherwise since.
+  const announcers = gossip === undefined ? [] : [...gossip.announcers(text), ...gossip.owners(text)];
+  const last = announcers.find((node) => active.includes(node) && isUnaware(node));
+  if (own !== undefined && !isCommon(result) && last !== undefined)
+    return { how: `by ${last}, which does not reach the API`, fault: undefined };
   if (own !== undefined) return { verdict: own };
   const owner = ownerOf(placement);
   if (owner === undefined)
     return { verdict: verdict("service", "unsettled", { message: `the owner of ${address} is about to be settled` }) };
-  const { gossip } = state.members;
-  // One that has lost the API reports what it announces, and knows nothing of what it was to announce since.
-  const text = address.toString();
-  const isUnaware = owner !== state.node && gossip !== undefined && gossip.view(owner) !== "current";
-  if (isUnaware && ![...gossip.announcers(text), ...gossip.owners(text)].includes(owner)) {
+  if (isUnaware(owner) && !announcers.includes(owner)) {
     const message = `${owner} is to announce ${address}, does not reach the API, and does not announce it`;
     return { verdict: verdict("service", "unsettled", { message, next: causes.node.apiViewOld.next }) };
   }

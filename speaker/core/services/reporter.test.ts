@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parsePrefix } from "#pkg/net";
+import { address } from "#pkg/net/testing";
+import { excludeLabel } from "#pkg/placement";
 import { amongOthers, type Bench, eth0, loser, nodes, owner, pools, x } from "../../testing/speaker-bench.ts";
+import { outcomeOf } from "./outcome.ts";
 
 const lan = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}";
 const routed = "{name: lan, protocol: bgp, addresses: [192.0.2.0/28]}";
@@ -320,6 +323,22 @@ test("lines that another node wrote meanwhile are written anew, soon after it ha
   other.runner.dispatch({ type: "linesReplaced" });
   advance(other, 200_000);
   assert.deepEqual([other.tellings, other.beats], [0, 0], "who does not tell says nothing");
+});
+
+test("a node that has lost the API announces what it reports, whatever it should do since, and nothing else", () => {
+  for (const announces of [true, false]) {
+    const { bench, others, hear } = amongOthers(loser, lan);
+    const old = others.find(({ name }) => name === owner);
+    old?.state.setView("old");
+    old?.state.setAnnounced(address(x), announces);
+    hear();
+    for (const node of nodes) if (announces || node !== owner) bench.setNode(node, { [excludeLabel]: "" });
+    bench.settle();
+    const found = outcomeOf(bench.state, "default/web");
+    const { cause, message } = typeof found === "object" ? found.line : assert.fail(found);
+    if (announces) assert.equal(`${cause}: ${message}`, `announced: ${x} is announced by ${owner}, which does not reach the API`);
+    else assert.match(`${cause}: ${message}`, new RegExp(`^unsettled: ${owner} is to announce ${x}, does not reach the API`));
+  }
 });
 
 test("who has lost members, and finds that another one writes lines, says of no Service that nobody announces it, as long as that may be", () => {
