@@ -648,6 +648,17 @@ test("property: beside nodes that know nothing of views, and elect among all, on
   );
 });
 
+test("property: of nodes that announce an address one that sees changes in the API keeps it", () => {
+  fc.assert(
+    fc.property(some, fc.subarray(all, { minLength: 1 }), (behind, announcers) => {
+      const current = announcers.filter((node) => !behind.includes(node));
+      if (current.length === 0) return;
+      const owner = placedBy(behind, all, { announcers, undelivering: [] });
+      for (const node of announcers) assert.ok(!behind.includes(owner(node) ?? ""), `${node} leaves it to ${owner(node)}`);
+    }),
+  );
+});
+
 test("place: a node without an endpoint that heeds nothing of what others tell keeps what it announces", () => {
   const reported = { announcers: ["node2"], undelivering: [] };
   for (const [unheeding, want] of [

@@ -60,6 +60,7 @@ function withoutUnaware(
     return staying.length > 0 ? staying : suitable;
   }
   const keeps = (other: string) => announcers.includes(other) && (!isLocal || other === node || !outdated.includes(other));
+  if (others.some((other) => isIn(suitable, other))) return without(suitable, behind); // Those behind leave it to these.
   const keeping = new Set(announcers.filter((other) => !isCurrent(other) && keeps(other)));
   return without(suitable, keeping.size === 0 ? behind : behind.filter((other) => !keeping.has(other)));
 }

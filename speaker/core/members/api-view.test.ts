@@ -244,12 +244,13 @@ test("what a MetalLB speaker leaves to a node that has lost the API, and does no
   assert.deepEqual(announced(), []);
   const [blind] = ring.others;
   assert.equal(blind?.name, owner);
-  blind?.state.setView("behind");
-  assert.deepEqual(announced(), [x]);
   blind?.state.setAnnounced(address(x), true);
+  blind?.state.setView("behind");
   assert.deepEqual(announced(), [], "it keeps what it announces");
   blind?.state.setAnnounced(address(x), false);
   assert.deepEqual(announced(), [x]);
+  blind?.state.setAnnounced(address(x), true);
+  assert.deepEqual(announced(), [x], "it leaves to a node that sees the API what both announce");
   blind?.state.setView("current");
   assert.deepEqual(announced(), []);
 });
