@@ -78,7 +78,7 @@ async function unlessRefused<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer;
   } catch (error) {
-    if (error instanceof ApiError) return undefined; // Those that follow Nodes say what is wrong.
+    if (error instanceof ApiError) return undefined; // The informers of Nodes say what is wrong.
     throw error;
   }
 }

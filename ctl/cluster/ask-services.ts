@@ -23,7 +23,7 @@ export interface AskedService extends AskedServices {
   readonly undecided: string | undefined;
   /** As the first speaker has them that says it. */
   readonly endpoints: readonly EndpointsOnNode[] | undefined;
-  /** The controller's verdict on a Service with addresses, where it has something to say though nothing is wrong. */
+  /** The controller's verdict on a Service with addresses, where it says more than that these are assigned. */
   readonly note: VerdictAnswer | undefined;
 }
 

@@ -108,30 +108,14 @@ function identity(metadata: RawObject["metadata"] = {}): Record<string, unknown>
   return { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp };
 }
 
+const serviceFields = [
+  ...["type", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "ports", "externalTrafficPolicy", "loadBalancerIP"],
+  ...["loadBalancerClass", "selector"],
+];
+
 function describeService({ metadata, spec = {}, status }: RawObject) {
   const annotations = Object.fromEntries(Object.entries(metadata?.annotations ?? {}).filter(([name]) => isAnnotation(name)));
-  const {
-    type,
-    clusterIPs,
-    ipFamilies,
-    ipFamilyPolicy,
-    ports,
-    externalTrafficPolicy,
-    loadBalancerIP,
-    loadBalancerClass,
-    selector,
-  } = spec;
-  const ours = {
-    type,
-    clusterIPs,
-    ipFamilies,
-    ipFamilyPolicy,
-    ports,
-    externalTrafficPolicy,
-    loadBalancerIP,
-    loadBalancerClass,
-    selector,
-  };
+  const ours = Object.fromEntries(serviceFields.map((name) => [name, spec[name]]));
   return { metadata: { ...identity(metadata), annotations }, spec: ours, status };
 }
 

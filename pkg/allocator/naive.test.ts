@@ -83,7 +83,7 @@ function reasonText(refusal: Refusal | undefined): string | undefined {
   return `noPoolFits: ${refusal.pools.map(({ reason }) => reason).join(" ")} and ${refusal.others}`;
 }
 
-/** Of a Service that prefers two families and gets neither, the plain rules say only that it gets none. */
+/** The plain rules do not say why a Service gets neither of the two families that it prefers. */
 function assertSameOutcome(
   { unmet, lacking }: Settlement,
   plain: ReturnType<Naive["settle"]>,

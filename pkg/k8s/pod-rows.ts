@@ -4,7 +4,7 @@ import { short } from "./kept.ts";
 import type { Pod } from "./objects.ts";
 import { projectMeta, resources } from "./resources.ts";
 
-/** What a table of Pods says of each. */
+/** The fields of a Pod that a table has. */
 export type PodRow = Pick<Pod, "nodeName" | "podIPs" | "hostIP" | "ready">;
 
 /** A table as `kubectl get` shows it, or the objects from a server that makes no tables. */

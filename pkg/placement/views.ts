@@ -18,7 +18,7 @@ export interface ReportedAnnouncers {
 
 const none: readonly never[] = [];
 
-/** Those of the suitable nodes that deliver, and see what changes in the API, or announce the address already. */
+/** The suitable nodes that deliver, and see what changes in the API, or announce the address already. */
 export function ableAmong(
   { family }: Address,
   suitable: readonly string[],
@@ -37,8 +37,8 @@ export function ableAmong(
 /**
  * A node whose view of the API is not current does not know of new Services, nor which nodes have ready endpoints. The others leave it what
  * it announces, but for `Local` Services when its view is old. It leaves to them what they announce, and takes nothing new. Where no suitable
- * node has a current view, all leave the address to those that announce it: each may see other endpoints than the next one. A node that sees that
- * there are none where it is announced tells those that have some, and the others follow that.
+ * node has a current view, all leave the address to those that announce it: each may see other endpoints than the next one. A node that sees
+ * no endpoints where the address is announced tells the nodes with endpoints, and the others follow that.
  */
 function withoutUnaware(
   suitable: readonly string[],

@@ -32,8 +32,7 @@ export type SpeakerEffect =
       /** This node, which the driver tells from others that wrote lines. */
       readonly reporter: string;
     }
-  /** The others may count on this node from now on. */
-  /** @param isLarge the cluster has so many nodes that their speakers' Pods are not followed unless that is necessary */
+  /** The others may count on this node from now on. `isLarge`: speakers' Pods are followed only where that is necessary, because the nodes are many. */
   | { readonly type: "startMembers"; readonly isLarge: boolean }
   /** Follow these Nodes in the API from now on, in place of those before. */
   | { readonly type: "followNodes"; readonly names: "all" | readonly string[] }

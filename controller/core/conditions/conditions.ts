@@ -166,7 +166,7 @@ function changedFrom(there: readonly Condition[], desired: Omit<Condition, "sinc
   return [{ ...desired, since: isSameStatus ? found.since : "" }];
 }
 
-/** The message without its numbers. Those that are part of an address or a name stay. */
+/** The message without its numbers. Numbers that are part of an address or a name stay. */
 function uncounted({ message }: Pick<Condition, "message">): string {
   return message.replaceAll(/(?<![^\s(])\d[\d,]*(?![^\s),;])/g, "…");
 }

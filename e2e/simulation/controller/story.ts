@@ -429,7 +429,7 @@ export function drawWish(random: Random, key: string, before: readonly string[])
     ]),
   ]);
   const prefersBoth = random() < 0.5;
-  // Whoever prefers both families may ask for an address of one.
+  // A Service that prefers both families may ask for an address of one.
   const asking = prefersBoth ? pick(random, [[4], [4, 6]]) : [4];
   const families = type !== "LoadBalancer" ? [] : addresses.length > 0 ? asking : any;
   const names = ["main", "gold", "team", "none"];

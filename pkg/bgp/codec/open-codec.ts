@@ -21,7 +21,7 @@ const capabilitiesParameter = 2;
 const extendedParameters = 255;
 
 /**
- * Encodes an OPEN (RFC 4271, section 4.2) with all capabilities in one parameter, as RFC 5492 recommends. Those of a speaker have 73 octets at most, so
+ * Encodes an OPEN (RFC 4271, section 4.2) with all capabilities in one parameter, as RFC 5492 recommends. A speaker's have 73 octets at most, so
  * that it has no need of the form of RFC 9072, which older peers refuse.
  * @throws {RangeError} for a number that its field does not hold, and above 253 octets of capabilities
  */

@@ -11,7 +11,7 @@ export interface Candidates {
 
 const version = 1;
 const entryOctets = 600; // Limit of an entry.
-const headOctets = 5; // Of each node: the hash in four octets, the length of its page in one.
+const headOctets = 5; // Each node takes four octets for its hash, and one for the length of its page.
 
 /** After the version each node with its addresses of the page. The first nodes that fit: 16, or 99 with an address each. */
 export function encodeCandidates(page: Iterable<Candidates>): Uint8Array {
@@ -28,7 +28,7 @@ export function encodeCandidates(page: Iterable<Candidates>): Uint8Array {
   return writer.finish();
 }
 
-/** The addresses of the page with a key that `pageOfCandidates` knows; none for a value of something else. What is cut short is left out. */
+/** The addresses of the page with a key that `pageOfCandidates` knows; none for a value of something else. Pages that are cut short are left out. */
 export function decodeCandidates(key: string, value: Uint8Array): Candidates[] {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   const found = new Map<string, { readonly address: Address; readonly nodes: number[] }>(); // address -> its candidates

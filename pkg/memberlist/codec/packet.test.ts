@@ -50,7 +50,7 @@ test("property: decoding undoes encoding", () => {
   );
 });
 
-/** What is sealed for these messages. */
+/** The sealed octets of these messages. */
 function unsealed(messages: readonly PacketMessage[]): Uint8Array {
   return keyring.open(encodePacket(messages, keyring, options));
 }

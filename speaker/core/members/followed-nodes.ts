@@ -30,7 +30,7 @@ export function nodesCounted({ node, nodes, members }: SpeakerState, count: numb
   effects.push({ type: "followNodes", names: followed.names });
 }
 
-/** Whether something of the members' nodes has still to be seen before the first decision. Those that tell nothing in time are followed. */
+/** Whether something of the members' nodes has still to be seen before the first decision. Members that tell nothing in time are followed. */
 export function awaitsNodes(state: SpeakerState, now: Millis): boolean {
   const { followed } = state.nodes;
   if (!followed.isWhole) return true;

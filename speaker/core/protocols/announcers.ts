@@ -40,7 +40,7 @@ export function reportedAnnouncers(
   return { node, announcers, unheeding: announcers.filter((one) => gossip?.summary(one)?.heedsViews !== true) };
 }
 
-// So many tell the candidates of an address, so that the end of one of them changes nothing; and so many are told.
+// Two members tell the candidates of an address, so that the end of one of them changes nothing; so many candidates are told.
 const maxTellers = 2;
 const maxTold = 8;
 

@@ -79,7 +79,7 @@ function found(state: SpeakerState, key: string, placement: AddressPlacement): F
   const { gossip, active } = state.members;
   const text = address.toString();
   const isUnaware = (node: string) => node !== state.node && gossip !== undefined && gossip.view(node) !== "current";
-  // One that has lost the API reports what it announces, and knows nothing of what it is to do otherwise since.
+  // A node that has lost the API reports what it announces, and does not hear of changes since.
   const announcers = gossip === undefined ? [] : [...gossip.announcers(text), ...gossip.owners(text)];
   const last = announcers.find((node) => active.includes(node) && isUnaware(node));
   if (own !== undefined && !isCommon(result) && last !== undefined)

@@ -17,7 +17,7 @@ export interface Reporter {
   aliveAt: Millis;
   /** When it begins again. */
   anewAt: Millis;
-  /** Until then another speaker that writes lines counts as out of sight of this one; Infinity where there is none. */
+  /** Until then another speaker that writes lines counts as out of sight of this one; Infinity without such a speaker. */
   rivalUntil: Millis;
   /** How many members were lost by then. */
   lostBehind: number;

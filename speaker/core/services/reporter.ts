@@ -19,7 +19,7 @@ const betweenBeginsMs: Millis = 60_000;
 const joinedMs: Millis = 10_000;
 // Another speaker that took itself for the first has written its lines by then.
 const confirmMs: Millis = 20_000;
-// Longer than from one sign of life to the next, which tells of a rival, and from that to lines that are written anew.
+// Longer than it takes to hear of a rival by its sign of life, and then to write all lines again.
 const rivalMs: Millis = 240_000;
 // Events after which the same speaker is the first, and of which there are many.
 export const inPassing: ReadonlySet<SpeakerEvent["type"]> = new Set([

@@ -215,7 +215,7 @@ export function obstacleVerdict(
   }
 }
 
-/** Nodes that a pool selects, and that count as without a speaker: in words, and what to do about the first of them. Empty texts where there are none. */
+/** Nodes that a pool selects, and that count as without a speaker: in words, and what to do about the first of them. Empty texts without such nodes. */
 export function selectedInVain({ nodes, members }: Pick<State, "nodes" | "members">, pool: Pool | undefined) {
   const isMatch = (node: string) => isSelected(pool?.nodeSelectors ?? [], nodes.labels.get(node));
   const tainted = outOfServiceNodes({ nodes, members }).filter(isMatch);

@@ -86,7 +86,7 @@ export type RingEvent =
   | { readonly type: "bound" | "timer" | "stop" }
   | { readonly type: "bindFailed"; readonly problem: string | undefined; readonly error: unknown }
   | { readonly type: "pods"; readonly pods: SpeakerPods; readonly areComplete: boolean }
-  /** The answer to `askPods`; undefined: there is none. */
+  /** The answer to `askPods`; undefined without an answer. */
   | { readonly type: "podsAsked"; readonly pods: SpeakerPods | undefined }
   | { readonly type: "members"; readonly members: readonly MemberView[]; readonly withoutGossip: readonly string[] }
   /** A member may participate now. */

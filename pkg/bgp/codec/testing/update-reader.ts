@@ -1,4 +1,4 @@
-/** What an UPDATE says, as a router reads it: a speaker checks UPDATEs and counts their prefixes, and the tests read what it sends. */
+/** Reads an UPDATE as a router does: a speaker checks UPDATEs and counts their prefixes, and the tests read what it sends. */
 import { Address, type Family, Prefix } from "#pkg/net";
 import { Reader } from "#pkg/octets";
 import { SegmentType } from "../as-path.ts";
