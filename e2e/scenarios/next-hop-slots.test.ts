@@ -136,12 +136,22 @@ ${peers.join("")}address-pools:
     }
   }
 
-  /** How many of a client's connections each node has. */
-  async function perNode({ gateway: { number }, address }: Stream): Promise<readonly number[]> {
+  /** How many of a client's connections each node has. A node may still have some of an earlier client, whose end reached another node. */
+  async function perNode({ gateway: { number, host }, address }: Stream): Promise<readonly number[]> {
+    const client = clients.get(host.name) ?? assert.fail();
+    const of = (line: string, column: number) => line.trim().split(/\s+/)[column]?.replace(/.*:/, "") ?? "";
+    const lines = async (at: Host, ...filter: string[]) => {
+      const text = await at.output(["ss", "-Htn", "state", "established", ...filter]);
+      return text.split("\n").filter((line) => line.trim() !== "");
+    };
+    const to = address.includes(":") ? `[${address}]` : address;
+    const ports = new Set((await lines(client, "dport", "=", `:${port}`, "and", "dst", "=", to)).map((line) => of(line, 2)));
     const from = address.includes(":") ? `[fd00:31:${number}::100]` : `172.31.${number}.100`;
-    const filter = ["ss", "-Htn", "state", "established", "sport", "=", `:${podPort}`, "and", "dst", "=", from];
     return Promise.all(
-      nodes.map(async ({ host }) => (await host.output(filter)).split("\n").filter((line) => line.trim() !== "").length),
+      nodes.map(async (node) => {
+        const found = await lines(node.host, "sport", "=", `:${podPort}`, "and", "dst", "=", from);
+        return found.filter((line) => ports.has(of(line, 3))).length;
+      }),
     );
   }
 
