@@ -186,7 +186,8 @@ forSeeds(
       [],
       "they write for ever",
     );
-    assert.ok(summaries.length <= 3, `${summaries.length} summaries in five minutes`);
+    // Each waits for 150 to 300 s after it has seen the other's. Both may write in one moment, then one of them, and the other one at the end.
+    assert.ok(summaries.length <= 4, `${summaries.length} summaries in five minutes`);
     assert.deepEqual(pair.model.faults(), []);
     assert.deepEqual(pair.wrongAnnotations(), []);
   },
