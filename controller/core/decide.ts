@@ -1,5 +1,13 @@
 import { type Allocation, poolsOf } from "#pkg/allocator";
-import { type Decision, decide as decideFor, type Note, quotedList, releasedBy, statusOf, type Warning } from "#pkg/assignment";
+import {
+  assignedMessage,
+  type Decision,
+  decide as decideFor,
+  type Note,
+  releasedBy,
+  statusOf,
+  type Warning,
+} from "#pkg/assignment";
 import type { Service } from "#pkg/k8s";
 import { isOurs } from "#pkg/service";
 import { verdict } from "#pkg/verdict";
@@ -143,7 +151,7 @@ function report(
   }
   const isOver = asked.warnings.has(key) && warning === undefined && isSameAllocation(had, allocation);
   if (isOver && service !== undefined && allocation !== undefined)
-    context.record(service, "Normal", "IPAllocated", `Assigned IP ${quotedList(allocation.addresses)}`);
+    context.record(service, "Normal", "IPAllocated", assignedMessage(allocation.addresses));
   warn(asked, context, key, service, warning);
   noteFor(asked, context, key, service, note);
 }

@@ -124,7 +124,7 @@ class Play {
     } else if (present.some(({ says }) => says?.source !== ".*")) assert.doesNotMatch(out, /^Nothing is wrong/);
   }
 
-  /** What verdicts and conditions say of each Service is what the wire and the router have. */
+  /** Verdicts and conditions agree with the wire and the router on each Service. */
   async #isTrue(): Promise<void> {
     const { out } = await this.#world.tool("services -A -o json");
     const { services } = JSON.parse(out) as { readonly services: readonly Row[] };

@@ -236,6 +236,11 @@ function kept(allocation: Allocation | undefined): string {
   return allocation === undefined ? "" : `; it keeps ${quotedList(allocation.addresses)}`;
 }
 
+/** The message of the event `IPAllocated`. */
+export function assignedMessage(addresses: readonly (Address | string)[]): string {
+  return `Assigned IP ${quotedList(addresses)}`;
+}
+
 /** `["192.0.2.1" "fd00::1"]`, as MetalLB has always put it into events. */
 export function quotedList(addresses: readonly (Address | string)[]): string {
   return `[${addresses.map((address) => `"${address}"`).join(" ")}]`;

@@ -4,4 +4,4 @@
  * events and waiting.
  */
 export { type Assignments, assigning, keepRecorded, Settling } from "./assign-all.ts";
-export { type Decision, decide, type Note, quotedList, releasedBy, statusOf, type Warning } from "./decide.ts";
+export { assignedMessage, type Decision, decide, type Note, quotedList, releasedBy, statusOf, type Warning } from "./decide.ts";

@@ -204,8 +204,8 @@ export function place(
 }
 
 /**
- * The contenders without nodes that know nothing of views and would leave the address to one that is behind, which does not take it. Where no other
- * one is left, that one does.
+ * The contenders without nodes of versions that know no views: these would leave the address to a node that is behind, and that node would not
+ * take it. Where no other contender is left, the node that is behind takes it.
  */
 function withoutLeaving(
   address: Address,

@@ -12,12 +12,6 @@ export const statusKinds = [
   { api: statusApi, plural: "configurationstates", kind: "ConfigurationState", nodeLabel: "metallb.io/node-name" },
 ] as const;
 
-export interface StatusKind {
-  readonly api: string;
-  readonly plural: string;
-  readonly kind: string;
-}
-
 /** An object as its writer wants it. */
 export interface StatusObject {
   readonly name: string;

@@ -1,8 +1,9 @@
 import type { PoolUsage } from "#pkg/allocator";
-import { type StatusKind, type StatusObject, statusApi } from "./kinds.ts";
+import type { CustomResource } from "#pkg/k8s";
+import { type StatusObject, statusApi } from "./kinds.ts";
 
 /** MetalLB's pools, where they are the configuration: somebody else makes and deletes them. */
-export const poolKind: StatusKind = { api: statusApi, plural: "ipaddresspools", kind: "IPAddressPool" };
+export const poolKind: CustomResource = { api: statusApi, plural: "ipaddresspools", kind: "IPAddressPool" };
 
 /** How many addresses of each pool are in use and free, as MetalLB has it from 0.15 on. Larger numbers are the largest that JSON carries exactly. */
 export function* poolStatuses(usage: Iterable<PoolUsage>): Iterable<StatusObject> {

@@ -1,8 +1,8 @@
 import { backOff, type Clock, inTurns, type Millis, type Random, sleep } from "#pkg/clock";
-import { ApiError, type Cluster, type Informer, type ObjectMeta, type Resource } from "#pkg/k8s";
+import { ApiError, type Cluster, type CustomResource, type Informer, type ObjectMeta, type Resource } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import { fields, list, text } from "#pkg/untrusted";
-import type { StatusKind, StatusObject } from "./kinds.ts";
+import type { StatusObject } from "./kinds.ts";
 
 export interface StatusKeeperOptions {
   readonly cluster: Pick<Cluster, "informer" | "applyObject" | "deleteObject">;
@@ -14,7 +14,7 @@ export interface StatusKeeperOptions {
    * alone is kept.
    */
   readonly owner: { readonly name: string; readonly uid: string } | undefined;
-  readonly kind: StatusKind;
+  readonly kind: CustomResource;
   /** The objects that are to be there, in pieces: undefined is a pause. */
   readonly wanted: () => Iterable<StatusObject | undefined>;
   readonly clock: Clock;
@@ -155,7 +155,7 @@ export class StatusKeeper implements Disposable {
   }
 }
 
-function foundOf({ api, plural }: StatusKind): Resource<Found> {
+function foundOf({ api, plural }: CustomResource): Resource<Found> {
   return {
     api,
     plural,

@@ -94,7 +94,7 @@ export type ClusterEvent =
   | { readonly type: "quarantine"; readonly data: Readonly<Record<string, string>> }
   /** Since when changes in the API are not seen, or Infinity when they are. */
   | { readonly type: "apiLost"; readonly since: Millis }
-  /** This node wrote lines about Services, and another node wrote all of them since it did, somebody took them away, or the API may be of before. */
+  /** This node's lines about Services are no longer there: another node wrote its own, somebody took them away, or the API was restored. */
   | { readonly type: "linesReplaced" }
   /** All of this has been seen once. */
   | { readonly type: "clusterSynced" }

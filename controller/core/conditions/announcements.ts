@@ -7,7 +7,7 @@ import { causes, sentence, type Verdict } from "#pkg/verdict";
 import type { Context } from "../context.ts";
 import type { SourceEvent } from "../events.ts";
 import { classWords } from "../verdicts/service-verdicts.ts";
-import { announcedType, isAnnounced, silence } from "./desired.ts";
+import { announcedType, isAnnounced, reasonOf, silence } from "./desired.ts";
 
 // A common fault is not told of in thousands of Events; the metrics have them all.
 const maxAtOnce = 500;
@@ -96,7 +96,7 @@ export class Announcements extends PartOf<Context> {
     for (const service of services.values()) {
       if (!isOurs(service) || service.ingress.length === 0) continue;
       const isTold = (this.told.get(service.key) ?? toldByCondition(service)).startsWith(nobody);
-      this.told.set(service.key, nobody + silence.cause);
+      this.told.set(service.key, nobody + reasonOf(silence.cause));
       if (!isTold && this.#takeOne()) this.context.record(service, "Warning", "notAnnounced", sentence(silence));
     }
     return true;
@@ -164,7 +164,7 @@ const nobody = "notAnnounced ";
 /** Empty where all is well. A changed fault is told again, and so is a changed cause for which nobody announces the Service. */
 function toTell({ cause, message }: AnnouncedLine): string {
   if (cause === "announcedWithFault") return message;
-  return isAnnounced(cause) ? "" : nobody + cause;
+  return isAnnounced(cause) ? "" : nobody + reasonOf(cause);
 }
 
 function isOfSilence({ type, status, reason }: Condition): boolean {
@@ -175,7 +175,7 @@ function toldByCondition({ conditions }: Service): string {
   const found = conditions.find(({ type }) => type === announcedType);
   if (found?.reason === "AnnouncedWithFault") return found.message;
   if (found === undefined || found.reason === "NotAssigned" || !(found.status === "False" || isOfSilence(found))) return "";
-  return `${nobody}${found.reason.charAt(0).toLowerCase()}${found.reason.slice(1)}`;
+  return nobody + found.reason;
 }
 
 /** Another implementation's, by its class, and nobody serves it, although its annotations or its class are ours by their name. */

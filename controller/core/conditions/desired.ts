@@ -83,5 +83,10 @@ function condition(
   { cause, message, next }: Pick<Verdict, "message" | "next"> & { readonly cause: string },
 ): Omit<Condition, "since"> {
   const said = escapeControls(upTo(next === "" ? message : `${message}; ${next}`, maxMessage));
-  return { type, status, reason: `${cause.charAt(0).toUpperCase()}${cause.slice(1)}`, message: said };
+  return { type, status, reason: reasonOf(cause), message: said };
+}
+
+/** A cause as the reason of a condition. */
+export function reasonOf(cause: string): string {
+  return cause.charAt(0).toUpperCase() + cause.slice(1);
 }

@@ -1,4 +1,4 @@
-import { quotedList } from "#pkg/assignment";
+import { assignedMessage, quotedList } from "#pkg/assignment";
 import type { Millis } from "#pkg/clock";
 import { PartOf } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
@@ -223,7 +223,7 @@ export class Statuses extends PartOf<Context> {
       this.writtenAt = this.context.now;
       this.lastWriteMs = write.tookMs;
       this.givenUp.written(key);
-      if (addresses.length > 0) this.context.record(service, "Normal", "IPAllocated", `Assigned IP ${quotedList(addresses)}`);
+      if (addresses.length > 0) this.context.record(service, "Normal", "IPAllocated", assignedMessage(addresses));
     }
     // After a conflict the newer object is on its way, and decided on as soon as it is here.
     if (write.result === "conflict") return "retry";

@@ -90,8 +90,8 @@ function rank(silent: readonly string[], key: string): number {
 }
 
 /**
- * To a Service of which nothing is known, in either family. Without one: there is none among those that were looked at, and the next are those from
- * `scan` on.
+ * To a Service of which nothing is known, in either family. `to` is undefined where the Services that were looked at have no such one; the next look
+ * begins at `scan`.
  */
 function freshTest(state: SpeakerState, first: Family): ConnectionTest {
   const { dataPath } = state;

@@ -88,7 +88,7 @@ export function heedTold(state: SpeakerState, node: string): Traits | undefined 
   return traits;
 }
 
-/** What the API has of a node, as far as the configuration asks for it, by the words of its speaker; undefined: no such node. */
+/** The fields of a Node that the configuration asks for, by the words of the node's speaker; undefined: no such Node. */
 export function toldNode(
   state: SpeakerState,
   { exists, isOutOfService, isCordoned, isNotReady, labels }: Traits,
@@ -167,7 +167,7 @@ export function followTimer(state: SpeakerState, now: Millis, effects: SpeakerEf
   followed.isWhole = false;
   if (names !== "all") {
     const { active, lost, missing } = state.members;
-    const kept = new Set([...names, ...active, ...lost, ...missing.keys()]); // Those that are back count by their last words.
+    const kept = new Set([...names, ...active, ...lost, ...missing.keys()]); // A node that is back counts by its last words.
     for (const node of [...labels.keys(), ...taints.keys()]) {
       if (kept.has(node)) continue;
       labels.delete(node);
