@@ -151,6 +151,25 @@ const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
     want: ["error: controller controller-n1 on n1: it does not answer: no answer within 2 s [1]"],
   },
   {
+    name: "a standby that hangs, and a Service that waits beside a leader",
+    of: {
+      unreachable: [{ target: target("controller-n2"), why: "no answer within 2 s" }],
+      services: [service("default/late", "noIPAllocated")],
+    },
+    want: [
+      "error: controller controller-n2 on n2: it does not answer: no answer within 2 s",
+      `error: Service default/late: ${verdict("service", "noIPAllocated").message} (noIPAllocated) [1]`,
+    ],
+  },
+  {
+    name: "controllers of which none leads, with the Services that wait for one",
+    of: {
+      configurations: [configuration("controller-n1", { leader: false })],
+      services: [service("default/late", "noIPAllocated")],
+    },
+    want: ["error: controllers controller-n1: none of them leads: no Service gets an address [1]"],
+  },
+  {
     name: "a controller of MetalLB, which decides all the same",
     of: {
       configurations: well.configurations.slice(1),

@@ -1,7 +1,7 @@
 import { list, listOf, plural } from "#pkg/text";
 import type { CauseOf } from "#pkg/verdict";
 import type { MergedService } from "../cluster/merge.ts";
-import { isOtherVersion, isWithoutSpeakers } from "../cluster/processes.ts";
+import { isOtherVersion, isWithoutSpeakers, type Target } from "../cluster/processes.ts";
 import { lagging } from "../views/lagging.ts";
 import { visible } from "../views/members.ts";
 import type { Examined } from "./examine.ts";
@@ -27,15 +27,10 @@ function findingsWithout({ members, verdicts, ...rest }: Examined, cutOff: Reado
   };
   const isOrphan = ({ verdict }: MergedService) => verdict.cause === noSpeaker && isWithoutSpeakers(examined);
   const orphans = examined.services.filter(isOrphan).map(({ service }) => service);
-  const processes = processFindings(examined, orphans);
-  // Nobody gives addresses where no controller of ours leads: what speakers say of Services without one follows from that.
-  const idle = processes.find(
-    ({ where, found }) => where.startsWith("controller") && !isOtherVersion(found.replace(/^.*: /, "")),
-  );
-  const isWaiting = ({ verdict }: MergedService) => idle !== undefined && verdict.cause === noAddress;
+  const isWaiting = ({ verdict }: MergedService) => verdict.cause === noAddress && isWithoutController(examined);
   const waiting = examined.services.filter(isWaiting).map(({ service }) => service);
   return worstFirst([
-    ...processes.map((one) => (one === idle && waiting.length > 0 ? { ...one, services: waiting } : one)),
+    ...processFindings(examined, { controller: waiting, speaker: orphans }),
     ...configurationFindings(examined),
     ...ringFindings(examined),
     ...nodeFindings(examined),
@@ -46,6 +41,14 @@ function findingsWithout({ members, verdicts, ...rest }: Examined, cutOff: Reado
 
 const noSpeaker: CauseOf<"service"> = "noActiveSpeaker";
 const noAddress: CauseOf<"service"> = "noIPAllocated";
+
+/** Nobody gives addresses: neither a controller that leads and answers nor one of MetalLB. */
+function isWithoutController({ isNodeLocal = false, configurations, unreachable }: Examined): boolean {
+  const silent = new Set(unreachable.map(({ target }) => target));
+  const leads = configurations.some(({ target, body }) => body.leader === true && !silent.has(target));
+  const isForeign = unreachable.some(({ target, why }) => target.program === "controller" && isOtherVersion(why));
+  return !isNodeLocal && !leads && !isForeign;
+}
 
 /** Without pools that no node may announce in the sight of a speaker that sees fewer speakers than another one does. */
 function withoutBlind(members: Examined["members"], verdicts: Examined["verdicts"]): Examined["verdicts"] {
@@ -65,21 +68,24 @@ const inSight: readonly string[] = [
   "noInterface",
 ] satisfies CauseOf<"pool">[];
 
-/** @param orphans Services without a speaker that could announce them */
+/** @param affected Services that lack the work of all processes of a program */
 function processFindings(
   { namespace, targets, isNodeLocal = false, unreachable, configurations }: Examined,
-  orphans: readonly string[],
+  affected: Readonly<Record<Target["program"], readonly string[]>>,
 ): Finding[] {
   const check = "processes";
   const severity = "error";
-  const hurt = orphans.length > 0 && { services: orphans };
-  const firstSpeaker = unreachable.find(({ target }) => target.program === "speaker");
+  const named = new Set<Target["program"]>(); // Programs with a finding: the first one names the Services.
+  const hurt = (program: Target["program"]) => {
+    const isFirst = !named.has(program);
+    named.add(program);
+    return isFirst && affected[program].length > 0 && { services: affected[program] };
+  };
   const findings: Finding[] = [...Map.groupBy(unreachable, ({ target, why }) => `${target.program} ${why}`).values()].flatMap(
     (those): Finding[] => {
       const [first] = those;
       if (first === undefined) return [];
       const { target, why } = first;
-      const ofSpeakers = first === firstSpeaker && hurt;
       const nodes = those.flatMap(({ target: { node } }) => (node === "" ? [] : [node]));
       const isForbidden = why.startsWith("you may not ");
       return [
@@ -91,7 +97,7 @@ function processFindings(
           fix: isForbidden
             ? `kubectl auth can-i create pods --subresource=portforward -n ${namespace}; docs/ingotctl.md has a Role that is enough`
             : `kubectl -n ${namespace} describe pod ${target.pod}; kubectl -n ${namespace} logs ${target.pod}`,
-          ...ofSpeakers,
+          ...hurt(target.program),
         },
       ];
     },
@@ -104,7 +110,7 @@ function processFindings(
         where: program,
         found: `there is no Pod of a ${program} in namespace ${namespace}: ${effect}`,
         fix: `kubectl -n ${namespace} describe ${kind}; or name the namespace that they run in by --system-namespace`,
-        ...(program === "speaker" && hurt),
+        ...hurt(program),
       });
   const leaders = configurations.filter(({ body }) => body.leader === true);
   const controllers = configurations.filter(({ body }) => body.leader !== undefined);
@@ -119,6 +125,7 @@ function processFindings(
         leaders.length === 0
           ? `kubectl -n ${namespace} get leases, and see the controllers' logs for their rights to it`
           : `kubectl -n ${namespace} get leases, and see whether all have the same --leader-elect-resource-name`,
+      ...hurt("controller"),
     });
   const versions = Map.groupBy(configurations, ({ body }) => body.version);
   if (versions.size > 1)
