@@ -35,7 +35,7 @@ function looking() {
     for (const cause of of)
       peers.push({ key, verdict: { verdict: verdict("peer", cause, { message: cause, next: "see NODE" }), seconds: 0 } });
   };
-  return { clock, peer, findings, ofNode, told, recorded };
+  return { faults, clock, peer, findings, ofNode, told, recorded };
 }
 
 test("a session that is down is told of when it lasts, as one that is well is not, and its end is told", () => {
@@ -94,4 +94,17 @@ test("an Event on the Node tells of a fault that lasts, once for each cause, and
   ofNode.clear();
   clock.advanceBy(10_000);
   assert.deepEqual(recorded.slice(1), ["node1: Normal nodeFaultEnded: no fault of this kind any more: ringPacketsLost"]);
+});
+
+test("a speaker that stops ends its Events of faults: the next one only records what is the case then", () => {
+  const { faults, clock, recorded } = looking();
+  clock.advanceBy(60_000);
+  faults[Symbol.dispose]();
+  assert.deepEqual(recorded, [], "of a node without a fault none");
+  const other = looking();
+  for (const cause of ["ringPacketsLost", "rpFilter"] as const) other.ofNode.set(verdict("node", cause), 0);
+  other.clock.advanceBy(60_000);
+  other.faults[Symbol.dispose]();
+  const message = "the speaker stops, and records what is still the case when it runs again: ringPacketsLost, rpFilter";
+  assert.deepEqual(other.recorded.slice(2), [`node1: Normal nodeFaultEnded: ${message}`]);
 });

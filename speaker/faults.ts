@@ -63,8 +63,13 @@ export class Faults implements Disposable {
     this.#look();
   }
 
+  /** Nobody else ends the Events: the next process of this node does not know of them. */
   [Symbol.dispose](): void {
     this.#alarm[Symbol.dispose]();
+    if (this.#recorded.size === 0) return;
+    const causes = [...this.#recorded].join(", ");
+    const message = `the speaker stops, and records what is still the case when it runs again: ${causes}`;
+    this.#options.events.record(nodeReference(this.#options.node), "Normal", "nodeFaultEnded", message);
   }
 
   #look(): void {
