@@ -246,6 +246,34 @@ test("while nothing can be written one Service after the other tries, ever later
   assert.equal(lines.filter((line) => line.includes("Assigned=True")).length, 50);
 });
 
+test("no condition says that an address is assigned which the status does not have, and a minute after an outage all are written", async () => {
+  const world = await begin({});
+  const { cluster } = world;
+  const write = cluster.writeConditions.bind(cluster);
+  const refuse = async () => {
+    throw new ApiError("Cannot write: 503", 503, "ServiceUnavailable");
+  };
+  cluster.beforeStatus = refuse;
+  world.service("web");
+  const during = await pass(world, 30_000);
+  assert.deepEqual(
+    [
+      during.filter((line) => line.includes("Assigned=True")),
+      during.filter((line) => line.includes("Assigned=False StatusRefused")).length,
+    ],
+    [[], 1],
+  );
+  cluster.writeConditions = refuse;
+  for (let minute = 0; minute < 10; minute++) {
+    world.service(`more${minute}`);
+    await pass(world, 60_000);
+  }
+  cluster.writeConditions = write;
+  cluster.beforeStatus = async () => {};
+  const after = await pass(world, 70_000);
+  assert.equal(after.filter((line) => line.includes("Assigned=True")).length, 11, after.join("\n"));
+});
+
 test("an API server that drops conditions is not asked again and again", async () => {
   const world = await begin({});
   let writes = 0;

@@ -15,6 +15,8 @@ const betweenWritesMs: Millis = 20;
 const writesAtOnce = 4;
 const minRetryMs: Millis = 10_000;
 const maxRetryMs: Millis = 600_000;
+// Conditions are true again soon after the API server is back.
+const maxOutageMs: Millis = 60_000;
 
 /** The last write of a Service's conditions. */
 interface Written {
@@ -135,7 +137,7 @@ export class Conditions extends PartOf<Context> {
     if (last !== undefined && !isOfService(failure)) last.version = "";
     if (isUnavailable(failure) || isOfController(failure)) {
       this.written.delete(key);
-      this.notBefore = now + backOff(this.failures++, minRetryMs, maxRetryMs, random);
+      this.notBefore = now + backOff(this.failures++, minRetryMs, isUnavailable(failure) ? maxOutageMs : maxRetryMs, random);
     }
     if (this.refused === undefined) {
       const fields = { op: "writeConditions", service: key, error: textOf(failure) };

@@ -26,9 +26,9 @@ export function desiredConditions(
 ): readonly Omit<Condition, "since">[] {
   if (!isOurs(service)) return [];
   const isAssigned = assigned.state !== "Pending";
-  // Not yet decided on: what was said before still holds.
+  // Not yet decided on, or on its way into the status: what was said before still holds.
   const first =
-    assigned.cause === "undecided"
+    assigned.cause === "undecided" || (isAssigned && service.ingress.length === 0)
       ? []
       : [
           condition(assignedType, isAssigned ? "True" : "False", {

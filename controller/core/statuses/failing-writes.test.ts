@@ -192,14 +192,42 @@ test("in an outage all Services are tried in turn, those of all namespaces", asy
   assert.ok(Math.min(...times) >= 2 && Math.max(...times) - Math.min(...times) <= 1, `${times}`);
 });
 
+test("a Service whose write failed is Pending from then on, with what was answered and where to look, and without an event", async () => {
+  for (const { name, failure } of failures.filter(({ name }) => !name.includes("webhook"))) {
+    const scene = await startScene();
+    scene.fails = () => failure;
+    scene.add("default/web");
+    await scene.pass(failure === "unanswered" ? 6_000 : 100);
+    const verdictOn = () => [...scene.world.statuses("default/web")][0]?.verdict;
+    assert.equal(verdictOn()?.state, "Pending", name);
+    assert.match(verdictOn()?.message ?? "", failure === "unanswered" ? /does not answer/ : new RegExp(`refuses .*${name}`));
+    assert.match(verdictOn()?.next ?? "", /see whether the API server is up/);
+    await scene.pass(20_000);
+    assert.equal(verdictOn()?.state, "Pending", name);
+    assert.deepEqual(scene.events(), []);
+    scene.fails = () => undefined;
+    await scene.longest("default/web");
+    await scene.pass(1_000);
+    assert.equal(verdictOn()?.state, "Assigned", name);
+  }
+});
+
 test("of a Service whose writes fail again and again an event says what was answered, once others are written, or after a minute", async () => {
+  const { next } = causes.service.statusRefused;
+  const whereDown = "see whether the API server is up and has time; the controller keeps trying to write the status";
   for (const [failure, text] of [
-    [new ApiError("Cannot write: 503 busy", 503, ""), "refuses the status with the assigned addresses: Cannot write: 503 busy"],
+    [
+      new ApiError("Cannot write: 503 busy", 503, ""),
+      `refuses the status with the assigned addresses: Cannot write: 503 busy; ${whereDown}`,
+    ],
     [
       new ApiError("Cannot write: 500 calling webhook", 500, ""),
-      "refuses the status with the assigned addresses: Cannot write: 500 calling webhook",
+      `refuses the status with the assigned addresses: Cannot write: 500 calling webhook; ${next}`,
     ],
-    ["unanswered", "does not answer to the write of the status with the assigned addresses: Cannot write: no answer within 30 s"],
+    [
+      "unanswered",
+      `does not answer to the write of the status with the assigned addresses: Cannot write: no answer within 30 s; ${whereDown}`,
+    ],
   ] as const)
     for (const others of [true, false]) {
       const scene = await startScene();
@@ -210,9 +238,7 @@ test("of a Service whose writes fail again and again an event says what was answ
       await scene.pass(others && failure !== "unanswered" ? 2_000 : 10_000);
       assert.deepEqual(scene.events().length, others && failure !== "unanswered" ? 1 : 0);
       await scene.pass(120_000);
-      assert.deepEqual(scene.events(), [
-        `default/bad: Warning StatusUpdateFailed: The API server ${text}; ${causes.service.statusRefused.next}`,
-      ]);
+      assert.deepEqual(scene.events(), [`default/bad: Warning StatusUpdateFailed: The API server ${text}`]);
       const [found] = scene.world.statuses("default/bad");
       assert.equal(found?.verdict.cause, "statusRefused");
     }

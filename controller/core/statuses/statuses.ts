@@ -46,6 +46,7 @@ const firstAnswerMs: Millis = 5_000;
 const lastingMs: Millis = 60_000;
 const forbiddenMs: Millis = 30_000; // RBAC keeps the controller from all Services: long enough for rights that are applied after it.
 const lastingFailures = 3;
+const whereUnavailable = "see whether the API server is up and has time; the controller keeps trying to write the status";
 // Until an address is looked at again that another status still has; it is looked at earlier when that status changes.
 const givenUpMs: Millis = 5_000;
 // The API shows within moments what it was given; it does not what an admission webhook made something else of.
@@ -235,14 +236,16 @@ export class Statuses extends PartOf<Context> {
     const { count, since } = this.failures.get(service.key) ?? { count: 0, since: now };
     this.failures.set(service.key, { count: count + 1, since, isUnanswered: isUnanswered(error) });
     const isLasting = now - since >= lastingMs || (count + 1 >= lastingFailures && this.writtenAt > since);
-    if (isUnavailable(error) && !isLasting) return;
     const refuses = isUnanswered(error) ? "does not answer to the write of" : "refuses";
     const refused = `the API server ${refuses} the status with the assigned addresses: ${textOf(error)}`;
     const before = this.refusals.get(service.key);
     const isSame = before?.verdict.message === refused;
     const isForbiddenForLong = error.status === 403 && isOfController(error) && now - since >= forbiddenMs;
     const isToTell = isOfService(error) || (isLasting && !isOfController(error)) || isForbiddenForLong;
-    const found = verdict("service", "statusRefused", { message: refused });
+    const found = verdict("service", "statusRefused", {
+      message: refused,
+      ...(isUnavailable(error) && { next: whereUnavailable }),
+    });
     this.refusals.set(service.key, {
       verdict: found,
       since: isSame ? before.since : now,
