@@ -12,6 +12,18 @@ const awayMs: Millis = 60_000;
 const failedMs: Millis = 10_000;
 // By then the former owner has heard of the next one, and has said that it serves the address.
 const heardMs: Millis = 3_000;
+// Until then all that an earlier process of this node may have owned has been placed, and all that others owned before it was there.
+const beginningMs: Millis = 30_000;
+
+/** @param former the owner before this other one, where it is known */
+export function noteOwner(state: SpeakerState, key: string, owner: string, now: Millis, former?: string): void {
+  const { node, handovers } = state;
+  const last = handovers.lastOwners.get(key);
+  const previous = former ?? last?.node;
+  const isOther = previous !== undefined && previous !== owner && previous !== node;
+  const before = last?.node === owner ? last.before : isOther ? { node: previous, until: now } : undefined;
+  handovers.lastOwners.set(key, { node: owner, until: now, before });
+}
 
 /** -Infinity for a node that cannot deliver to Pods: packets of connections would end there. */
 export function livesUntil({ members }: SpeakerState, node: string, { family }: Address): Millis {
@@ -29,12 +41,15 @@ export function isLiving(state: SpeakerState, node: string, address: Address, no
 }
 
 /**
- * The former owner or, where it failed, a node that served the address before it, and whose connections came by way of it. Without one, the
- * former owner nevertheless: it may live, and be back at once.
+ * The former owner or, where it failed, a node that served the address before it, and whose connections came by way of it; the owner before it may
+ * not have said so yet. Without one, the former owner nevertheless: it may live, and be back at once.
  */
 export function livingFormer(state: SpeakerState, former: string, address: Address, now: Millis): string | undefined {
-  const servers = state.members.gossip?.servers(address.toString()).filter((one) => one !== state.node) ?? [];
-  const living = [former, ...servers.toReversed()].find((one) => isLiving(state, one, address, now));
+  const key = address.toString();
+  const servers = state.members.gossip?.servers(key).filter((one) => one !== state.node) ?? [];
+  const { before } = state.handovers.lastOwners.get(key) ?? {};
+  const unheard = before !== undefined && now < before.until + heardMs ? [before.node] : [];
+  const living = [former, ...servers.toReversed(), ...unheard].find((one) => isLiving(state, one, address, now));
   return living ?? (livesUntil(state, former, address) > now ? former : undefined);
 }
 
@@ -46,6 +61,10 @@ export function servesBefore({ node, members }: SpeakerState, key: string, forme
   const servers = members.gossip?.servers(key) ?? [];
   const others = servers.filter((one) => one !== node && one !== former);
   return others.length > 0 && !servers.includes(former) && members.active.includes(former);
+}
+
+export function isBeginning({ handovers }: SpeakerState, now: Millis): boolean {
+  return now < handovers.begunAt + beginningMs;
 }
 
 /** The other node that owned the address until this process began, as it seems by what others say of it or by the election. */

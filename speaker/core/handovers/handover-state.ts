@@ -49,6 +49,15 @@ export interface ServedAddress {
   until: Millis;
 }
 
+/** The other node that owned an address last. */
+export interface LastOwner {
+  readonly node: string;
+  /** At least. */
+  readonly until: Millis;
+  /** The owner before that one, and when the address moved between the two; undefined where it is not known, or was this node. */
+  readonly before: { readonly node: string; readonly until: Millis } | undefined;
+}
+
 export interface Handovers {
   /** Address -> to whom this node hands packets. */
   readonly current: Map<string, CurrentHandover>;
@@ -62,8 +71,8 @@ export interface Handovers {
   readonly inherited: Set<string>;
   /** Address -> where an earlier process of this node handed its packets until it ended, with no time to say so. */
   readonly unfinished: Map<string, string>;
-  /** Address -> the other node that owned it last, and until when at least. */
-  readonly lastOwners: Map<string, { readonly node: string; readonly until: Millis }>;
+  /** By address. */
+  readonly lastOwners: Map<string, LastOwner>;
   /** Whether a pool of the configuration keeps connections. */
   isWanted: boolean;
   /** Why this node cannot hand over; by family. */

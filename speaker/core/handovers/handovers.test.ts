@@ -717,6 +717,19 @@ test("a node that takes over from one that failed passes that one's packets on, 
   assert.ok(!bench.gossip.servers(x).includes(third));
 });
 
+test("a node that takes over from one that failed follows the node before the two, which says only then that it serves", () => {
+  const { bench, others, hear } = onLan(third);
+  bench.clock.advanceBy(30_000);
+  exclude(bench, owner, true);
+  fails(bench, next);
+  const way = [`${x} to ${own(owner)}, from ${mac(next)} to ${own(owner)}`];
+  assert.deepEqual(handedOver(bench), way);
+  others.find(({ name }) => name === owner)?.state.setServing(address(x), true);
+  hear();
+  bench.settle();
+  assert.deepEqual(handedOver(bench), way);
+});
+
 test("what a failed owner passes on to the one that had the address before goes to no node that it may come from: it would go round", () => {
   for (const isAgain of [true, false]) {
     const { bench, others, hear } = onLan(owner);

@@ -9,9 +9,11 @@ import { nodesOf } from "../members/nodes.ts";
 import type { PlacementChange } from "../protocols/protocol.ts";
 import { layer2PoolAt, type SpeakerState } from "../state.ts";
 import {
+  isBeginning,
   isLiving,
   livesUntil,
   livingFormer,
+  noteOwner,
   ownerBefore,
   reviewBeyond,
   reviewGuess,
@@ -38,8 +40,6 @@ const knownMs: Millis = 1_000;
 const returnMs: Millis = 1_000;
 // A turn of the main thread.
 const maxChangedAtOnce = 500;
-// Until then all that an earlier process of this node may have owned has been placed, and all that others owned before it was there.
-const beginningMs: Millis = 30_000;
 
 /** The configuration asks for other pools. */
 export function handoversConfigured(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
@@ -74,13 +74,13 @@ export function handOver(state: SpeakerState, change: PlacementChange, now: Mill
   }
   const last = handovers.lastOwners.get(key);
   const current = handovers.current.get(key);
-  if (owner !== undefined && owner !== node) handovers.lastOwners.set(key, { node: owner, until: now });
+  if (owner !== undefined && owner !== node) noteOwner(state, key, owner, now, before?.owner);
   if (placed !== undefined && owner === node) {
     if (before?.owner === node) return;
     const isAgain = passesOn(handovers, key);
     stopServingSoon(state, key, now);
     const former = before?.owner ?? last?.node ?? current?.from;
-    if (former !== undefined) handovers.lastOwners.set(key, { node: former, until: now });
+    if (former !== undefined) noteOwner(state, key, former, now);
     const known = former === undefined ? undefined : livingFormer(state, former, address, now);
     const from = known ?? (former === undefined && isBeginning(state, now) ? ownerBefore(state, placed, pool, now) : undefined);
     const waits = from !== undefined && from === former && servesBefore(state, key, from);
@@ -309,10 +309,6 @@ function flowsCounted(state: SpeakerState, counts: ReadonlyMap<string, number>, 
     }
   }
   handoverTimer(state, now, effects);
-}
-
-function isBeginning({ handovers }: SpeakerState, now: Millis): boolean {
-  return now < handovers.begunAt + beginningMs;
 }
 
 /** Whether others have connections that come by way of this node. */
