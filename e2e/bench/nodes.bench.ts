@@ -3,7 +3,8 @@
  * with that many Nodes, whose kubelets write as real ones do; then endpoints change ten times a second, too. In the speaker's ring all other nodes have
  * members, which answer it and decide nothing. Clones stand for the other speakers at the API server: they keep the watches that the audit log shows
  * of the real one, each for a node of its own, and decide nothing. Run it as root with
- * `node e2e/bench/nodes.bench.ts [NODES…]`; 500 nodes take 4 minutes.
+ * `node e2e/bench/nodes.bench.ts [NODES…]`; 500 nodes take 4 minutes. With `ONLY_START=1` in the environment it measures one speaker's start alone, and
+ * prints what that asked the API for; with `PROFILES=DIRECTORY` each thread of a speaker leaves a CPU profile there.
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -39,6 +40,10 @@ const secret = "of-a-benchmark";
 const port = 7946;
 const speakerAddress = "172.30.0.100"; // The cluster gave it to this network. Members of the crowd have addresses of `lo`.
 const labelsOfNode = 20;
+
+const isOnlyStart = process.env.ONLY_START === "1";
+const profiles = process.env.PROFILES;
+const profiling = profiles === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profiles}`];
 
 const nameOf = (node: number) => `node-${node}`;
 const addressOf = (node: number) => `10.128.${node >> 8}.${node & 255}`;
@@ -328,6 +333,17 @@ async function conditionsWritten(directory: string): Promise<void> {
   }
 }
 
+/** Requests of speakers so far, without what differs in each of them. */
+async function requestsBySpeakers(directory: string): Promise<ReadonlyMap<string, number>> {
+  const requests = (await readAuditLog(directory)).filter(({ user }) => user === account);
+  const counts = new Map<string, number>();
+  for (const { verb, uri } of requests) {
+    const request = `${verb} ${uri.replace(/(timeoutSeconds|resourceVersion)=[1-9]\d*&?/g, "")}`;
+    counts.set(request, (counts.get(request) ?? 0) + 1);
+  }
+  return counts;
+}
+
 const row = (what: string, ...figures: (string | number)[]) =>
   console.log(what.padEnd(60), ...figures.map((figure) => `${figure}`.padStart(12)));
 const share = (seconds: number) => `${((seconds / windowSeconds) * 100).toFixed(1)} %`;
@@ -342,25 +358,26 @@ async function measure({ kubeconfigs, directory }: RealApi, nodes: number, dist:
 
   row(`${nodes} nodes, ${nodes * servicesPerNode} Services`, "octets", "CPU", "API server");
   using churn = new Churn(client, nodes);
-  await sleep(5_000);
+  if (!isOnlyStart) await sleep(5_000);
   const during = async (act: () => Promise<unknown> = () => sleep(windowSeconds * 1000)) => {
     const before = api.cpuSeconds;
     await act();
     return api.cpuSeconds - before;
   };
-  const alone = await during();
-  row("kubelets alone", "", "", share(alone));
+  if (!isOnlyStart) row("kubelets alone", "", "", share(await during()));
 
   const start = (name: "speaker" | "controller", args: readonly string[]) => {
     const { nodeFlags, env } = manifestProgram(name);
     chmodSync(kubeconfigs[name], 0o644); // The programs run as the Pods' users.
     const own = [`--kubeconfig=${kubeconfigs[name]}`, `--namespace=${namespace}`, "--port=0"];
-    return new MeasuredProcess(name, [...nodeFlags, join(dist, `${name}.js`), ...own, ...args], env);
+    return new MeasuredProcess(name, [...nodeFlags, ...profiling, join(dist, `${name}.js`), ...own, ...args], env);
   };
-  await using controller = start("controller", []);
-  await sleep(10_000);
+  await using controller = isOnlyStart ? undefined : start("controller", []);
   execFileSync("ip", ["route", "replace", "local", "10.128.0.0/16", "dev", "lo"]); // In the network that the cluster made.
-  await conditionsWritten(directory); // At first nobody announces, which the controller writes of each Service.
+  if (controller !== undefined) {
+    await sleep(10_000);
+    await conditionsWritten(directory); // At first nobody announces, which the controller writes of each Service.
+  }
 
   /** The speaker of a node, beside members of all other nodes. */
   const startSpeaker = async (own: number) => {
@@ -389,6 +406,11 @@ async function measure({ kubeconfigs, directory }: RealApi, nodes: number, dist:
   console.log("a speaker that starts:");
   await using started = await startSpeaker(ordinary);
   const { speaker, received } = started;
+  if (controller === undefined) {
+    const requests = await requestsBySpeakers(directory);
+    for (const [request, count] of requests) console.log(`${count} × ${request}`);
+    return;
+  }
   await conditionsWritten(directory);
 
   /** The speaker and the controller for a while. @returns octets that the speaker received, and seconds of the API server */
