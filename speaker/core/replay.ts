@@ -71,7 +71,7 @@ function sha256(text: string): string {
 
 /** The speaker's core, as it is run, recorded and run again. */
 export const speakerCore = defineCore<SpeakerState, SpeakerEvent, SpeakerEffect, SpeakerOptions>({
-  format: 47,
+  format: 48,
   createState,
   step,
   nextDeadline,

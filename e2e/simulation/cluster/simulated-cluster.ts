@@ -56,13 +56,13 @@ const controllers = 2;
 /** By the seed: speakers follow all Nodes, or as in a cluster of thousands, where they follow those that tell nothing one by one, or all. */
 const ownNodeRules: readonly OwnNodeRule[] = [
   ownNodeRule,
-  { fromMembers: 2, maxUntold: 8, afterMs: 500, startMs: 300, jitterMs: 1_000 },
-  { fromMembers: 3, maxUntold: 0, afterMs: 500, startMs: 300, jitterMs: 1_000 },
+  { fromMembers: 2, maxUntold: 8, afterMs: 500, startMs: 300, mostStartMs: 1_500, jitterMs: 1_000 },
+  { fromMembers: 3, maxUntold: 0, afterMs: 500, startMs: 300, mostStartMs: 1_500, jitterMs: 1_000 },
 ];
 /** By the seed: the ring is a small one, or as one of 5,000, whose members gather changes and follow Pods now and then. */
 const rings: readonly LargeRing[] = [
   largeRing,
-  { gatherMs: () => 50, fromMembers: 2, followMs: 2_000, restMs: 3_000, aloneMs: 500, meetMs: 2_000 },
+  { gatherMs: () => 50, fromMembers: 2, followMs: 2_000, restMs: 3_000, aloneMs: 500, meetMs: 2_000, mostMeetMs: 6_000 },
 ];
 // How long a kubelet takes to report a container that ended, and the cluster a machine.
 const containerGoneMs: Millis = 1_500;

@@ -19,7 +19,7 @@ import { learnMacs } from "./members.ts";
 import { ownNodeRule } from "./node-state.ts";
 import { nodesOf } from "./nodes.ts";
 
-const rule = { fromMembers: 3, maxUntold: 1, afterMs: 1_000, startMs: 500, jitterMs: 1 };
+const rule = { fromMembers: 3, maxUntold: 1, afterMs: 1_000, startMs: 500, mostStartMs: 1_500, jitterMs: 1 };
 const all = ["node1", "node2", "node3", "node4"];
 
 /** Node `node1` of a ring of four, where three are as many as thousands, with a pool for nodes that are labelled `disk: ssd`. */
@@ -379,6 +379,35 @@ test("at the start a member that tells nothing in time is followed by itself, mo
     scene.runner.dispatch({ type: "nodesListed" });
     assert.ok(scene.hasBegun);
   }
+});
+
+test("a speaker that starts awaits labels as long as more and more members are met and tell theirs, which has an end", () => {
+  const names = Array.from({ length: 8 }, (_, index) => `node${index + 2}`);
+  const scene = new Starting(9);
+  scene.meet(names, []);
+  for (const name of names.slice(0, 3)) {
+    scene.clock.advanceBy(450);
+    scene.hear(name);
+  }
+  assert.deepEqual(scene.nodesFollowed, [["node1"]]);
+  scene.hear("node2");
+  scene.clock.advanceBy(149);
+  assert.deepEqual(scene.nodesFollowed, [["node1"]]);
+  for (const name of names.slice(3, 5)) scene.hear(name);
+  scene.clock.advanceBy(1);
+  assert.deepEqual(scene.nodesFollowed, [["node1"], "all"]);
+  const quick = new Starting(9);
+  for (const [count] of names.entries()) {
+    quick.meet(names.slice(0, count + 1), []);
+    quick.clock.advanceBy(100);
+  }
+  for (const name of names) {
+    quick.clock.advanceBy(80);
+    quick.hear(name);
+  }
+  assert.ok(quick.hasBegun);
+  quick.clock.advanceBy(1_000);
+  assert.deepEqual(quick.nodesFollowed, [["node1"]]);
 });
 
 test("a speaker that started in a large cluster, and meets few others, follows all Nodes after a while", () => {

@@ -37,9 +37,15 @@ export function awaitsNodes(state: SpeakerState, now: Millis): boolean {
   const { names } = followed;
   if (names === "all") return false;
   const untold = untoldMembers(state).filter((other) => !names.includes(other));
+  const met = 2 * state.members.active.length - untold.length; // One that tells its labels counts twice.
   if (untold.length === 0) followed.dueAt = Infinity;
   else if (untold.every((other) => isIn(state.members.withoutGossip, other))) followed.dueAt = now;
-  else if (followed.dueAt === Infinity) followed.dueAt = now + followed.rule.startMs;
+  else if (followed.dueAt === Infinity || met > followed.mostMet) {
+    // On a busy node it takes seconds to meet thousands, and more to hear their words, which come last.
+    followed.awaitedUntil = Math.min(followed.awaitedUntil, now + followed.rule.mostStartMs);
+    followed.dueAt = Math.min(now + followed.rule.startMs, followed.awaitedUntil);
+    followed.mostMet = met;
+  }
   return untold.length > 0;
 }
 

@@ -12,13 +12,22 @@ export interface OwnNodeRule {
   readonly maxUntold: number;
   /** There have to be enough members that tell theirs for so long: a ring grows at once. */
   readonly afterMs: Millis;
-  /** At the start, members that send gossip have so long to tell theirs. */
+  /** At the start, members that send gossip have so long to tell theirs since the last of them was met, or has told... */
   readonly startMs: Millis;
+  /** ...and all together so long. */
+  readonly mostStartMs: Millis;
   /** Speakers do not ask the API all in one moment. */
   readonly jitterMs: Millis;
 }
 
-export const ownNodeRule: OwnNodeRule = { fromMembers: 100, maxUntold: 8, afterMs: 60_000, startMs: 2_000, jitterMs: 10_000 };
+export const ownNodeRule: OwnNodeRule = {
+  fromMembers: 100,
+  maxUntold: 8,
+  afterMs: 60_000,
+  startMs: 2_000,
+  mostStartMs: 60_000,
+  jitterMs: 10_000,
+};
 
 /** Labels and taints of nodes, as the API has them or their speakers tell, and what follows from them and from where nodes can answer; kept until any of it changes. */
 export interface Nodes {
@@ -49,6 +58,9 @@ export interface FollowedNodes {
   readonly overheard: Set<string>;
   /** When others are followed; Infinity for never. */
   dueAt: Millis;
+  /** At the start: the most members that were met, and that had told their labels, together; and until when the others are awaited. */
+  mostMet: number;
+  awaitedUntil: Millis;
 }
 
 /** Nothing is known of any node; all are followed. */
@@ -61,7 +73,17 @@ export function noNodes(rule: OwnNodeRule): Nodes {
     annotations: {},
     flannelAddresses: [],
     podCIDRs: [],
-    followed: { rule, names: "all", seen: new Map(), isWhole: false, asked: new Set(), overheard: new Set(), dueAt: Infinity },
+    followed: {
+      rule,
+      names: "all",
+      seen: new Map(),
+      isWhole: false,
+      asked: new Set(),
+      overheard: new Set(),
+      dueAt: Infinity,
+      mostMet: 0,
+      awaitedUntil: Infinity,
+    },
     pools: new Map(),
   };
 }

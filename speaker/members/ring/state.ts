@@ -27,8 +27,10 @@ export interface LargeRing {
   readonly restMs: Millis;
   /** A speaker that starts in a large cluster asks for the Pods once, and follows them where it has met no member so long after the answer... */
   readonly aloneMs: Millis;
-  /** ...or in no large ring so long after it: members are known one after another. */
+  /** ...or is in no large ring so long after it met the last of the members: these are known one after another... */
   readonly meetMs: Millis;
+  /** ...or so long after the answer, however many it has met. */
+  readonly mostMeetMs: Millis;
 }
 
 export const largeRing: LargeRing = {
@@ -38,6 +40,7 @@ export const largeRing: LargeRing = {
   restMs: 60_000,
   aloneMs: 5_000,
   meetMs: 15_000,
+  mostMeetMs: 60_000,
 };
 
 /** What this node knows of its ring, and when it looks again. */
@@ -56,6 +59,8 @@ export interface RingState {
   arePodsComplete: boolean;
   /** When it named them to a speaker that asked once; Infinity before the answer, and before the start; undefined once the speaker has met the ring, or follows them. */
   podsAskedAt: Millis | undefined;
+  /** When it last met more members than ever before, or could begin to. */
+  readonly met: { most: number; at: Millis };
   arePodsFollowed: boolean;
   members: readonly MemberView[];
   /** Names of all members, this one included. */
@@ -126,6 +131,7 @@ export function newRingState(node: string, large = largeRing): RingState {
     pods: new Map(),
     arePodsComplete: false,
     podsAskedAt: Infinity,
+    met: { most: 1, at: -Infinity },
     arePodsFollowed: false,
     members: [],
     active: [],

@@ -71,7 +71,15 @@ const event: fc.Arbitrary<RingEvent> = fc.oneof(
 );
 
 /** Counts as large from two members on. */
-const ofTwo: LargeRing = { gatherMs: () => 0, fromMembers: 2, followMs: 2_000, restMs: 10_000, aloneMs: 1_000, meetMs: 5_000 };
+const ofTwo: LargeRing = {
+  gatherMs: () => 0,
+  fromMembers: 2,
+  followMs: 2_000,
+  restMs: 10_000,
+  aloneMs: 1_000,
+  meetMs: 5_000,
+  mostMeetMs: 9_000,
+};
 
 test("whatever comes in whatever order, a timer that ran has nothing left to do at that time, and a deadline is never behind", () => {
   fc.assert(
@@ -241,8 +249,9 @@ test("a speaker that starts in a large cluster follows the Pods soon where it me
   assert.deepEqual(alone.until(12_000, { type: "joined", wanted: podsOf(["node2"], true), failures: [] }), []);
   assert.equal(alone.state.isSynced, false, "not before the Pods are known again");
   const { state, until } = starting();
-  assert.deepEqual(until(14_999, membersOf(["node4"])), ["members", "join"]);
-  assert.deepEqual(until(15_000), ["follow true"]);
+  assert.deepEqual(until(10_500), ["join"]);
+  assert.deepEqual(until(15_499, membersOf(["node4"])), ["members"]);
+  assert.deepEqual(until(15_500), ["follow true"]);
   assert.equal(state.isSynced, false);
   starting(false);
 });
@@ -255,4 +264,19 @@ test("a speaker that starts in a large cluster, and counts before it knows all m
   const few = starting(true, { ...ofTwo, fromMembers: 4 });
   assert.deepEqual(few.until(14_999, membersOf(["node2"])), ["members", "join", "members"]);
   assert.deepEqual(few.until(15_000), ["follow true"]);
+  const slow = starting(true, { ...ofTwo, fromMembers: 5 });
+  assert.deepEqual(slow.until(14_999, membersOf(["node2"])), ["members", "join", "members"]);
+  assert.deepEqual(slow.until(18_999, membersOf(["node2", "node3"])), ["members"], "more and more are met");
+  assert.deepEqual(slow.until(19_000, membersOf(["node2", "node3", "node4"])), ["members", "follow true"], "which has an end");
+});
+
+test("a speaker that starts in a large cluster has its time to meet the ring from when its port is open", () => {
+  const state = newRingState("node1", ofTwo);
+  const events: readonly [number, RingEvent][] = [
+    [0, { type: "start", isLarge: true }],
+    [0, { type: "podsAsked", pods: podsOf(["node2"], true) }],
+    [900, { type: "bound" }],
+  ];
+  for (const [at, next] of events) step(state, next, moment(at));
+  assert.equal(state.podsAt, 1_900);
 });

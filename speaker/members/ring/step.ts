@@ -71,6 +71,7 @@ class Turn {
         return;
       case "bound":
         state.isBound = true;
+        state.met.at = now;
         this.#joinAt(now);
         return;
       case "pods":
@@ -133,9 +134,11 @@ class Turn {
   /** Whether a speaker that has just started may still meet the ring without following the Pods. */
   #isMeeting(): boolean {
     const state = this.#state;
-    if (state.podsAskedAt === undefined) return false;
-    const { aloneMs, meetMs } = state.large;
-    state.podsAt = state.podsAskedAt + (state.active.length < 2 ? aloneMs : meetMs);
+    const { podsAskedAt, active, met, large } = state;
+    if (podsAskedAt === undefined) return false;
+    if (active.length > met.most) Object.assign(met, { most: active.length, at: this.#moment.now });
+    const since = Math.max(podsAskedAt, met.at);
+    state.podsAt = Math.min(since + (active.length < 2 ? large.aloneMs : large.meetMs), podsAskedAt + large.mostMeetMs);
     if (!this.#isInLargeRing() && this.#moment.now < state.podsAt) return true;
     state.podsAskedAt = undefined;
     state.podsAt = Infinity;
