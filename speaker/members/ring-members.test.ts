@@ -191,11 +191,19 @@ class Bench {
 
   /** These are the others in the ring now. */
   meet(...others: MemberView[]): void {
-    this.ring = [member("node1", "192.0.2.1", { self: true }), ...others];
-    for (const member of others) {
-      this.#listener?.({ type: "member", change: "joined", member });
-      this.delegate.memberChanged("joined", member);
-    }
+    this.ring = [member("node1", "192.0.2.1", { self: true })];
+    for (const member of others) this.ring.push(member);
+    for (const member of others) this.#joined(member);
+  }
+
+  meetAlso(other: MemberView): void {
+    this.ring.push(other);
+    this.#joined(other);
+  }
+
+  #joined(member: MemberView): void {
+    this.#listener?.({ type: "member", change: "joined", member });
+    this.delegate.memberChanged("joined", member);
   }
 
   hear(payload: Uint8Array): void {
@@ -613,6 +621,7 @@ test("in a large ring what follows is told together, a change after others were 
   const bench = new Bench();
   bench.members.start(false);
   await settled();
+  bench.gossip.participate();
   const toldOf = () => bench.take().filter((line) => line.startsWith("active "));
   bench.meet(...Array.from({ length: 300 }, (_, i) => ({ ...member(`other${i}`, `198.51.${i >> 7}.${i & 127}`), meta })));
   await bench.advance(3);
@@ -635,6 +644,23 @@ test("in a large ring what follows is told together, a change after others were 
   bench.lose("other1", "left");
   await bench.advance(3);
   assert.equal(bench.gossip.isParticipating("other1"), false, "its last word does not follow its leave");
+});
+
+test("a speaker that starts beside 1,000 others, met one each millisecond, tells the core of them some ten times", async () => {
+  const others = Array.from({ length: 1_000 }, (_, i) => ({ ...member(`other${i}`, `198.51.${i >> 7}.${i & 127}`), meta }));
+  const bench = new Bench();
+  bench.rows = others.map(({ name, address }) => podOf(name, address));
+  bench.members.start(true);
+  await bench.advance(200);
+  bench.take();
+  for (const other of others) {
+    bench.meetAlso(other);
+    await bench.advance(1);
+  }
+  await bench.advance(200);
+  const told = bench.take().filter((line) => line.startsWith("active ")).length;
+  assert.ok(told <= 14, `${told}`);
+  assert.equal(bench.active.length, 1_001);
 });
 
 for (const isDeleted of [true, false])

@@ -61,7 +61,7 @@ export interface RingMembersOptions {
   /** Metadata with which the member was made. */
   readonly metadata: MetadataFields;
   /** The core's state of the gossip that was emitted: see `SpeakerState`. */
-  readonly gossip: Pick<GossipState, "isParticipating" | "view"> | undefined;
+  readonly gossip: Pick<GossipState, "isParticipating" | "participates" | "view"> | undefined;
   /** The port at which others are joined; this member's own where undefined. */
   readonly joinPort?: number | undefined;
   /** Undefined where the key stays what it was at the start. */
@@ -75,6 +75,8 @@ export interface RingMembersOptions {
 }
 
 const leaveMs: Millis = 1_000;
+// Before this node participates nobody waits for what it decides, and it meets members for as long as it is told of them.
+const startFactor = 10;
 // Some milliseconds. A member that joins hears of all others at once: of 5,000 that were a turn of 0.1 s.
 const maxHeardAtOnce = 200;
 // An entry is of up to 256 addresses, and a core takes some microseconds for each.
@@ -324,8 +326,12 @@ export class RingMembers implements Members {
   }
 
   #tellSoon(): void {
-    const { large, active } = this.#state;
-    const at = this.#toldAt + large.gatherMs(active.length);
+    const { large, active, pods } = this.#state;
+    const isStarting = this.#options.gossip?.participates === false;
+    const gatherMs = isStarting
+      ? startFactor * large.gatherMs(Math.max(active.length, pods.size))
+      : large.gatherMs(active.length);
+    const at = this.#toldAt + gatherMs;
     if (this.#options.clock.now() >= at) this.#tell();
     else this.#gathered.setNoLater(at);
   }

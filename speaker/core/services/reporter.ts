@@ -56,8 +56,9 @@ export function chooseReporter(state: SpeakerState, after: SpeakerEvent["type"],
   const { node, members, apiView, reporter, isStarted } = state;
   const { gossip, active, central } = members;
   const seesApi = (other: string) => gossip?.isParticipating(other) && gossip.view(other) === "current";
-  const first = gossip === undefined ? (active[0] ?? central[0]) : (active.find(seesApi) ?? central.find(seesApi));
-  const isHere = isStarted && first === node && apiView.view === "current";
+  const first = () => (gossip === undefined ? (active[0] ?? central[0]) : (active.find(seesApi) ?? central.find(seesApi)));
+  // While a speaker starts, few of thousands of members are known to participate, and it looks at all for each Service.
+  const isHere = isStarted && apiView.view === "current" && first() === node;
   if (isHere !== reporter.isHere) begin(state, isHere, now);
   else if (after === "linesReplaced") linesReplaced(state, now);
   else if (members.lost.size < reporter.lostBehind) reporter.rivalUntil = Math.min(reporter.rivalUntil, now);
