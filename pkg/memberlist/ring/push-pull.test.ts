@@ -141,6 +141,28 @@ test("a join goes to four at once, and not to those that were learned of meanwhi
   ]);
 });
 
+test("a join of many goes to one, to a further one for each second without an answer, and to four at once", () => {
+  const lone = new LoneRing();
+  lone.effects = [];
+  lone.step({ type: "join", join: 5, endpoints: Array.from({ length: 100 }, (_, i) => at(100 + i)) });
+  const opened = [...lone.take("exchange")];
+  const look = () => opened.push(...lone.take("exchange")) && opened.length;
+  assert.equal(look(), 1);
+  for (const [until, want] of [
+    [999, 1],
+    [1_000, 2],
+    [2_000, 3],
+    [9_000, 4],
+  ] as const) {
+    lone.advanceTo(until);
+    assert.equal(look(), want);
+  }
+  for (const { exchange } of opened.slice(1, 3)) lone.step({ type: "exchangeFailed", exchange, reason: "refused" });
+  assert.equal(look(), 5);
+  lone.advanceTo(10_000);
+  assert.equal(look(), 6, "a second after the last one");
+});
+
 for (const [name, message, reason] of [
   ["an error", { type: "error", message: "EOF" }, /EOF/],
   ["something else", { type: "ack", sequence: 1, payload: undefined }, /ack/],

@@ -12,6 +12,9 @@ import { pushPullInterval } from "./timing.ts";
 const exchangeTimeout: Millis = 10_000;
 /** A few at once, so that those that do not answer hold up nobody; not all, since the first answer lists the others. */
 const maxJoinsAtOnce = 4;
+/** Of a ring of many each answer is megabytes, and the first one most likely lists all others: a further one is asked only after so long. */
+const many = 100;
+const joinPatience: Millis = 1_000;
 
 /** One alone may lie. */
 const agreementsWanted = 2;
@@ -31,19 +34,34 @@ export function periodicPushPull(ring: Ring, now: Millis): void {
 }
 
 export function join(ring: Ring, id: number, endpoints: readonly Endpoint[], now: Millis): void {
-  ring.joins.set(id, { waiting: [...endpoints], underway: 0, joined: 0, failures: [] });
+  const patience = endpoints.length < many ? 0 : joinPatience;
+  ring.joins.set(id, { waiting: [...endpoints], patience, moreAt: now, underway: 0, joined: 0, failures: [] });
   goOnJoining(ring, id, now);
+}
+
+/** When `askMore` is due. */
+export function askMoreAt({ joins }: Ring): Millis {
+  let next = Infinity;
+  for (const { moreAt, underway, waiting } of joins.values())
+    if (underway < maxJoinsAtOnce && waiting.length > 0) next = Math.min(next, moreAt);
+  return next;
+}
+
+/** Further ones are asked where those before do not answer. */
+export function askMore(ring: Ring, now: Millis): void {
+  for (const [id, { moreAt }] of ring.joins) if (now >= moreAt) goOnJoining(ring, id, now);
 }
 
 function goOnJoining(ring: Ring, id: number, now: Millis): void {
   const join = ring.joins.get(id);
   if (join === undefined) return;
-  while (join.underway < maxJoinsAtOnce) {
+  while (join.underway < maxJoinsAtOnce && (join.underway === 0 || now >= join.moreAt)) {
     const to = join.waiting.shift();
     if (to === undefined) break;
     if (ring.places.at(to) !== undefined) join.joined++;
     else {
       join.underway++;
+      join.moreAt = now + join.patience;
       openPushPull(ring, { type: "join", join: id, to }, to, now);
     }
   }

@@ -73,6 +73,10 @@ export interface Newcomer {
 
 export interface Join {
   readonly waiting: Endpoint[];
+  /** After so long without an answer another one is asked besides... */
+  readonly patience: Millis;
+  /** ...which is then. */
+  moreAt: Millis;
   underway: number;
   joined: number;
   readonly failures: { readonly endpoint: Endpoint; readonly reason: string }[];

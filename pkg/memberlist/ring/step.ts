@@ -21,7 +21,17 @@ import { addStall, continueBackOff, type Overload } from "./overload.ts";
 import { judgePaths, pathChanged } from "./path-failures.ts";
 import { choosePaths, endDistrust, pathsDueAt } from "./paths.ts";
 import { doProbing, onAck, onIndirectPing, onNack, onPing, onSendFailed, probeAccuser } from "./probing.ts";
-import { join, onExchangeEnd, onReconnectAck, onRequest, periodicPushPull, pull, reconnect } from "./push-pull.ts";
+import {
+  askMore,
+  askMoreAt,
+  join,
+  onExchangeEnd,
+  onReconnectAck,
+  onRequest,
+  periodicPushPull,
+  pull,
+  reconnect,
+} from "./push-pull.ts";
 import { Ring, type RingOptions } from "./ring.ts";
 import { broadcastUser, gossip, sendDirect } from "./sending.ts";
 import { suspicionBounds, suspicionDueAt } from "./suspicion.ts";
@@ -113,6 +123,7 @@ export function nextDeadline(ring: Ring): Millis {
     ring.reconnectAt,
     ring.overload.watchAt,
     askAgainAt(ring),
+    askMoreAt(ring),
     pathsDueAt(ring),
   );
   next = Math.min(next, ring.heartbeats.awaited?.dueAt ?? Infinity);
@@ -143,6 +154,7 @@ function onTimer(ring: Ring, late: Millis, now: Millis): void {
   judgePaths(ring, now);
   endDistrust(ring, now);
   askAgain(ring, now);
+  askMore(ring, now);
   if (now >= ring.gossipAt) gossip(ring, now);
   if (now >= ring.pushPullAt) periodicPushPull(ring, now);
   if (now >= ring.reconnectAt) reconnect(ring, now);
