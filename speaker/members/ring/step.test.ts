@@ -233,13 +233,16 @@ test("a speaker that starts in a large cluster joins the Pods that it asked for,
   const { state, until } = starting();
   assert.deepEqual(until(10_200), ["join"]);
   assert.deepEqual(until(10_900, membersOf(["node2", "node3"])), ["members", "members"]);
+  const suspected = ["node1", "node2", "node3"].map((name) => memberOf(name, name === "node1" ? "alive" : "suspect"));
+  assert.deepEqual(until(10_900, { type: "members", members: suspected, withoutGossip: [] }), [], "each of them is suspected");
+  assert.deepEqual(until(11_200, membersOf(["node2", "node3"])), []);
   assert.deepEqual([state.isSynced, state.arePodsComplete, state.pods.size], [true, false, 0]);
   assert.deepEqual(
-    until(39_000, { type: "podsAsked", pods: podsOf(["node4"], true) }),
+    until(40_000, { type: "podsAsked", pods: podsOf(["node4"], true) }),
     [],
     "an answer that comes late is of no use",
   );
-  assert.deepEqual(until(42_000), ["follow true"], "as one of those that look now and then");
+  assert.deepEqual(until(42_500), ["follow true"], "as one of those that look now and then");
 });
 
 test("a speaker that starts in a large cluster follows the Pods soon where it meets nobody, later where it is in no ring, and at once without an answer", () => {

@@ -138,8 +138,10 @@ class Turn {
     if (podsAskedAt === undefined) return false;
     if (active.length > met.most) Object.assign(met, { most: active.length, at: this.#moment.now });
     const since = Math.max(podsAskedAt, met.at);
-    state.podsAt = Math.min(since + (active.length < 2 ? large.aloneMs : large.meetMs), podsAskedAt + large.mostMeetMs);
-    if (!this.#isInLargeRing() && this.#moment.now < state.podsAt) return true;
+    // Of the first members that participate, each may be suspected for a moment.
+    const waitMs = active.length < 2 || this.#isInLargeRing() ? large.aloneMs : large.meetMs;
+    state.podsAt = Math.min(since + waitMs, podsAskedAt + large.mostMeetMs);
+    if (this.#moment.now < state.podsAt) return true;
     state.podsAskedAt = undefined;
     state.podsAt = Infinity;
     this.#forgetPods();
