@@ -210,11 +210,6 @@ export class GossipState {
     this.#reportSummary();
   }
 
-  /** Whether this node participates. */
-  get participates(): boolean {
-    return this.#at.isParticipating;
-  }
-
   /** Where this node can answer. */
   setReachability({ answers, hasKernelAccess, interfaces }: Reachability): void {
     this.#at.answers = answers;

@@ -61,7 +61,7 @@ export interface RingMembersOptions {
   /** Metadata with which the member was made. */
   readonly metadata: MetadataFields;
   /** The core's state of the gossip that was emitted: see `SpeakerState`. */
-  readonly gossip: Pick<GossipState, "isParticipating" | "participates" | "view"> | undefined;
+  readonly gossip: Pick<GossipState, "isParticipating" | "view"> | undefined;
   /** The port at which others are joined; this member's own where undefined. */
   readonly joinPort?: number | undefined;
   /** Undefined where the key stays what it was at the start. */
@@ -327,7 +327,7 @@ export class RingMembers implements Members {
 
   #tellSoon(): void {
     const { large, active, pods } = this.#state;
-    const isStarting = this.#options.gossip?.participates === false;
+    const isStarting = this.#options.gossip?.isParticipating(this.#options.node) === false;
     const gatherMs = isStarting
       ? startFactor * large.gatherMs(Math.max(active.length, pods.size))
       : large.gatherMs(active.length);
