@@ -89,7 +89,7 @@ export function nextDeadline(state: SpeakerState): Millis {
 export function step(state: SpeakerState, event: SpeakerEvent, now: Millis): SpeakerEffect[] {
   const effects: SpeakerEffect[] = [];
   react(state, event, now, effects);
-  beginWhenSynced(state, now, effects);
+  if (event.type !== "member") beginWhenSynced(state, now, effects); // It looks at all members, who follow together.
   if (foreignMembersChanged(state, event.type, now)) membersChanged(state, allMembers(state), now, effects);
   if (!inPassing.has(event.type)) touchPools(state, servedChanged(state, now, effects));
   chooseReporter(state, event.type, now);

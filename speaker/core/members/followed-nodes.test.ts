@@ -410,6 +410,22 @@ test("a speaker that starts awaits labels as long as more and more members are m
   assert.deepEqual(quick.nodesFollowed, [["node1"]]);
 });
 
+test("a speaker that starts looks for labels that are missing once for many members that are met, not for each of them", () => {
+  const scene = new Starting(3);
+  const names = Array.from({ length: 200 }, (_, index) => `other${index}`);
+  scene.meet(names, []);
+  const { gossip } = scene.state.members;
+  assert.ok(gossip);
+  let looks = 0;
+  const traits = gossip.traits.bind(gossip);
+  gossip.traits = (node) => {
+    looks++;
+    return traits(node);
+  };
+  scene.meet(names, []);
+  assert.ok(looks <= 5 * names.length, `${looks}`);
+});
+
 test("a speaker that started in a large cluster, and meets few others, follows all Nodes after a while", () => {
   const scene = new Starting(5);
   scene.meet(["node2"], ["node2"]);
