@@ -214,8 +214,9 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     }
   }
 
-  #lost(since: Millis): void {
-    if (this.#stopped || this.#lostSince !== undefined) return;
+  /** @param since undefined: changes are seen again */
+  #lost(since: Millis | undefined): void {
+    if (this.#stopped || (since === undefined) === (this.#lostSince === undefined)) return;
     this.#lostSince = since;
     this.#handlers.reached?.();
   }
@@ -227,9 +228,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     this.failure = undefined;
     if (this.#isToRelist) this.#relistLater();
     this.#isForMany = this.#mayStream; // A process whose watch succeeds has the right to.
-    if (this.#lostSince === undefined) return;
-    this.#lostSince = undefined;
-    this.#handlers.reached?.();
+    this.#lost(undefined);
   }
 
   /** The changes since then are known. That the API was restored meanwhile is rare, and thousands of nodes would ask for all objects at once. */
@@ -296,7 +295,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     } else if (followsCut && (await this.#hasGoneBack(version))) {
       this.#version = undefined;
       return;
-    }
+    } else if (this.#failures === 0) this.#lost(undefined); // It was answered late.
     const start = this.#clock.now();
     let lastEventAt = start;
     let isEmpty = true;
