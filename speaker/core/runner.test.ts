@@ -57,3 +57,20 @@ test("a timer comes when the next deadline is over", () => {
   assert.equal(state.members.lost.size, 0);
   assert.ok(inputs.some(({ event, now }) => event.type === "timer" && now === 10_000));
 });
+
+test("a speaker that does not see changes in the API takes its first decision when it sees them, and after ten seconds at the latest", () => {
+  for (const isReachedInTime of [true, false]) {
+    const { clock, runner, effects, start } = started();
+    const begins = () => effects.filter(({ type }) => type === "startConfig").length;
+    start();
+    runner.dispatch({ type: "members", active: ["node1", "node2"], withoutGossip: [], isSynced: true });
+    clock.advanceBy(2_000);
+    runner.dispatch({ type: "apiLost", since: 0 }); // A watch was not answered.
+    runner.dispatch({ type: "clusterSynced" });
+    clock.advanceBy(7_999);
+    assert.equal(begins(), 0);
+    if (isReachedInTime) runner.dispatch({ type: "apiLost", since: Infinity });
+    else clock.advanceBy(1);
+    assert.equal(begins(), 1);
+  }
+});

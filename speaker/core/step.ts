@@ -19,7 +19,7 @@ import { handoverEvent, handoversChanged, handoversConfigured, handoverTimer, se
 import { nextCarrierAt, releaseCarriers } from "./interfaces/carriers.ts";
 import { interfacesChanged, kernelChanged } from "./interfaces/changes.ts";
 import { interfacesHere, routesToFollow, withoutServices } from "./interfaces/nics.ts";
-import { apiLost, apiViewTimer, noteOldViews } from "./members/api-view.ts";
+import { apiLost, apiViewTimer, awaitsApi, noteOldViews } from "./members/api-view.ts";
 import { awaitsNodes, followTimer, forgetTold, reconsiderNodes, takeTold, tellOwnNode } from "./members/followed-nodes.ts";
 import { allMembers, foreignMembersChanged, nextMembersAt, setMembers } from "./members/foreign-members.ts";
 import { forgetDeleted, memberChanged, membersSettled, noteStrangers, pullAwaited, reclaimed } from "./members/members.ts";
@@ -238,11 +238,11 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
 
 /** When all has been seen that the first decision on the configuration takes. */
 function beginWhenSynced(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
-  if (state.hasBegun || !state.isClusterSynced || !state.members.isSynced || awaitsNodes(state, now)) return;
+  if (state.hasBegun || !state.isClusterSynced || !state.members.isSynced || awaitsNodes(state, now) || awaitsApi(state, now))
+    return;
   state.hasBegun = true;
   const fields = { event: "stateSynced", services: state.services.rows.size };
-  effects.push({ type: "log", level: "info", message: "synced, announcing addresses", fields });
-  effects.push({ type: "startConfig" });
+  effects.push({ type: "log", level: "info", message: "synced, announcing addresses", fields }, { type: "startConfig" });
 }
 
 /** Until now the state was still arriving and nothing was announced; from now on it is whole. No routes are to be marked before they go. */

@@ -10,6 +10,8 @@ import type { SpeakerState } from "../state.ts";
 const behindAfterMs: Millis = 2_000;
 // Longer than a restart of the API server, and than all of them in turn behind one address: until then it keeps its `Local` Services.
 const oldAfterMs: Millis = 60_000;
+// A speaker that starts leaves what it announced to others while it does not see changes, and has it back moments later.
+const beginAfterMs: Millis = 10_000;
 // For the others to announce what this node does not have any more.
 const reportAfterwardsMs: Millis = 10_000;
 
@@ -20,7 +22,18 @@ export function apiLost(state: SpeakerState, since: Millis, now: Millis, effects
   if (since === Infinity) {
     apiView.dueAt = apiView.isReporting ? now + reportAfterwardsMs : Infinity;
     setView(state, "current", now, effects);
-  } else apiView.dueAt = apiView.view === "current" ? since + behindAfterMs : since + oldAfterMs;
+  } else apiView.dueAt = nextLookAt(state, now);
+}
+
+function nextLookAt(state: SpeakerState, now: Millis): Millis {
+  const { lostSince, view } = state.apiView;
+  if (view === "current") return lostSince + behindAfterMs;
+  return lostSince + (!state.hasBegun && awaitsApi(state, now) ? beginAfterMs : oldAfterMs);
+}
+
+/** Whether the first decision waits until this node sees changes in the API. */
+export function awaitsApi({ apiView: { lostSince } }: SpeakerState, now: Millis): boolean {
+  return lostSince !== Infinity && now < lostSince + beginAfterMs;
 }
 
 export function apiViewTimer(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
@@ -28,12 +41,12 @@ export function apiViewTimer(state: SpeakerState, now: Millis, effects: SpeakerE
   if (now < apiView.dueAt) return;
   const isLost = apiView.lostSince !== Infinity;
   const isOld = isLost && now >= apiView.lostSince + oldAfterMs;
-  apiView.dueAt = isLost && !isOld ? apiView.lostSince + oldAfterMs : Infinity;
   if (apiView.isReporting !== isLost) {
     apiView.isReporting = isLost;
     reportAll(state);
   }
   if (isLost) setView(state, isOld ? "old" : "behind", now, effects);
+  apiView.dueAt = isLost && !isOld ? nextLookAt(state, now) : Infinity;
 }
 
 /** Other nodes report that their view is old, or no longer. One of those that see what changes records an event of it. */
