@@ -75,7 +75,18 @@ test("where each node that answers lacks an endpoint under Local, the Pods are o
     return mergeServices({ all: running, controllers: [], whole, problems: [] })[0]?.verdict.cause;
   };
   assert.equal(of(local), "noReadyEndpointOnActiveNode");
-  assert.equal(of(byBgp(false)), "noReadyEndpointOnNode");
+  assert.equal(of(byBgp(false)), "noPeer", "it has an endpoint");
+});
+
+test("what keeps an address from the nodes that are meant to announce it counts, whoever answers first", () => {
+  const unmeant = ["nodeExcluded", "noReadyEndpointOnNode", "apiViewOld"] as const;
+  for (const cause of unmeant) {
+    const all = [speaker("n1", { ...byBgp(false), verdict: { ...verdict("service", cause), since } }), speaker("n2", byBgp(false))];
+    for (const whole of [all, all.toReversed()]) {
+      const [merged] = mergeServices({ all: running, controllers: [], whole, problems: [] });
+      assert.deepEqual([merged?.verdict.state, merged?.verdict.cause], ["Pending", "noPeer"]);
+    }
+  }
 });
 
 test("a speaker that is starting announces nothing, although it finds nothing wrong", () => {

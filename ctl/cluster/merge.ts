@@ -229,6 +229,9 @@ const troubles: ReadonlySet<string> = new Set<CauseOf<"service">>([
   "notInKernel",
 ]);
 
+/** Causes for which a node leaves an address to others: where none of these has it either, they know why. */
+const notMeant: ReadonlySet<string> = new Set<CauseOf<"service">>(["nodeExcluded", "noReadyEndpointOnNode", "apiViewOld"]);
+
 function isTroubled({ verdict: { cause } }: Said<BriefVerdict>): boolean {
   return troubles.has(cause);
 }
@@ -256,12 +259,13 @@ function isByAnyNode({ protocol, owner }: PlacedAddress<BriefVerdict>): boolean 
   return protocol === "bgp" || (protocol === "interface" && owner === null);
 }
 
-/** A node that should announce an address and does not says more than a node that need not. */
+/** A node that should announce an address and does not says more than a node that lacks a peer, and that one more than a node that is not meant to. */
 function rank(said: Said<BriefVerdict>): number {
-  const { state } = said.verdict;
+  const { state, cause } = said.verdict;
   if (state === "Announced") return 0;
   if (state === "Degraded") return 1;
-  return isTroubled(said) ? 2 : 3;
+  if (isTroubled(said)) return 2;
+  return notMeant.has(cause) ? 4 : 3;
 }
 
 /**
