@@ -6,7 +6,6 @@ import {
   type Answers,
   askAll,
   isOtherVersion,
-  isWithin,
   isWithoutSpeakers,
   only,
   type Processes,
@@ -127,8 +126,7 @@ async function askAllServices<V extends BriefVerdict>(
   const [controllers, asked, instead, others] = await Promise.all([
     askAll<ControllerServices<V>>(processes, paths.all, "controller"),
     asking,
-    // A process that hangs is known by its silence alone, and another one is asked meanwhile.
-    isWithin(asking, slowMs).then((isAnswered) => askForAll(isAnswered ? undefined : second)),
+    isSlow(asking).then((isSlow) => askForAll(isSlow ? second : undefined)),
     askAll<SpeakerServices<V>>(
       only(processes, (target) => target.program === "speaker" && target !== first),
       paths.problems,
@@ -160,6 +158,15 @@ async function askAllServices<V extends BriefVerdict>(
 
 // A speaker that works has made a list of 10,000 Services by then.
 const slowMs = 1_000;
+
+/** Whether it takes long. One that hangs is known by its silence alone, and another one is asked meanwhile. */
+async function isSlow(asking: Promise<unknown>): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(resolve, slowMs, true);
+  const result = await Promise.race([asking.then(() => false), promise]);
+  clearTimeout(timer);
+  return result;
+}
 
 function leaders<V extends BriefVerdict>(
   answers: readonly Answer<ControllerServices<V>>[],

@@ -6,7 +6,6 @@ import { Exit } from "../command.ts";
 import { smallCluster } from "../testing/small-cluster.ts";
 import { stepMs, timedIngotctl, timeoutMs, turns } from "../testing/timed-ingotctl.ts";
 import { PodAgent } from "./connect.ts";
-import { askAll, type Target } from "./processes.ts";
 
 const commands = [
   ...["status", "check", "doctor", "doctor --wire", "services -A", "pools", "nodes", "peers", "members", "version"],
@@ -74,39 +73,4 @@ test("time that the API server takes to open a connection is not the process's",
   await settle();
   assert.equal((await asked).status, 200);
   agent.destroy();
-});
-
-test("processes that hang keep those that answer waiting for less than a time-out, however many they are", async (context) => {
-  context.mock.timers.enable({ apis: ["setTimeout"] });
-  const targets = Array.from({ length: 100 }, (_, index): Target => {
-    return { program: "speaker", pod: `speaker-${index}`, node: `n${index}`, notRunning: undefined };
-  });
-  const [last] = targets.slice(-1);
-  let isAnswered = false;
-  const silence = () => new Promise<never>((_, reject) => setTimeout(reject, timeoutMs, new Error("no answer within 2 s")));
-  const asked = askAll(
-    {
-      targets,
-      async get(target) {
-        if (target !== last) return silence();
-        isAnswered = true;
-        return { source: "memberlist", members: [] };
-      },
-      async [Symbol.asyncDispose]() {},
-    },
-    "/v1/members",
-  );
-  let isDone = false;
-  void asked.then(() => {
-    isDone = true;
-  });
-  let waitedMs = 0;
-  for (; !isDone && waitedMs < 10 * timeoutMs; waitedMs += 100) {
-    for (let turn = 0; turn < turns; turn++) await setImmediate();
-    if (!isAnswered) assert.ok(waitedMs < timeoutMs, `${waitedMs} ms`);
-    context.mock.timers.tick(100);
-  }
-  const { answers, unreachable } = await asked;
-  assert.deepEqual([answers.length, unreachable.length], [1, 99]);
-  assert.ok(waitedMs <= 2 * timeoutMs, `${waitedMs} ms`);
 });

@@ -44,7 +44,7 @@ export const onTheWire: readonly Break[] = [
     tests: ["speaker/status-objects/status-objects.test.ts"],
   },
   {
-    before: "isWithin(asking, slowMs).then((isAnswered) => askForAll(isAnswered ? undefined : second)),",
+    before: "isSlow(asking).then((isSlow) => askForAll(isSlow ? second : undefined)),",
     after: "askForAll(undefined),",
     tests: ["ctl/cluster/ask-services.test.ts"],
   },
