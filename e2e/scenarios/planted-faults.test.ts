@@ -66,7 +66,7 @@ suite("one command names cause and remedy of a fault, where decisions show it", 
       assert.ok(!(await isSaid()), "said before it is planted");
       await fault.plant(world, address);
       await world.until(async () => assert.ok(await isSaid(), (await world.tool(fault.find)).out));
-      await world.cluster.pass(60_000); // Events may wait for whether it stays so.
+      await world.cluster.pass(90_000); // Events may wait for whether it stays so, and for the next attempt.
       judge(name, fault, (await world.tool(fault.find)).out, world.described(subjectOf(fault)));
     });
 });

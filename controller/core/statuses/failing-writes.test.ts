@@ -214,7 +214,8 @@ test("a Service whose write failed is Pending from then on, with what was answer
 
 test("of a Service whose writes fail again and again an event says what was answered, once others are written, or after a minute", async () => {
   const { next } = causes.service.statusRefused;
-  const whereDown = "see whether the API server is up and has time; the controller keeps trying to write the status";
+  const whereDown =
+    "see whether the API server is up and has time; if it is, change the policy, the webhook or the rights that the message names; the controller keeps trying to write the status";
   for (const [failure, text] of [
     [
       new ApiError("Cannot write: 503 busy", 503, ""),

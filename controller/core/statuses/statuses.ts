@@ -46,7 +46,8 @@ const firstAnswerMs: Millis = 5_000;
 const lastingMs: Millis = 60_000;
 const forbiddenMs: Millis = 30_000; // RBAC keeps the controller from all Services: long enough for rights that are applied after it.
 const lastingFailures = 3;
-const whereUnavailable = "see whether the API server is up and has time; the controller keeps trying to write the status";
+const whereUnavailable =
+  "see whether the API server is up and has time; if it is, change the policy, the webhook or the rights that the message names; the controller keeps trying to write the status";
 // Until an address is looked at again that another status still has; it is looked at earlier when that status changes.
 const givenUpMs: Millis = 5_000;
 // The API shows within moments what it was given; it does not what an admission webhook made something else of.
