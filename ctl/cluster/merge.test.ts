@@ -81,7 +81,10 @@ test("where each node that answers lacks an endpoint under Local, the Pods are o
 test("what keeps an address from the nodes that are meant to announce it counts, whoever answers first", () => {
   const unmeant = ["nodeExcluded", "noReadyEndpointOnNode", "apiViewOld"] as const;
   for (const cause of unmeant) {
-    const all = [speaker("n1", { ...byBgp(false), verdict: { ...verdict("service", cause), since } }), speaker("n2", byBgp(false))];
+    const all = [
+      speaker("n1", { ...byBgp(false), verdict: { ...verdict("service", cause), since } }),
+      speaker("n2", byBgp(false)),
+    ];
     for (const whole of [all, all.toReversed()]) {
       const [merged] = mergeServices({ all: running, controllers: [], whole, problems: [] });
       assert.deepEqual([merged?.verdict.state, merged?.verdict.cause], ["Pending", "noPeer"]);
