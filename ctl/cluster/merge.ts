@@ -259,7 +259,7 @@ function isByAnyNode({ protocol, owner }: PlacedAddress<BriefVerdict>): boolean 
   return protocol === "bgp" || (protocol === "interface" && owner === null);
 }
 
-/** A node that should announce an address and does not says more than a node that lacks a peer, and that one more than a node that is not meant to. */
+/** Statements that say most come first: of nodes that fail to announce an address, then of nodes without a peer, then of nodes that leave it to others. */
 function rank(said: Said<BriefVerdict>): number {
   const { state, cause } = said.verdict;
   if (state === "Announced") return 0;

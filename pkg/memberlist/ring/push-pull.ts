@@ -12,7 +12,7 @@ import { pushPullInterval } from "./timing.ts";
 const exchangeTimeout: Millis = 10_000;
 /** A few at once, so that those that do not answer hold up nobody; not all, since the first answer lists the others. */
 const maxJoinsAtOnce = 4;
-/** Of a ring of many each answer is megabytes, and the first one most likely lists all others: a further one is asked only after so long. */
+/** In a large ring each answer has megabytes, and the first one most likely lists all others. This node asks for a further one only after so long. */
 const many = 100;
 const joinPatience: Millis = 1_000;
 

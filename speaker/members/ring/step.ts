@@ -138,7 +138,7 @@ class Turn {
     if (podsAskedAt === undefined) return false;
     if (active.length > met.most) Object.assign(met, { most: active.length, at: this.#moment.now });
     const since = Math.max(podsAskedAt, met.at);
-    // Of the first members that participate, each may be suspected for a moment.
+    // Each of the first members that participate may be suspected for a moment.
     const waitMs = active.length < 2 || this.#isInLargeRing() ? large.aloneMs : large.meetMs;
     state.podsAt = Math.min(since + waitMs, podsAskedAt + large.mostMeetMs);
     if (this.#moment.now < state.podsAt) return true;
