@@ -8,6 +8,8 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Contention } from "./contention.ts";
 import type { Cost, Outcome } from "./reporter.ts";
 import { type Selection, select, type TestFile, testFiles } from "./tiers.ts";
 
@@ -91,16 +93,23 @@ function costOfEach(job: Job, results: readonly Outcome[], { ms, cpuMs }: Cost):
   });
 }
 
-/** Runs jobs one after another until the list is empty. */
-async function lane(jobs: Iterator<Job>, by: readonly string[]): Promise<void> {
-  for (let { done, value } = jobs.next(); !done; { done, value } = jobs.next()) await run(value, by);
+/** Runs jobs one after another until the list is empty. @param isExtra begins none while the processors are busy */
+async function lane(jobs: Job[], by: readonly string[], isExtra: boolean): Promise<void> {
+  for (;;) {
+    while (isExtra && jobs.length > 0 && contention.isHigh) await sleep(1_000);
+    const job = jobs.shift();
+    if (job === undefined) return;
+    if (isExtra) contention.forget(); // Others wait until the effect of this one is seen.
+    await run(job, by);
+  }
 }
-function lanes(count: number, jobs: readonly Job[], by: readonly string[] = []): readonly Promise<void>[] {
-  const left = jobs.values();
-  return Array.from({ length: count }, () => lane(left, by));
+/** @param atLeast so many run also where the processors are busy */
+function lanes(count: number, jobs: Job[], by: readonly string[] = [], atLeast = count): readonly Promise<void>[] {
+  return Array.from({ length: count }, (_, index) => lane(jobs, by, index >= atLeast));
 }
 
-// Tests of real processes mostly wait. Computing files get the processor time that is left over: rings and routers that wake up go on at once.
+// Tests of real processes mostly wait. Computing files get the processor time that is left over: rings and routers that wake up go on at once. Where
+// they do not, as on a slow machine, fewer run at a time: with BFD a neighbour that is late counts as gone.
 const waitingAtOnce: Readonly<Record<Selection, number>> = {
   quick: 0,
   test: processors + 1,
@@ -111,8 +120,12 @@ const waitingAtOnce: Readonly<Record<Selection, number>> = {
   kubernetes: processors + 1,
   nightly: processors,
 };
+// A cluster has a dozen processes that work.
+const alwaysAtOnce = selection === "kubernetes" ? 1 : processors;
 const politely = selection === "quick" ? [] : ["chrt", "--idle", "0"];
-await Promise.all([...lanes(processors, computing, politely), ...lanes(waitingAtOnce[selection], waiting)]);
+const contention = new Contention();
+await Promise.all([...lanes(processors, computing, politely), ...lanes(waitingAtOnce[selection], waiting, [], alwaysAtOnce)]);
+contention.stop();
 rmSync(reports, { recursive: true });
 
 for (const { file, name, skipped, failure, ms } of outcomes) {
