@@ -123,12 +123,15 @@ ${peers.join("")}address-pools:
   }
 
   /** With all connections. Where this machine stood still for longer than BFD waits, slots moved, and some broke as they were opened. */
-  async function openWhole(name: string, address: string): Promise<Stream> {
+  async function openWhole(name: string, address: string): Promise<Stream & { readonly counts: readonly number[] }> {
     for (let attempt = 1; ; attempt++) {
       const stream = await open(name, address);
       try {
         await reaches(stream, flows, { timeout: 20_000 });
-        return stream;
+        const counts = await perNode(stream);
+        // A node without any had no slot for a moment.
+        for (const count of counts) assert.ok(count >= 4, `${stream.name}: ${counts}`);
+        return { ...stream, counts };
       } catch (error) {
         await stream.client.stop();
         if (attempt === 3) throw error;
@@ -198,19 +201,14 @@ ${peers.join("")}address-pools:
           assert.deepEqual(await hops(gateway, address), all);
           return true;
         });
-    const streams: Stream[] = [];
+    const streams: (Stream & { readonly counts: readonly number[] })[] = [];
     for (const name of gateways.keys()) for (const address of [v4, v6]) streams.push(await openWhole(name, address));
-    const before = new Map<Stream, readonly number[]>();
-    for (const stream of streams) {
-      const counts = await perNode(stream);
-      before.set(stream, counts);
+    for (const { name, counts } of streams)
       assert.equal(
         counts.reduce((sum, one) => sum + one, 0),
         flows,
-        stream.name,
+        name,
       );
-      for (const count of counts) assert.ok(count >= 4, `${stream.name}: ${counts}`);
-    }
     const monitors = await Promise.all(
       [...gateways.values()].map(async ({ host }) => host.spawn(`monitor-${host.name}`, ["ip", "monitor", "route"])),
     );
@@ -221,7 +219,7 @@ ${peers.join("")}address-pools:
     dead.speaker.process.kill("SIGKILL");
     await dead.speaker.process.exited;
     for (const stream of streams) {
-      const [ofDead = 0] = before.get(stream) ?? [];
+      const [ofDead = 0] = stream.counts;
       await reaches(stream, flows - ofDead);
     }
     for (const { router } of [...routers, ...narrow])
@@ -247,7 +245,7 @@ ${peers.join("")}address-pools:
     await dead.speaker.start();
     for (const router of [...routers, ...narrow]) await established(router);
     for (const stream of streams) {
-      const [ofDead = 0] = before.get(stream) ?? [];
+      const [ofDead = 0] = stream.counts;
       await reaches(stream, flows - ofDead);
     }
   });
