@@ -63,6 +63,14 @@ export function servesBefore({ node, members }: SpeakerState, key: string, forme
   return others.length > 0 && !servers.includes(former) && members.active.includes(former);
 }
 
+/**
+ * Whether a guessed former owner may have to pass packets on to a third node, which serves the address too. Until it has heard of the next owner, it
+ * answers what that one hands to it by resets.
+ */
+export function passesLater({ node, members }: SpeakerState, key: string, guessed: string): boolean {
+  return members.gossip?.servers(key).some((one) => one !== node && one !== guessed) === true;
+}
+
 export function isBeginning({ handovers }: SpeakerState, now: Millis): boolean {
   return now < handovers.begunAt + beginningMs;
 }

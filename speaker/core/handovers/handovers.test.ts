@@ -495,22 +495,43 @@ test("a node that says it serves an address some seconds later is not the former
   assert.deepEqual(say(next), [`${x} to ${own(third)}`]);
 });
 
-test("a speaker that guesses who owned an address before it hands nothing beyond that node: where the guess is wrong, packets would go round", () => {
+/** The speaker of the owner before it begins. An earlier process passed packets on, as the kernel still does. */
+function beginning() {
   const bench = new Bench(owner, { hasRing: true });
   const { others, hear } = gossipTo(bench);
-  for (const { name, state } of others) {
-    state.setLinks([{ mac: mac(name), addresses: [address(own(name))] }]);
-    state.setServing(address(x), true);
-  }
+  for (const { name, state } of others) state.setLinks([{ mac: mac(name), addresses: [address(own(name))] }]);
   hear();
   bench.setInterfaces(here);
   bench.setConfig(pools(kept));
   bench.runner.dispatch({ type: "inherited", inherited: { addresses: [address(x)], unfinished: [] } });
   bench.serve("default/web", [x]);
+  return { bench, others, hear };
+}
+
+test("a speaker that guesses who owned an address before it hands nothing beyond that node: where the guess is wrong, packets would go round", () => {
+  const { bench, others, hear } = beginning();
+  for (const { state } of others) state.setServing(address(x), true);
+  hear();
   bench.start();
   bench.clock.advanceBy(1_000);
   bench.settle();
   assert.deepEqual(handedOver(bench), [`${x} to ${own(next)}`]);
+});
+
+test("a speaker that guesses who owned an address before it is silent for 300 ms where a third node serves it: the former owner is to pass packets on", () => {
+  const { bench, others, hear } = beginning();
+  for (const { name, state } of others) if (name === third) state.setServing(address(x), true);
+  hear();
+  bench.start();
+  bench.clock.advanceBy(1_000);
+  bench.settle();
+  assert.deepEqual(handedOver(bench), [`${x} to ${own(next)}`]);
+  bench.clock.advanceBy(299);
+  bench.settle();
+  assert.deepEqual(bench.onWire, []);
+  bench.clock.advanceBy(1);
+  bench.settle();
+  assert.deepEqual(bench.onWire, [x]);
 });
 
 test("a speaker that leaves the ring has its kernel pass on what its successor sends, and answers until it ends", () => {
@@ -656,6 +677,8 @@ test("a speaker that is back before the others notice hands to the node that has
     bench.start();
     bench.clock.advanceBy(1_000);
     bench.settle();
+    bench.clock.advanceBy(300);
+    bench.settle();
     assert.deepEqual(bench.onWire, [x]);
     assert.deepEqual(handedOver(bench), [`${x} to ${own(isUnfinished === true && canDeliver === true ? owner : third)}`]);
   }
@@ -680,6 +703,8 @@ test("of several nodes that serve an address a speaker that is back goes on with
     bench.serve("default/web", [x]);
     bench.start();
     bench.clock.advanceBy(1_000);
+    bench.settle();
+    bench.clock.advanceBy(300);
     bench.settle();
     assert.deepEqual([bench.onWire, handedOver(bench)], [[x], [`${x} to ${own(former)}`]]);
   }

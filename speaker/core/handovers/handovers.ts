@@ -15,6 +15,7 @@ import {
   livingFormer,
   noteOwner,
   ownerBefore,
+  passesLater,
   reviewBeyond,
   reviewGuess,
   reviewServers,
@@ -83,7 +84,9 @@ export function handOver(state: SpeakerState, change: PlacementChange, now: Mill
     if (former !== undefined) noteOwner(state, key, former, now);
     const known = former === undefined ? undefined : livingFormer(state, former, address, now);
     const from = known ?? (former === undefined && isBeginning(state, now) ? ownerBefore(state, placed, pool, now) : undefined);
-    const waits = from !== undefined && from === former && servesBefore(state, key, from);
+    const isGuess = known === undefined;
+    const waits =
+      from !== undefined && (isGuess ? passesLater(state, key, from) : from === former && servesBefore(state, key, from));
     // Clients that send here already have not heard of the former owner: the kernel goes on as before until that one passes packets on.
     const told = waits ? current?.told : undefined;
     if (told === undefined) endHandover(state, key, effects);
@@ -93,7 +96,7 @@ export function handOver(state: SpeakerState, change: PlacementChange, now: Mill
     }
     const beyond = current?.from === from ? current.beyond : current?.from;
     const failed = known === former ? undefined : former;
-    const begun = begin(state, address, { from, isGuess: known === undefined, since: now, told, isAgain, beyond, failed }, now);
+    const begun = begin(state, address, { from, isGuess, since: now, told, isAgain, beyond, failed }, now);
     reviewBeyond(state, key, begun, now);
     // Else the failed owner, when it is back at once, would not learn that the address was here in between.
     if (begun.failed !== undefined) state.members.gossip?.setServing(address, true);
@@ -221,7 +224,7 @@ function reviewSome(state: SpeakerState, now: Millis, effects: SpeakerEffect[]):
     if (isLiving(state, current.from, current.address, now)) current.returnsBy = undefined;
     reviewGuess(state, key, current, now);
     reviewServers(state, key, current, now);
-    if (!servesBefore(state, key, current.from)) announceNow(state, key, current.address);
+    if (current.guess === undefined && !servesBefore(state, key, current.from)) announceNow(state, key, current.address);
     if (livesUntil(state, current.from, current.address) <= now) {
       endHandover(state, key, effects);
       continue;
