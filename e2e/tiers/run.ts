@@ -120,11 +120,9 @@ const waitingAtOnce: Readonly<Record<Selection, number>> = {
   kubernetes: processors + 1,
   nightly: processors,
 };
-// A cluster has a dozen processes that work.
-const alwaysAtOnce = selection === "kubernetes" ? 1 : processors;
 const politely = selection === "quick" ? [] : ["chrt", "--idle", "0"];
 const contention = new Contention();
-await Promise.all([...lanes(processors, computing, politely), ...lanes(waitingAtOnce[selection], waiting, [], alwaysAtOnce)]);
+await Promise.all([...lanes(processors, computing, politely), ...lanes(waitingAtOnce[selection], waiting, [], processors)]);
 contention.stop();
 rmSync(reports, { recursive: true });
 
