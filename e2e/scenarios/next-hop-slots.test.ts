@@ -26,6 +26,11 @@ interface Stream {
   readonly client: LabProcess;
 }
 
+interface WholeStream extends Stream {
+  /** How many of its connections each node has. */
+  readonly counts: readonly number[];
+}
+
 suite("next-hop slots: a node that dies takes its own connections and no others", { skip: await routerRefusal(...kinds) }, () => {
   let network: BgpNetwork;
   let nodes: readonly DemoNode[];
@@ -123,7 +128,7 @@ ${peers.join("")}address-pools:
   }
 
   /** With all connections. Where this machine stood still for longer than BFD waits, slots moved, and some broke as they were opened. */
-  async function openWhole(name: string, address: string): Promise<Stream & { readonly counts: readonly number[] }> {
+  async function openWhole(name: string, address: string): Promise<WholeStream> {
     for (let attempt = 1; ; attempt++) {
       const stream = await open(name, address);
       try {
@@ -201,7 +206,7 @@ ${peers.join("")}address-pools:
           assert.deepEqual(await hops(gateway, address), all);
           return true;
         });
-    const streams: (Stream & { readonly counts: readonly number[] })[] = [];
+    const streams: WholeStream[] = [];
     for (const name of gateways.keys()) for (const address of [v4, v6]) streams.push(await openWhole(name, address));
     for (const { name, counts } of streams)
       assert.equal(

@@ -8,7 +8,7 @@ const mostTimesAsLong = 2;
  * class SCHED_IDLE do not count, since they give way.
  */
 export class Contention {
-  readonly #timer = setInterval(() => this.#work(), everyMs);
+  #timer: NodeJS.Timeout | undefined; // Runs without further files at a time do not ask.
   #times: number[] = []; // As many times as long as alone; the latest last.
 
   #work(): void {
@@ -18,10 +18,11 @@ export class Contention {
     this.#times = [...this.#times.slice(1 - watched), (performance.now() - begun) / workMs];
   }
 
-  /** True until it has watched for 15 seconds. */
-  get isHigh(): boolean {
-    const median = this.#times.toSorted((a, b) => a - b)[watched / 2];
-    return median === undefined || this.#times.length < watched || median > mostTimesAsLong;
+  /** Watches from the first question on. True until it has watched for 15 seconds. */
+  isHigh(): boolean {
+    this.#timer ??= setInterval(() => this.#work(), everyMs);
+    const median = this.#times.toSorted((a, b) => a - b)[watched / 2] ?? Infinity;
+    return this.#times.length < watched || median > mostTimesAsLong;
   }
 
   forget(): void {

@@ -96,7 +96,7 @@ function costOfEach(job: Job, results: readonly Outcome[], { ms, cpuMs }: Cost):
 /** Runs jobs one after another until the list is empty. @param isExtra begins none while the processors are busy */
 async function lane(jobs: Job[], by: readonly string[], isExtra: boolean): Promise<void> {
   for (;;) {
-    while (isExtra && jobs.length > 0 && contention.isHigh) await sleep(1_000);
+    while (isExtra && jobs.length > 0 && contention.isHigh()) await sleep(1_000);
     const job = jobs.shift();
     if (job === undefined) return;
     if (isExtra) contention.forget(); // Others wait until the effect of this one is seen.
