@@ -35,6 +35,8 @@ find /sys/fs/cgroup -mindepth 1 -depth -type d -path "*/$name*" -exec rmdir {} +
 rm -rf "$directory"
 `;
 
+// A node's Pods together have twice as much of two processors as all that is no Pod, for which systemd has one cgroup. Here that has none: each of its
+// processes would get as much as all Pods of the cluster, and ten busy ones, etcd and the API server among them, would leave these a tenth.
 const createCgroup = `
 path=/sys/fs/cgroup
 if [ -e "$path/cgroup.controllers" ]; then
@@ -42,8 +44,10 @@ if [ -e "$path/cgroup.controllers" ]; then
     for controller in $(cat "$path/cgroup.controllers"); do echo "+$controller" > "$path/cgroup.subtree_control"; done
     path=$path/$part; mkdir -p "$path"
   done
+  echo 1600 > "/sys/fs/cgroup/$0/cpu.weight"
 else
   for hierarchy in "$path"/*/; do mkdir -p "$hierarchy$0/$1"; done
+  echo 16384 > "$path/cpu/$0/cpu.shares"
 fi
 `;
 
