@@ -60,9 +60,11 @@ step("kubectl describe shows cause and remedy of faults of Services, as their Ev
     const fault = worldFaults[name] ?? assert.fail(name);
     await on.kubectl("create", "namespace", name);
     await fault.plant(placeIn(on, name), address);
-    await isShown(on, name, name, fault);
+    return [name, fault] as const;
   };
-  await Promise.all(names.map(plant));
+  const planted = await Promise.all(names.map(plant));
+  // One after the other: a kubectl needs a second of a slow processor, and nine at a time leave none for what they are to see.
+  for (const [name, fault] of planted) await isShown(on, name, name, fault);
 });
 
 step("kubectl describe shows line and column of a wrong field in the configuration", async (on) => {
