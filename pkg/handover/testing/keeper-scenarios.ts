@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { after, test } from "node:test";
+import { afterEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SystemClock } from "#pkg/clock";
 import { SimulatedClock } from "#pkg/clock/testing";
@@ -20,8 +20,9 @@ const speakers = ["02:00:00:00:00:01", "02:00:00:00:00:02"];
 const [mac = ""] = speakers;
 const started: HandoverKeeper[] = [];
 const inherited: string[] = [];
-after(() => {
-  for (const one of started) one[Symbol.dispose]();
+// One that went on would have its part in the kernel's table of the next test, since it compares all each minute.
+afterEach(() => {
+  for (const one of started.splice(0)) one[Symbol.dispose]();
 });
 
 function start(): HandoverKeeper {
