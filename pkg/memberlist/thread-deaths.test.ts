@@ -28,9 +28,9 @@ function member(name: string, address: string, port: number): MemberlistThread {
   return new MemberlistThread({ name, bind: { address, port }, keys, metadata: new Map(), timing: "auto", log });
 }
 
-async function until(what: string, condition: () => boolean): Promise<void> {
+async function until(what: string, condition: () => boolean, state: () => unknown = () => lines.slice(-5)): Promise<void> {
   for (const end = performance.now() + 60_000; !condition(); await sleep(5))
-    if (performance.now() > end) assert.fail(`not within 60 s: ${what}`);
+    if (performance.now() > end) assert.fail(`not within 60 s: ${what}: ${JSON.stringify(state())}`);
 }
 
 function names(one: MemberlistThread): string {
@@ -61,9 +61,10 @@ function held(): Readonly<Record<string, number>> {
   };
 }
 
-/** What there is more of than before. A stream between two members, which ends by itself, is part of it for a moment. */
-function hasGrown(before: ReturnType<typeof held> = {}): string | undefined {
-  return Object.entries(held()).find(([kind, count]) => count > (before[kind] ?? 0))?.[0];
+/** Until there is no more of anything than before. A stream between two members, which ends by itself, is part of it for a moment. */
+async function hasNotGrown(before: ReturnType<typeof held>): Promise<void> {
+  const isSmall = () => Object.entries(held()).every(([kind, count]) => count <= (before[kind] ?? 0));
+  await until("streams between the two to end", isSmall, () => ({ before, now: held() }));
 }
 
 /** Commands that no thread understands, so that it throws. */
@@ -102,7 +103,7 @@ for (const [how, end] of [
       if (deaths > 0 && deaths < 19) continue;
       await sleep(1_000); // One-time timers are over.
       before ??= held();
-      await until("streams between the two to end", () => hasGrown(before) === undefined);
+      await hasNotGrown(before);
     }
     assert.ok(lines.filter((line) => line.includes("died")).length <= 20);
     assert.ok(!lines.some((line) => line.includes("cannot open the port")), lines.join("\n"));
@@ -127,7 +128,7 @@ test("an address that goes and comes back is the ring's each time", async () => 
     );
     await sleep(600);
     before ??= held();
-    await until("streams between the two to end", () => hasGrown(before) === undefined);
+    await hasNotGrown(before);
   }
   assert.deepEqual(
     lines.filter((line) => !/^member/.test(line)),
