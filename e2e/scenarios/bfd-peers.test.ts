@@ -22,7 +22,7 @@ interface Peer extends AsyncDisposable {
 }
 
 const ways = ["IPv4", "IPv6", "IPv6 link-local", "IPv4 over a router", "IPv6 over a router"] as const;
-const intervalMs = 100; // Detection in 300 ms, which a busy machine can keep.
+const intervalMs = 250; // Detection in 750 ms: daemons on a slow machine are late by 300 ms now and then.
 
 /** Our host and another on one link, and a third behind a router. */
 async function build() {
