@@ -86,7 +86,15 @@ suite("established connections go on when an address moves", { skip: await Lab.r
       else assert.deepEqual(await stopped, { code: 0, signal: null });
       assert.equal((await seen(client)).answering, flows, `the node ${isCordoned ? "goes" : "stays"}`);
       assert.notEqual((await owner(cluster, v4)).name, node.name);
+      assert.equal((await seen(client)).answering, flows, "later");
       await client.stop();
+      await waitFor("the kernels to have seen the end", async () => {
+        assert.deepEqual(
+          (await tracked()).filter((line) => line.includes("ESTABLISHED")),
+          [],
+        );
+        return true;
+      });
       assert.deepEqual(await stopped, { code: 0, signal: null });
       const isOver = lines.some((line) => line.includes('"kept connections are over"'));
       assert.equal(isOver, isCordoned, [...lines.slice(-4), ...(await tracked())].join("\n"));

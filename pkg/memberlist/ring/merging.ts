@@ -182,7 +182,9 @@ export function mergeDead(ring: Ring, dead: Dead, now: Millis): void {
   const evidence = { ...seen, isByPaths: isFoundByPaths(ring, seen.suspectedFor) };
   ring.suspicions.delete(dead.node);
   ring.unanswered.delete(dead.node);
-  if (!isMember(record)) return;
+  const hasLeft = dead.node === dead.from;
+  // One that others took for failed while it left has left after all: its process is not there, but its kernel may be.
+  if (!isMember(record) && !(hasLeft && record.status === "dead")) return;
   if (record === ring.self && ring.leave === "none") {
     refute(ring, dead.incarnation, dead.from, now); // Also when it seems to come from us: it is the echo of an old leave.
     return;
@@ -190,14 +192,15 @@ export function mergeDead(ring: Ring, dead: Dead, now: Millis): void {
   // When this node is the one that is cut off, it must not broadcast this afterwards: the others would believe it.
   if (record === ring.self || dead.from !== ring.self.node || !isCutOff(ring, now)) broadcast(ring, dead, now);
   record.incarnation = dead.incarnation;
-  setStatus(record, dead.node === dead.from ? "left" : "dead", now);
-  if (record.status === "dead") {
+  setStatus(record, hasLeft ? "left" : "dead", now);
+  if (hasLeft) ring.failed.delete(record.node);
+  else {
     ring.counters.failures++;
     if (evidence.isByPaths) noteDeath(ring, record, now);
     ring.failed.add(record.node, record.endpoint, now, ring.options.random);
     ring.reconnectAt = Math.min(ring.reconnectAt, now + ring.timing.reconnectInterval);
   }
-  if (record.status === "left") emitChange(ring, "left", record);
+  if (hasLeft) emitChange(ring, "left", record);
   else emitChange(ring, "failed", record, evidence);
   askSuccessor(ring, record, now);
 }
