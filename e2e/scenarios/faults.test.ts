@@ -34,10 +34,11 @@ suite("when parts of the cluster fail the rest works", { skip: await Lab.refusal
     assert.ok(node);
     for (const [index, { speaker }] of cluster.nodes.entries()) {
       const since = speaker.process.lines.slice(logged[index]);
+      // The new one goes on to its owner where that sees the API again later than the other node.
       assert.deepEqual(
-        since.filter((line) => /serviceWithdrawn|membersChanged/.test(line)),
+        since.filter((line) => /serviceWithdrawn|membersChanged/.test(line) && !line.includes("default/later")),
         [],
-        "nothing was withdrawn",
+        "nothing that was announced is withdrawn",
       );
     }
     assert.equal((await learnedNode(cluster, address))?.name, before.name);
