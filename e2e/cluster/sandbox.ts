@@ -36,7 +36,8 @@ rm -rf "$directory"
 `;
 
 // A node's Pods together have twice as much of two processors as all that is no Pod, for which systemd has one cgroup. Here that has none: each of its
-// processes would get as much as all Pods of the cluster, and ten busy ones, etcd and the API server among them, would leave these a tenth.
+// processes would get as much as all Pods of the cluster. Busy ones, etcd and the API server among them, are to leave Pods about a third, and Pods
+// which are busy themselves something to these.
 const createCgroup = `
 path=/sys/fs/cgroup
 if [ -e "$path/cgroup.controllers" ]; then
@@ -44,10 +45,10 @@ if [ -e "$path/cgroup.controllers" ]; then
     for controller in $(cat "$path/cgroup.controllers"); do echo "+$controller" > "$path/cgroup.subtree_control"; done
     path=$path/$part; mkdir -p "$path"
   done
-  echo 1600 > "/sys/fs/cgroup/$0/cpu.weight"
+  echo 400 > "/sys/fs/cgroup/$0/cpu.weight"
 else
   for hierarchy in "$path"/*/; do mkdir -p "$hierarchy$0/$1"; done
-  echo 16384 > "$path/cpu/$0/cpu.shares"
+  echo 4096 > "$path/cpu/$0/cpu.shares"
 fi
 `;
 
