@@ -36,8 +36,8 @@ rm -rf "$directory"
 `;
 
 // A node's Pods together have twice as much of two processors as all that is no Pod, for which systemd has one cgroup. Here that has none: each of its
-// processes would get as much as all Pods of the cluster. Busy ones, etcd and the API server among them, are to leave Pods about a third, and Pods
-// which are busy themselves something to these.
+// processes would get as much as all Pods of the cluster. With this share, Pods have about a third beside eight busy processes; a larger one would starve
+// etcd and the API server where Pods are busy.
 const createCgroup = `
 path=/sys/fs/cgroup
 if [ -e "$path/cgroup.controllers" ]; then

@@ -61,7 +61,7 @@ function held(): Readonly<Record<string, number>> {
   };
 }
 
-/** Until there is no more of anything than before. A stream between two members, which ends by itself, is part of it for a moment. */
+/** Waits until this process has no more of any kind than before. A stream between two members, which ends by itself, counts for a moment. */
 async function hasNotGrown(before: ReturnType<typeof held>): Promise<void> {
   const isSmall = () => Object.entries(held()).every(([kind, count]) => count <= (before[kind] ?? 0));
   await until("streams between the two to end", isSmall, () => ({ before, now: held() }));

@@ -194,15 +194,11 @@ step("1,000 objects of one apply are a change or a few, and all that go at once 
   const all = `/apis/metallb.io/v1beta1/namespaces/${namespace}/ipaddresspools?labelSelector=many%3Dtrue`;
   const objects = async () => (await on.get("ipaddresspools.metallb.io", "-n", namespace, "-l", "many=true")).length;
   // A slow API server gives up a request after a minute, and goes on with the next one.
-  await waitFor(
-    "all of them to be gone",
-    async () =>
-      on
-        .kubectl("delete", "--raw", all)
-        .then(objects)
-        .then((left) => left === 0),
-    patience,
-  );
+  const gone = async () => {
+    await on.kubectl("delete", "--raw", all);
+    return (await objects()) === 0;
+  };
+  await waitFor("all of them to be gone", gone, patience);
   await remove(on, "L2Advertisement", "many");
   await on.answer(address);
   await on.owner(address);
