@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Worker } from "node:worker_threads";
 import { type ParsedConfig, parseConfig } from "#pkg/config";
 import { ConfigReader } from "#pkg/config-reader";
 import { silentLog } from "#pkg/log/testing";
@@ -69,4 +70,20 @@ test("what is read when the reader is disposed of is given up", limit, async () 
   reader[Symbol.dispose]();
   await read(new ConfigReader(silentLog), pools(1_000)); // It has begun later.
   assert.equal(isDone, false);
+});
+
+test("one thread reads the texts that follow one another, and another one what comes after its end", limit, async () => {
+  const workers: Worker[] = [];
+  const count = (worker: Worker): void => void workers.push(worker);
+  process.on("worker", count);
+  try {
+    using reader = new ConfigReader(silentLog);
+    for (const text of [pools(1_000), manyCidrs(45), pools(900)]) assert.deepEqual(await read(reader, text), parseConfig(text));
+    assert.equal(workers.length, 1);
+    await workers[0]?.terminate();
+    assert.deepEqual(await read(reader, pools(800)), parseConfig(pools(800)));
+    assert.equal(workers.length, 2);
+  } finally {
+    process.off("worker", count);
+  }
 });

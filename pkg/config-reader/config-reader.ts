@@ -8,11 +8,17 @@ import type { Log } from "#pkg/log";
 // much.
 const maxAtOnce = 2 << 10;
 
+// Objects that make up a configuration come one after the other, each with a new text, and V8 compiles the code of each new thread anew: some
+// 40 ms of processor time for each text.
+const keptMs = 5_000;
+
 /** Reads one configuration after another. */
 export class ConfigReader implements Disposable {
   readonly #log: Log;
   readonly #file: URL;
   #worker: Worker | undefined;
+  /** Ends a thread that has nothing to read. */
+  #end: NodeJS.Timeout | undefined;
 
   /** @param file the thread's code, where it is not beside this one */
   constructor(log: Log, file = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./config-worker.js", import.meta.url)) {
@@ -31,6 +37,7 @@ export class ConfigReader implements Disposable {
 
   /** Gives up a text that is being read. */
   [Symbol.dispose](): void {
+    clearTimeout(this.#end);
     this.#worker?.removeAllListeners();
     void this.#worker?.terminate();
     this.#worker = undefined;
@@ -38,29 +45,44 @@ export class ConfigReader implements Disposable {
 
   #readInThread(text: string, done: (parsed: ParsedConfig) => void): void {
     const assembly = new Assembly();
-    const end = (parsed: ParsedConfig): void => {
-      this[Symbol.dispose]();
-      done(parsed);
-    };
     const failed = (error: unknown): void => {
       this.#log.warn("configuration is read in the main thread, since a thread for it cannot be had", {
         op: "readConfig",
         error,
       });
-      end(parseConfiguration(text));
+      this[Symbol.dispose]();
+      done(parseConfiguration(text));
     };
     try {
-      const worker = new Worker(this.#file, { name: "configuration", workerData: text });
-      this.#worker = worker;
+      const worker = this.#thread();
       // One piece is sent for each that is asked for, so that none of the main thread's turns has more of them.
       worker.on("message", (piece: readonly Token[]) => {
-        if (assembly.add(piece)) end(assembly.value as ParsedConfig);
-        else worker.postMessage("next");
+        if (!assembly.add(piece)) return worker.postMessage("next");
+        this.#keep(worker);
+        done(assembly.value as ParsedConfig);
       });
       worker.on("error", failed);
       worker.on("exit", (code) => failed(new Error(`Thread ended with code ${code}`)));
+      worker.postMessage({ text });
     } catch (error) {
       failed(error);
     }
+  }
+
+  /** The thread that read the text before, or a new one. */
+  #thread(): Worker {
+    clearTimeout(this.#end);
+    this.#worker ??= new Worker(this.#file, { name: "configuration" });
+    this.#worker.removeAllListeners();
+    this.#worker.ref();
+    return this.#worker;
+  }
+
+  /** Keeps a thread that has nothing to read for a moment. A process that ends meanwhile does not wait for it. */
+  #keep(worker: Worker): void {
+    worker.removeAllListeners();
+    const end = (): void => this[Symbol.dispose]();
+    worker.on("error", end).on("exit", end).unref();
+    this.#end = setTimeout(end, keptMs).unref();
   }
 }

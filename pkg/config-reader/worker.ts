@@ -1,6 +1,6 @@
-/** Reads one configuration, and sends it in pieces, each when it is asked for. */
-import { parentPort, workerData } from "node:worker_threads";
-import { takeApart } from "#pkg/config";
+/** Reads one configuration after another, and sends each in pieces, one whenever it is asked for. */
+import { parentPort } from "node:worker_threads";
+import { type Token, takeApart } from "#pkg/config";
 import { parseConfiguration } from "#pkg/convert";
 
 // The main thread puts a piece of this length together in 1 to 2 ms.
@@ -8,7 +8,8 @@ const pieceLength = 2_000;
 
 const port = parentPort;
 if (port === null) throw new Error("Cannot read a configuration: this is the main thread");
-const pieces = takeApart(parseConfiguration(workerData as string), pieceLength);
-const send = (): void => port.postMessage(pieces.next().value);
-port.on("message", send);
-send();
+let pieces: Iterator<readonly Token[]> | undefined;
+port.on("message", (message: { readonly text: string } | "next") => {
+  if (message !== "next") pieces = takeApart(parseConfiguration(message.text), pieceLength);
+  port.postMessage(pieces?.next().value);
+});
