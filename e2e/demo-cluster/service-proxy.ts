@@ -1,6 +1,7 @@
 // A process on a node that stands for kube-proxy, in user space: takes in packets to the addresses of Services and passes them on
 // to ready endpoints. Unlike kube-proxy it hides the client's address from them, and serves neither cluster addresses nor node
 // ports. Flags: --node-name, --kubeconfig.
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { SystemClock, systemRandom } from "#pkg/clock";
 import { connect } from "#pkg/k8s";
@@ -32,11 +33,12 @@ const slices = cluster.informer(proxiedSlices, {}, { changed: wake, synced: wake
 services.start();
 slices.start();
 
-/** One at a time; what changes meanwhile makes one more. */
+/** One at a time; what changes meanwhile makes one more. At most a fifth of the time goes to it: with 10,000 Services one takes 100 ms. */
 async function reconcileAll(): Promise<void> {
   busy = true;
   while (changed && services.synced && slices.synced) {
     changed = false;
+    const startedAt = clock.now();
     try {
       await reconcile();
     } catch (error) {
@@ -44,6 +46,7 @@ async function reconcileAll(): Promise<void> {
     }
     if (!announced) log.info("forwarding");
     announced = true;
+    await sleep(4 * (clock.now() - startedAt));
   }
   busy = false;
 }
