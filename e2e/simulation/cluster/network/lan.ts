@@ -124,10 +124,11 @@ export class Lan {
     return this.#foreign;
   }
 
-  /** As `pkg/layer2/engine/schedules.ts` sends them, while the node announces the address. */
+  /** As `pkg/layer2/engine/schedules.ts` sends them, while the speaker runs and announces the address. */
   #burst(from: number, address: string, left: number): void {
     const { time, speakers } = this.#options;
-    if (left === 0 || speakers.get(from)?.announced.has(address) !== true) return;
+    const speaker = speakers.get(from);
+    if (left === 0 || !speaker?.process.isRunning || !speaker.announced.has(address)) return;
     this.#announced(from, address);
     time.schedule(time.now + announceEveryMs, () => this.#burst(from, address, left - 1));
   }
