@@ -23,7 +23,7 @@ const checkMs: Millis = 100;
 
 export interface RunOptions {
   readonly judge?: Judge;
-  /** Called every 100 ms. */
+  /** Called each time the judge has looked. */
   readonly observe?: (cluster: SimulatedCluster) => void;
   readonly watchCore?: SimulatedClusterOptions["watchCore"];
 }
@@ -87,11 +87,12 @@ class Course {
   async #pass(duration: Millis, isOver = () => false): Promise<void> {
     const { cluster } = this;
     const end = cluster.now + duration;
+    const everyMs = this.#judge.checkEveryMs ?? checkMs;
     while (cluster.now < end && !isOver() && this.#judge.problem === undefined) {
-      await cluster.pass(Math.min(checkMs, end - cluster.now));
+      await cluster.pass(Math.min(everyMs, end - cluster.now));
       this.#judge.check(cluster);
       this.#observe(cluster);
-      if (cluster.now % 1000 < checkMs)
+      if (cluster.now % 1000 < everyMs)
         this.#backups.push({ at: cluster.now, backup: cluster.api.backup(), services: new Map(cluster.people.services) });
     }
   }

@@ -9,6 +9,7 @@ import type { Judge } from "./judge.ts";
 
 /** A client of the LAN hears after so long that another node answers for an address. */
 const clients: readonly { readonly mac: string; readonly lateMs: Millis }[] = [
+  { mac: "02:00:00:00:ee:03", lateMs: 1 },
   { mac: "02:00:00:00:ee:01", lateMs: 100 },
   { mac: "02:00:00:00:ee:02", lateMs: 2_500 },
 ];
@@ -102,6 +103,7 @@ export class KeptConnections implements Judge {
   readonly counts = { opened: 0, handedOn: 0, broken: 0 };
   /** Broken connections by what excuses them. */
   readonly excuses = new Map<string, number>();
+  readonly checkEveryMs: Millis = 25;
   readonly #faults: readonly Fault[];
   /** Nodes see what happens at different times, the last of them after so long. */
   readonly #seenWithinMs: Millis;
@@ -122,6 +124,7 @@ export class KeptConnections implements Judge {
   #noted = 0;
   /** Nodes whose speakers were away at once, and until when. One that begins then cannot know that the other had an address. */
   readonly #severalAway: { to: Millis; readonly nodes: Set<number> }[] = [];
+  readonly #hasBegun = new Set<number>(); // nodes whose first speaker has begun
   readonly #awaySince = new Map<number, Millis>(); // node -> since when it has no speaker
   readonly #awayUntil = new Map<number, Millis>(); // node -> until when it had none
   #id = 0;
@@ -168,7 +171,9 @@ export class KeptConnections implements Judge {
 
   #check(cluster: SimulatedCluster): string | undefined {
     this.#hear(cluster);
-    const away = [...cluster.speakers].flatMap(([node, speaker]) => (isAway(speaker) ? [node] : []));
+    for (const [node, speaker] of cluster.speakers) if (!isAway(speaker)) this.#hasBegun.add(node);
+    // Before its first speaker has begun, a node owned nothing that others could not know of.
+    const away = [...cluster.speakers].flatMap(([node, speaker]) => (this.#hasBegun.has(node) && isAway(speaker) ? [node] : []));
     if (away.length > 1) this.#noteSeveralAway(away, cluster.now);
     for (const node of cluster.speakers.keys()) if (!away.includes(node)) this.#awaySince.delete(node);
     for (const node of away) {
