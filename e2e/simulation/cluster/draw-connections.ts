@@ -13,14 +13,15 @@ const longMs: Millis = 630_000;
 // Beyond the seeds of histories.
 const familySeeds = 2 ** 30;
 const apiSeeds = 2 ** 31;
-const otherSeeds = 2 ** 32;
+const otherSeeds = 3 * 2 ** 30;
+const turnSeeds = 2 ** 29;
 
 /**
  * A history of connections and of moves without harm, drawn by its seed: drains, exclusions, preferences, rollouts, speakers of another version, threads that begin again; to and fro,
  * and on to a third node before clients have heard of the second; speakers that stand still for a moment. Where the seed is odd, faults too. Half of
  * them have further pools, two Services that share an address, and people who change Services and pools, and stop controllers. Some have IPv6 alone.
  * In every third the API is troubled: its server and watches end, it refuses requests, and the configuration or the Lease is deleted. In
- * every sixth there are further faults.
+ * every sixth there are further faults. In every fourth, main threads of speakers stand still for up to 400 ms.
  */
 export function drawConnections(seed: number): History {
   const random = seededRandom(seed);
@@ -136,10 +137,12 @@ export function drawConnections(seed: number): History {
   const weather = { ...fairWeather, watchLagMs: [20, 20, 300][pick(3)] ?? 20 };
   const failoverMs = [undefined, undefined, 10, 50][(seed >> 2) % 4];
   const loss = seed % 4 === 1 ? 0.05 : 0;
+  const maxTurnMs = [1, 1, 50, 400][Math.floor(seededRandom(seed + turnSeeds)() * 4)] ?? 1;
   return {
     seed,
     nodes,
     loss,
+    maxTurnMs,
     weather,
     failoverMs,
     isSlow: seed % 5 === 2,

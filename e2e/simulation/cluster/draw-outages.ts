@@ -4,7 +4,7 @@ import { seededRandom } from "#pkg/clock/testing";
 import type { Act, History } from "./history.ts";
 
 // Beyond the seeds of histories.
-const outageSeeds = 2 ** 33;
+const outageSeeds = 3 * 2 ** 29;
 // Watches begin again by then.
 const againMs: Millis = 30_000;
 

@@ -275,9 +275,8 @@ export class SpeakerProcess {
       log,
     };
     this.#runner.start(this.state, (effect) => {
-      // A turn of the main thread is where a process can stand still.
       if (effect.type === "setGossip") this.#noteFalselyOwned();
-      if (effect.type === "wake") process.at(options.ring.now + random() * options.maxTurnMs, () => emit({ type: "continue" }));
+      if (effect.type === "wake") this.#takeTurn(random() * options.maxTurnMs);
       else carryOut(drivers, effect);
     });
     if (!this.hasNetAdmin) emit({ type: "kernel", failure: "the process needs the capability NET_ADMIN", problems: new Map() });
@@ -390,6 +389,13 @@ export class SpeakerProcess {
   /** An effect that this node's ring protocol emitted. */
   onRingEffect(effect: Effect): void {
     this.#memberlist.onEffect(effect);
+  }
+
+  /** Work takes so long, in which the main thread hears of nothing else. */
+  #takeTurn(lasts: Millis): void {
+    const { process } = this;
+    process.stall(lasts);
+    process.at(this.#options.ring.now + lasts, () => this.#runner.dispatch({ type: "continue" }));
   }
 
   /** As `DataPath` does. @param scan the Service to begin with */
