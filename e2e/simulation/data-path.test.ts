@@ -150,3 +150,25 @@ test("a speaker that starts again beside a kube-proxy that stands still does not
     );
   }
 });
+
+test("while no node sees the API, a node that cannot deliver goes on until another one announces the address, which may know of no endpoint of its own", async () => {
+  const local = { ...spec, isLocal: true };
+  // Node 1 loses the API before it gets an endpoint, or afterwards.
+  const scenes = [
+    { isKnown: false, node: 0, next: 0 },
+    { isKnown: true, node: 0, next: 1 },
+    { isKnown: true, node: 1, next: 0 },
+  ];
+  for (const pool of ["lan", "sticky"])
+    for (const { isKnown, node, next } of scenes) {
+      const services = { a: { ...local, pool, endpoints: [0] } };
+      const acts: History["acts"] = [
+        { at: isKnown ? 8_000 : 2_000, act: { type: "cutApi", node: 1, length: 52_000 } },
+        { at: 6_000, act: { type: "service", name: "a", spec: { ...local, pool, endpoints: [0, 1] } } },
+        { at: 8_000, act: { type: "cutApi", node: 0, length: 52_000 } },
+        { at: 8_000, act: { type: "cutApi", node: 2, length: 52_000 } },
+        { at: 15_000, act: broken(node, 30_000) },
+      ];
+      assert.deepEqual(await answering(acts, [24_000], { services }), [[next]], `${pool}, known: ${isKnown}`);
+    }
+});

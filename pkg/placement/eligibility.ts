@@ -126,7 +126,10 @@ export function poolNodes(
 }
 
 /** The nodes for which this is so, and the others; in the order of all. */
-function parted(nodes: readonly string[], isSo: (node: string) => boolean): readonly [readonly string[], readonly string[]] {
+export function parted(
+  nodes: readonly string[],
+  isSo: (node: string) => boolean,
+): readonly [readonly string[], readonly string[]] {
   const [so, others]: [string[], string[]] = [[], []];
   for (const node of nodes) (isSo(node) ? so : others).push(node);
   return [so, others];

@@ -580,10 +580,13 @@ function placedBy(blind: readonly string[], endpoints: readonly string[], more: 
 
 test("property: where no node with endpoints has a current view, one node announces, and that is one that has and can deliver", () => {
   fc.assert(
-    fc.property(fc.subarray(all, { minLength: 1 }), some, some, some, (endpoints, announcing, unable, others) => {
+    fc.property(fc.subarray(all, { minLength: 1 }), some, some, some, (endpoints, those, unable, others) => {
       const blind = all.filter((node) => endpoints.includes(node) || others.includes(node));
-      const announcers = announcing.filter((node) => blind.includes(node));
-      const owner = placedBy(blind, endpoints, { announcers, undelivering: unable });
+      const announcers = those.filter((node) => blind.includes(node));
+      const before = placedBy(blind, endpoints, { announcers, undelivering: unable });
+      // One that cannot deliver goes on until another one announces.
+      const announcing = all.filter((node) => before(node) === node);
+      const owner = placedBy(blind, endpoints, { announcers: announcing, undelivering: unable });
       const owners = new Set(all.map((node) => owner(node)));
       assert.equal(owners.size, 1, `${[...owners]}`);
       if (blind.length === all.length) return;
@@ -619,6 +622,25 @@ test("property: where no node sees changes in the API, the node that announces g
     fc.property(fc.constantFrom(...all), fc.tuple(seen, seen, seen, seen), (announcer, each) => {
       const owner = placedBy(all, all, { announcers: [announcer], undelivering: [] });
       for (const [index, node] of all.entries()) assert.equal(owner(node, each[index]), announcer);
+    }),
+  );
+});
+
+test("property: where no node sees changes in the API, an address never goes without a node, and comes to one, also from nodes that cannot deliver", () => {
+  const seen = fc.subarray(all, { minLength: 1 });
+  const announcing = fc.subarray(all, { minLength: 1 });
+  fc.assert(
+    fc.property(announcing, some, fc.tuple(seen, seen, seen, seen), (first, unable, each) => {
+      let announcers: readonly string[] = first;
+      for (let round = 0; round < 3; round++) {
+        const owner = placedBy(all, all, { announcers, undelivering: unable });
+        announcers = all.filter((node, index) => owner(node, each[index]) === node);
+        assert.ok(announcers.length > 0, `round ${round}`);
+      }
+      assert.equal(announcers.length, 1, `${announcers}`);
+      const isAbleThere = first.some((node) => !unable.includes(node));
+      const seesItself = all.some((node, index) => !unable.includes(node) && each[index]?.join() === node);
+      if (isAbleThere || seesItself) assert.ok(!unable.includes(announcers[0] ?? ""), `${announcers} cannot deliver`);
     }),
   );
 });

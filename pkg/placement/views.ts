@@ -1,6 +1,6 @@
 import { isIn } from "#pkg/collections";
 import type { Address } from "#pkg/net";
-import { type PoolNodes, without } from "./eligibility.ts";
+import { type PoolNodes, parted, without } from "./eligibility.ts";
 
 /** Nodes' own reports about an address. `announcers` matter where the view of the API of some nodes is not current. */
 export interface ReportedAnnouncers {
@@ -37,8 +37,8 @@ export function ableAmong(
 /**
  * A node whose view of the API is not current does not know of new Services, nor which nodes have ready endpoints. The others leave it what
  * it announces, but for `Local` Services when its view is old. It leaves to them what they announce, and takes nothing new. Where no suitable
- * node has a current view, all leave the address to those that announce it: each may see other endpoints than the next one. A node that sees
- * no endpoints where the address is announced tells the nodes with endpoints, and the others follow that.
+ * node has a current view, all leave the address to those that announce it: each may see other endpoints than the next one. One of those that cannot
+ * deliver goes on until a node that can announces it. A node that sees no endpoints where the address is announced tells the nodes with endpoints, and the others follow that.
  */
 function withoutUnaware(
   suitable: readonly string[],
@@ -56,8 +56,14 @@ function withoutUnaware(
   if (!suitable.some(isCurrent)) {
     const isSure = !isBlind || told.length > 0;
     const mayStay = (other: string) => !isSure || isIn(suitable, other) || unheeding.includes(other);
-    const staying = announcers.filter((other) => !unable.includes(other) && !isCurrent(other) && mayStay(other));
-    return staying.length > 0 ? staying : suitable;
+    const [failing, staying] = parted(
+      announcers.filter((other) => !isCurrent(other) && mayStay(other)),
+      (other) => unable.includes(other),
+    );
+    if (staying.length > 0) return staying;
+    // Others that it could leave the address to may see no endpoints of their own: it goes on until one of them announces it.
+    const goesOn = !isSure && (failing.includes(node) || suitable.every((other) => unable.includes(other)));
+    return goesOn && failing.length > 0 ? failing : suitable;
   }
   const keeps = (other: string) => announcers.includes(other) && (!isLocal || other === node || !outdated.includes(other));
   if (others.some((other) => isIn(suitable, other))) return without(suitable, behind); // Those behind leave it to these.
