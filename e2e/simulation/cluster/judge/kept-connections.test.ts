@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Millis } from "#pkg/clock";
 import { parseAddress } from "#pkg/net";
-import { type History, keptConfig } from "../history.ts";
+import { type History, keptConfig, otherKeptConfigs } from "../history.ts";
 import { run } from "../run.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
 import { nodeAddresses } from "../speaker-process.ts";
@@ -76,5 +76,18 @@ test("what a fault broke is counted under it, and is no problem", async () => {
   const { problem, counts, excuses } = await judged(acts, () => {});
   assert.equal(problem, undefined);
   assert.deepEqual([...excuses], [["fault", counts.broken]]);
+  assert.ok(counts.broken > 0);
+});
+
+test("an address that its owner left while no connections were kept has lost them, also where another node has it much later", async () => {
+  const text = otherKeptConfigs[0]?.(keptConfig) ?? assert.fail();
+  const acts: History["acts"] = [
+    { at: 0, act: { type: "exclude", node: 0, length: 60_000 } },
+    { at: 5_000, act: { type: "configure", text, mayRenumber: true, length: 5_000 } },
+    { at: 7_000, act: { type: "exclude", node: 1, length: 90_000 } },
+  ];
+  const { problem, counts, excuses } = await judged(acts, () => {});
+  assert.equal(problem, undefined);
+  assert.deepEqual([...excuses.keys()].sort(), ["fault", "nobody owned it"]);
   assert.ok(counts.broken > 0);
 });

@@ -16,6 +16,9 @@ const clients: readonly { readonly mac: string; readonly lateMs: Millis }[] = [
 const openEveryMs: Millis = 1_500;
 const maxOfClient = 6; // To each address.
 const briefMs: Millis = 1_000;
+// So long after a move the first clients send to the new owner: until then each check follows their packets, later one of a few does.
+const freshMs: Millis = 1_000;
+const restEveryMs: Millis = 100;
 // By then the last client has heard of a move, and has sent to the new owner.
 const heardMs: Millis = 3_000;
 const maxHandoverMs: Millis = 600_000;
@@ -69,6 +72,8 @@ interface Connection {
 
 interface Owner {
   readonly at: Millis;
+  /** When the owner before left it. */
+  readonly leftAt: Millis;
   readonly node: number;
   /** The owner before was away, and for some time no other node could own it. */
   readonly isLate: boolean;
@@ -208,6 +213,8 @@ export class KeptConnections implements Judge {
         this.#connections.delete(connection.id);
         continue;
       }
+      const movedAt = this.#owners.get(connection.address)?.at(-1)?.at ?? 0;
+      if (cluster.now % restEveryMs > 0 && cluster.now > movedAt + freshMs) continue;
       const end = this.#follow(cluster, connection);
       if (end.type === "loop") return `a packet to ${connection.address} goes round: ${end.path}`;
       if (end.type !== "reset") continue;
@@ -249,7 +256,7 @@ export class KeptConnections implements Judge {
   }
 
   /** Clients hear, each after its time, who answers. */
-  #hear({ announcements, now }: SimulatedCluster): void {
+  #hear({ announcements, moves, now }: SimulatedCluster): void {
     for (; this.#noted < announcements.length; this.#noted++) {
       const { at = 0, node = 0, address = "" } = announcements[this.#noted] ?? {};
       const owners = this.#owners.get(address) ?? [];
@@ -258,8 +265,9 @@ export class KeptConnections implements Judge {
       const near = this.#times.filter((time) => time <= at && time > at - this.#seenWithinMs).length;
       const hasBegun = at < (this.#awayUntil.get(node) ?? -Infinity) + settledMs;
       const isCrowded = near + (hasBegun ? 1 : 0) > 1;
-      if (last !== node) owners.push({ at, node, isLate, isCrowded });
-      this.#owners.set(address, owners);
+      const left = moves.findLast((move) => move.address === address && move.node === last && move.at <= at);
+      const leftAt = left?.on === false ? left.at : at;
+      if (last !== node) this.#owners.set(address, [...owners, { at, leftAt, node, isLate, isCrowded }]);
     }
     for (const [client, { lateMs }] of clients.entries())
       for (let heard = this.#heard[client] ?? 0; heard < announcements.length; heard++) {
@@ -317,7 +325,7 @@ export class KeptConnections implements Judge {
     const [since, sentTo] = [holder, believed].map((one) => owners.findLastIndex(({ node }) => node === one));
     const way = owners.slice(Math.max(0, Math.min(since ?? 0, sentTo ?? 0)));
     const moves = way.slice(1);
-    const isMoved = (from: Millis, to: Millis) => moves.some(({ at }) => at >= from && at <= to);
+    const isMoved = (from: Millis, to: Millis) => moves.some(({ leftAt, at }) => at >= from && leftAt <= to);
     const [first] = moves;
     // They count from when the new owner decides; the other one may repeat its announcement after that.
     if (first !== undefined && now > first.at + maxHandoverMs - settledMs) return "ten minutes";
@@ -347,7 +355,8 @@ export class KeptConnections implements Judge {
     // It may seem to be an owner until others know its version. Where the API is troubled it begins late.
     const comesBy = (at: Millis, node: number) => Math.max(at, this.#awayUntil.get(node) ?? at) + settledMs;
     if (this.#newcomers.some(({ at, node }) => isMoved(at, comesBy(at, node)))) return "another version comes";
-    if (moves.some(({ isLate }) => isLate)) return "nobody owned it";
+    const isBetween = first !== undefined && openedAt > first.leftAt && first.at > first.leftAt + heardMs;
+    if (isBetween || moves.some(({ isLate }) => isLate)) return "nobody owned it";
     if (moves.some(({ isCrowded }) => isCrowded)) return "several changes at once";
     // Packets go to one node: to an owner that failed as it seems, or one that has connections by way of it; and so where the present owner had it before.
     const isBefore = ({ at }: Owner) => at <= (way[0]?.at ?? 0);
