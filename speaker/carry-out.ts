@@ -27,6 +27,7 @@ import type { Members } from "./members/members.ts";
 import type { NodePaths } from "./members/node-paths.ts";
 import type { SpeakerTimings } from "./metrics.ts";
 import type { Sources } from "./sources.ts";
+import type { ToldInterfaces } from "./told-interfaces.ts";
 
 /** The drivers that carry out the core's effects. */
 export interface Drivers {
@@ -38,6 +39,7 @@ export interface Drivers {
   readonly configMaps: Pick<ConfigMapWriter, "write">;
   readonly bgp: Pick<BgpSpeaker, "setPeers" | "setRoutes" | "flush" | "addressesChanged">;
   readonly followedRoutes: Pick<FollowedRoutes, "follow">;
+  readonly toldInterfaces: Pick<ToldInterfaces, "name">;
   readonly kernel: Pick<KernelKeeper, "want" | "complete">;
   readonly handovers: Pick<HandoverKeeper, "check" | "want" | "flush" | "wantSpeakers" | "complete">;
   readonly flowCounter: Pick<FlowCounter, "want">;
@@ -80,6 +82,7 @@ const carriers: ByKind<SpeakerEffect, "type", [Drivers], void> = {
   setRoutes: ({ address, routes }, { bgp }) => bgp.setRoutes(address, routes),
   flushRoutes: ({ complete }, { bgp }) => bgp.flush(complete),
   followRoutes: (effect, { followedRoutes }) => followedRoutes.follow(effect),
+  nameInterfaces: ({ names }, { toldInterfaces }) => toldInterfaces.name(names),
   setKernel: ({ address, items }, { kernel }) => kernel.want(address.toString(), items),
   completeKernel(_, { kernel, handovers }) {
     kernel.complete();

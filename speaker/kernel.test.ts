@@ -1,28 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { InterfaceState } from "#pkg/layer2";
 import { SpeakerView } from "./core/index.ts";
-import { kernelWarnings, withoutKept } from "./kernel.ts";
-import { Bench, eth0, pools } from "./testing/speaker-bench.ts";
+import { kernelWarnings } from "./kernel.ts";
+import { Bench, pools } from "./testing/speaker-bench.ts";
 
-const lb0: InterfaceState = { ...eth0, index: 7, name: "kube-lb0", status: "noArp", addresses: ["192.0.2.1/32"] };
 const dummy = { interfaces: () => [{ name: "kube-lb0", kind: "dummy", error: undefined }] };
-
-test("of an interface that is made for addresses nobody hears which it has, unless layer 2 announces on it", () => {
-  const told: string[][] = [];
-  const tell = withoutKept(dummy, (interfaces) => told.push(interfaces.map(({ name, addresses }) => `${name} ${addresses}`)));
-  tell([eth0, lb0]);
-  tell([eth0, { ...lb0, addresses: ["192.0.2.1/32", "192.0.2.2/32"] }]);
-  tell([eth0, { ...lb0, status: "answering" }]);
-  tell([{ ...eth0, addresses: ["10.0.0.1/24"] }, lb0]);
-  tell([{ ...eth0, addresses: ["10.0.0.1/24"] }, lb0]); // It had another address meanwhile.
-  assert.deepEqual(told, [
-    ["eth0 ", "kube-lb0 "],
-    ["eth0 ", "kube-lb0 192.0.2.1/32"],
-    ["eth0 10.0.0.1/24", "kube-lb0 "],
-    ["eth0 10.0.0.1/24", "kube-lb0 "],
-  ]);
-});
 
 test("/readyz warns of what keeps pools of protocol interface from being announced", () => {
   const bench = new Bench("node1");

@@ -1,8 +1,6 @@
-import { isDeepStrictEqual } from "node:util";
 import { type Clock, dateOf } from "#pkg/clock";
 import { type EventRecorder, nodeReference } from "#pkg/k8s";
 import { KernelKeeper } from "#pkg/kernel";
-import type { InterfaceState } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
 import { list } from "#pkg/text";
 import { causes } from "#pkg/verdict";
@@ -25,28 +23,6 @@ export function createKernel({ node, events, emit, log, clock }: KernelOptions):
     onDisturbance: (message) => events.record(nodeReference(node), "Warning", "kernelRestored", message),
     onProblems: (problems, failure) => emit({ type: "kernel", problems, failure }),
   });
-}
-
-/**
- * Passes interfaces on without the addresses that are kept on those that nothing is announced on by layer 2: there may be thousands, which
- * come and go with Services. Interfaces that are wholly as before are passed on: a change of theirs was taken back.
- */
-export function withoutKept(
-  keeper: Pick<KernelKeeper, "interfaces">,
-  tell: (interfaces: readonly InterfaceState[]) => void,
-): (interfaces: readonly InterfaceState[]) => void {
-  let last: readonly InterfaceState[] | undefined;
-  let told: readonly InterfaceState[] | undefined;
-  return (interfaces) => {
-    const isTakenBack = isDeepStrictEqual(interfaces, last);
-    last = interfaces;
-    const kept = new Set(keeper.interfaces().map(({ name }) => name));
-    const isKept = ({ name, status }: InterfaceState) => kept.has(name) && status !== "answering";
-    const left = interfaces.map((one) => (isKept(one) ? { ...one, addresses: [], unfit: [] } : one));
-    if (!isTakenBack && isDeepStrictEqual(left, told)) return;
-    told = left;
-    tell(left);
-  };
 }
 
 /** What `/readyz` warns of. */

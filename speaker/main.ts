@@ -23,7 +23,7 @@ import { followEndpoints } from "./endpoints.ts";
 import { Faults } from "./faults.ts";
 import { flags } from "./flags.ts";
 import { FollowedRoutes } from "./followed-routes.ts";
-import { createKernel, withoutKept } from "./kernel.ts";
+import { createKernel } from "./kernel.ts";
 import { lastConnections } from "./last-connections.ts";
 import { createMembers, whyNoRing } from "./members/create-members.ts";
 import { FastPath } from "./members/fast-path.ts";
@@ -36,6 +36,7 @@ import { nodeFactsOf, speakerRoutes, whatIsMissing } from "./routes.ts";
 import { SelfTest } from "./self-test.ts";
 import { Sources } from "./sources.ts";
 import { StatusObjects } from "./status-objects/status-objects.ts";
+import { ToldInterfaces } from "./told-interfaces.ts";
 
 await runDaemon({
   usage: "ingot-speaker: announces the addresses of Services from the node that it runs on.",
@@ -69,11 +70,12 @@ await runDaemon({
     const onInherited = (inherited: Inherited) => emit({ type: "inherited", inherited });
     const handovers = stack.use(new HandoverKeeper({ onFailures, onInherited, log, clock }));
     const flowCounter = stack.use(new FlowCounter({ onCounts: (counts) => emit({ type: "flows", counts }), log, clock }));
+    const toldInterfaces = new ToldInterfaces(kernel, (interfaces) => emit({ type: "interfaces", interfaces }));
     const layer2 = stack.use(
       new Layer2({
         log,
         refreshMs: values["layer2-refresh"],
-        onInterfaces: withoutKept(kernel, (interfaces) => emit({ type: "interfaces", interfaces })),
+        onInterfaces: toldInterfaces.update,
         onSighting: (sighting) => emit({ type: "sighting", sighting }),
       }),
     );
@@ -145,6 +147,7 @@ await runDaemon({
       configMaps,
       bgp,
       followedRoutes,
+      toldInterfaces,
       kernel,
       handovers,
       flowCounter,

@@ -45,6 +45,8 @@ export type SpeakerEffect =
    * routes.
    */
   | { readonly type: "followRoutes"; readonly addresses: readonly Address[]; readonly gateways: boolean }
+  /** Deliver interfaces of these names, as patterns for `matchesInterface`, also where they lead to a Pod. Others that do are left out. */
+  | { readonly type: "nameInterfaces"; readonly names: readonly string[] }
   /** The inputs of this node's checks may have changed: interfaces, configuration or announcements. */
   | { readonly type: "checkNode" }
   /** Deliver `continue` soon, after what else waits. */

@@ -14,7 +14,7 @@ import type { ConnectionResult, ConnectionTest, DataPaths, HealthAnswer, PathFau
 export type SpeakerEvent =
   | ClusterEvent
   | MemberEvents
-  /** All interfaces of this node, whenever something about one of them changed. */
+  /** The interfaces of this node, but for those to Pods that `nameInterfaces` does not name, whenever something about one of them changed. */
   | { readonly type: "interfaces"; readonly interfaces: readonly InterfaceState[] }
   /** By which interfaces this node reaches the addresses of `followRoutes`, whenever that is different. */
   | { readonly type: "routes"; readonly interfaces: ReadonlyMap<string, string> } // address -> name of an interface

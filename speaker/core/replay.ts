@@ -20,6 +20,7 @@ function describe(effects: readonly SpeakerEffect[], hide: Hide): Plain[] {
       case "completeKernel":
       case "publishInterfaces": // The input says the same.
       case "followRoutes":
+      case "nameInterfaces":
       case "setSpeakers":
         break;
       case "writeAnnounced": // The lines follow from the inputs, and may be thousands.

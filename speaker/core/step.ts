@@ -18,7 +18,7 @@ import type { SpeakerEvent } from "./events.ts";
 import { handoverEvent, handoversChanged, handoversConfigured, handoverTimer, servingChanged } from "./handovers/handovers.ts";
 import { nextCarrierAt, releaseCarriers } from "./interfaces/carriers.ts";
 import { interfacesChanged, kernelChanged } from "./interfaces/changes.ts";
-import { interfacesHere, routesToFollow, withoutServices } from "./interfaces/nics.ts";
+import { interfacesHere, surroundingsToFollow, withoutServices } from "./interfaces/nics.ts";
 import { apiLost, apiViewTimer, awaitsApi, noteOldViews } from "./members/api-view.ts";
 import { awaitsNodes, followTimer, forgetTold, reconsiderNodes, takeTold, tellOwnNode } from "./members/followed-nodes.ts";
 import { allMembers, foreignMembersChanged, nextMembersAt, setMembers } from "./members/foreign-members.ts";
@@ -268,7 +268,7 @@ function configChanged(
   touch(state, setSlots(state, config));
   state.ownedPools = [...config.pools.filter(hasOwners).flatMap(layer2PoolsOf), ...state.slots.pools];
   takeTold(state); // It may ask for other labels.
-  effects.push(routesToFollow(state, config), { type: "keepPaths", intervalMs: config.failover?.intervalMs });
+  effects.push(...surroundingsToFollow(state, config), { type: "keepPaths", intervalMs: config.failover?.intervalMs });
   bgpConfigChanged(state, config, effects);
   handoversConfigured(state, now, effects);
   state.kernel.eligibility.clear();

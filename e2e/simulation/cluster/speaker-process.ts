@@ -259,6 +259,7 @@ export class SpeakerProcess {
       configMaps: this.#configMaps,
       bgp: this.#bgp,
       followedRoutes: { follow: () => {} },
+      toldInterfaces: { name: () => {} },
       kernel: this.hasNetAdmin ? this.#nic : noKernel,
       handovers: this.#handovers,
       flowCounter: new FlowCounter(options.connections, process, options.time, (counts) => emit({ type: "flows", counts })),

@@ -27,6 +27,8 @@ export interface InterfaceState {
    * checked for duplicates.
    */
   readonly unfit?: readonly string[];
+  /** See `canBeAsked`: it leads to a Pod, and nobody asks there. */
+  readonly leadsToPod?: true;
 }
 
 // IFA_F_TEMPORARY, IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_TENTATIVE
@@ -83,6 +85,7 @@ export function interfaceState(one: TrackedInterface, status: InterfaceStatus, e
     running: one.running,
     addresses: one.addresses.map(text),
     ...(unfit.length > 0 && { unfit: unfit.map(text) }),
+    ...(!canBeAsked(one) && { leadsToPod: true }),
   };
 }
 

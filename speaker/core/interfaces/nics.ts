@@ -65,13 +65,18 @@ function subnetsText(interfaces: SpeakerState["carriers"]["reachability"]["inter
   return [...interfaces].map(([name, subnets]) => `${name} ${subnets.join(" ")}`).join();
 }
 
-/** Facts about this node's routes that the configuration asks for. */
-export function routesToFollow(
-  state: SpeakerState,
-  { peers }: Pick<Config, "peers">,
-): Extract<SpeakerEffect, { type: "followRoutes" }> {
+/** Facts about this node's routes and interfaces that the configuration asks for. */
+export function surroundingsToFollow(state: SpeakerState, { pools, peers }: Pick<Config, "pools" | "peers">): SpeakerEffect[] {
   const gateways = peers.some(({ discovery, disabled }) => discovery?.by === "gateway" && !disabled);
-  return { type: "followRoutes", addresses: reachedAddresses(state), gateways };
+  const globs = [...pools, ...state.ownedPools, ...peers.flatMap(({ discovery }) => discovery ?? [])].flatMap(
+    ({ interfaces }) => interfaces,
+  );
+  // Any interface may be the one by which an address is reached.
+  const names = globs.some((glob) => glob.startsWith(canReachPrefix)) ? ["*"] : [...new Set(globs)];
+  return [
+    { type: "followRoutes", addresses: reachedAddresses(state), gateways },
+    { type: "nameInterfaces", names },
+  ];
 }
 
 /** Pools whose addresses may be on NICs of this node. */
