@@ -47,8 +47,8 @@ export const ownership: readonly Break[] = [
     tests: ["speaker/core/members/api-view.test.ts", "e2e/simulation/cluster.test.ts"],
   },
   {
-    before: "hasOwners(pool) ? gossip.advertisers(key) : gossip.announcers(key)",
-    after: "gossip.announcers(key)",
+    before: "hasOwners(pool) ? gossip?.advertisers(key) : gossip?.announcers(key)",
+    after: "gossip?.announcers(key)",
     tests: ["speaker/core/members/api-view.test.ts"],
   },
   { before: "uncertainty(a) - uncertainty(b) ||", after: "", tests: stickyTests },

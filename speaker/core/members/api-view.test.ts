@@ -364,3 +364,28 @@ test("of a pool with both protocols an owner that has lost the API leaves neithe
   bench.settle();
   assert.deepEqual([bench.onWire, [...bench.routes.keys()]], [[], [x]], "the other one may have no peer");
 });
+
+test("a node without the API that cannot deliver keeps the route of a Local Service until another one says that it advertises the address", () => {
+  const peer = "{peer-address: 10.0.0.1, peer-asn: 65002, my-asn: 65001}";
+  const one = amongOthers(owner, "{name: lan, protocol: bgp, addresses: [192.0.2.0/28]}", peer);
+  one.bench.serve("default/web", [x], { externalTrafficPolicy: "Local" }, { [owner]: true, [loser]: true });
+  const other = one.others.find(({ name }) => name === loser) ?? assert.fail();
+  other.state.setDeliveries(new Map([["lan", { IPv4: "carried", IPv6: "noPeer" }]]));
+  for (const { state } of one.others) state.setView("behind");
+  one.hear();
+  const look = (...IPv4: "noPodRoute"[]) => {
+    one.bench.runner.dispatch({ type: "dataPath", faults: { IPv4, IPv6: [] }, hasPods: true });
+    one.bench.settle();
+  };
+  look();
+  one.bench.runner.dispatch({ type: "apiLost", since: one.bench.clock.now() });
+  one.bench.clock.advanceBy(2_000);
+  look("noPodRoute");
+  one.bench.clock.advanceBy(5_000);
+  one.bench.settle();
+  assert.equal(one.bench.routes.size, 1);
+  other.state.setAnnounced(address(x), true);
+  one.hear();
+  one.bench.settle();
+  assert.equal(one.bench.routes.size, 0);
+});

@@ -86,14 +86,19 @@ export function toldCandidates(state: SpeakerState, address: Address): readonly 
 }
 
 /** Whether this node sees no changes in the API, and others that see them report that they advertise the address by BGP. */
-export function isAdvertisedByCurrent(
-  { node, members: { gossip }, apiView }: SpeakerState,
+export function isAdvertisedByCurrent(state: SpeakerState, placing: Pick<Placing, "address" | "pool">): boolean {
+  const { node, members, apiView } = state;
+  if (apiView.view !== "old") return false;
+  return advertisersOf(state, placing).some((other) => other !== node && members.gossip?.view(other) === "current");
+}
+
+/** The nodes that report that they advertise the address by BGP. */
+export function advertisersOf(
+  { members: { gossip } }: SpeakerState,
   { address, pool }: Pick<Placing, "address" | "pool">,
-): boolean {
-  if (apiView.view !== "old" || gossip === undefined) return false;
+): readonly string[] {
   const key = address.toString();
-  const advertisers = hasOwners(pool) ? gossip.advertisers(key) : gossip.announcers(key);
-  return advertisers.some((other) => other !== node && gossip.view(other) === "current");
+  return (hasOwners(pool) ? gossip?.advertisers(key) : gossip?.announcers(key)) ?? [];
 }
 
 /** By BGP each node announces by itself. Where endpoints are matters to the others only for `Local` Services. */

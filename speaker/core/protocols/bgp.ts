@@ -27,7 +27,7 @@ import { slotPaths, touchSlots } from "../placement/slots.ts";
 import { deliveryOf, entryName, serviceAdvertisements } from "../services/policy.ts";
 import { lookAtAll } from "../services/reporter.ts";
 import type { SpeakerState } from "../state.ts";
-import { isAdvertisedByCurrent, reportAnnounced } from "./announcers.ts";
+import { advertisersOf, isAdvertisedByCurrent, reportAnnounced } from "./announcers.ts";
 import { centralAdvertisements, deliveredHolders, serveNodes } from "./central.ts";
 import { nextGatewayAt, withGone, withoutLost } from "./gateways.ts";
 import type { Placing, Protocol } from "./protocol.ts";
@@ -185,13 +185,16 @@ function isGone(state: SpeakerState, placing: Placing): boolean {
 
 /** Nodes that bring what comes for the address to Pods in this node's stead; none while this node does so, or its routes are still being marked. */
 function delivering(state: SpeakerState, placing: Placing): readonly string[] {
-  const { node, bgp, members } = state;
+  const { node, bgp, members, apiView } = state;
   const { pool, address } = placing;
   const leaving = bgp.undelivering.get(address.family);
   if (leaving === undefined ? !undeliveringAt(state, pool, address).includes(node) : !leaving.isGone) return [];
   const unable = unableFor(state, placing);
   if (!unable.includes(node)) return [];
-  return members.active.filter((other) => !unable.includes(other) && carries(state, other, placing));
+  const able = members.active.filter((other) => !unable.includes(other) && carries(state, other, placing));
+  const isCluster = placing.holders.every(({ externalTrafficPolicy }) => externalTrafficPolicy === "Cluster");
+  // One without the API may take a node for one with an endpoint that has none any more, or does not know of it.
+  return apiView.view === "current" || isCluster ? able : able.filter((other) => advertisersOf(state, placing).includes(other));
 }
 
 /** Active nodes that cannot bring what comes for the address to Pods. */
