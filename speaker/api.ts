@@ -191,6 +191,7 @@ export function speakerApi(options: ApiOptions): Routes {
       return {
         ...self(),
         missing: missing(),
+        apiViewOld: view.isOutdated || undefined,
         services: asked.query.has("brief") ? briefServices(asked, well) : services(asked),
         well,
       };

@@ -67,13 +67,14 @@ const endpoints = { "nodeName?": "text", ready: "number", draining: "number" } a
 export type EndpointsOnNode = Read<typeof endpoints>;
 
 /**
- * `missing`: resources that it has to see before it announces anything. `endpoints`: not in answers about several Services. `well`: names of
- * others, of which the node finds nothing wrong; where they were asked for.
+ * `missing`: resources that it has to see before it announces anything. `apiViewOld`: others reach the API, and it does not. `endpoints`: not
+ * in answers about several Services. `well`: names of others, of which the node finds nothing wrong; where they were asked for.
  */
 const speakerServices = <V>(one: Known<V>) =>
   ({
     node: "text",
     "missing?": ["text"],
+    "apiViewOld?": "boolean",
     services: [{ service: "text", addresses: [placed(one)], "endpoints?": [endpoints], verdict: one }],
     "well?": ["text"],
   }) as const;

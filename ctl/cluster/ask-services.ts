@@ -102,9 +102,14 @@ export async function askProblems(processes: Processes): Promise<AskedProblems> 
 }
 
 /** With the fields of whole verdicts. */
-function wholeOf({ service, verdict, addresses }: MergedService<BriefVerdict>): MergedService {
+function wholeOf({ service, verdict, addresses, also }: MergedService<BriefVerdict>): MergedService {
   const whole = (some: BriefVerdict) => ({ message: "", next: "", evidence: [], ...some });
-  return { service, addresses: addresses.map((one) => ({ ...one, verdict: whole(one.verdict) })), verdict: whole(verdict) };
+  return {
+    service,
+    addresses: addresses.map((one) => ({ ...one, verdict: whole(one.verdict) })),
+    verdict: whole(verdict),
+    ...(also !== undefined && { also: whole(also) }),
+  };
 }
 
 /**

@@ -92,6 +92,69 @@ test("what keeps an address from the nodes that are meant to announce it counts,
   }
 });
 
+test("the same is so where another protocol announces the address", () => {
+  const away = { ...byBgp(false), verdict: { ...verdict("service", "nodeExcluded", { state: "Degraded" }), since } };
+  const peerless = { ...byBgp(false), verdict: { ...verdict("service", "noPeer", { state: "Degraded" }), since } };
+  const [merged] = mergeServices({
+    all: running,
+    controllers: [],
+    whole: [speaker("n1", byLayer2("n2", "n1"), away), speaker("n2", byLayer2("n2", "n2"), peerless)],
+    problems: [],
+  });
+  assert.deepEqual([merged?.verdict.state, merged?.verdict.cause], ["Degraded", "noPeer"]);
+});
+
+/** A speaker that has lost the API, which others reach. */
+function outdated(node: string, ...addresses: PlacedAddress[]): Answer<SpeakerServices> {
+  const { target, body } = speaker(node, ...addresses);
+  return { target, body: { ...body, apiViewOld: true } };
+}
+
+const unready = (protocol: "layer2" | "bgp"): PlacedAddress => {
+  const found = { ...verdict("service", "noReadyEndpoint", { message: "none is ready" }), since };
+  return { address: ip, pool: "lan", protocol, owner: null, announced: false, verdict: found };
+};
+const views: { name: string; all: Answer<SpeakerServices>[]; want: string }[] = [
+  {
+    name: "names no owner any more",
+    all: [outdated("n1", { ...byLayer2("n2", "n1"), owner: null }), speaker("n2", unready("layer2"))],
+    want: "Pending noReadyEndpoint: none is ready",
+  },
+  {
+    name: "announces the address itself",
+    all: [outdated("n1", byLayer2("n1", "n1")), speaker("n2", unready("layer2"))],
+    want: "Degraded noReadyEndpoint: none is ready; only n1, whose view of the API is old, announces it",
+  },
+  {
+    name: "announces it by BGP",
+    all: [outdated("n1", byBgp(true)), speaker("n2", unready("bgp"))],
+    want: "Degraded noReadyEndpoint: none is ready; only n1, whose view of the API is old, announces it",
+  },
+  {
+    name: "has not heard that an endpoint is ready",
+    all: [outdated("n1", unready("layer2")), speaker("n2", byLayer2("n2", "n2"))],
+    want: "Announced announced: the node announces the address",
+  },
+];
+for (const { name, all, want } of views)
+  test(`nodes that reach the API know better than one that has lost it, and that ${name}`, () => {
+    for (const whole of [all, all.toReversed()]) {
+      const [merged] = mergeServices({ all: running, controllers: [], whole, problems: [] });
+      assert.equal(`${merged?.verdict.state} ${merged?.verdict.cause}: ${merged?.verdict.message}`, want);
+    }
+  });
+
+test("a worse verdict does not hide the controller's problem with the Service", () => {
+  const problem = { ...verdict("service", "externalIPs"), since };
+  const services = [{ service: "default/web", pool: "lan", addresses: [ip], verdict: problem }];
+  const controller = { program: "controller", pod: "controller", node: "n1", notRunning: undefined } as const;
+  const controllers = [{ target: controller, body: { leader: true, services } }];
+  const [merged] = mergeServices({ all: running, controllers, whole: [speaker("n1", unready("layer2"))], problems: [] });
+  assert.deepEqual([merged?.verdict.cause, merged?.also], ["noReadyEndpoint", problem]);
+  const [alone] = mergeServices({ all: running, controllers, whole: [speaker("n1", byLayer2("n1", "n1"))], problems: [] });
+  assert.deepEqual([alone?.verdict.cause, alone?.also], ["externalIPs", undefined]);
+});
+
 test("a speaker that is starting announces nothing, although it finds nothing wrong", () => {
   const well = { ...speaker("n2", byBgp(true)), body: { node: "n2", services: [] } };
   const starting = { ...speaker("n3", byBgp(true)), body: { node: "n3", missing: ["Services"], services: [] } };

@@ -17,6 +17,8 @@ export interface MergedService<V extends BriefVerdict = VerdictAnswer> {
   readonly service: string;
   readonly addresses: readonly MergedAddress<V>[];
   readonly verdict: V;
+  /** The controller's problem with the Service, where the verdict is a worse one. */
+  readonly also?: V;
 }
 
 /** All processes, whether they answer or not. */
@@ -35,6 +37,8 @@ export interface ServiceAnswers<V extends BriefVerdict = VerdictAnswer> {
 
 interface Said<V extends BriefVerdict> extends PlacedAddress<V> {
   readonly by: string; // node
+  /** The node announces what it knew before it lost the API. */
+  readonly isOutdated: boolean;
 }
 
 /** Statements of speakers on one Service. */
@@ -70,6 +74,7 @@ function withoutSpeakers<V extends BriefVerdict>(one: MergedService<V>): MergedS
 function mergeSaid<V extends BriefVerdict>({ controllers, whole, problems }: Omit<ServiceAnswers<V>, "all">): MergedService<V>[] {
   const ofController = new Map(controllers.flatMap(({ body }) => body.services.map((one) => [one.service, one])));
   const said = new Map<string, SaidOfService<V>>();
+  const outdated = new Set([...whole, ...problems].flatMap(({ body }) => (body.apiViewOld === true ? body.node : [])));
   for (const { body } of [...whole, ...problems])
     for (const { service, addresses, verdict } of body.services) {
       const known = said.get(service) ?? {
@@ -81,10 +86,13 @@ function mergeSaid<V extends BriefVerdict>({ controllers, whole, problems }: Omi
       known.nodes.add(body.node);
       if (addresses.length === 0) known.without = verdict;
       for (const one of addresses)
-        known.addresses.set(one.address, [...(known.addresses.get(one.address) ?? []), { ...one, by: body.node }]);
+        known.addresses.set(one.address, [
+          ...(known.addresses.get(one.address) ?? []),
+          { ...one, by: body.node, isOutdated: outdated.has(body.node) },
+        ]);
     }
   const quiet = problems.filter((one) => !isStarting(one)).map(({ body }) => body.node);
-  for (const { body } of whole) for (const service of body.well ?? []) addWell(body.node, said.get(service));
+  for (const { body } of whole) for (const service of body.well ?? []) addWell(body, said.get(service));
   const names = wellByName({ controllers, whole });
   const keys = new Set([...ofController.keys(), ...said.keys()]);
   return [...keys].sort().flatMap((service) => {
@@ -92,24 +100,33 @@ function mergeSaid<V extends BriefVerdict>({ controllers, whole, problems }: Omi
     const known = said.get(service);
     const well = quiet.filter((node) => known?.nodes.has(node) !== true);
     const addresses = [...(known?.addresses.values() ?? [])].flatMap((all) => {
-      const each = byProtocol(all).map((those) => mergeAddress(those, well));
+      const each = byProtocol(all).map((those) => withoutOutdated(mergeAddress(those, well), those, outdated));
       const verdicts = byEach(each.map((one) => one.verdict));
       return each.map((one, index) => ({ ...one, verdict: verdicts[index] ?? one.verdict }));
     });
     if (decided === undefined && addresses.length === 0 && names.has(service)) return []; // A speaker has not seen its address yet.
     const verdict = mergeVerdict(decided?.verdict, addresses, known?.without);
-    return { service, addresses: addresses.length > 0 ? addresses : unplaced(decided), verdict };
+    const isHidden = decided !== undefined && isProblem(decided.verdict) && decided.verdict !== verdict;
+    return {
+      service,
+      addresses: addresses.length > 0 ? addresses : unplaced(decided),
+      verdict,
+      ...(isHidden && { also: decided.verdict }),
+    };
   });
 }
 
 /** A node that names a Service alone finds all its addresses well: these are the ones that other nodes list. */
-function addWell<V extends BriefVerdict>(node: string, known: SaidOfService<V> | undefined): void {
+function addWell<V extends BriefVerdict>(
+  { node, apiViewOld = false }: SpeakerServices<V>,
+  known: SaidOfService<V> | undefined,
+): void {
   known?.nodes.add(node);
   for (const all of known?.addresses.values() ?? [])
     for (const one of new Map(all.map((each) => [each.protocol, each])).values()) {
       const announced = isByAnyNode(one) || one.owner === node;
       const found = { ...one.verdict, ...verdict("service", announced ? "announced" : "notOwner") };
-      all.push({ ...one, announced, verdict: found, by: node });
+      all.push({ ...one, announced, verdict: found, by: node, isOutdated: apiViewOld });
     }
 }
 
@@ -210,6 +227,24 @@ function mergeAddress<V extends BriefVerdict>(all: readonly Said<V>[], well: rea
   return { ...merged, verdict: { ...best.verdict, ...verdict("service", "announced", { message: served }) } };
 }
 
+/** Causes that hold for each node: one that does not know of them announces the address in vain. */
+const ofEachNode: ReadonlySet<string> = new Set<CauseOf<"service">>(["noReadyEndpoint", "notAdvertised", "ipNotAllowed"]);
+
+/** The address as nodes that reach the API see it, where all nodes that announce it have an old view of the API. */
+function withoutOutdated<V extends BriefVerdict>(
+  merged: MergedAddress<V>,
+  all: readonly Said<V>[],
+  outdated: ReadonlySet<string>,
+): MergedAddress<V> {
+  const { nodes } = merged;
+  const current = all.find((one) => !one.isOutdated && ofEachNode.has(one.verdict.cause))?.verdict;
+  if (current === undefined || nodes.length === 0 || !nodes.every((node) => outdated.has(node))) return merged;
+  const degraded = { ...current, state: "Degraded" } as const;
+  if (!isWhole(current)) return { ...merged, verdict: degraded };
+  const message = `${current.message}; only ${list(nodes)}, whose view of the API is old, ${nodes.length === 1 ? "announces" : "announce"} it`;
+  return { ...merged, verdict: { ...degraded, message } };
+}
+
 /** The verdict on an address that each node announces for itself, and none does. */
 function nobodysVerdict<V extends BriefVerdict>({ address, verdict: said }: Said<V>, all: readonly Said<V>[]): V {
   const ofEach: CauseOf<"service"> = "noReadyEndpointOnNode";
@@ -262,11 +297,16 @@ function isByAnyNode({ protocol, owner }: PlacedAddress<BriefVerdict>): boolean 
 /** Statements that say most come first: of nodes that fail to announce an address, then of nodes without a peer, then of nodes that leave it to others. */
 function rank(said: Said<BriefVerdict>): number {
   const { state, cause } = said.verdict;
+  if (said.isOutdated && said.owner === null && cause === elsewhere) return 5; // As it was, by a node that it does not name.
   if (state === "Announced") return 0;
+  if (notMeant.has(cause)) return 4; // Degraded where another protocol announces the address.
+  if (cause === peerless) return 3;
   if (state === "Degraded") return 1;
-  if (isTroubled(said)) return 2;
-  return notMeant.has(cause) ? 4 : 3;
+  return isTroubled(said) ? 2 : 3;
 }
+
+const elsewhere: CauseOf<"service"> = "notOwner";
+const peerless: CauseOf<"service"> = "noPeer";
 
 /**
  * One verdict on each pool, the worst of what controller and speakers say. In the order of the configuration. The controller alone says how

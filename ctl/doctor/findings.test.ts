@@ -361,6 +361,32 @@ const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
     ],
   },
   {
+    name: "a Service by each of its causes: of the controller, and of its addresses",
+    of: {
+      services: [
+        { ...service("default/web", "noReadyEndpoint"), also: { ...verdict("service", "externalIPs"), since } },
+        {
+          ...service("default/two", "notAnswered", "192.0.2.2 is not answered"),
+          addresses: (["notAnswered", "addressConflict"] as const).map((cause) => {
+            return {
+              address: cause,
+              pool: null,
+              protocol: null,
+              nodes: ["n1"],
+              verdict: { ...verdict("service", cause), since },
+            };
+          }),
+        },
+      ],
+    },
+    want: [
+      `error: Service default/web: ${verdict("service", "noReadyEndpoint").message} (noReadyEndpoint) [1]`,
+      `warning: Service default/web: ${verdict("service", "externalIPs").message} (externalIPs) [1]`,
+      `warning: Service default/two: ${verdict("service", "addressConflict").message} (addressConflict) [1]`,
+      "warning: Service default/two: 192.0.2.2 is not answered (notAnswered) [1]",
+    ],
+  },
+  {
     name: "words of others, which keep no two Services together, do not flood the list",
     of: {
       services: Array.from({ length: 3_000 }, (_, index) =>

@@ -84,7 +84,7 @@ export function verdictFindings({ verdicts, services, targets }: Pick<Examined, 
   const reported = verdicts.flatMap(({ target, body }) =>
     body.verdicts.filter(isProblem).map((entry) => ({ entry, node: target.program === "speaker" ? target.node : "" })),
   );
-  const troubled = services.filter(({ verdict }) => isProblem(verdict));
+  const troubled = services.flatMap(problemsOf);
   const names = new Set([
     ...targets.map(({ node }) => node),
     ...troubled.flatMap(({ service, addresses }) => [service, ...addresses.map(({ address }) => address)]),
@@ -116,18 +116,24 @@ export function verdictFindings({ verdicts, services, targets }: Pick<Examined, 
   }
   joinConnecting(groups);
   const roots = [...groups.values()];
-  const affected = new Map<Group, string[]>();
+  const affected = new Map<Group, MergedService[]>();
   for (const one of troubled) {
     const root = roots.find((group) => follows(one, group));
-    if (root !== undefined) affected.set(root, [...(affected.get(root) ?? []), one.service]);
+    if (root !== undefined) affected.set(root, [...(affected.get(root) ?? []), one]);
     else {
       const { verdict, service } = one;
       const key = ["service", verdict.cause, poolsOf(one).join(), plain(verdict.message, names)].join("\n");
       add(key, { kind: "service", title: service, verdict }, service).services.push(one);
     }
   }
-  const pending = new Set(troubled.filter(({ verdict }) => verdict.state === "Pending").map(({ service }) => service));
-  return fewer([...groups.values()]).map((group) => findingOf(group, affected.get(group) ?? [], pending));
+  return fewer([...groups.values()]).map((group) => findingOf(group, affected.get(group) ?? []));
+}
+
+/** The Service once for each of its causes: addresses may have one each, and the controller another one. */
+function problemsOf(one: MergedService): MergedService[] {
+  const all = [one.verdict, ...one.addresses.map(({ verdict }) => verdict), ...(one.also === undefined ? [] : [one.also])];
+  const byCause = Map.groupBy(all.filter(isProblem), ({ cause }) => cause);
+  return [...byCause.values()].flatMap(([verdict = one.verdict]) => ({ ...one, verdict }));
 }
 
 /** A speaker that tries a session again gives no reason for a moment: another speaker's reason for the same router is taken for it. */
@@ -238,11 +244,11 @@ const onTheWire: readonly string[] = [
   "notConnected",
 ] satisfies ServiceCause[];
 
-function findingOf(group: Group, affected: readonly string[], pending: ReadonlySet<string>): Finding {
+function findingOf(group: Group, affected: readonly MergedService[]): Finding {
   const { kind, verdict, names, messages, since } = group;
   const [name = ""] = names;
-  const own = kind === "service" ? [...names] : affected;
-  const isError = verdict.state === "Pending" || affected.some((service) => pending.has(service));
+  const own = kind === "service" ? [...names] : [...new Set(affected.map(({ service }) => service))];
+  const isError = verdict.state === "Pending" || affected.some((one) => one.verdict.state === "Pending");
   const isFirst = messages.size > 1 && names.size > 1;
   return {
     check: onTheWire.includes(verdict.cause) && kind === "service" ? "self-test" : checks[kind],

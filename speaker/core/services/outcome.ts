@@ -158,9 +158,25 @@ function byAnyNode(state: SpeakerState, key: string, placement: AddressPlacement
     };
   }
   if (!isByBgp(placement)) return own === undefined ? "unknown" : { verdict: own };
-  if (away.length > 0) return { verdict: allAwayVerdict(state, address, away) };
+  if (away.length > 0) return { verdict: awayVerdict(state, placement, away, announcers) };
   const message = `no node has a BGP peer for an advertisement of pool ${pool}, so that none announces ${address}`;
   return { verdict: verdict("service", "noPeer", { message }) };
+}
+
+/** Labels or taints keep some nodes from the address; others that the pool selects lack a peer, so that it takes more than these nodes. */
+function awayVerdict(
+  state: SpeakerState,
+  { address, pool }: AddressPlacement,
+  away: readonly string[],
+  announcers: readonly string[],
+): Verdict {
+  const found = allAwayVerdict(state, address, away);
+  const { nodeSelectors = [] } = state.config?.pools.find(address) ?? {};
+  const peerless = announcers.filter((node) => isCentral(node) || eligibilityOf(state, nodeSelectors, node) === "eligible");
+  if (peerless.length === 0) return found;
+  const message = `${found.message}, and ${list(peerless)} ${peerless.length === 1 ? "has" : "have"} no BGP peer for an advertisement of pool ${pool}`;
+  const next = `${causes.service.noPeer.next}; or ${found.next}`;
+  return verdict("service", "noPeer", { message, evidence: found.evidence, next });
 }
 
 /** Whether a member that failed, and may live behind a cut of the ring, may announce the Service there. */

@@ -97,6 +97,16 @@ const causes: {
     says: /^noPeer: no node has a BGP peer/,
   },
   {
+    name: "no peer, and one node that a label excludes",
+    text: routed,
+    plant: ({ bench, others, hear }) => {
+      for (const { state } of others) state.setDeliveries(new Map([["lan", { IPv4: "noPeer", IPv6: "noPeer" }]]));
+      hear();
+      bench.setNode("node2", { [excludeLabel]: "" });
+    },
+    says: /^noPeer: .* excludes node2, and node1, node3 have no BGP peer .*; add a peer .*; or kubectl label node node2 /,
+  },
+  {
     name: "Local by BGP, and the node of its endpoint without a session",
     text: routed,
     peers: peer,
