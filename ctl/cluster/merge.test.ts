@@ -153,6 +153,9 @@ test("a worse verdict does not hide the controller's problem with the Service", 
   assert.deepEqual([merged?.verdict.cause, merged?.also], ["noReadyEndpoint", problem]);
   const [alone] = mergeServices({ all: running, controllers, whole: [speaker("n1", byLayer2("n1", "n1"))], problems: [] });
   assert.deepEqual([alone?.verdict.cause, alone?.also], ["externalIPs", undefined]);
+  const nobody = { targets: [], unreachable: [] };
+  const [without] = mergeServices({ all: nobody, controllers, whole: [], problems: [] });
+  assert.deepEqual([without?.verdict.cause, without?.also], ["noActiveSpeaker", problem]);
 });
 
 test("a speaker that is starting announces nothing, although it finds nothing wrong", () => {

@@ -68,7 +68,8 @@ function withoutSpeakers<V extends BriefVerdict>(one: MergedService<V>): MergedS
       ? { ...said, ...verdict("service", "noActiveSpeaker", { message }), since: "" }
       : said;
   const addresses = one.addresses.map((address) => ({ ...address, verdict: judged(address.verdict) }));
-  return { ...one, addresses, verdict: judged(one.verdict) };
+  const said = judged(one.verdict);
+  return { ...one, addresses, verdict: said, ...(one.verdict.state === "Degraded" && { also: one.verdict }) };
 }
 
 function mergeSaid<V extends BriefVerdict>({ controllers, whole, problems }: Omit<ServiceAnswers<V>, "all">): MergedService<V>[] {

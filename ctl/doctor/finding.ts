@@ -33,6 +33,8 @@ export interface Finding {
   readonly services?: readonly string[];
   /** What `ingotctl explain` takes, of a verdict. */
   readonly subject?: string;
+  /** Of a verdict. */
+  readonly cause?: string;
   /** ISO 8601, of a verdict: since when it is so at the first of them. */
   readonly since?: string;
 }

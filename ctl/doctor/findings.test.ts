@@ -81,6 +81,18 @@ const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
     want: ["error: speaker: there is no Pod of a speaker in namespace metallb-system: no address is announced"],
   },
   {
+    name: "no speaker at all, and a problem that the controller has with a Service",
+    of: {
+      targets: [target("controller-n1")],
+      nodes: [],
+      services: [{ ...service("default/web", "noActiveSpeaker"), also: { ...verdict("service", "externalIPs"), since } }],
+    },
+    want: [
+      "error: speaker: there is no Pod of a speaker in namespace metallb-system: no address is announced [1]",
+      `warning: Service default/web: ${verdict("service", "externalIPs").message} (externalIPs) [1]`,
+    ],
+  },
+  {
     name: "no leader",
     of: { configurations: [configuration("controller-n1", { leader: false })] },
     want: ["error: controllers controller-n1: none of them leads: no Service gets an address"],

@@ -35,8 +35,16 @@ function findingsWithout({ members, verdicts, ...rest }: Examined, cutOff: Reado
     ...ringFindings(examined),
     ...nodeFindings(examined),
     ...occupantFindings(examined),
-    ...verdictFindings({ ...examined, services: examined.services.filter((one) => !isOrphan(one) && !isWaiting(one)) }),
+    ...verdictFindings({
+      ...examined,
+      services: examined.services.flatMap((one) => (isOrphan(one) || isWaiting(one) ? besides(one) : one)),
+    }),
   ]);
+}
+
+/** Nobody works for the Service, and the controller has a problem with it. */
+function besides({ service, also }: MergedService): MergedService[] {
+  return also === undefined ? [] : [{ service, addresses: [], verdict: also }];
 }
 
 const noSpeaker: CauseOf<"service"> = "noActiveSpeaker";

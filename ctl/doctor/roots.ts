@@ -257,6 +257,7 @@ function findingOf(group: Group, affected: readonly MergedService[]): Finding {
     found: `${verdict.message} (${verdict.cause}${isFirst ? "; of the first one" : ""})`,
     fix: kind === "peer" ? remedyFor(verdict, "node", [...group.by][0] ?? "") : remedyFor(verdict, kind, name),
     services: own,
+    cause: verdict.cause,
     subject: kind === "configuration" ? "config" : `${kind === "service" ? "svc" : kind}/${name}`,
     since: [...since].sort()[0] ?? "",
   };

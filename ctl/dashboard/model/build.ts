@@ -121,7 +121,8 @@ function causeRows(
     nodes: [], // Pods are all that is asked of the API server.
   });
   return findings.map((finding): CauseRow => {
-    const id = `${finding.check} ${finding.where} ${finding.services?.[0] ?? ""}`;
+    const { check, where, cause = "", services: [first = ""] = [] } = finding;
+    const id = `${check} ${where} ${cause} ${first}`;
     return Object.assign({}, finding, { id, since: finding.since ?? before.causes.get(id)?.since ?? now });
   });
 }

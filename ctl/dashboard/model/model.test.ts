@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { AddressRange, parseAddress, parseRange } from "#pkg/net";
+import { verdict } from "#pkg/verdict";
+import { buildModel } from "./build.ts";
 import { cellsOf, marksOf } from "./cells.ts";
 import { applyChanges, changesBetween, keepRows } from "./changes.ts";
 import { eventsBetween, incidentsOf, maxEvents, withEvents } from "./events.ts";
@@ -181,4 +183,17 @@ test("a trend counts addresses that moved since its last value, and keeps a quar
   let trends = once;
   for (let i = 0; i < maxSamples; i++) trends = withSample(trends, after, after);
   assert.deepEqual(trends.get("moved")?.values, Array(maxSamples).fill(0));
+});
+
+test("each cause of one node has a row of its own", () => {
+  const target = { program: "speaker", pod: "speaker-n1", node: "n1", notRunning: undefined } as const;
+  const verdicts = (["excluded", "apiUnreachable"] as const).map((cause) => {
+    return { kind: "node" as const, name: "n1", ...verdict("node", cause), since };
+  });
+  const heard = [{ target, verdicts: { node: "n1", verdicts } }];
+  const { causes } = buildModel(emptyModel(), heard, undefined, { namespace: "metallb-system", now: since });
+  assert.deepEqual(
+    [...causes.values()].flatMap(({ cause = [] }) => cause),
+    ["excluded", "apiUnreachable"],
+  );
 });

@@ -13,7 +13,7 @@ const maxCauses = 50;
 const maxNames = 3;
 
 export function Overview({ model }: { readonly model: Model }) {
-  const causes = [...model.causes.values()];
+  const causes = [...model.causes.values()].sort((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
   const latest = [...model.events.values()].slice(-8).reverse();
   return (
     <>
@@ -82,6 +82,8 @@ function Headline(props: {
 }
 
 const states = { error: "bad", warning: "poor", note: "quiet" } as const;
+/** The worst first: a cause that comes later is the last row of its table. */
+const order = Object.keys(states);
 
 /** One entry for each cause, whatever number of nodes and Services suffer from it. */
 function Causes({ title, causes }: { readonly title: string; readonly causes: readonly CauseRow[] }) {
