@@ -79,7 +79,7 @@ test("where each node that answers lacks an endpoint under Local, the Pods are o
 });
 
 test("what keeps an address from the nodes that are meant to announce it counts, whoever answers first", () => {
-  const unmeant = ["nodeExcluded", "noReadyEndpointOnNode", "apiViewOld"] as const;
+  const unmeant = ["nodeExcluded", "noActiveSpeaker", "noReadyEndpointOnNode", "apiViewOld"] as const;
   for (const cause of unmeant) {
     const all = [
       speaker("n1", { ...byBgp(false), verdict: { ...verdict("service", cause), since } }),
@@ -90,6 +90,22 @@ test("what keeps an address from the nodes that are meant to announce it counts,
       assert.deepEqual([merged?.verdict.state, merged?.verdict.cause], ["Pending", "noPeer"]);
     }
   }
+});
+
+test("a node that a label excludes says more than one without an endpoint, and than one that sees no other", () => {
+  const said = (placed: PlacedAddress, cause: CauseOf<"service">) =>
+    ({ ...placed, owner: null, announced: false, verdict: { ...verdict("service", cause), since } }) satisfies PlacedAddress;
+  const pairs = [
+    [said(byBgp(false), "nodeExcluded"), said(byBgp(false), "noReadyEndpointOnNode")],
+    [said(byLayer2("n1", "n1"), "nodeExcluded"), said(byLayer2("n1", "n1"), "noReadyEndpointOnActiveNode")],
+    [said(byLayer2("n1", "n1"), "nodeExcluded"), said(byLayer2("n1", "n1"), "noActiveSpeaker")],
+  ];
+  for (const pair of pairs)
+    for (const both of [pair, pair.toReversed()]) {
+      const whole = both.map((one, index) => speaker(`n${index}`, one));
+      const [merged] = mergeServices({ all: running, controllers: [], whole, problems: [] });
+      assert.equal(merged?.verdict.cause, "nodeExcluded");
+    }
 });
 
 test("the same is so where another protocol announces the address", () => {
@@ -143,6 +159,13 @@ for (const { name, all, want } of views)
       assert.equal(`${merged?.verdict.state} ${merged?.verdict.cause}: ${merged?.verdict.message}`, want);
     }
   });
+
+test("a node that has lost the API, and says that another one announces the address, is believed while any other finds nothing wrong", () => {
+  const whole = [outdated("n1", { ...byLayer2("n2", "n1"), owner: null })];
+  const quiet = { ...speaker("n2", byBgp(true)), body: { node: "n2", services: [] } };
+  const [merged] = mergeServices({ all: running, controllers: [], whole, problems: [quiet, speaker("n3", unready("layer2"))] });
+  assert.equal(merged?.verdict.state, "Announced");
+});
 
 test("a worse verdict does not hide the controller's problem with the Service", () => {
   const problem = { ...verdict("service", "externalIPs"), since };

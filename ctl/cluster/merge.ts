@@ -199,7 +199,9 @@ function byProtocol<V extends BriefVerdict>(all: readonly Said<V>[]): readonly (
 
 /** @param well nodes where nothing is wrong with the Service */
 function mergeAddress<V extends BriefVerdict>(all: readonly Said<V>[], well: readonly string[]): MergedAddress<V> {
-  const first = all.find(({ owner, by }) => owner === by) ?? all.reduce((one, other) => (rank(other) < rank(one) ? other : one));
+  const sure = all.filter((one) => well.length > 0 || !isHearsay(one));
+  const [found] = (sure.length > 0 ? sure : all).toSorted((a, b) => rank(a) - rank(b));
+  const first = all.find(({ owner, by }) => owner === by) ?? (found as Said<V>); // Somebody said it.
   // The one that is to announce it for others knows better: it may have lost the API.
   const denied = all.find(({ by, verdict }) => by === first.owner && verdict.state === "Pending");
   const best = denied ?? first;
@@ -265,8 +267,11 @@ const troubles: ReadonlySet<string> = new Set<CauseOf<"service">>([
   "notInKernel",
 ]);
 
-/** Causes for which a node leaves an address to others: where none of these has it either, they know why. */
-const notMeant: ReadonlySet<string> = new Set<CauseOf<"service">>(["nodeExcluded", "noReadyEndpointOnNode", "apiViewOld"]);
+/** Causes for which a node leaves to others what each announces for itself: where none of these has it either, they know why. */
+const notMeant: ReadonlySet<string> = new Set<CauseOf<"service">>(["nodeExcluded", "noActiveSpeaker", "apiViewOld"]);
+const notHere: CauseOf<"service"> = "noReadyEndpointOnNode";
+/** Causes of an address with an owner that a node gives which sees too few others: these know more. */
+const notSeen: ReadonlySet<string> = new Set<CauseOf<"service">>(["noActiveSpeaker", "noReadyEndpointOnActiveNode"]);
 
 function isTroubled({ verdict: { cause } }: Said<BriefVerdict>): boolean {
   return troubles.has(cause);
@@ -298,16 +303,21 @@ function isByAnyNode({ protocol, owner }: PlacedAddress<BriefVerdict>): boolean 
 /** Statements that say most come first: of nodes that fail to announce an address, then of nodes without a peer, then of nodes that leave it to others. */
 function rank(said: Said<BriefVerdict>): number {
   const { state, cause } = said.verdict;
-  if (said.isOutdated && said.owner === null && cause === elsewhere) return 5; // As it was, by a node that it does not name.
   if (state === "Announced") return 0;
-  if (notMeant.has(cause)) return 4; // Degraded where another protocol announces the address.
+  if (cause === notHere) return 5;
+  if ((isByAnyNode(said) ? notMeant : notSeen).has(cause)) return 4; // Degraded where another protocol announces the address.
   if (cause === peerless) return 3;
   if (state === "Degraded") return 1;
   return isTroubled(said) ? 2 : 3;
 }
 
-const elsewhere: CauseOf<"service"> = "notOwner";
 const peerless: CauseOf<"service"> = "noPeer";
+const elsewhere: CauseOf<"service"> = "notOwner";
+
+/** Some node announces the address, as it was when this one lost the API. */
+function isHearsay({ isOutdated, owner, verdict: { cause } }: Said<BriefVerdict>): boolean {
+  return isOutdated && owner === null && cause === elsewhere;
+}
 
 /**
  * One verdict on each pool, the worst of what controller and speakers say. In the order of the configuration. The controller alone says how

@@ -174,7 +174,7 @@ function awayVerdict(
   const { nodeSelectors = [] } = state.config?.pools.find(address) ?? {};
   const peerless = announcers.filter((node) => isCentral(node) || eligibilityOf(state, nodeSelectors, node) === "eligible");
   if (peerless.length === 0) return found;
-  const message = `${found.message}, and ${list(peerless)} ${peerless.length === 1 ? "has" : "have"} no BGP peer for an advertisement of pool ${pool}`;
+  const message = `${address} is announced by no node: ${list(peerless)} ${peerless.length === 1 ? "has" : "have"} no BGP peer for an advertisement of pool ${pool}, and a label or taint keeps it from ${list(away)}`;
   const next = `${causes.service.noPeer.next}; or ${found.next}`;
   return verdict("service", "noPeer", { message, evidence: found.evidence, next });
 }

@@ -104,7 +104,7 @@ const causes: {
       hear();
       bench.setNode("node2", { [excludeLabel]: "" });
     },
-    says: /^noPeer: .* excludes node2, and node1, node3 have no BGP peer .*; add a peer .*; or kubectl label node node2 /,
+    says: /^noPeer: .*: node1, node3 have no BGP peer .*, and a label or taint keeps it from node2; add a peer .*; or kubectl label node node2 /,
   },
   {
     name: "Local by BGP, and the node of its endpoint without a session",
