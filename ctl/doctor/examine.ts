@@ -2,6 +2,7 @@ import { fields, list } from "#pkg/untrusted";
 import type { ConfigurationAnswer, ConflictsAnswer, MembersAnswer, VerdictsAnswer } from "../cluster/answers.ts";
 import type { Api, ApiAnswer, RawObject } from "../cluster/api.ts";
 import { askProblems } from "../cluster/ask-services.ts";
+import { programOf } from "../cluster/installation.ts";
 import type { MergedService } from "../cluster/merge.ts";
 import { type Answer, askAll, eachOnce, isOtherVersion, type Processes, type Unreachable } from "../cluster/processes.ts";
 
@@ -22,6 +23,8 @@ export interface Examined {
   readonly serviceCount: number;
   /** Names of the nodes that are Ready, or why they cannot be listed. */
   readonly nodes: readonly string[] | { readonly unread: string };
+  /** The Deployment of the controller, where it asks for no Pod. */
+  readonly idleDeployment?: string | undefined;
 }
 
 export async function examine(processes: Processes, api: Api | undefined, namespace: string): Promise<Examined> {
@@ -49,7 +52,16 @@ export async function examine(processes: Processes, api: Api | undefined, namesp
     services: asked.services,
     serviceCount: Object.values(asked.states).reduce((sum, count) => sum + count, 0),
     nodes: nodesOf(nodes),
+    idleDeployment: await idleDeployment(processes, api, namespace),
   };
+}
+
+/** Nobody may read Deployments only to be told what is well. */
+async function idleDeployment({ targets }: Processes, api: Api | undefined, namespace: string): Promise<string | undefined> {
+  if (api === undefined || targets.some(({ program }) => program === "controller")) return undefined;
+  const answer = await api.list(`/apis/apps/v1/namespaces/${encodeURIComponent(namespace)}/deployments`);
+  const all = answer.type === "found" ? (answer.value as readonly RawObject[]) : [];
+  return all.find((one) => programOf(one) === "controller" && one.spec?.replicas === 0)?.metadata?.name;
 }
 
 function nodesOf(nodes: ApiAnswer | undefined): Examined["nodes"] {

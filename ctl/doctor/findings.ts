@@ -78,7 +78,7 @@ const inSight: readonly string[] = [
 
 /** @param affected Services that lack the work of all processes of a program */
 function processFindings(
-  { namespace, targets, isNodeLocal = false, unreachable, configurations }: Examined,
+  { namespace, targets, isNodeLocal = false, unreachable, configurations, idleDeployment }: Examined,
   affected: Readonly<Record<Target["program"], readonly string[]>>,
 ): Finding[] {
   const check = "processes";
@@ -110,16 +110,24 @@ function processFindings(
       ];
     },
   );
-  for (const [program, kind, effect] of programs)
-    if (!isNodeLocal && !targets.some((target) => target.program === program))
-      findings.push({
-        check,
-        severity,
-        where: program,
-        found: `there is no Pod of a ${program} in namespace ${namespace}: ${effect}`,
-        fix: `kubectl -n ${namespace} describe ${kind}; or name the namespace that they run in by --system-namespace`,
-        ...hurt(program),
-      });
+  for (const [program, kind, effect] of programs) {
+    if (isNodeLocal || targets.some((target) => target.program === program)) continue;
+    const isIdle = program === "controller" && idleDeployment !== undefined;
+    const scale = `kubectl -n ${namespace} scale deployment`;
+    const isScaled = program === "controller" ? `, and ${scale} NAME --replicas=1 where it asks for 0` : "";
+    findings.push({
+      check,
+      severity,
+      where: program,
+      found: isIdle
+        ? `no controller runs, because Deployment ${idleDeployment} is scaled to 0 replicas: ${effect}`
+        : `there is no Pod of a ${program} in namespace ${namespace}: ${effect}`,
+      fix: isIdle
+        ? `${scale} ${idleDeployment} --replicas=1`
+        : `kubectl -n ${namespace} describe ${kind}${isScaled}; or name the namespace that they run in by --system-namespace`,
+      ...hurt(program),
+    });
+  }
   const leaders = configurations.filter(({ body }) => body.leader === true);
   const controllers = configurations.filter(({ body }) => body.leader !== undefined);
   if (controllers.length > 0 && leaders.length !== 1)
@@ -131,7 +139,7 @@ function processFindings(
         leaders.length === 0 ? "none of them leads: no Service gets an address" : "more than one takes itself for the leader",
       fix:
         leaders.length === 0
-          ? `kubectl -n ${namespace} get leases, and see the controllers' logs for their rights to it`
+          ? `wait 15 s, for which a leader that died holds its Lease; then kubectl -n ${namespace} get leases, and see the controllers' logs for their rights to it`
           : `kubectl -n ${namespace} get leases, and see whether all have the same --leader-elect-resource-name`,
       ...hurt("controller"),
     });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { asked, textOf } from "#pkg/http/testing";
+import { verdict } from "#pkg/verdict";
 import { controllerApi } from "../../controller/api.ts";
 import { World } from "../../controller/testing/world.ts";
 import type { Processes, Target } from "../cluster/processes.ts";
@@ -49,4 +50,43 @@ test("a controller that stands by is nothing that is wrong, to doctor and status
         [],
       );
   }
+});
+
+test("a Deployment that is scaled to 0 is the one cause of all that waits, with the command that ends it", async () => {
+  const { api, processes } = smallCluster();
+  const waiting = {
+    service: "default/late",
+    addresses: [],
+    verdict: { ...verdict("service", "noIPAllocated"), since: "2026-01-02T03:01:00.000Z" },
+  };
+  const speakers = processes.targets.filter(({ program }) => program === "speaker");
+  const alone: Processes = {
+    targets: speakers,
+    async get(target, path) {
+      if (!path.startsWith("/v1/services")) return processes.get(target, path);
+      return { node: target.node, services: [waiting] };
+    },
+    async [Symbol.asyncDispose]() {},
+  };
+  const deployment = (replicas: number) => [
+    { metadata: { name: "controller", labels: { app: "metallb", component: "controller" } }, spec: { replicas } },
+  ];
+  const path = "/apis/apps/v1/namespaces/metallb-system/deployments";
+  const of = async (args: string, stored: object | Error) => {
+    api.stored[path] = stored;
+    return (await ingotctl(args, { api, processes: alone })).out;
+  };
+  for (const command of ["doctor", "check"]) {
+    const out = await of(command, deployment(0));
+    assert.match(out, /error: controller: no controller runs, because Deployment controller is scaled to 0 replicas/);
+    assert.match(
+      out,
+      /1 cause, 1 Service: default\/late\n\s+-> kubectl -n metallb-system scale deployment controller --replicas=1\n/,
+    );
+    assert.match(out, /^1 error, /m);
+  }
+  for (const stored of [deployment(1), new Error("403 deployments is forbidden")])
+    assert.match(await of("doctor", stored), /there is no Pod of a controller .*\n.*\n\s+-> .* --replicas=1 where it asks for 0/);
+  assert.match(await of("status", deployment(0)), /^No controller runs: no Service gets an address\.$/m);
+  assert.match(await of("explain svc/late", deployment(0)), /no controller gives it an address: there is none/);
 });

@@ -141,7 +141,13 @@ async function explainService(processes: Processes, service: string): Promise<Ex
 function withoutController(verdict: VerdictAnswer, undecided: string): VerdictAnswer {
   const evidence = [...verdict.evidence, { name: "controller", value: undecided, source: "ingotctl" }];
   if (verdict.cause !== "noIPAllocated") return { ...verdict, evidence };
-  return { ...verdict, evidence, next: "get a controller to work, which assigns addresses: ingotctl doctor says what is wrong" };
+  const message = `no controller gives it an address: ${undecided}`;
+  return {
+    ...verdict,
+    message,
+    evidence,
+    next: "get a controller to work, which assigns addresses: ingotctl doctor says what is wrong",
+  };
 }
 
 /** With the protocol where it is announced by several. */
