@@ -70,7 +70,7 @@ screenshots: node_modules ## Take the pictures of docs/dashboard.md anew (needs 
 simulate: SEEDS ?= 1000
 simulate: FROM ?= 1
 simulate: node_modules ## Simulate clusters and sticky placement under faults, routers, what people ask for and read, drawn by seeds (SEEDS=1000 FROM=1)
-	ATTACK_SEEDS=$$((($(SEEDS) + 39) / 40)) ATTACK_FROM=$(FROM) CLUSTER_SEEDS=$(SEEDS) CLUSTER_FROM=$(FROM) CENTRAL_SEEDS=$$((($(SEEDS) + 19) / 20)) CENTRAL_FROM=$(FROM) COMBINED_SEEDS=$$((($(SEEDS) + 3) / 4)) COMBINED_FROM=$(FROM) CONNECTIONS_SEEDS=$$((($(SEEDS) + 19) / 20)) CONNECTIONS_FROM=$(FROM) DELIVERY_SEEDS=$$((($(SEEDS) + 3) / 4)) DELIVERY_FROM=$(FROM) SLOTS_SEEDS=$$((($(SEEDS) + 19) / 20)) SLOTS_FROM=$(FROM) STICKY_SEEDS=$(SEEDS) STICKY_FROM=$(FROM) MODEL_SEEDS=$(SEEDS) MODEL_FROM=$(FROM) STORY_SEEDS=$(SEEDS) STORY_FROM=$(FROM) node --test speaker/bgp/story.test.ts 'e2e/simulation/*.test.ts' 'e2e/simulation/controller/*.test.ts'
+	ATTACK_SEEDS=$$((($(SEEDS) + 39) / 40)) ATTACK_FROM=$(FROM) CLUSTER_SEEDS=$(SEEDS) CLUSTER_FROM=$(FROM) CENTRAL_SEEDS=$$((($(SEEDS) + 19) / 20)) CENTRAL_FROM=$(FROM) COMBINED_SEEDS=$$((($(SEEDS) + 3) / 4)) COMBINED_FROM=$(FROM) FAULT_PAIRS=$(SEEDS) FAULT_PAIRS_FROM=$(FROM) CONNECTIONS_SEEDS=$$((($(SEEDS) + 19) / 20)) CONNECTIONS_FROM=$(FROM) DELIVERY_SEEDS=$$((($(SEEDS) + 3) / 4)) DELIVERY_FROM=$(FROM) SLOTS_SEEDS=$$((($(SEEDS) + 19) / 20)) SLOTS_FROM=$(FROM) STICKY_SEEDS=$(SEEDS) STICKY_FROM=$(FROM) MODEL_SEEDS=$(SEEDS) MODEL_FROM=$(FROM) STORY_SEEDS=$(SEEDS) STORY_FROM=$(FROM) node --test speaker/bgp/story.test.ts 'e2e/simulation/*.test.ts' 'e2e/simulation/controller/*.test.ts'
 
 fuzz: TIME ?= 60
 fuzz: node_modules ## Fuzz every parser for TIME=60 seconds of processor time, or one of them (TARGET=bgp)
