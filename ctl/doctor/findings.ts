@@ -139,7 +139,7 @@ function processFindings(
         leaders.length === 0 ? "none of them leads: no Service gets an address" : "more than one takes itself for the leader",
       fix:
         leaders.length === 0
-          ? `wait 15 s, for which a leader that died holds its Lease; then kubectl -n ${namespace} get leases, and see the controllers' logs for their rights to it`
+          ? `wait for --leader-elect-lease-duration (4s by default), for which a leader that died holds its Lease; then kubectl -n ${namespace} get leases, and see the controllers' logs for their rights to it`
           : `kubectl -n ${namespace} get leases, and see whether all have the same --leader-elect-resource-name`,
       ...hurt("controller"),
     });
