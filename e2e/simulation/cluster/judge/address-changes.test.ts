@@ -66,6 +66,22 @@ test("of Services that may no longer share an address one may get another one, a
   assert.match(scene.invariants.problem ?? "", /c had 192\.0\.2\.\d and has 192\.0\.2\.9, although nobody asked for that/);
 });
 
+test("a Service that takes its sharing key away may get another address where a Service with that key is just being given its own", async () => {
+  for (const [sharing, isJoined] of [
+    ["k", true],
+    ["other", false],
+  ] as const) {
+    const scene = await Scene.atRest();
+    scene.cluster.people.setService("c", { ...spec, sharing: "k", port: 81 });
+    scene.cluster.people.setService("d", { ...spec, pool: "sticky", sharing, port: 82 });
+    await scene.pass(5_000);
+    scene.cluster.people.setService("d", { ...spec, sharing, port: 82 });
+    scene.cluster.people.setService("c", { ...spec, port: 81 });
+    scene.write("c", "192.0.2.9");
+    assert.equal(scene.invariants.problem === undefined, isJoined, scene.invariants.problem);
+  }
+});
+
 test("of Services that ask for what the other one has, one may give it up first; without another one it has to have what it asks for", async () => {
   const scene = await Scene.atRest();
   const [[first = ""], [second = ""]] = [scene.cluster.people.status("a"), scene.cluster.people.status("b")];

@@ -15,7 +15,7 @@ const unseenMs: Millis = 20_000;
  * nothing can have been missed, and nothing is excused by when it was edited: it may get other addresses only
  *
  * - where it asks for other addresses than it has: then those that it asks for or, where it has some of a wrong family, any;
- * - where it has one together with a Service that may not share it;
+ * - where it has one together with a Service that may not share it, or that is just being given it, since both might share it before;
  * - where two Services ask for other addresses, and each is given those of the other: one gives up its own first;
  * - where people put a configuration in place that leaves one without a pool, and may;
  * - where a restore brings back one that the configuration last on record has no pool for, since that stays in force until a controller has seen
@@ -70,7 +70,7 @@ export class AddressChanges {
     const spec = cluster.people.services.get(name);
     if (spec === undefined) return undefined; // People delete it just now.
     const isMeant = hasWrongFamilies(spec, was) || (asksForOther(spec, was) && !asksForOther(spec, is));
-    const mustPart = (this.#parting.get(name) ?? -Infinity) >= cluster.now;
+    const mustPart = (this.#parting.get(name) ?? -Infinity) >= cluster.now || this.#isJoined(cluster, name, spec);
     const isTaken = was.some((address) => this.#occupied.mayTake(cluster, name, address));
     const isSwap = is.length === 0 && asksForOther(spec, was) && mayBeGiven(cluster, name, was);
     const restored = this.#restored.get(name);
@@ -100,6 +100,18 @@ export class AddressChanges {
   #mightShare({ people: { services }, now }: SimulatedCluster, spec: ServiceSpec, other: string): boolean {
     const known = (this.#before.get(other) ?? []).filter(({ until }) => until >= now).map((each) => each.spec);
     return [...known, services.get(other)].some((each) => each === undefined || mayShare(spec, each));
+  }
+
+  /** Whether another Service that asks for an address may be given this one's, on whose former terms both might share it. */
+  #isJoined({ people, now }: SimulatedCluster, name: string, spec: ServiceSpec): boolean {
+    const before = (this.#before.get(name) ?? []).flatMap((each) => (each.until >= now ? (each.spec ?? []) : []));
+    return [...people.services].some(
+      ([other, theirs]) =>
+        other !== name &&
+        !mayShare(spec, theirs) &&
+        asksForOther(theirs, people.status(other)) &&
+        before.some((each) => mayShare(each, theirs)),
+    );
   }
 
   /** Whether people may have taken the pool of one of the addresses away, as far as a controller or speaker may know. */
