@@ -91,3 +91,17 @@ test("an address that its owner left while no connections were kept has lost the
   assert.deepEqual([...excuses.keys()].sort(), ["fault", "nobody owned it"]);
   assert.ok(counts.broken > 0);
 });
+
+test("a move has broken connections while the configuration kept none of its pool, and is found beside such a pool", async () => {
+  const moved = (change: (config: string) => string): History["acts"] => [
+    { at: 5_000, act: { type: "configure", text: change(keptConfig), length: 5_000 } },
+    { at: 7_000, act: { type: "deleteConfig", length: 9_000 } }, // What comes back is the text from that time.
+    { at: 25_000, act: { type: "exclude", node: 0, length: 8_000 } },
+    { at: 37_000, act: { type: "exclude", node: 1, length: 8_000 } },
+  ];
+  const none = await judged(moved(otherKeptConfigs[1] ?? assert.fail()), () => {});
+  assert.equal(none.problem, undefined);
+  assert.ok(none.excuses.has("not kept"));
+  const one = await judged(moved(otherKeptConfigs[0] ?? assert.fail()), (cluster) => handLate(cluster, Infinity));
+  assert.match(one.problem ?? "", /a connection to 192\.0\.2\.3\d .* is reset/);
+});

@@ -1,11 +1,12 @@
 import type { Millis } from "#pkg/clock";
 import { parseAddress } from "#pkg/net";
-import { endpointsFor } from "../api/objects.ts";
+import { endpointsFor, namespace } from "../api/objects.ts";
 import { type Act, fairWeather, type History, unkeptPool } from "../history.ts";
 import { startMs } from "../run.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
 import { nodeAddresses, type SpeakerProcess } from "../speaker-process.ts";
 import type { Judge } from "./judge.ts";
+import { poolOf } from "./promised.ts";
 
 /** A client of the LAN hears after so long that another node answers for an address. */
 const clients: readonly { readonly mac: string; readonly lateMs: Millis }[] = [
@@ -82,6 +83,8 @@ interface Owner {
    * the address.
    */
   readonly isCrowded: boolean;
+  /** It took the address while the configuration kept no connections. */
+  readonly isUnkept: boolean;
 }
 
 interface Fault {
@@ -127,6 +130,7 @@ export class KeptConnections implements Judge {
   readonly #owners = new Map<string, Owner[]>(); // address -> its owners, one after the other
   readonly #heard: number[] = clients.map(() => 0); // client -> how many announcements it has heard
   #noted = 0;
+  readonly #unkeptUntil = new Map<string, Millis>(); // pool -> until when the configuration kept none of its connections
   /** Nodes whose speakers were away at once, and until when. One that begins then cannot know that the other had an address. */
   readonly #severalAway: { to: Millis; readonly nodes: Set<number> }[] = [];
   readonly #hasBegun = new Set<number>(); // nodes whose first speaker has begun
@@ -175,6 +179,7 @@ export class KeptConnections implements Judge {
   }
 
   #check(cluster: SimulatedCluster): string | undefined {
+    for (const pool of unkeptPools(cluster)) this.#unkeptUntil.set(pool, cluster.now);
     this.#hear(cluster);
     for (const [node, speaker] of cluster.speakers) if (!isAway(speaker)) this.#hasBegun.add(node);
     // Before its first speaker has begun, a node owned nothing that others could not know of.
@@ -267,7 +272,8 @@ export class KeptConnections implements Judge {
       const isCrowded = near + (hasBegun ? 1 : 0) > 1;
       const left = moves.findLast((move) => move.address === address && move.node === last && move.at <= at);
       const leftAt = left?.on === false ? left.at : at;
-      if (last !== node) this.#owners.set(address, [...owners, { at, leftAt, node, isLate, isCrowded }]);
+      const isUnkept = at <= (this.#unkeptUntil.get(poolOf(address)) ?? -Infinity) + this.#seenWithinMs;
+      if (last !== node) this.#owners.set(address, [...owners, { at, leftAt, node, isLate, isCrowded, isUnkept }]);
     }
     for (const [client, { lateMs }] of clients.entries())
       for (let heard = this.#heard[client] ?? 0; heard < announcements.length; heard++) {
@@ -344,6 +350,7 @@ export class KeptConnections implements Judge {
         !isBrief(fault, holder, believed, owners, nodes),
     );
     if (isFault) return "fault";
+    if (moves.some(({ isUnkept }) => isUnkept)) return "not kept";
     // Speakers that see a change at different times own an address at once, and the first of them hands over to none that it does not know of.
     if (moves.some(({ at }, index) => at < (way[index]?.at ?? -Infinity) + heardMs)) return "moved again at once";
     const began = (way[0]?.at ?? openedAt) - beginningMs;
@@ -394,6 +401,13 @@ function isBrief(
   if (type !== "killSpeaker") return false;
   const owner = owners.findLast(({ at }) => at <= from)?.node;
   return holder === node ? owner !== node && length < briefKillMs : way[1] === node && believed !== node;
+}
+
+/** Pools that keep no connections, by the configuration in place. Where people took it away, the last one stays in force. */
+function unkeptPools({ api }: SimulatedCluster): string[] {
+  const { config = "" } = (api.get("configmaps", `${namespace}/config`)?.data ?? {}) as { readonly config?: string };
+  const pools = config.split("- name: ").slice(1);
+  return pools.flatMap((pool) => (pool.includes("keep-connections: true") ? [] : pool.slice(0, pool.indexOf("\n"))));
 }
 
 /** One that has begun, and has not seen all yet, owns nothing. */
