@@ -172,6 +172,9 @@ bench-memory: node_modules ## Measure memory and processor time of controller an
 bench-nodes: node_modules ## Measure what a speaker costs with NODES=500 nodes, and extrapolate to all of them (needs root and what e2e needs)
 	node e2e/bench/nodes.bench.ts $(or $(NODES),500)
 
+bench-pods: node_modules ## Measure what Pods that begin and end on a node cost its speaker, beside PODS="10 250" others
+	node e2e/bench/pods.bench.ts $(PODS)
+
 bench-rings: node_modules ## Simulate rings of NODES="50 200 1000" members with losses, deaths and a cut, at PACE=fast or lan, or both
 	node --max-old-space-size=12000 e2e/bench/rings.bench.ts $(or $(PACE),both) $(NODES)
 
