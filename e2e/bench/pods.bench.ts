@@ -21,7 +21,11 @@ async function measure(pods: number): Promise<void> {
   const { host, speaker } = cluster.node("node1");
   const usage = new ProcessUsage(speaker.process.pid);
   const ip = (lines: readonly string[]) => host.run(["ip", "-batch", "-"], { input: lines.map((line) => `${line}\n`).join("") });
-  const begin = (pod: number) => [`link add pod${pod} type veth peer name in${pod}`, `link set pod${pod} up`, `link set in${pod} up`];
+  const begin = (pod: number) => [
+    `link add pod${pod} type veth peer name in${pod}`,
+    `link set pod${pod} up`,
+    `link set in${pod} up`,
+  ];
   await ip(Array.from({ length: pods }, (_, pod) => begin(pod)).flat());
   await sleep(restMs);
   const atRest = usage.cpuSeconds;
