@@ -37,8 +37,6 @@ export interface ServiceAnswers<V extends BriefVerdict = VerdictAnswer> {
 
 interface Said<V extends BriefVerdict> extends PlacedAddress<V> {
   readonly by: string; // node
-  /** The node announces what it knew before it lost the API. */
-  readonly isOutdated: boolean;
 }
 
 /** Statements of speakers on one Service. */
@@ -87,13 +85,10 @@ function mergeSaid<V extends BriefVerdict>({ controllers, whole, problems }: Omi
       known.nodes.add(body.node);
       if (addresses.length === 0) known.without = verdict;
       for (const one of addresses)
-        known.addresses.set(one.address, [
-          ...(known.addresses.get(one.address) ?? []),
-          { ...one, by: body.node, isOutdated: outdated.has(body.node) },
-        ]);
+        known.addresses.set(one.address, [...(known.addresses.get(one.address) ?? []), { ...one, by: body.node }]);
     }
   const quiet = problems.filter((one) => !isStarting(one)).map(({ body }) => body.node);
-  for (const { body } of whole) for (const service of body.well ?? []) addWell(body, said.get(service));
+  for (const { body } of whole) for (const service of body.well ?? []) addWell(body.node, said.get(service));
   const names = wellByName({ controllers, whole });
   const keys = new Set([...ofController.keys(), ...said.keys()]);
   return [...keys].sort().flatMap((service) => {
@@ -101,7 +96,7 @@ function mergeSaid<V extends BriefVerdict>({ controllers, whole, problems }: Omi
     const known = said.get(service);
     const well = quiet.filter((node) => known?.nodes.has(node) !== true);
     const addresses = [...(known?.addresses.values() ?? [])].flatMap((all) => {
-      const each = byProtocol(all).map((those) => withoutOutdated(mergeAddress(those, well), those, outdated));
+      const each = byProtocol(all).map((those) => withoutOutdated(mergeAddress(those, well, outdated), those, outdated));
       const verdicts = byEach(each.map((one) => one.verdict));
       return each.map((one, index) => ({ ...one, verdict: verdicts[index] ?? one.verdict }));
     });
@@ -118,16 +113,13 @@ function mergeSaid<V extends BriefVerdict>({ controllers, whole, problems }: Omi
 }
 
 /** A node that names a Service alone finds all its addresses well: these are the ones that other nodes list. */
-function addWell<V extends BriefVerdict>(
-  { node, apiViewOld = false }: SpeakerServices<V>,
-  known: SaidOfService<V> | undefined,
-): void {
+function addWell<V extends BriefVerdict>(node: string, known: SaidOfService<V> | undefined): void {
   known?.nodes.add(node);
   for (const all of known?.addresses.values() ?? [])
     for (const one of new Map(all.map((each) => [each.protocol, each])).values()) {
       const announced = isByAnyNode(one) || one.owner === node;
       const found = { ...one.verdict, ...verdict("service", announced ? "announced" : "notOwner") };
-      all.push({ ...one, announced, verdict: found, by: node, isOutdated: apiViewOld });
+      all.push({ ...one, announced, verdict: found, by: node });
     }
 }
 
@@ -197,11 +189,19 @@ function byProtocol<V extends BriefVerdict>(all: readonly Said<V>[]): readonly (
   return [all.filter(isFirst), ...others.map((protocol) => all.filter((one) => one.protocol === protocol))];
 }
 
-/** @param well nodes where nothing is wrong with the Service */
-function mergeAddress<V extends BriefVerdict>(all: readonly Said<V>[], well: readonly string[]): MergedAddress<V> {
-  const sure = all.filter((one) => well.length > 0 || !isHearsay(one));
-  const [found] = (sure.length > 0 ? sure : all).toSorted((a, b) => rank(a) - rank(b));
-  const first = all.find(({ owner, by }) => owner === by) ?? (found as Said<V>); // Somebody said it.
+/**
+ * @param well nodes where nothing is wrong with the Service
+ * @param outdated nodes that announce what they knew before they lost the API
+ */
+function mergeAddress<V extends BriefVerdict>(
+  all: readonly Said<V>[],
+  well: readonly string[],
+  outdated: ReadonlySet<string>,
+): MergedAddress<V> {
+  const sure = all.filter((one) => well.length > 0 || !isHearsay(one, outdated));
+  const first =
+    all.find(({ owner, by }) => owner === by) ??
+    (sure.length > 0 ? sure : all).reduce((one, other) => (rank(other) < rank(one) ? other : one));
   // The one that is to announce it for others knows better: it may have lost the API.
   const denied = all.find(({ by, verdict }) => by === first.owner && verdict.state === "Pending");
   const best = denied ?? first;
@@ -240,7 +240,7 @@ function withoutOutdated<V extends BriefVerdict>(
   outdated: ReadonlySet<string>,
 ): MergedAddress<V> {
   const { nodes } = merged;
-  const current = all.find((one) => !one.isOutdated && ofEachNode.has(one.verdict.cause))?.verdict;
+  const current = all.find((one) => !outdated.has(one.by) && ofEachNode.has(one.verdict.cause))?.verdict;
   if (current === undefined || nodes.length === 0 || !nodes.every((node) => outdated.has(node))) return merged;
   const degraded = { ...current, state: "Degraded" } as const;
   if (!isWhole(current)) return { ...merged, verdict: degraded };
@@ -315,8 +315,8 @@ const peerless: CauseOf<"service"> = "noPeer";
 const elsewhere: CauseOf<"service"> = "notOwner";
 
 /** Some node announces the address, as it was when this one lost the API. */
-function isHearsay({ isOutdated, owner, verdict: { cause } }: Said<BriefVerdict>): boolean {
-  return isOutdated && owner === null && cause === elsewhere;
+function isHearsay({ by, owner, verdict: { cause } }: Said<BriefVerdict>, outdated: ReadonlySet<string>): boolean {
+  return outdated.has(by) && owner === null && cause === elsewhere;
 }
 
 /**

@@ -33,7 +33,7 @@ export interface Finding {
   readonly services?: readonly string[];
   /** What `ingotctl explain` takes, of a verdict. */
   readonly subject?: string;
-  /** Of a verdict. */
+  /** The verdict's, where the finding is made of one. */
   readonly cause?: string;
   /** ISO 8601, of a verdict: since when it is so at the first of them. */
   readonly since?: string;

@@ -114,7 +114,7 @@ function processFindings(
     if (isNodeLocal || targets.some((target) => target.program === program)) continue;
     const isIdle = program === "controller" && idleDeployment !== undefined;
     const scale = `kubectl -n ${namespace} scale deployment`;
-    const isScaled = program === "controller" ? `, and ${scale} NAME --replicas=1 where it asks for 0` : "";
+    const orScale = program === "controller" ? `, and ${scale} NAME --replicas=1 where it asks for 0` : "";
     findings.push({
       check,
       severity,
@@ -124,7 +124,7 @@ function processFindings(
         : `there is no Pod of a ${program} in namespace ${namespace}: ${effect}`,
       fix: isIdle
         ? `${scale} ${idleDeployment} --replicas=1`
-        : `kubectl -n ${namespace} describe ${kind}${isScaled}; or name the namespace that they run in by --system-namespace`,
+        : `kubectl -n ${namespace} describe ${kind}${orScale}; or name the namespace that they run in by --system-namespace`,
       ...hurt(program),
     });
   }

@@ -28,7 +28,7 @@ interface Hidden {
   readonly by: string;
   readonly faults: readonly string[];
   readonly why: string;
-  /** Whoever mends the other one mends these, too. Else each of them is named afterwards. */
+  /** They end with the other one. Else each of them is named afterwards. */
   readonly isOver?: boolean;
 }
 

@@ -8,8 +8,8 @@ import type { Log } from "#pkg/log";
 // much.
 const maxAtOnce = 2 << 10;
 
-// Objects that make up a configuration come one after the other, each with a new text, and V8 compiles the code of each new thread anew: some
-// 40 ms of processor time for each text.
+// Objects that make up a configuration come one after the other, each with a new text, and V8 compiles the code once more for
+// each new thread: some 40 ms of processor time for each text.
 const keptMs = 5_000;
 
 /** Reads one configuration after another. */

@@ -49,7 +49,7 @@ export const onTheWire: readonly Break[] = [
     tests: ["ctl/cluster/ask-services.test.ts"],
   },
   {
-    before: "  for (const { body } of whole) for (const service of body.well ?? []) addWell(body, said.get(service));\n",
+    before: "  for (const { body } of whole) for (const service of body.well ?? []) addWell(body.node, said.get(service));\n",
     after: "",
     tests: ["ctl/cluster/ask-services.test.ts"],
   },

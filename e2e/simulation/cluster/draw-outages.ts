@@ -33,8 +33,8 @@ export function widenOutages({ seed, nodes, acts }: Pick<History, "seed" | "node
 }
 
 /**
- * A speaker of an earlier version neither says that it has lost the API, nor heeds what others tell one that has: where several have lost it, nobody
- * may announce an address.
+ * A speaker of an earlier version does not say that it has lost the API, and then does not heed the others: where several have lost it, nobody may
+ * announce an address.
  */
 export function withoutEarlier(acts: readonly Timed<Act>[], outages: readonly Outage[]): Timed<Act>[] {
   const isDuring = (at: Millis, end: Millis) => outages.some(({ from, to }) => at < to && end > from);

@@ -131,7 +131,7 @@ test("nodes that are the only ones left, or all have an old view, go on as befor
   assert.deepEqual([bench.onWire, isOutdated(bench.state)], [[x], false]);
 });
 
-/** How this node and two others, of which it is the first, place a Local Service whose endpoints are on one that sees no changes in the API. */
+/** Three nodes place a Local Service. This node is the first of them, and the second has the endpoints and sees no changes in the API. */
 function besideBlind() {
   const [self = "", blind = "", third = ""] = nodes;
   const { bench, others, hear } = amongOthers(self, lan);

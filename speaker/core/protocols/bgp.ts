@@ -193,7 +193,7 @@ function delivering(state: SpeakerState, placing: Placing): readonly string[] {
   if (!unable.includes(node)) return [];
   const able = members.active.filter((other) => !unable.includes(other) && carries(state, other, placing));
   const isCluster = placing.holders.every(({ externalTrafficPolicy }) => externalTrafficPolicy === "Cluster");
-  // One without the API may take a node for one with an endpoint that has none any more, or does not know of it.
+  // A node without the API may count on another node whose endpoint has gone, or which does not know of the endpoint.
   return apiView.view === "current" || isCluster ? able : able.filter((other) => advertisersOf(state, placing).includes(other));
 }
 

@@ -40,7 +40,7 @@ export class AddressChanges {
   #restoredAt: Millis = -Infinity;
   /** Name -> the addresses that the last restore gave it, and until when a controller may not know. */
   readonly #restored = new Map<string, { readonly addresses: string; readonly until: Millis }>();
-  /** What people wrote since then. */
+  /** Texts of people since then. */
   #textsSince: string[] = [];
 
   constructor(occupied: Pick<Occupied, "mayTake">) {

@@ -95,7 +95,7 @@ test("an address that its owner left while no connections were kept has lost the
 test("a move has broken connections while the configuration kept none of its pool, and is found beside such a pool", async () => {
   const moved = (change: (config: string) => string): History["acts"] => [
     { at: 5_000, act: { type: "configure", text: change(keptConfig), mayRenumber: true, length: 5_000 } },
-    { at: 7_000, act: { type: "deleteConfig", length: 9_000 } }, // What comes back is the text from that time.
+    { at: 7_000, act: { type: "deleteConfig", length: 9_000 } }, // The text from that time comes back.
     { at: 25_000, act: { type: "exclude", node: 0, length: 8_000 } },
     { at: 37_000, act: { type: "exclude", node: 1, length: 8_000 } },
   ];
