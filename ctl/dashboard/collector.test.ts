@@ -3,19 +3,23 @@ import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { SimulatedClock } from "#pkg/clock/testing";
 import type { Processes } from "../cluster/processes.ts";
+import { idleDeployment } from "../doctor/examine.ts";
 import { Collector } from "./collector.ts";
 import type { Model } from "./model/rows.ts";
-import { clusterProcesses, type FakeCluster, manyServices } from "./testing/cluster.ts";
+import { clusterApi, clusterProcesses, type FakeCluster, manyServices } from "./testing/cluster.ts";
 
 const nodes = ["n1", "n2", "n3"];
 const silentWhy = "connection refused";
 
-async function started(start: FakeCluster, connect?: () => Promise<Processes>) {
+async function started(start: FakeCluster, connect?: (processes: Processes) => Promise<Processes>) {
   const clock = new SimulatedClock();
   const state = { cluster: start, model: undefined as Model | undefined, asked: [] as string[] };
   const processes = clusterProcesses(() => state.cluster);
+  const api = clusterApi(() => state.cluster);
   const noted: Processes = {
-    targets: processes.targets,
+    get targets() {
+      return processes.targets;
+    },
     get: (target, path) => {
       state.asked.push(`${target.pod} ${path}`);
       return processes.get(target, path);
@@ -24,7 +28,8 @@ async function started(start: FakeCluster, connect?: () => Promise<Processes>) {
   };
   const collector = new Collector({
     namespace: "metallb-system",
-    connect: connect ?? (async () => noted),
+    idleDeployment: (found) => idleDeployment(found, api, "metallb-system"),
+    connect: () => connect?.(noted) ?? Promise.resolve(noted),
     cluster: "test",
     clock,
     date: () => new Date("2026-01-02T03:04:05Z"),
@@ -282,3 +287,35 @@ for (const body of garbage)
     assert.equal(model.nodes.get("n2")?.verdict.state, "Ready");
     assert.ok(model.nodes.has("n1"));
   });
+
+test("where the controller's Deployment asks for no Pod, one cause says so beside the others, until there is one again", async () => {
+  const well = { nodes, services: manyServices(6, nodes), silent: {}, waiting: 3 };
+  let outage: string | undefined;
+  await using world = await started(well, async (processes) => {
+    if (outage !== undefined) throw new Error(outage);
+    return processes;
+  });
+  const causes = async (ms: number) => {
+    const { causes } = await world.pass(ms);
+    return [...causes.values()].flatMap(({ severity, where, found, fix, services = [] }) =>
+      severity === "error" ? [`${where}: ${found} -> ${fix} (${services.length})`] : [],
+    );
+  };
+  assert.match((await causes(500)).join("\n"), /^pool lan: [^\n]*no free IPv4 address[^\n]* \(3\)$/);
+  const gone = { ...well, isWithoutController: true, isRouterDead: true, silent: { n3: silentWhy } };
+  world.state.cluster = gone;
+  const scaled =
+    /^controller: no controller runs, because Deployment controller is scaled to 0 replicas: [^\n]* -> kubectl -n metallb-system scale deployment controller --replicas=1 \(3\)$/m;
+  const during = await causes(11_000);
+  assert.match(during.join("\n"), scaled);
+  assert.match(during.join("\n"), /^speaker speaker-n3 on n3: it does not answer: connection refused/m);
+  assert.match(during.join("\n"), /^peer 10\.0\.0\.1:179[^\n]*: [^\n]*does not answer/m);
+  assert.equal(during.length, 3, during.join("\n"));
+  // What was known of the Deployment stays while the API does not answer.
+  outage = "no answer within 5 s";
+  world.state.cluster = { ...gone, outage };
+  assert.match((await causes(11_000)).join("\n"), scaled);
+  outage = undefined;
+  world.state.cluster = well;
+  assert.doesNotMatch((await causes(11_000)).join("\n"), /controller:/);
+});

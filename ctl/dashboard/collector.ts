@@ -11,6 +11,8 @@ import { sampleMs, withSample } from "./model/trends.ts";
 export interface CollectorOptions {
   /** Finds the Pods again, and takes over the connections to Pods that are still there. @throws {Error} if the API server does not list them */
   readonly connect: (before: Processes | undefined) => Promise<Processes>;
+  /** The Deployment of the controller, where it asks for no Pod: without it the silence of a controller has no cause. */
+  readonly idleDeployment: (processes: Pick<Processes, "targets">) => Promise<string | undefined>;
   /** Of controller and speakers. */
   readonly namespace: string;
   /** The name of the cluster on the page. */
@@ -58,6 +60,7 @@ export class Collector implements AsyncDisposable {
   readonly #waiting: (() => void)[] = []; // For one of `atOnce`.
   #running = 0;
   #processes: Processes | undefined;
+  #idleDeployment: string | undefined;
   #listing: string | undefined; // The Pod of the speaker that is asked for all Services.
   #whole: Answer<SpeakerServices> | undefined; // Its latest list, also for as long as no other speaker has sent one after it was lost.
   #model = emptyModel();
@@ -86,7 +89,7 @@ export class Collector implements AsyncDisposable {
   /** @throws {Error} where the cluster cannot be reached */
   async start(): Promise<void> {
     this.#startedAt = this.#now;
-    this.#use(await this.#options.connect(undefined));
+    await this.#find();
     this.#scheduleConnect();
   }
 
@@ -127,23 +130,27 @@ export class Collector implements AsyncDisposable {
 
   /** Asks the API server for the Pods, or waits for a question that is on its way. */
   #connect(): Promise<void> {
-    const { clock, connect } = this.#options;
-    this.#connecting ??= connect(this.#processes)
-      .then(
-        (processes) => {
-          this.#outage = undefined;
-          this.#use(processes);
-        },
-        (error: Error) => {
-          this.#outage = { since: this.#outage?.since ?? this.#now, why: error.message };
-          this.#changed();
-        },
-      )
+    const { clock } = this.#options;
+    this.#connecting ??= this.#find()
+      .catch((error: Error) => {
+        this.#outage = { since: this.#outage?.since ?? this.#now, why: error.message };
+        this.#changed();
+      })
       .finally(() => {
         this.#connecting = undefined;
         this.#connectedAt = clock.now();
       });
     return this.#connecting;
+  }
+
+  /** @throws {Error} if the API server does not answer */
+  async #find(): Promise<void> {
+    const { connect, idleDeployment } = this.#options;
+    const processes = await connect(this.#processes);
+    this.#outage = undefined;
+    this.#use(processes);
+    this.#idleDeployment = await idleDeployment(processes);
+    this.#changed();
   }
 
   /** Whether the API server answers, through which all processes are asked: if it does not, their silence says nothing about them. */
@@ -297,13 +304,15 @@ export class Collector implements AsyncDisposable {
     const all = [...this.#asked.values()];
     const before = this.#model;
     const heard = all.map((one) => one.heard);
-    const built = buildModel(before, heard, this.#whole, { namespace: this.#options.namespace, now: this.#now });
+    const { namespace } = this.#options;
+    const about = { namespace, now: this.#now, idleDeployment: this.#idleDeployment };
+    const built = buildModel(before, heard, this.#whole, about);
     const isComplete = all.every(({ isDone }) => isDone);
     // Objects that exist at the beginning are no events.
-    const about = this.#about(isComplete);
-    const now = Object.assign({}, built, { about: keepRows(before.about, [about]) });
+    const row = this.#about(isComplete);
+    const now = Object.assign({}, built, { about: keepRows(before.about, [row]) });
     const found = this.#wasComplete ? eventsBetween(before, now, this.#now) : [];
-    this.#wasComplete = about.isComplete;
+    this.#wasComplete = row.isComplete;
     const { events, last } = withEvents(before.events, found, this.#lastEvent);
     this.#lastEvent = last;
     this.#model = this.#sample(Object.assign({}, now, { events }));

@@ -6,7 +6,7 @@ import { UsageError } from "../command.ts";
 import { ingotctl } from "../testing/ingotctl.ts";
 import { emptyModel, type Model } from "./model/rows.ts";
 import { serveDashboard } from "./server.ts";
-import { clusterProcesses, manyServices } from "./testing/cluster.ts";
+import { clusterApi, clusterProcesses, manyServices } from "./testing/cluster.ts";
 
 const files = new Map([["/", { contentType: "text/html", body: "<p>page" }]]);
 
@@ -136,8 +136,9 @@ test("streams and questions are bounded", async () => {
 
 test("ingotctl dashboard serves the cluster until it is interrupted", async () => {
   const nodes = ["n1", "n2"];
-  const processes = clusterProcesses(() => ({ nodes, services: manyServices(3, nodes), silent: {} }));
-  const { status, out } = await ingotctl("dashboard", { processes });
+  const cluster = () => ({ nodes, services: manyServices(3, nodes), silent: {} });
+  const given = { processes: clusterProcesses(cluster), api: clusterApi(cluster) };
+  const { status, out } = await ingotctl("dashboard", given);
   assert.equal(status, 0);
   assert.match(out, /^The dashboard is on http:\/\/127\.0\.0\.1:\d+\/[0-9a-f]{32}\/\nCtrl-C ends it\.\n$/);
 });

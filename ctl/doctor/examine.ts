@@ -56,8 +56,12 @@ export async function examine(processes: Processes, api: Api | undefined, namesp
   };
 }
 
-/** Nobody may read Deployments only to be told what is well. */
-async function idleDeployment({ targets }: Processes, api: Api | undefined, namespace: string): Promise<string | undefined> {
+/** The Deployment of the controller, where it asks for no Pod. Nobody may read Deployments only to be told what is well. */
+export async function idleDeployment(
+  { targets }: Pick<Processes, "targets">,
+  api: Api | undefined,
+  namespace: string,
+): Promise<string | undefined> {
   if (api === undefined || targets.some(({ program }) => program === "controller")) return undefined;
   const answer = await api.list(`/apis/apps/v1/namespaces/${encodeURIComponent(namespace)}/deployments`);
   const all = answer.type === "found" ? (answer.value as readonly RawObject[]) : [];

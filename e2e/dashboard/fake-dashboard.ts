@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { clusterProcesses, type FakeCluster } from "../../ctl/dashboard/testing/cluster.ts";
+import { clusterApi, clusterProcesses, type FakeCluster } from "../../ctl/dashboard/testing/cluster.ts";
 import { run } from "../../ctl/run.ts";
 import { fakeIo } from "../../ctl/testing/ingotctl.ts";
 
@@ -24,7 +24,7 @@ export class FakeDashboard implements AsyncDisposable {
     const now: { dashboard?: FakeDashboard } = {};
     const present = () => now.dashboard?.cluster ?? cluster;
     const processes = clusterProcesses(present);
-    const io = fakeIo({ processes, interrupted });
+    const io = fakeIo({ processes, api: clusterApi(present), interrupted });
     io.cluster.connect = async () => {
       const { outage } = present();
       if (outage !== undefined) throw new Error(outage);

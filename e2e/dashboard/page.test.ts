@@ -6,7 +6,7 @@ import { suite, test } from "node:test";
 import { waitFor } from "#e2e/lab";
 import { manyServices } from "../../ctl/dashboard/testing/cluster.ts";
 import { FakeDashboard } from "./fake-dashboard.ts";
-import { chromiumRefusal, Viewer } from "./index.ts";
+import { chromiumRefusal, patience, Viewer } from "./index.ts";
 
 const nodes = ["node1", "node2", "node3"];
 const views = ["overview", "services", "pools", "nodes", "peers", "timeline"];
@@ -138,6 +138,49 @@ suite("the page in a browser", { skip: chromiumRefusal() }, () => {
     await viewer.assertFits("an outage");
     dashboard.cluster = cluster(50);
     await page.locator("main:not(.old)").waitFor();
+  });
+
+  test("several faults at a time: each cause stands once on the first screen, with its number of Services and the remedy", async () => {
+    const faulty = { ...cluster(50), waiting: 7, isRouterDead: true, silent: { node3: "no answer within 2 s" } };
+    await using dashboard = await FakeDashboard.start(cluster(50));
+    await using viewer = await Viewer.start();
+    const { page } = viewer;
+    await answerOf(viewer, dashboard.url, /All is well/);
+    const causes = page.getByRole("list").first().getByRole("listitem");
+    /** The causes, once there is one for each, and all on the first screen. */
+    const each = async (what: string, wanted: readonly RegExp[]): Promise<void> => {
+      const areThere = async () => {
+        const all = await causes.allInnerTexts();
+        assert.equal(all.length, wanted.length, all.join("\n\n"));
+        for (const one of wanted) assert.match(all.join("\n\n"), one);
+        return true;
+      };
+      await waitFor(what, areThere, patience);
+      const last = await causes.last().boundingBox();
+      assert.ok((last?.y ?? Infinity) + (last?.height ?? 0) <= 800, `${what}: the last cause ends at ${last?.y}`);
+      await viewer.assertAccessible(what);
+      await viewer.assertFits(what);
+    };
+    const hangs = /^error speaker speaker-node3 on node3 it does not answer: no answer within 2 s/m;
+    const router = /^error peer 10\.0\.0\.1:179[\s\S]*ETIMEDOUT[\s\S]*see whether the router is up/m;
+    dashboard.cluster = faulty;
+    await page.getByRole("heading", { name: "7 Services do not work" }).waitFor();
+    await each("a dead router, a full pool, a speaker that hangs", [
+      hangs,
+      router,
+      /^error pool lan[\s\S]*no free IPv4 address[\s\S]*7 Services: team\/late-0, team\/late-1, team\/late-2 and 4 more/m,
+    ]);
+    dashboard.cluster = { ...faulty, isWithoutController: true };
+    const scaled =
+      /^error controller no controller runs, because Deployment controller is scaled to 0 replicas[\s\S]*kubectl -n metallb-system scale deployment controller --replicas=1[\s\S]*7 Services: team\/late-0/m;
+    await each("no controller besides", [hangs, router, scaled]);
+    // What was known of the Deployment stays while the API does not answer.
+    dashboard.cluster = { ...faulty, isWithoutController: true, outage: "no answer within 5 s" };
+    await page.getByText(/The API server does not answer: no answer within 5 s\./).waitFor();
+    await each("and the API does not answer", [hangs, router, scaled]);
+    dashboard.cluster = cluster(50);
+    await page.getByRole("heading", { name: "All is well" }).waitFor();
+    assert.deepEqual(viewer.complaints, []);
   });
 
   test("the way to a Service and to all of them is drawn, and the place where it ends is red", async () => {

@@ -54,13 +54,13 @@ export interface Heard {
  * The answers of all processes, as one model. Rows and tables that say the same as in `before` are the same objects; events are as they
  * were.
  * @param whole the list of all Services of one speaker; the others report problems only
- * @param now ISO 8601
+ * @param about the time of the model in ISO 8601; and the Deployment of the controller, where it asks for no Pod
  */
 export function buildModel(
   before: Model,
   heard: readonly Heard[],
   whole: Answer<SpeakerServices> | undefined,
-  { namespace, now }: { readonly namespace: string; readonly now: string },
+  about: About,
 ): Model {
   const speakers = heard.filter(({ target }) => target.program === "speaker");
   const all = {
@@ -93,10 +93,16 @@ export function buildModel(
     peers: keepRows(before.peers, speakers.flatMap(peerRows)),
     bfd: keepRows(before.bfd, speakers.flatMap(bfdRows)),
     processes: keepRows(before.processes, heard.map(processRow)),
-    causes: keepRows(before.causes, causeRows(before, heard, services, namespace, now)),
+    causes: keepRows(before.causes, causeRows(before, heard, services, about)),
     events: before.events,
     trends: before.trends,
   };
+}
+
+interface About {
+  readonly namespace: string;
+  readonly now: string;
+  readonly idleDeployment: string | undefined;
 }
 
 /** The causes of all that is not well, as far as processes answer. Processes that have not been asked yet do not count. */
@@ -104,8 +110,7 @@ function causeRows(
   before: Model,
   heard: readonly Heard[],
   services: readonly MergedService[],
-  namespace: string,
-  now: string,
+  { namespace, now, idleDeployment }: About,
 ): CauseRow[] {
   const answering = heard.filter(answers);
   const findings = findingsOf({
@@ -118,7 +123,8 @@ function causeRows(
     conflicts: answersOf(answering, (one) => one.conflicts),
     services,
     serviceCount: services.length,
-    nodes: [], // Pods are all that is asked of the API server.
+    nodes: [], // The API server is not asked for them.
+    idleDeployment,
   });
   return findings.map((finding): CauseRow => {
     const { check, where, cause = "", services: [first = ""] = [] } = finding;

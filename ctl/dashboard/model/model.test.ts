@@ -191,7 +191,11 @@ test("each cause of one node has a row of its own", () => {
     return { kind: "node" as const, name: "n1", ...verdict("node", cause), since };
   });
   const heard = [{ target, verdicts: { node: "n1", verdicts } }];
-  const { causes } = buildModel(emptyModel(), heard, undefined, { namespace: "metallb-system", now: since });
+  const { causes } = buildModel(emptyModel(), heard, undefined, {
+    namespace: "metallb-system",
+    now: since,
+    idleDeployment: undefined,
+  });
   assert.deepEqual(
     [...causes.values()].flatMap(({ cause = [] }) => cause),
     ["excluded", "apiUnreachable"],

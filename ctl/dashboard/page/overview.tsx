@@ -97,7 +97,7 @@ function Causes({ title, causes }: { readonly title: string; readonly causes: re
             <span class={`badge ${states[severity]}`}>{severity}</span>{" "}
             {subject === undefined ? <strong>{plain(where)}</strong> : <Explain subject={subject}>{plain(where)}</Explain>}{" "}
             {plain(found)}
-            <Since before=" for " since={since} />
+            <Since before=" · for " since={since} />
             {fix !== "" && <p class="next">{plain(fix)}</p>}
             {services.length > 0 && !where.startsWith("Service ") && <Suffering services={services} />}
           </li>

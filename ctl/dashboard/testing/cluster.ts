@@ -1,4 +1,5 @@
 import { type CauseOf, type Kind, type VerdictDetails, verdict } from "#pkg/verdict";
+import type { Api } from "../../cluster/api.ts";
 import type { Processes } from "../../cluster/processes.ts";
 import { type Answers, fakeProcesses } from "../../testing/processes.ts";
 
@@ -21,6 +22,10 @@ export interface FakeCluster {
   readonly kept?: number;
   /** Why the API server does not answer. */
   readonly outage?: string;
+  /** The Deployment of the controller is scaled to 0. */
+  readonly isWithoutController?: boolean;
+  /** No node has a session with the router. */
+  readonly isRouterDead?: boolean;
 }
 
 /** Services `default/web-N` with addresses of 10.0.0.0/8, one after another, owned by the nodes in turn. */
@@ -36,7 +41,10 @@ export function clusterProcesses(cluster: () => FakeCluster): Processes {
   const pods = ["controller-n1", ...cluster().nodes.map((node) => `speaker-${node}`)];
   const { targets } = fakeProcesses(Object.fromEntries(pods.map((pod) => [pod, {}])));
   return {
-    targets,
+    get targets() {
+      const isWithout = cluster().isWithoutController === true;
+      return targets.filter(({ program }) => !isWithout || program !== "controller");
+    },
     async get(target, path) {
       const now = cluster();
       const why = now.outage ?? (target.program === "speaker" ? now.silent[target.node] : undefined);
@@ -45,6 +53,23 @@ export function clusterProcesses(cluster: () => FakeCluster): Processes {
       return fakeProcesses({ [target.pod]: answers }).get(target, path);
     },
     async [Symbol.asyncDispose]() {},
+  };
+}
+
+/** An API that has the Deployment of the controller. */
+export function clusterApi(cluster: () => FakeCluster): Api {
+  const metadata = { name: "controller", labels: { app: "metallb", component: "controller" } };
+  const unread = async () => ({ type: "unread", why: "nobody asks" }) as const;
+  return {
+    server: "https://192.0.2.250:6443",
+    read: unread,
+    write: unread,
+    async list(path) {
+      const { outage, isWithoutController = false } = cluster();
+      if (outage !== undefined) return { type: "unread", why: outage };
+      const spec = { replicas: isWithoutController ? 0 : 1 };
+      return path.endsWith("/deployments") ? { type: "found", value: [{ metadata, spec }] } : { type: "absent" };
+    },
   };
 }
 
@@ -94,16 +119,25 @@ function controllerAnswers({ services, waiting = 0 }: FakeCluster): Answers {
   };
 }
 
-function speakerAnswers({ nodes, services, silent, kept = 0 }: FakeCluster, node: string): Answers {
+function speakerAnswers(now: FakeCluster, node: string): Answers {
+  const { nodes, services, silent, waiting = 0, kept = 0, isRouterDead = false } = now;
   const self = { program: "speaker", version: "1.0.0", node };
   const ready = { kind: "node", name: node, ...dated("node", "ready", { message: `the speaker on ${node} does its work` }) };
-  const peer = { kind: "peer", name: "10.0.0.1:179", ...dated("peer", "established") };
+  const silence = { message: "10.0.0.1:179 does not answer: connect ETIMEDOUT", next: "see whether the router is up" };
+  const said = isRouterDead ? dated("peer", "connectTimeout", silence) : dated("peer", "established");
+  const peer = { kind: "peer", name: "10.0.0.1:179", ...said };
   const placed = services.map(({ key, address, owner }) => {
     const cause = owner === node ? "announced" : "notOwner";
     const verdict = dated("service", cause, { message: `${owner} announces ${address} of pool lan by layer 2` });
     const one = { address, pool: "lan", protocol: "layer2", owner, candidates: nodes, announced: owner === node, verdict };
     return { service: key, addresses: [one], endpoints: [{ nodeName: owner, ready: 2, draining: 0 }], verdict };
   });
+  const without = Array.from({ length: waiting }, (_, index) => ({
+    service: `team/late-${index}`,
+    addresses: [],
+    endpoints: [],
+    verdict: dated("service", "noIPAllocated"),
+  }));
   const active = (other: string) => silent[other] === undefined;
   const members = nodes.filter(active).map((other) => ({
     node: other,
@@ -114,7 +148,7 @@ function speakerAnswers({ nodes, services, silent, kept = 0 }: FakeCluster, node
   }));
   const session = {
     peer: "10.0.0.1:179",
-    state: "established",
+    state: isRouterDead ? "idle" : "established",
     leaving: false,
     prefixesWanted: 2,
     prefixesAnnounced: 2,
@@ -135,7 +169,7 @@ function speakerAnswers({ nodes, services, silent, kept = 0 }: FakeCluster, node
     },
     "/v1/node": { ...self, verdicts: [ready] },
     "/v1/services?problems&own": { ...self, services: [] },
-    "/v1/services": { ...self, services: placed },
+    "/v1/services": { ...self, services: [...placed, ...without] },
     "/v1/pools": { ...self, pools: [{ pool: "lan", protocol: "layer2", verdict: dated("pool", "available") }] },
     "/v1/configuration": { ...self, hash: "0123456789abcdef", verdict: dated("configuration", "inForce") },
     "/v1/members": { source: "memberlist", timing: "fast", members },
