@@ -1,4 +1,5 @@
 import { flag } from "#pkg/flags";
+import { controllerLease } from "#pkg/k8s";
 import { commonFlags } from "#pkg/process";
 
 /** The flags and environment variables of MetalLB's controller (v0.12). */
@@ -29,7 +30,7 @@ export const flags = {
     // The API takes whole seconds, and no 0. Nobody is to wait for longer for a leader that is gone: see `maxLeaseMs`.
     limits: { min: "1s", max: "10m" },
   }),
-  "leader-elect-resource-name": flag.text({ help: "name of the Lease", fallback: "ingot-controller" }),
+  "leader-elect-resource-name": flag.text({ help: "name of the Lease", fallback: controllerLease }),
   "webhook-port": flag.integer({
     help: "TCP port of the admission webhook, which checks changes of the configuration for the API server; 0: no webhook",
     fallback: 0,

@@ -250,8 +250,10 @@ const requests: { who: "controller" | "speaker"; may: string[]; mayNot: string[]
       ...["ingot-conflicts", ...announcedConfigMaps].map((name) => `patch configmaps metallb-system ${name}`),
       "list secrets metallb-system memberlist",
       "watch secrets metallb-system memberlist",
+      "get coordination.k8s.io/leases metallb-system ingot-controller",
     ],
     mayNot: [
+      "patch coordination.k8s.io/leases metallb-system ingot-controller",
       "list secrets metallb-system routers",
       "watch secrets metallb-system routers",
       "patch services/status *", // kube-proxy believes the addresses there: a node could have those of all Services.

@@ -6,7 +6,7 @@ import { Checkpoints, CoreRunner, hideByKey, Recorder, recordLine } from "#pkg/c
 import { centralName } from "#pkg/gossip";
 import { FlowCounter, type HandoverFailures, HandoverKeeper, type Inherited } from "#pkg/handover";
 import { serve } from "#pkg/http";
-import { connect, EventRecorder } from "#pkg/k8s";
+import { connect, controllerLease, EventRecorder } from "#pkg/k8s";
 import { Asker, Layer2 } from "#pkg/layer2";
 import { releaseFreedMemory, whyDescriptorsStay } from "#pkg/linux";
 import { podNamespace, runDaemon } from "#pkg/process";
@@ -37,6 +37,7 @@ import { SelfTest } from "./self-test.ts";
 import { Sources } from "./sources.ts";
 import { StatusObjects } from "./status-objects/status-objects.ts";
 import { ToldInterfaces } from "./told-interfaces.ts";
+import { UnassignedServices } from "./unassigned-services.ts";
 
 await runDaemon({
   usage: "ingot-speaker: announces the addresses of Services from the node that it runs on.",
@@ -133,6 +134,7 @@ await runDaemon({
     const missing = () => whatIsMissing(sources, view, members);
     const objects = stack.use(new ObjectVerdicts({ view, nodeFacts, clock }));
     const faults = stack.use(new Faults({ node, bgp, checks, objects, events, emit, clock }));
+    const unassigned = stack.use(new UnassignedServices({ ...common, view, lease: controllerLease, events }));
     const tokens = new TokenAccess({ cluster, clock, log });
     const routes = {
       ...speakerRoutes({ registry, sources, failed, checks, view, bgp, bfd, kernel, members, viewAge }),
@@ -172,6 +174,7 @@ await runDaemon({
     const [name = "", uid] = values["status-objects"].split("/");
     if (uid !== undefined) stack.use(new StatusObjects({ ...common, owner: { name, uid }, view, bgp, sources })).start();
     faults.start();
+    unassigned.start();
     followEndpoints({ ...common, disableSlices: values["disable-epslices"] }, sources);
     // Our own routes go before the addresses do, which still take what is on its way.
     const leave = async () => {

@@ -33,7 +33,6 @@ export const unfound: Readonly<Record<string, string>> = {
 
 /** Faults of which `kubectl describe` does not show both cause and remedy. */
 export const undescribed: ReadonlySet<string> = new Set([
-  "no-controller",
   "api-out",
   "filtered-routes",
   // Pools and peers are no objects that kubectl knows.

@@ -192,15 +192,15 @@ export const worldFaults: Readonly<Record<string, Fault<World, unknown>>> = {
     remedy: /add a peer under peers/,
   },
   "no-controller": {
-    symptom: "Service late stays at <pending>, without an Event.",
+    symptom: "Service late stays at <pending>, and no controller says why.",
     plant: (world) => {
       for (const index of world.cluster.controllers.keys()) world.cluster.killController(index);
       world.expose("late", [0]);
     },
     find: "explain svc/late",
     causes: ["noIPAllocated"],
-    cause: /controller: none answers/,
-    remedy: /get a controller to work, which assigns addresses/,
+    cause: /controller: none answers|no controller of Ingot works/,
+    remedy: /get a controller to work, which assigns addresses|scale deployment NAME --replicas=1/,
   },
   "two-controllers": {
     symptom: "The EXTERNAL-IP of Service web changes every few seconds.",

@@ -33,6 +33,7 @@ export const eventReasons = [
   "announcedWithFault",
   "announcedAgain",
   "otherLoadBalancerClass",
+  "noController",
   "apiViewOld",
   "nodeFault",
   "nodeFaultEnded",

@@ -17,6 +17,7 @@ export { ApiError } from "./errors.ts";
 export { type EventReason, EventRecorder, type EventText, eventReasons, type ReportEffect, report } from "./event-recorder.ts";
 export { ExecPlugin } from "./exec-plugin.ts";
 export { type Handlers, type Informer, Informers, named, type Scope } from "./informers.ts";
+export { controllerLease } from "./leases.ts";
 export { NamespaceLabels } from "./namespace-labels.ts";
 export type {
   Condition,

@@ -6,6 +6,9 @@ import { mergePatch, type Request } from "./http.ts";
 import type { Lease } from "./objects.ts";
 import { projectMeta, resources } from "./resources.ts";
 
+/** The Lease of the controllers, unless a flag of theirs names another one. */
+export const controllerLease = "ingot-controller";
+
 /** The fields that a holder writes into a Lease. */
 interface LeaseWrite extends Pick<Lease, "holder" | "durationSeconds" | "transitions"> {
   /** It had another holder, or none, before. */

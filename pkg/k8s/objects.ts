@@ -31,7 +31,7 @@ export interface Service extends ObjectMeta, ServiceFields {
   readonly externalIPs?: readonly string[] | undefined;
   /** There are entries with only a host name, which nobody here writes. */
   readonly hasHostnames: boolean;
-  /** Those of `status.conditions` whose type begins with `ingot.dev/`; kept only where labels are. */
+  /** Those of `status.conditions` whose type begins with `ingot.dev/`; kept where labels are, or of a Service without an address. */
   readonly conditions: readonly Condition[];
 }
 

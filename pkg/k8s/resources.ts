@@ -143,7 +143,7 @@ function projectService(
     ingress: texts(ingress.map(({ ip }) => ip)),
     ingressDetails: ingressDetails(ingress),
     hasHostnames: ingress.some(({ ip }) => text(ip) === ""),
-    conditions: isLabeled ? projectConditions(raw) : none,
+    conditions: isLabeled || ingress.length === 0 ? projectConditions(raw) : none,
     externalIPs:
       isLabeled && list(spec.externalIPs).length > 0 ? texts(list(spec.externalIPs).slice(0, maxIngress)).map(short) : undefined,
   };

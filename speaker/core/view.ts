@@ -1,10 +1,11 @@
 import type { Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import type { Reachability } from "#pkg/gossip";
+import type { Service } from "#pkg/k8s";
 import type { Address, Family } from "#pkg/net";
 import { type AddressPlacement, isDrained } from "#pkg/placement";
 import type { Occupant } from "#pkg/quarantine";
-import type { NodeEndpoints } from "#pkg/service";
+import { type NodeEndpoints, whyNoAddresses } from "#pkg/service";
 import type { Verdict } from "#pkg/verdict";
 import { type Conflict, currentConflicts } from "./conflicts/address-defender.ts";
 import { describeConflict, wasReported } from "./conflicts/conflict-reports.ts";
@@ -20,7 +21,7 @@ import { allPlacements, isAnnounced } from "./placement/placements.ts";
 import { ownSlots } from "./placement/slots.ts";
 import { type ProbePlan, probePlan, roundTest } from "./services/probes.ts";
 import { countWireFaults, openFaults, type WireTest, wireTest, wireVerdict } from "./services/self-tests.ts";
-import { endpointsOf } from "./services/services.ts";
+import { endpointsOf, type ServiceRow } from "./services/services.ts";
 import { type Announcement, layer2PoolAt, type SpeakerOptions, type SpeakerState } from "./state.ts";
 import { type ServiceView, type Sessions, serviceView } from "./verdicts/address-verdict.ts";
 import { type NodeFacts, nodeVerdicts } from "./verdicts/node-verdict.ts";
@@ -135,6 +136,18 @@ export class SpeakerView {
   /** The members of the ring, where this speaker is the one that reports on all nodes. */
   get reportedNodes(): readonly string[] | undefined {
     return this.#state.reporter.isHere ? this.#state.members.active : undefined;
+  }
+
+  /** Services without an address of which no controller says anything, where this speaker is the one that reports on all nodes. */
+  get unassigned(): readonly Service[] {
+    const { reporter, services } = this.#state;
+    if (!reporter.isHere) return [];
+    const isUnassigned = ({ service, addresses }: ServiceRow) =>
+      addresses.length === 0 && service.conditions.length === 0 && whyNoAddresses(service) === "noIPAllocated";
+    return services.rows
+      .values()
+      .flatMap((row) => (isUnassigned(row) ? [row.service] : []))
+      .toArray();
   }
 
   isAnnounced(placement: AddressPlacement): boolean {

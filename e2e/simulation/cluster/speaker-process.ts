@@ -32,6 +32,7 @@ import { registerTimings } from "../../../speaker/metrics.ts";
 import { ObjectVerdicts } from "../../../speaker/object-verdicts.ts";
 import { nodeFactsOf, whatIsMissing } from "../../../speaker/routes.ts";
 import { Sources } from "../../../speaker/sources.ts";
+import { UnassignedServices } from "../../../speaker/unassigned-services.ts";
 import type { ApiConnection } from "./api/api-connection.ts";
 import { namespace } from "./api/objects.ts";
 import type { ConfigSource } from "./history.ts";
@@ -287,7 +288,10 @@ export class SpeakerProcess {
     if (options.servedHere !== undefined) this.#askHealthPorts(options.servedHere, 0);
     // Faults that Services suffer from stay here: of the node's settings none is simulated.
     const ofNode = { node, bgp: this.#bgp, checks: { findings: [] }, events: drivers.events, emit: () => {}, clock };
-    if (options.hasNodeEvents) new Faults({ ...ofNode, objects: this.#judge(new SpeakerView(this.state)) }).start();
+    if (!options.hasNodeEvents) return;
+    const view = new SpeakerView(this.state);
+    new Faults({ ...ofNode, objects: this.#judge(view) }).start();
+    new UnassignedServices({ view, cluster, namespace, lease: "controller", events: drivers.events, clock }).start();
   }
 
   get announced(): Set<string> {
