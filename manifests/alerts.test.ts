@@ -126,6 +126,16 @@ test("there is a case for every alert, and each name is there once", () => {
   );
 });
 
+test("IngotNoLeader also fires where no controller runs, as when its Deployment is scaled to 0, and not where one leads beside speakers", {
+  skip,
+}, (t) => {
+  const speakers = Object.fromEntries([speaker, other].map((pod) => [`ingot_layer2_self_test_failures{${pod}}`, "2x90"]));
+  const firing = 'count(ALERTS{alertname="IngotNoLeader",alertstate="firing",namespace="metallb-system"})';
+  promtool(t, ["test", "rules", "test.yaml"], tests(speakers, firing, 1));
+  const silent = 'count(ALERTS{alertname="IngotNoLeader"}) or vector(0)';
+  promtool(t, ["test", "rules", "test.yaml"], tests({ ...speakers, ...leaders(0, 1) }, silent, 0));
+});
+
 test("every alert has a summary, a description, and a section of docs/runbooks.md that its link leads to", () => {
   const text = readFileSync(join(import.meta.dirname, "../docs/runbooks.md"), "utf8");
   const sections = new Set([...text.matchAll(/^## (\w+)$/gm)].map(([, name = ""]) => name.toLowerCase()));
