@@ -34,7 +34,6 @@ interface Hidden {
 
 const hidden: readonly Hidden[] = [
   { by: "no-controller", faults: requests, why: "nobody judges what Services ask for" },
-  { by: "reports-refused", faults: ["status-refused"], why: "the simulated API refuses reports or status, not both" },
   {
     by: "all-speakers-gone",
     faults: [...ofNodes, ...ofSpeakers, ...ofEndpoints, "duplicate", "peer-asn", "no-peer", "selects-nobody", "wrong-interface"],

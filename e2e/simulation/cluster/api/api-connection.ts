@@ -150,8 +150,8 @@ export class ApiConnection implements HttpClient {
     if (this.#chance(refusals)) return [429, 500, 503][Math.floor(this.#process.random() * 3)];
     if (discovery(request.path) !== undefined) return undefined;
     const { plural, subresource, name = "" } = this.#api.locate(request).target;
-    if (forbidden === "reports") return method !== "GET" && plural === "configmaps" && name !== "ingot-status" ? 403 : undefined;
     if (refusesStatus && method === "PATCH" && plural === "services" && subresource === "status") return 503;
+    if (forbidden === "reports") return method !== "GET" && plural === "configmaps" && name !== "ingot-status" ? 403 : undefined;
     const isForbidden = forbidden === "leases" ? plural === "leases" : forbidden && method !== "GET";
     return isForbidden ? 403 : undefined;
   }
