@@ -97,6 +97,8 @@ interface Run {
   /** Until the client's neighbor entry is the successor's. */
   readonly ipv4: number;
   readonly ipv6: number;
+  /** From the first to the last packet of the stream that was lost: what the client sees, however late it is told of its kernel's entry. */
+  readonly outage: number;
   /** Packets of the stream, and requests of ARP, until the owner may return. */
   readonly lost: number;
   readonly unanswered: number;
@@ -155,6 +157,7 @@ async function run(subject: Subject, { fail, mend }: Kind): Promise<Run> {
   return {
     ipv4,
     ipv6,
+    outage: (lost.at(-1) ?? start) - start,
     lost: lost.length,
     back: Math.max(...back) - mendedAt,
     unanswered: summary.unanswered.filter((at) => at > failedAt && at < mendedAt).length,
@@ -194,6 +197,7 @@ async function reached(cluster: DemoCluster, address: string): Promise<{ node: D
 const columns = [
   { column: "ipv4", title: "IPv4 moved" },
   { column: "ipv6", title: "IPv6 moved" },
+  { column: "outage", title: "outage" },
   { column: "lost", title: "packets lost" },
   { column: "unanswered", title: "ARP unanswered" },
   { column: "stalled", title: "client held up" },

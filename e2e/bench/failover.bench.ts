@@ -3,7 +3,7 @@
  * 2 and where the owner has the address on its NIC (`--way`, both): its switch drops its frames silently, or its cable is pulled, or its
  * speaker is killed, frozen or stopped. For each kind:
  * - until the client's neighbor entry has another MAC address, from the first packet that was lost or, where none is, from the signal;
- * - packets lost of a stream of UDP with one each millisecond, echoed by the Service's backend on a third node;
+ * - from the first to the last packet lost of a stream of UDP with one each millisecond, echoed by the Service's backend on a third node, and how many were;
  * - requests in vain of a host that asks for the address by ARP every 5 ms;
  * - for how long the machine held the client up at most: a figure about as long says nothing;
  * - from the mend, which may be the start of a process, until the client has the owner's MAC address again.

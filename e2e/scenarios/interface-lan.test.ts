@@ -162,20 +162,23 @@ suite("an address is on the NIC of one node of its LAN", { skip: await Lab.refus
   test("a speaker that is killed leaves it, and the next adopts it without taking it off; only one node has it then", async () => {
     await cluster.configure(configuration.replace("placement: lan\n", "placement: lan\n  address-lifetime: 10m\n"));
     const owner = await ownerOf(v4);
-    await waitFor("the lifetime", async () => ((await found(owner, v4))?.valid_life_time ?? 0) > 300);
-    const watch = await owner.host.spawn(`monitor-${owner.name}`, ["ip", "-o", "monitor", "address"]);
-    owner.speaker.process.kill("SIGKILL");
-    await owner.speaker.process.exited;
-    await waitFor("another node", async () => (await having(v4)).some(({ name }) => name !== owner.name));
-    assert.ok(await found(owner, v4));
-    await owner.speaker.start();
-    await ownerOf(v4, ({ name }) => name === owner.name);
-    await watch.stop();
-    assert.deepEqual(
-      watch.lines.filter((line) => line.includes("Deleted") && line.includes(v4)),
-      [],
-    );
-    await cluster.configure(configuration);
+    try {
+      await waitFor("the lifetime", async () => ((await found(owner, v4))?.valid_life_time ?? 0) > 300);
+      const watch = await owner.host.spawn(`monitor-${owner.name}`, ["ip", "-o", "monitor", "address"]);
+      owner.speaker.process.kill("SIGKILL");
+      await owner.speaker.process.exited;
+      await waitFor("another node", async () => (await having(v4)).some(({ name }) => name !== owner.name));
+      assert.ok(await found(owner, v4));
+      await owner.speaker.start();
+      await ownerOf(v4, ({ name }) => name === owner.name);
+      await watch.stop();
+      assert.deepEqual(
+        watch.lines.filter((line) => line.includes("Deleted") && line.includes(v4)),
+        [],
+      );
+    } finally {
+      await cluster.configure(configuration);
+    }
     await waitFor("the lifetime", async () => ((await found(owner, v4))?.valid_life_time ?? Infinity) <= 10);
   });
 

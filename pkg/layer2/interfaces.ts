@@ -70,13 +70,16 @@ export class Interfaces implements Disposable {
       .map(({ networkInterface, error }) => interfaceState(networkInterface, status(networkInterface, error), error));
   }
 
-  /** One more announcement is for interfaces of these names. @returns like `update`; undefined where there were others before */
+  /**
+   * One more announcement is for interfaces of these names. @returns like `update`; undefined where there were others before, or the interfaces are
+   * not known yet
+   */
   name(globs: readonly string[], now: Millis): InterfaceSocket[] | undefined {
     if (globs.length === 0) return undefined;
     const key = globs.join(" ");
     const { uses = 0 } = this.#named.get(key) ?? {};
     this.#named.set(key, { globs, uses: uses + 1 });
-    if (uses > 0) return undefined;
+    if (uses > 0 || this.#entries.size === 0) return undefined;
     const all = [...this.#entries.values()].map(({ networkInterface }) => networkInterface);
     return this.update(all, now);
   }

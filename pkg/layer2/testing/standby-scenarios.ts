@@ -60,6 +60,18 @@ test("the thread reports the same interfaces in the same words", async () => {
   assert.equal(reports.at(-1), JSON.stringify(layer2.interfaces()));
 });
 
+test("an address for named interfaces that comes before the thread has read the interfaces takes none of them away", async () => {
+  const { layer2, reports } = await reporting();
+  await using _ = layer2;
+  const known = reports.length;
+  const begun = layer2.begin();
+  layer2.announce(virtual, { interfaces: ["lan0"] });
+  await begun;
+  await until(() => reports.length > known);
+  assert.equal(reports[known], reports[known - 1]);
+  assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
+});
+
 test("a change that was taken back before it was heard of is reported: who asked the kernel may have seen it", async () => {
   const { layer2, reports } = await reporting();
   await using _ = layer2;
