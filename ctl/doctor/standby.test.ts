@@ -52,6 +52,28 @@ test("a controller that stands by is nothing that is wrong, to doctor and status
   }
 });
 
+const silences = [
+  { why: "no answer within 2 s", says: /^No controller answers: if none works, no Service gets an address\.$/m },
+  { why: "you may not forward its port", says: /^Services: /m },
+  { why: "it has no /v1/configuration", says: /^Services: /m },
+];
+for (const { why, says } of silences)
+  test(`status says that no controller answers where each hangs, and not for: ${why}`, async () => {
+    const { api, processes } = await withControllers(2);
+    const silent: Processes = {
+      targets: processes.targets,
+      async get(target, path) {
+        if (target.program === "controller") throw new Error(why);
+        return processes.get(target, path);
+      },
+      async [Symbol.asyncDispose]() {},
+    };
+    const { out, err } = await ingotctl("status", { api, processes: silent });
+    assert.match(out, says);
+    assert.equal(out.includes("No controller"), why.startsWith("no answer"), out);
+    assert.match(err, new RegExp(`controller-1 on n1 is not among these: ${why}`));
+  });
+
 test("a Deployment that is scaled to 0 is the one cause of all that waits, with the command that ends it", async () => {
   const { api, processes } = smallCluster();
   const waiting = {

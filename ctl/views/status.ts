@@ -4,7 +4,7 @@ import { type ConfigurationAnswer, type Explained, titleOf, type VerdictsAnswer 
 import { askProblems } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import { table } from "../cluster/output.ts";
-import { type Answer, asFarAsKnown, askAll, eachOnce, type Processes } from "../cluster/processes.ts";
+import { type Answer, asFarAsKnown, askAll, eachOnce, type Processes, type Unreachable } from "../cluster/processes.ts";
 import { withoutConsequences } from "../doctor/roots.ts";
 import { type Lagging, lagging } from "./lagging.ts";
 
@@ -42,7 +42,7 @@ have the same. Then it counts Services by state, and lists problems, at most ${m
         .map(({ service, verdict }) => ({ about: `svc ${service}`, verdict })),
     ]);
     const behind = lagging(answers);
-    const idle = processes.isNodeLocal === true ? [] : idleText(processes, answers);
+    const idle = processes.isNodeLocal === true ? [] : idleText(processes, answers, silent);
     const known = [
       table(["PROGRAM", "NODE", "POD", "VERSION", "CONFIGURATION", "SINCE", "STATE"], rows, screen),
       ...idle.map((one) => `\n${one}\n`),
@@ -62,14 +62,20 @@ have the same. Then it counts Services by state, and lists problems, at most ${m
 });
 
 /** Programs that do nothing in the whole cluster. */
-function idleText({ targets }: Processes, answers: readonly Answer<ConfigurationAnswer>[]): string[] {
+function idleText(
+  { targets }: Processes,
+  answers: readonly Answer<ConfigurationAnswer>[],
+  unreachable: readonly Unreachable[],
+): string[] {
   const isRunning = (name: string) => targets.some(({ program, notRunning }) => program === name && notRunning === undefined);
   const controllers = targets.filter(({ program, notRunning }) => program === "controller" && notRunning === undefined);
   const standbys = answers.filter(({ body }) => body.leader === false);
-  const noLeader =
-    controllers.length > 0 && standbys.length === controllers.length ? ["No controller leads: no Service gets an address."] : [];
+  const isAll = ({ length }: readonly unknown[]) => length > 0 && length === controllers.length;
+  const hanging = unreachable.filter(({ target, why }) => controllers.includes(target) && why.startsWith("no answer within "));
   return [
-    ...(isRunning("controller") ? noLeader : ["No controller runs: no Service gets an address."]),
+    ...(isRunning("controller") ? [] : ["No controller runs: no Service gets an address."]),
+    ...(isAll(standbys) ? ["No controller leads: no Service gets an address."] : []),
+    ...(isAll(hanging) ? ["No controller answers: if none works, no Service gets an address."] : []),
     ...(isRunning("speaker") ? [] : ["No speaker runs: no address is announced."]),
   ];
 }
