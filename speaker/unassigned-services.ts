@@ -89,9 +89,8 @@ export class UnassignedServices implements Disposable {
   #tell(): void {
     const { view, namespace, lease, events, clock } = this.#options;
     let told = this.#waiting.values().reduce((sum, { isTold }) => sum + Number(isTold), 0);
-    const pods = `kubectl -n ${namespace} get deployment,pod`;
     const scale = `kubectl -n ${namespace} scale deployment NAME --replicas=1`;
-    const message = `no controller of Ingot works, which would give the Service an address: nobody renews Lease ${namespace}/${lease}; see ${pods}, and ${scale} where the controller's Deployment asks for 0`;
+    const message = `no controller of Ingot works, which would give the Service an address: nobody renews Lease ${namespace}/${lease}; ingotctl doctor names the cause; ${scale} where the controller's Deployment asks for 0`;
     for (const service of view.unassigned) {
       const one = this.#waiting.get(service.uid);
       if (one === undefined || one.isTold || clock.now() - one.since < waitingMs) continue;
