@@ -49,12 +49,12 @@ step("of two controllers the other one goes on when the leader is stopped, and w
     waitFor(
       `another leader than ${leader}`,
       async () => {
-        const now = await holder(on);
+        const now = await on.leader();
         return now !== leader && now;
       },
       patience,
     );
-  const stopped = await holder(on);
+  const stopped = await on.leader();
   await on.kubectl("-n", namespace, "delete", "pod", stopped, "--wait=false");
   const killed = await successorOf(stopped);
   const afterStop = await on.serve("after-stop");
@@ -207,10 +207,4 @@ async function whileRolesMayBeUnknown(on: InstalledCluster, work: () => Promise<
 
 function extraPool(edit: number): string {
   return `  - {name: extra, protocol: layer2, auto-assign: false, addresses: [192.0.2.${edit % 256}/32]}\n`;
-}
-
-/** The Pod of the controller that leads. */
-async function holder(on: InstalledCluster): Promise<string> {
-  const identity = "jsonpath={.spec.holderIdentity}";
-  return (await on.kubectl("-n", namespace, "get", "lease", "ingot-controller", "-o", identity)).split("_")[0] ?? "";
 }

@@ -240,6 +240,114 @@ step("an admission policy that refuses conditions keeps no address from a Servic
   await on.kubectl("delete", "service", "refused", "welcome");
 });
 
+/** Errors that `ingotctl doctor` finds, each in a line with its remedy, but for that of `late`, whose endpoints do not exist. */
+async function troubles(on: InstalledCluster): Promise<string[]> {
+  const { findings } = JSON.parse((await ingotctl(on, ["doctor", "-o", "json"])).out) as {
+    findings: { severity: string; where: string; found: string; fix: string; services?: string[] }[];
+  };
+  return findings
+    .filter(({ severity, where }) => severity === "error" && !where.includes("default/late"))
+    .map(({ where, found, fix, services = [] }) => `${where}: ${found} -> ${fix} (${services.join(", ")})`);
+}
+
+async function hasTroubles(on: InstalledCluster, ...wanted: readonly RegExp[]): Promise<void> {
+  const areNamed = async () => {
+    const found = await troubles(on);
+    assert.equal(found.length, wanted.length, found.join("\n"));
+    for (const one of wanted)
+      assert.ok(
+        found.some((line) => one.test(line)),
+        `${one} is not in:\n${found.join("\n")}`,
+      );
+    return true;
+  };
+  await waitFor(`doctor to name ${wanted.length} causes`, areNamed, patience);
+}
+
+const noPool = /default\/astray: .*no pool "nowhere"/;
+
+step(
+  "of two controllers the leader is killed, and then hangs: each command says so, beside another fault, and the other one serves",
+  async (on) => {
+    const spec = { type: "LoadBalancer", selector: { app: "web" }, ports: [{ port: 80 }] };
+    const annotations = { "metallb.universe.tf/address-pool": "nowhere" };
+    await on.apply({ apiVersion: "v1", kind: "Service", metadata: { name: "astray", namespace: "default", annotations }, spec });
+    await on.kubectl("-n", namespace, "scale", "deployment/controller", "--replicas=2");
+    await on.rolledOut("deployment/controller");
+    await hasTroubles(on, noPool);
+
+    const killed = await on.leader();
+    await on.killPod(killed);
+    await on.serve("after-kill");
+    const successor = await on.leader();
+    assert.notEqual(successor, killed);
+    await explains(on, "svc/after-kill", /^Service default\/after-kill: Announced/);
+    await hasTroubles(on, noPool); // The kubelet has started it again, and it stands by.
+
+    const nodeName = await on.kubectl("-n", namespace, "get", "pod", successor, "-o", "jsonpath={.spec.nodeName}");
+    await on.signalPod(successor, "STOP");
+    try {
+      await on.serve("after-hang");
+      assert.equal(await on.leader(), killed);
+      const hangs = new RegExp(
+        `^controller ${successor} on ${nodeName}: it does not answer: .*describe pod ${successor}.* \\(\\)$`,
+      );
+      await hasTroubles(on, hangs, noPool);
+      const status = await ingotctl(on, ["status"]);
+      assert.match(status.err, new RegExp(`${successor} on ${nodeName} is not among these: no answer within`));
+      assert.match(status.out, new RegExp(`^controller +node\\d +${killed} .*leads`, "m"), status.out);
+      const check = await ingotctl(on, ["check"]);
+      assert.match(
+        check.out,
+        new RegExp(`^✗ processes\\n +error: controller ${successor} on ${nodeName}: it does not answer`, "m"),
+      );
+      assert.match(check.out, noPool);
+      const explained = await ingotctl(on, ["explain", "svc/after-hang"]);
+      assert.match(explained.out, /^Service default\/after-hang: Announced/, explained.err);
+      assert.match(explained.err, new RegExp(`${successor} on ${nodeName} is not among these: no answer within`));
+    } finally {
+      await on.signalPod(successor, "CONT").catch(() => {}); // Its kubelet may have ended it meanwhile.
+    }
+    await hasTroubles(on, noPool);
+    await on.kubectl("delete", "service", "after-kill", "after-hang");
+  },
+);
+
+step(
+  "no controller runs: doctor, check and kubectl describe of a Service that waits name the Deployment or the Lease, beside a speaker that hangs",
+  async (on) => {
+    await on.kubectl("-n", namespace, "scale", "deployment/controller", "--replicas=0");
+    await on.kubectl("-n", namespace, "wait", "pods", "-l", "component=controller", "--for=delete", "--timeout=5m");
+    const spec = { type: "LoadBalancer", selector: { app: "web" }, ports: [{ port: 80 }] };
+    await on.apply({ apiVersion: "v1", kind: "Service", metadata: { name: "waits", namespace: "default" }, spec });
+    const speaker = await on.podOn("node2", "speaker");
+    await on.signalPod(speaker, "STOP");
+    try {
+      const scaled =
+        /^controller: no controller runs, because Deployment controller is scaled to 0 replicas: .* -> kubectl .*-n metallb-system scale deployment controller --replicas=1 \(.*default\/waits.*\)$/;
+      await hasTroubles(on, scaled, /^speaker \S+ on node2: it does not answer/);
+      const check = await ingotctl(on, ["check"]);
+      assert.match(
+        check.out,
+        /^✗ processes\n(?: +.*\n)* +error: controller: no controller runs, because Deployment controller is scaled to 0/m,
+      );
+      await explains(on, "svc/waits", /no controller gives it an address: there is none/);
+    } finally {
+      await on.signalPod(speaker, "CONT").catch(() => {});
+    }
+    const described = () => on.kubectl("describe", "service", "waits");
+    const isTold = async () =>
+      /Warning +noController .*no controller of Ingot works.*scale deployment NAME --replicas=1/.test(await described());
+    await waitFor("the Event", async () => (await isTold()) || undefined, patience);
+    assert.doesNotMatch(await on.kubectl("describe", "service", "web"), /noController/);
+    await on.kubectl("-n", namespace, "scale", "deployment/controller", "--replicas=1");
+    await waitFor("the address", () => on.addressOf("waits"), patience);
+    assert.match(await described(), /Normal +IPAllocated/);
+    await on.kubectl("delete", "service", "waits", "astray");
+    await hasTroubles(on);
+  },
+);
+
 step("a Service that becomes one of another type is announced no longer, and again when it is back", async (on) => {
   const spec = { type: "LoadBalancer", selector: { app: "web" }, ports: [{ port: 80 }] };
   await on.apply({ apiVersion: "v1", kind: "Service", metadata: { name: "turncoat", namespace: "default" }, spec });

@@ -252,10 +252,21 @@ export class InstalledCluster implements AsyncDisposable {
     return pods[0]?.metadata.name ?? "";
   }
 
+  /** The Pod of the controller that leads, by the Lease. */
+  async leader(): Promise<string> {
+    const identity = "jsonpath={.spec.holderIdentity}";
+    return (await this.kubectl("-n", namespace, "get", "lease", "ingot-controller", "-o", identity)).split("_")[0] ?? "";
+  }
+
   /** Kills all processes of a Pod of ours; its kubelet starts them again. */
-  async killPod(name: string): Promise<void> {
+  killPod(name: string): Promise<void> {
+    return this.signalPod(name, "KILL");
+  }
+
+  /** Sends a signal to all processes of a Pod of ours. One that hangs for long is ended by its kubelet. */
+  async signalPod(name: string, signal: "KILL" | "STOP" | "CONT"): Promise<void> {
     const pod = await this.#pod(name);
-    await this.cluster.node(pod.spec.nodeName).signalPod(pod.metadata.uid);
+    await this.cluster.node(pod.spec.nodeName).signalPod(pod.metadata.uid, signal);
   }
 
   async #pod(name: string): Promise<PodObject> {
