@@ -46,7 +46,7 @@ async function started(start: FakeCluster, connect?: (processes: Processes) => P
     assert.ok(state.model, "there is no model");
     return state.model;
   };
-  return { state, pass, collector, [Symbol.asyncDispose]: () => collector[Symbol.asyncDispose]() };
+  return { state, pass, collector, clock, [Symbol.asyncDispose]: () => collector[Symbol.asyncDispose]() };
 }
 
 test("what all processes say becomes one model", async () => {
@@ -318,4 +318,30 @@ test("where the controller's Deployment asks for no Pod, one cause says so besid
   outage = undefined;
   world.state.cluster = well;
   assert.doesNotMatch((await causes(11_000)).join("\n"), /controller:/);
+});
+
+test("where the API server fails while a speaker hangs, no other process is named for it, whenever that happens", async () => {
+  for (let afterMs = 0; afterMs < 4_000; afterMs += 150) {
+    const hanging = { nodes, services: manyServices(6, nodes), silent: { n3: silentWhy } };
+    let outage: string | undefined;
+    let clock: SimulatedClock | undefined;
+    await using world = await started(hanging, async (processes) => {
+      if (outage !== undefined) throw new Error(outage);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      if (clock === undefined) resolve();
+      else clock.schedule("an answer of the API server", clock.now() + 600, resolve);
+      await promise;
+      return processes;
+    });
+    ({ clock } = world);
+    await world.pass(11_000 + afterMs);
+    outage = "no answer within 5 s";
+    world.state.cluster = { ...hanging, outage };
+    const { about, causes } = await world.pass(5_000);
+    assert.equal(about.get("about")?.outage?.why, outage);
+    const named = [...causes.values()].flatMap(({ where, found }) =>
+      found.includes("not answer") ? [`${where}: ${found}`] : [],
+    );
+    assert.deepEqual(named, ["speaker speaker-n3 on n3: it does not answer: connection refused"], `after ${afterMs} ms`);
+  }
 });

@@ -48,6 +48,8 @@ interface FollowedProcess {
   /** Whether its first round is over, however it ended. */
   isDone: boolean;
   next: Disposable | undefined;
+  /** What it said before it fell silent, for as long as that may be because of the API server. */
+  doubted: Heard | undefined;
 }
 
 /**
@@ -73,6 +75,7 @@ export class Collector implements AsyncDisposable {
   #reconnect: Disposable | undefined;
   #connecting: Promise<void> | undefined;
   #connectedAt: Millis = -Infinity; // When the API server was asked last.
+  #foundAt: Millis = -Infinity; // When the last question began that it answered.
   #outage: Outage | undefined;
   #stopped = false;
   #listener: (model: Model) => void = () => {};
@@ -134,6 +137,10 @@ export class Collector implements AsyncDisposable {
     this.#connecting ??= this.#find()
       .catch((error: Error) => {
         this.#outage = { since: this.#outage?.since ?? this.#now, why: error.message };
+        for (const asked of this.#asked.values()) {
+          asked.heard = asked.doubted ?? asked.heard;
+          asked.doubted = undefined;
+        }
         this.#changed();
       })
       .finally(() => {
@@ -145,8 +152,10 @@ export class Collector implements AsyncDisposable {
 
   /** @throws {Error} if the API server does not answer */
   async #find(): Promise<void> {
-    const { connect, idleDeployment } = this.#options;
+    const { connect, idleDeployment, clock } = this.#options;
+    const began = clock.now();
     const processes = await connect(this.#processes);
+    this.#foundAt = began;
     this.#outage = undefined;
     this.#use(processes);
     this.#idleDeployment = await idleDeployment(processes);
@@ -173,7 +182,15 @@ export class Collector implements AsyncDisposable {
     }
     for (const target of processes.targets) {
       const known = this.#asked.get(target.pod);
-      const asked = { target, heard: { target }, answeredAt: undefined, since: undefined, isDone: false, next: undefined };
+      const asked = {
+        target,
+        heard: { target },
+        answeredAt: undefined,
+        since: undefined,
+        isDone: false,
+        next: undefined,
+        doubted: undefined,
+      };
       if (known === undefined) this.#asked.set(target.pod, asked);
       else known.heard = Object.assign({}, known.heard, { target });
       if (known === undefined) void this.#ask(asked);
@@ -190,8 +207,14 @@ export class Collector implements AsyncDisposable {
     try {
       await this.#round(asked);
       asked.answeredAt = this.#now;
+      asked.doubted = undefined;
     } catch (error) {
-      if (await this.#isApiThere()) this.#isSilent(asked, (error as Error).message);
+      const before = asked.doubted ?? asked.heard;
+      const failedAt = clock.now();
+      if (await this.#isApiThere()) {
+        this.#isSilent(asked, (error as Error).message);
+        asked.doubted = this.#foundAt < failedAt ? before : undefined;
+      }
     }
     asked.since = undefined;
     asked.isDone = true;

@@ -26,7 +26,8 @@ export class FakeDashboard implements AsyncDisposable {
     const processes = clusterProcesses(present);
     const io = fakeIo({ processes, api: clusterApi(present), interrupted });
     io.cluster.connect = async () => {
-      const { outage } = present();
+      const { outage, slowMs = 0 } = present();
+      await sleep(slowMs);
       if (outage !== undefined) throw new Error(outage);
       return processes;
     };

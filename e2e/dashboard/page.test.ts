@@ -170,10 +170,10 @@ suite("the page in a browser", { skip: chromiumRefusal() }, () => {
       router,
       /^error pool lan[\s\S]*no free IPv4 address[\s\S]*7 Services: team\/late-0, team\/late-1, team\/late-2 and 4 more/m,
     ]);
-    dashboard.cluster = { ...faulty, isWithoutController: true };
+    dashboard.cluster = { ...faulty, isWithoutController: true, slowMs: 700 };
     const scaled =
       /^error controller no controller runs, because Deployment controller is scaled to 0 replicas[\s\S]*kubectl -n metallb-system scale deployment controller --replicas=1[\s\S]*7 Services: team\/late-0/m;
-    await each("no controller besides", [hangs, router, scaled]);
+    await each("no controller besides, and a slow API", [hangs, router, scaled]);
     // What was known of the Deployment stays while the API does not answer.
     dashboard.cluster = { ...faulty, isWithoutController: true, outage: "no answer within 5 s" };
     await page.getByText(/The API server does not answer: no answer within 5 s\./).waitFor();

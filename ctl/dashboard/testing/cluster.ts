@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { type CauseOf, type Kind, type VerdictDetails, verdict } from "#pkg/verdict";
 import type { Api } from "../../cluster/api.ts";
 import type { Processes } from "../../cluster/processes.ts";
@@ -22,6 +23,8 @@ export interface FakeCluster {
   readonly kept?: number;
   /** Why the API server does not answer. */
   readonly outage?: string;
+  /** How long each answer takes that comes through the API server. */
+  readonly slowMs?: number;
   /** The Deployment of the controller is scaled to 0. */
   readonly isWithoutController?: boolean;
   /** No node has a session with the router. */
@@ -47,6 +50,7 @@ export function clusterProcesses(cluster: () => FakeCluster): Processes {
     },
     async get(target, path) {
       const now = cluster();
+      if (now.slowMs !== undefined) await setTimeout(now.slowMs);
       const why = now.outage ?? (target.program === "speaker" ? now.silent[target.node] : undefined);
       if (why !== undefined) throw new Error(why);
       const answers = target.program === "controller" ? controllerAnswers(now) : speakerAnswers(now, target.node);
@@ -65,7 +69,8 @@ export function clusterApi(cluster: () => FakeCluster): Api {
     read: unread,
     write: unread,
     async list(path) {
-      const { outage, isWithoutController = false } = cluster();
+      const { outage, slowMs, isWithoutController = false } = cluster();
+      if (slowMs !== undefined) await setTimeout(slowMs);
       if (outage !== undefined) return { type: "unread", why: outage };
       const spec = { replicas: isWithoutController ? 0 : 1 };
       return path.endsWith("/deployments") ? { type: "found", value: [{ metadata, spec }] } : { type: "absent" };
