@@ -6,7 +6,7 @@ import type { Screen } from "../io.ts";
 export const checks = {
   "API server": "docs/ingotctl.md#how-it-asks",
   rights: "docs/ingotctl.md#how-it-asks",
-  processes: "docs/troubleshooting.md#a-speaker-is-not-ready",
+  processes: "docs/troubleshooting.md#a-process-does-not-answer",
   versions: "docs/upgrade.md#upgrade",
   configuration: "docs/troubleshooting.md#the-configuration-has-no-effect",
   ring: "docs/troubleshooting.md#speakers-do-not-see-each-other",
