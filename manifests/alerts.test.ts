@@ -133,7 +133,9 @@ test("IngotNoLeader also fires where no controller runs, as when its Deployment 
   const firing = 'count(ALERTS{alertname="IngotNoLeader",alertstate="firing",namespace="metallb-system"})';
   promtool(t, ["test", "rules", "test.yaml"], tests(speakers, firing, 1));
   const silent = 'count(ALERTS{alertname="IngotNoLeader"}) or vector(0)';
-  promtool(t, ["test", "rules", "test.yaml"], tests({ ...speakers, ...leaders(0, 1) }, silent, 0));
+  for (const others of [leaders(0, 1), pool(3)]) // MetalLB's controller has pools, and no leader.
+    promtool(t, ["test", "rules", "test.yaml"], tests({ ...speakers, ...others }, silent, 0));
+  promtool(t, ["test", "rules", "test.yaml"], tests({ ...speakers, ...leaders(0, 0), ...pool(3) }, firing, 1));
 });
 
 test("every alert has a summary, a description, and a section of docs/runbooks.md that its link leads to", () => {
