@@ -2,7 +2,7 @@ import type { Address, Prefix } from "#pkg/net";
 import { AddressSets } from "./address-sets.ts";
 import type { Candidates } from "./codec/candidates-codec.ts";
 import type { Link } from "./codec/link-codec.ts";
-import type { Traits } from "./codec/traits-codec.ts";
+import type { ToldTraits } from "./codec/traits-codec.ts";
 import type { AddressSetName, DataPathReport, Fault, NodeSummary, PoolDeliveries, View } from "./codec/value-codec.ts";
 
 /** Where a node can announce addresses that have one owner, as it reports itself. */
@@ -26,7 +26,7 @@ export interface ReportedNode {
   deliveries: PoolDeliveries | undefined;
   readonly faults: Map<string, Fault>; // key of its entry -> fault
   /** Undefined for a node that does not tell them, as one of an earlier version. */
-  traits: Traits | undefined;
+  traits: ToldTraits | undefined;
   /** Made of summary and interfaces when it is asked for. */
   reachability: Reachability | undefined;
 }

@@ -3,7 +3,7 @@ import { fnv1a } from "#pkg/text";
 import { AddressSets } from "./address-sets.ts";
 import type { GossipEntry } from "./codec/entry-codec.ts";
 import { encodeLinks, type Link, linksKey } from "./codec/link-codec.ts";
-import { encodeTraits, type Traits, traitsKey } from "./codec/traits-codec.ts";
+import { encodeTraits, type ToldTraits, type Traits, traitsKey } from "./codec/traits-codec.ts";
 import {
   type AddressSetName,
   type Deliveries,
@@ -195,7 +195,7 @@ export class GossipState {
   }
 
   /** The last traits that the node told in this life, also before it participates; undefined where it tells none. */
-  traits(node: string): Traits | undefined {
+  traits(node: string): ToldTraits | undefined {
     return this.#at.nodes.get(node)?.traits;
   }
 

@@ -11,7 +11,7 @@
 export { centralName, isCentral, nodeOfCentral } from "./central.ts";
 export { decodeOffer, encodeOffer, type GossipEntry } from "./codec/entry-codec.ts";
 export type { Link } from "./codec/link-codec.ts";
-export { labelHash, type Traits } from "./codec/traits-codec.ts";
+export { labelHash, type ToldTraits, toldLabel } from "./codec/traits-codec.ts";
 export {
   type Deliveries,
   type Delivery,

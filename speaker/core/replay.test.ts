@@ -14,7 +14,7 @@ test("where the fields of the state are others, the format of checkpoints is ano
   const { format } = speakerCore;
   assert.deepEqual(
     { format, shape: shapeOf(core.save()) },
-    { format: 48, shape: "f9de445b35f0" },
+    { format: 49, shape: "f9de445b35f0" },
     "raise the format, and put the shape here",
   );
 });

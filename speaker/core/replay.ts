@@ -72,7 +72,7 @@ function sha256(text: string): string {
 
 /** The speaker's core, as it is run, recorded and run again. */
 export const speakerCore = defineCore<SpeakerState, SpeakerEvent, SpeakerEffect, SpeakerOptions>({
-  format: 48,
+  format: 49,
   createState,
   step,
   nextDeadline,

@@ -1,7 +1,6 @@
 import { fnv1a } from "#pkg/text";
 
-/** Labels and taints of a node, as its own speaker reads them in the API and tells them to the others. */
-export interface Traits {
+interface NodeTraits {
   /** There is a Node object. */
   readonly exists: boolean;
   /** It has the taint `node.kubernetes.io/out-of-service`. */
@@ -10,8 +9,18 @@ export interface Traits {
   readonly isCordoned: boolean;
   /** It has one of the taints of a node whose kubelet is not heard. */
   readonly isNotReady: boolean;
+}
+
+/** Labels and taints of a node, as its own speaker reads them in the API and tells them to the others. */
+export interface Traits extends NodeTraits {
   /** Its labels as hashes: what selectors name can be looked for, at any length of names and values. */
   readonly labels: ReadonlyMap<number, number>; // `labelHash` of a label -> `fnv1a` of its value
+}
+
+/** The same as another node has told it. */
+export interface ToldTraits extends NodeTraits {
+  /** As they came, for `toldLabel`: few are looked for, and maps of 5,000 nodes' labels take 8 MB. */
+  readonly labels: Uint8Array;
 }
 
 export const traitsKey = "t";
@@ -44,18 +53,22 @@ export function encodeTraits({ exists, isOutOfService, isCordoned, isNotReady, l
 }
 
 /** Undefined for a value of something else. */
-export function decodeTraits(value: Uint8Array): Traits | undefined {
+export function decodeTraits(value: Uint8Array): ToldTraits | undefined {
   if (value[0] !== version || value.length < headOctets || (value.length - headOctets) % labelOctets !== 0) return undefined;
-  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  const bits = bytes.readUInt8(1);
-  const labels = new Map<number, number>();
-  for (let at = headOctets; at < bytes.length; at += labelOctets)
-    labels.set(bytes.readUIntBE(at, hashOctets), bytes.readUInt32BE(at + hashOctets));
+  const bits = value[1] ?? 0;
   return {
     exists: (bits & existsBit) !== 0,
     isOutOfService: (bits & outOfServiceBit) !== 0,
     isCordoned: (bits & cordonedBit) !== 0,
     isNotReady: (bits & notReadyBit) !== 0,
-    labels,
+    labels: value.subarray(headOctets),
   };
+}
+
+/** The hash of a label's value; undefined for a label that the node does not have. @param label its `labelHash` */
+export function toldLabel({ labels }: ToldTraits, label: number): number | undefined {
+  const bytes = Buffer.from(labels.buffer, labels.byteOffset, labels.byteLength);
+  for (let at = 0; at < bytes.length; at += labelOctets)
+    if (bytes.readUIntBE(at, hashOctets) === label) return bytes.readUInt32BE(at + hashOctets);
+  return undefined;
 }

@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import { isIn } from "#pkg/collections";
 import { type Config, type LabelSelector, layer2PoolsOf } from "#pkg/config";
-import { isCentral, labelHash, type Traits } from "#pkg/gossip";
+import { isCentral, labelHash, type ToldTraits, toldLabel } from "#pkg/gossip";
 import { cordonTaint, drainLabel, excludeLabel, outOfServiceTaint } from "#pkg/placement";
 import { fnv1a, list } from "#pkg/text";
 import type { SpeakerEffect } from "../effects.ts";
@@ -88,21 +88,19 @@ function seesMore({ apiView, members: { gossip } }: SpeakerState, other: string)
 }
 
 /** The traits that the node's speaker tells, where they count. @returns undefined where they do not, and where the speaker tells nothing */
-export function heedTold(state: SpeakerState, node: string): Traits | undefined {
+export function heedTold(state: SpeakerState, node: string): ToldTraits | undefined {
   const traits = isTold(state, node) ? state.members.gossip?.traits(node) : undefined;
   if (traits !== undefined && isFollowed(state, node)) state.nodes.followed.overheard.add(node);
   return traits;
 }
 
 /** The fields of a Node that the configuration asks for, by the words of the node's speaker; undefined: no such Node. */
-export function toldNode(
-  state: SpeakerState,
-  { exists, isOutOfService, isCordoned, isNotReady, labels }: Traits,
-): NodeFields | undefined {
+export function toldNode(state: SpeakerState, traits: ToldTraits): NodeFields | undefined {
+  const { exists, isOutOfService, isCordoned, isNotReady } = traits;
   if (!exists) return undefined;
   const known: Record<string, string> = {};
   for (const [label, values] of labelsAskedFor(state.config?.config)) {
-    const hash = labels.get(labelHash(label));
+    const hash = toldLabel(traits, labelHash(label));
     if (hash === undefined) continue;
     known[label] = [...values].find((value) => fnv1a(value) === hash) ?? otherValue;
   }
