@@ -20,9 +20,10 @@ export const maxDepth = 64;
 /**
  * A value in JSON's terms. A value that JSON lacks is an object with one key that begins with `@`: `@ip`, `@net`, `@range`, `@map`,
  * `@set`, `@hex`, `@big`, `@num`, `@none`. Fields that are undefined are left out. A value that cannot be recorded is replaced by its
- * class, as `@other`: the recording goes on in any case.
+ * class, as `@other`: the recording goes on in any case. Values that are plain already are not copied.
  */
 export function encode(value: unknown, hide: Hide): Plain {
+  if (typeof value === "string") return value; // Most are, and need no function of their own.
   return encodeValue(value, (each) => encode(each, hide), hide);
 }
 
@@ -40,7 +41,7 @@ export function encodeValue(value: unknown, inner: (value: unknown) => Plain, hi
       return { "@none": 0 };
   }
   if (value === null) return null;
-  if (Array.isArray(value)) return value.map(inner);
+  if (Array.isArray(value)) return encodeArray(value, inner);
   if (value instanceof Address) return { "@ip": addressText(value) };
   if (value instanceof Prefix) return { "@net": [addressText(value.address), value.length] };
   if (value instanceof AddressRange) return { "@range": [addressText(value.first), addressText(value.last)] };
@@ -107,16 +108,27 @@ function encodeField(key: string, value: unknown, inner: (value: unknown) => Pla
   return secretFields.has(key) && typeof value === "string" ? hide(value) : inner(value);
 }
 
+function encodeArray(values: readonly unknown[], inner: (value: unknown) => Plain): Plain {
+  const encoded = values.map(inner);
+  return encoded.some((each, index) => each !== values[index]) ? encoded : (values as readonly Plain[]);
+}
+
 function encodeObject(value: object, inner: (value: unknown) => Plain, hide: Hide): Plain {
   if (!isRecord(value)) return { "@other": String(value.constructor?.name) };
-  const entries: [string, Plain][] = [];
-  let isTagged = false;
-  for (const [key, each] of Object.entries(value)) {
-    if (each === undefined) continue;
-    if (key.startsWith("@")) isTagged = true;
-    entries.push([key, encodeField(key, each, inner, hide)]);
+  const keys = Object.keys(value);
+  const encoded: Plain[] = [];
+  let isPlain = true;
+  for (const key of keys) {
+    const each = value[key];
+    const one = each === undefined ? null : encodeField(key, each, inner, hide);
+    encoded.push(one);
+    isPlain &&= (one === each || each === undefined) && !key.startsWith("@"); // JSON leaves undefined fields out.
   }
-  return isTagged ? { "@object": entries } : Object.fromEntries(entries);
+  if (isPlain) return value as Plain;
+  const entries = keys.flatMap((key, index): [string, Plain][] =>
+    value[key] === undefined ? [] : [[key, encoded[index] ?? null]],
+  );
+  return keys.some((key) => key.startsWith("@")) ? { "@object": entries } : Object.fromEntries(entries);
 }
 
 function addressText(address: Address): string {
