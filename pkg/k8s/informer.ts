@@ -318,10 +318,9 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
         if (this.#stopped || relisting.aborted) return;
         lastEventAt = this.#clock.now();
         isEmpty = false;
-        if (isListing) {
-          isListing = this.#takeListed(event);
-          silence.set(lastEventAt + (isListing ? maxListSilenceMs : maxSilenceMs));
-        } else this.#apply(event);
+        if (isListing)
+          isListing = this.#takeListed(event); // The alarm finds out by itself, later, that silence may be longer then.
+        else this.#apply(event);
         succeed();
       }
     } catch (error) {
