@@ -21,7 +21,7 @@ import { allPlacements, isAnnounced } from "./placement/placements.ts";
 import { ownSlots } from "./placement/slots.ts";
 import { type ProbePlan, probePlan, roundTest } from "./services/probes.ts";
 import { countWireFaults, openFaults, type WireTest, wireTest, wireVerdict } from "./services/self-tests.ts";
-import { endpointsOf, type ServiceRow } from "./services/services.ts";
+import { endpointsOf, policyOf, type ServiceRow } from "./services/services.ts";
 import { type Announcement, layer2PoolAt, type SpeakerOptions, type SpeakerState } from "./state.ts";
 import { type ServiceView, type Sessions, serviceView } from "./verdicts/address-verdict.ts";
 import { type NodeFacts, nodeVerdicts } from "./verdicts/node-verdict.ts";
@@ -174,19 +174,17 @@ export class SpeakerView {
 
   /**
    * A Service that this node announces under an address of the family and whose packets it has to pass on, because ready endpoints are
-   * on other nodes or on none that is known. Under policy Local kube-proxy uses those of this node alone. Yields for each Service that it looks at.
+   * on other nodes or on none that is known. Under policy Local kube-proxy uses those of this node alone. Yields for each address that it looks at.
    */
   *servedElsewhere(family: Family): Generator<undefined, string | undefined> {
-    const { node, services, placements } = this.#state;
-    // With 10,000 Services on a node that passes nothing on all are looked at: nothing is built for any of them.
-    for (const [service, { service: fields, addresses }] of services.rows) {
+    const { node, services } = this.#state;
+    // A node that passes nothing on announces few of 10,000 addresses.
+    for (const placement of allPlacements(this.#state)) {
       yield;
-      if (fields.externalTrafficPolicy !== "Cluster") continue;
-      if (!endpointsOf(services, service, family).some(({ ready, nodeName }) => ready > 0 && nodeName !== node)) continue;
-      for (const address of addresses) {
-        if (address.family !== family) continue;
-        for (const placement of placements.get(address.toString()) ?? [])
-          if (placement.verdicts.get(service)?.announced && this.isAnnounced(placement)) return service;
+      if (placement.address.family !== family || !this.isAnnounced(placement)) continue;
+      for (const [service, { announced }] of placement.verdicts) {
+        if (!announced || policyOf(this.#state, service) !== "Cluster") continue;
+        if (endpointsOf(services, service, family).some(({ ready, nodeName }) => ready > 0 && nodeName !== node)) return service;
       }
     }
     return undefined;
