@@ -1,5 +1,5 @@
 import { Alarm, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
-import { type GossipEntry, type GossipState, isCentral, mostAddresses, type OwnEntry } from "#pkg/gossip";
+import { decodeOffer, type GossipEntry, type GossipState, isCentral, mostAddresses, type OwnEntry } from "#pkg/gossip";
 import { ApiError, type Cluster, type Informer, type Pod, type PodRow, resources } from "#pkg/k8s";
 import type { InterfaceState } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
@@ -310,9 +310,11 @@ export class RingMembers implements Members {
     const { name, self, incarnation, meta } = member;
     if (this.#heardOf.has(name)) this.#tellOf(name); // It told that before.
     if (self) this.#publishMacs();
-    const bytes = decodeMetadata(meta)?.get(MetadataKey.macs);
+    const fields = decodeMetadata(meta);
+    const bytes = fields?.get(MetadataKey.macs);
     const macs = bytes && decodeMacs(bytes);
-    this.#options.emit({ type: "member", change, node: name, incarnation, life: lifeOf(meta), macs, evidence });
+    const life = decodeOffer(fields?.get(MetadataKey.gossip));
+    this.#options.emit({ type: "member", change, node: name, incarnation, life, macs, evidence });
     this.#areOthersMembers = true;
     this.#tellSoon();
   }

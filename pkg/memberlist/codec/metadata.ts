@@ -33,9 +33,9 @@ export function decodeMetadata(octets: Uint8Array | undefined): MetadataFields |
   if (octets === undefined || prefix.some((octet, i) => octets[i] !== octet)) return undefined;
   const fields = new Map<number, Uint8Array>();
   for (let at = prefix.length; at < octets.length; ) {
-    const [key, length] = octets.subarray(at);
+    const [key, length] = [octets[at], octets[at + 1]];
     if (key === undefined || length === undefined || at + 2 + length > octets.length) return undefined;
-    fields.set(key, Uint8Array.from(octets.subarray(at + 2, at + 2 + length)));
+    fields.set(key, new Uint8Array(octets.subarray(at + 2, at + 2 + length)));
     at += 2 + length;
   }
   return fields;

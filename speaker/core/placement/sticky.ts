@@ -38,7 +38,7 @@ export function holdSticky(state: SpeakerState, now: Millis): void {
 }
 
 export function nextStickyAt(state: SpeakerState): Millis {
-  return Math.min(...allOwners(state).map(({ nextDeadline }) => nextDeadline), Infinity);
+  return allOwners(state).reduce((next, { nextDeadline }) => Math.min(next, nextDeadline), Infinity);
 }
 
 export function stickyTimer(state: SpeakerState, now: Millis): void {
