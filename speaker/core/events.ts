@@ -3,12 +3,13 @@ import type { Config, PoolIndex } from "#pkg/config";
 import type { TimerEvent } from "#pkg/core";
 import type { Fault, GossipEntry } from "#pkg/gossip";
 import type { HandoverFailures, Inherited } from "#pkg/handover";
-import type { EndpointSlice, Node, Service } from "#pkg/k8s";
+import type { Node, Service } from "#pkg/k8s";
 import type { AddressSighting, InterfaceState, WireAnswer } from "#pkg/layer2";
 import type { EvidenceView } from "#pkg/memberlist";
 import type { Address, Family } from "#pkg/net";
 import type { Labels, Surroundings } from "#pkg/placement";
 import type { ConnectionResult, ConnectionTest, DataPaths, HealthAnswer, PathFaults } from "./data-path/data-path-state.ts";
+import type { SliceFields } from "./services/services.ts";
 
 /** Events that drivers deliver. */
 export type SpeakerEvent =
@@ -75,8 +76,8 @@ export type ClusterEvent =
   | {
       readonly type: "slice";
       readonly key: string;
-      readonly now: EndpointSlice | undefined;
-      readonly before: EndpointSlice | undefined;
+      readonly now: SliceFields | undefined;
+      readonly before: Pick<SliceFields, "service"> | undefined;
     }
   /** Undefined when there is no such node. */
   | { readonly type: "node"; readonly name: string; readonly node: NodeFields | undefined }

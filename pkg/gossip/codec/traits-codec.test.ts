@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { fnv1a } from "#pkg/text";
-import { decodeTraits, encodeTraits, labelHash, maxToldLabels, toldLabel, type Traits } from "./traits-codec.ts";
+import { decodeTraits, encodeTraits, labelHash, maxToldLabels, type Traits, toldLabel } from "./traits-codec.ts";
 
 const labels = fc
   .dictionary(fc.string(), fc.string(), { maxKeys: maxToldLabels })

@@ -20,11 +20,14 @@ import {
 export interface Services {
   readonly rows: Map<string, ServiceRow>; // service key -> Service
   readonly holders: Map<string, string[]>; // address -> keys of the Services with it in their status, the oldest first
-  readonly slices: Map<string, readonly EndpointSlice[]>; // service key -> slices
+  readonly slices: Map<string, readonly SliceFields[]>; // service key -> slices
   readonly namespaces: Map<string, Labels>; // namespace -> its labels; empty unless the configuration asks for them
   /** For Services with several slices, those of each family together: service key -> family -> its endpoints. */
   readonly merged: Map<string, Map<Family | undefined, ByNode>>;
 }
+
+/** The fields of a slice that are read here, and recorded. */
+export type SliceFields = Pick<EndpointSlice, "key" | "service" | "family" | "endpoints" | "idle">;
 
 /** Node, undefined for the unknown one -> endpoints. */
 type ByNode = Map<string | undefined, NodeEndpoints>;
@@ -64,8 +67,8 @@ export function setService(services: Services, key: string, service: Service | u
 export function setSlice(
   services: Services,
   key: string,
-  now: EndpointSlice | undefined,
-  before: EndpointSlice | undefined,
+  now: SliceFields | undefined,
+  before: Pick<SliceFields, "service"> | undefined,
 ): readonly Address[] {
   if (before !== undefined) removeSlice(services, before.service, key);
   if (now !== undefined) addSlice(services, now);
@@ -141,7 +144,7 @@ export function idleEndpointsOf({ slices }: Services, service: string): number {
   return (slices.get(service) ?? []).reduce((sum, { idle }) => sum + idle, 0);
 }
 
-function addSlice(services: Services, slice: EndpointSlice): void {
+function addSlice(services: Services, slice: SliceFields): void {
   const { slices, merged } = services;
   removeSlice(services, slice.service, slice.key);
   const others = slices.get(slice.service) ?? [];
@@ -165,7 +168,7 @@ function removeSlice({ slices, merged }: Services, service: string, key: string)
 }
 
 /** Families without endpoints are left out. */
-function countSlice(families: Map<Family | undefined, ByNode>, { family, endpoints }: EndpointSlice, sign: 1 | -1): void {
+function countSlice(families: Map<Family | undefined, ByNode>, { family, endpoints }: SliceFields, sign: 1 | -1): void {
   const nodes: ByNode = families.get(family) ?? new Map();
   count(nodes, endpoints, sign);
   if (nodes.size === 0) families.delete(family);
