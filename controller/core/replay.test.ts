@@ -19,7 +19,7 @@ test("where the fields of the state are others, the format of checkpoints is ano
   const core = controllerCore.begin(coreOptions);
   const states = [...world.recorder.lines()].flat().map((line) => {
     core.run(parseEntry(line) as Entry);
-    return core.save();
+    return JSON.parse(JSON.stringify(core.save()));
   });
   const { format } = controllerCore;
   assert.deepEqual(

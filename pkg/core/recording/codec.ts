@@ -154,9 +154,8 @@ export function decodeValue(plain: Plain, inner: (plain: Plain) => unknown): unk
 /** The tag of a value that JSON lacks, and the value behind it. */
 export function tagOf(plain: Plain): readonly [tag: string, of: Plain] | undefined {
   if (typeof plain !== "object" || plain === null || isList(plain)) return undefined;
-  const entries = Object.entries(plain);
-  const [first] = entries;
-  return entries.length === 1 && first?.[0].startsWith("@") ? first : undefined;
+  for (const key in plain) return key.startsWith("@") && Object.keys(plain).length === 1 ? [key, plain[key] ?? null] : undefined;
+  return undefined;
 }
 
 function decodeTagged(tag: string, plain: Plain, inner: (plain: Plain) => unknown): unknown {

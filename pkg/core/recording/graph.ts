@@ -23,20 +23,19 @@ interface SavableClass {
  * @throws {TypeError} for what cannot be saved, a circle among it
  */
 export function encodeGraph(root: unknown, classes: SavableClasses): Plain {
-  const numbers = new Map<unknown, number>();
+  const numbers = new Map<unknown, number>(); // `begun` until they end
   const names = new Map(Object.entries(classes).map(([name, { prototype }]) => [prototype as unknown, name]));
-  const begun = new Set<unknown>();
+  let ended = 0;
   const visit = (value: unknown): Plain => {
     if (!isNumbered(value)) return encodeValue(value, visit, String);
     const number = numbers.get(value);
+    if (number === begun) throw new TypeError("Cannot save: it is within itself");
     if (number !== undefined) return { "@ref": number };
-    if (begun.has(value)) throw new TypeError("Cannot save: it is within itself");
-    begun.add(value);
+    numbers.set(value, begun);
     const name = names.get(Object.getPrototypeOf(value));
     const plain = name === undefined ? encodeValue(value, visit, String) : { "@new": [name, visit((value as Savable).save())] };
-    if (tagOf(plain)?.[0] === "@other") throw new TypeError(`Cannot save an instance of ${tagOf(plain)?.[1]}`);
-    begun.delete(value);
-    numbers.set(value, numbers.size);
+    if (plain !== value && tagOf(plain)?.[0] === "@other") throw new TypeError(`Cannot save an instance of ${tagOf(plain)?.[1]}`);
+    numbers.set(value, ended++);
     return plain;
   };
   return visit(root);
@@ -65,6 +64,8 @@ function restore(of: Plain | undefined, classes: SavableClasses, inner: (plain: 
     throw new TypeError(`Cannot restore ${JSON.stringify(name)}: there is no such class`);
   return found.restore?.(fields as never) ?? Object.assign(new (found as new () => Savable)(), fields);
 }
+
+const begun = -1;
 
 /** Values of these classes are the same wherever they are. */
 const values = [Address, Prefix, AddressRange, Uint8Array];
