@@ -24,6 +24,7 @@ test("a kernel that does not answer is said once, what was known stays, and it i
   const interfaces = () => [{ index: 2, name: "eth0" } as never];
   using routes = new FollowedRoutes({ layer2: { interfaces }, emit: (event) => events.push(event), clock, log });
   routes.follow({ addresses: [address("192.0.2.1")], gateways: false });
+  assert.deepEqual([logged.length, events.length], [0, 1], "told at once");
   clock.advanceBy(10_000);
   assert.deepEqual([logged.length, events.length], [1, 1]);
   answers = 1;

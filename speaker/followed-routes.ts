@@ -36,11 +36,11 @@ export class FollowedRoutes implements Disposable {
     this.#alarm = new Alarm(options.clock, "followed routes", () => this.#turn());
   }
 
-  /** These, and no others. */
+  /** These, and no others. Tells at once: until then this node has no interface for a pool that names it so, and leaves its addresses to others. */
   follow({ addresses, gateways }: Omit<Extract<SpeakerEffect, { type: "followRoutes" }>, "type">): void {
     this.#addresses = addresses;
     this.#followsGateways = gateways;
-    if (addresses.length > 0 || gateways || this.#told.size > 0) this.#alarm.set(this.#options.clock.now());
+    if (addresses.length > 0 || gateways || this.#told.size > 0) this.#turn();
   }
 
   [Symbol.dispose](): void {
