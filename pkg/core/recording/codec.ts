@@ -128,7 +128,7 @@ function encodeObject(value: object, inner: (value: unknown) => Plain, hide: Hid
   const entries = keys.flatMap((key, index): [string, Plain][] =>
     value[key] === undefined ? [] : [[key, encoded[index] ?? null]],
   );
-  return keys.some((key) => key.startsWith("@")) ? { "@object": entries } : Object.fromEntries(entries);
+  return entries.some(([key]) => key.startsWith("@")) ? { "@object": entries } : Object.fromEntries(entries);
 }
 
 function addressText(address: Address): string {
