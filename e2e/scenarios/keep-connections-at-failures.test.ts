@@ -1,6 +1,6 @@
 // Scenario: speakers end and begin again while kernels hand connections over.
 import assert from "node:assert/strict";
-import { after, before, suite, test } from "node:test";
+import { after, before, beforeEach, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DemoCluster, DemoNode } from "#e2e/demo-cluster";
 import { Lab, type LabProcess, waitFor } from "#e2e/lab";
@@ -24,6 +24,7 @@ suite("connections go on while speakers end and begin again", { skip: await Lab.
     kept = await KeptFlows.start();
     ({ cluster, v4 } = kept);
   });
+  beforeEach(() => kept.atHome());
   after(() => kept[Symbol.asyncDispose]());
 
   async function killed(speaker: DemoNode["speaker"]): Promise<void> {

@@ -1,6 +1,6 @@
 // Scenario: what kernels do with packets of connections when an address moves.
 import assert from "node:assert/strict";
-import { after, before, suite, test } from "node:test";
+import { after, before, beforeEach, suite, test } from "node:test";
 import type { DemoCluster, DemoNode } from "#e2e/demo-cluster";
 import { Lab, type LabProcess, waitFor } from "#e2e/lab";
 import { drainLabel, excludeLabel } from "#pkg/placement";
@@ -20,6 +20,7 @@ suite("established connections go on when an address moves", { skip: await Lab.r
     kept = await KeptFlows.start();
     ({ cluster, v4, v6 } = kept);
   });
+  beforeEach(() => kept.atHome());
   after(() => kept[Symbol.asyncDispose]());
 
   const isExcluded = (node: DemoNode, value: boolean) => kept.label(node, excludeLabel, value ? "" : null);
@@ -101,6 +102,7 @@ suite("established connections go on when an address moves", { skip: await Lab.r
       await cordon(node, null);
       await node.speaker.start();
       await waitFor("the speaker to be ready", () => node.speaker.ready());
+      await kept.atHome();
     }
   });
 

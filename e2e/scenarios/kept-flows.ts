@@ -1,6 +1,6 @@
 import type { DemoCluster, DemoNode } from "#e2e/demo-cluster";
-import type { LabProcess } from "#e2e/lab";
-import { answered, assigned, startCluster } from "./observe.ts";
+import { type LabProcess, waitFor } from "#e2e/lab";
+import { answered, assigned, owner, startCluster } from "./observe.ts";
 
 const configuration = `address-pools:
 - name: kept
@@ -24,9 +24,16 @@ export class KeptFlows implements AsyncDisposable {
   readonly v4: string;
   readonly v6: string;
   readonly unkept: string;
+  readonly #homes: ReadonlyMap<string, string>; // address -> the node that owns it while all are well
 
-  private constructor(cluster: DemoCluster, [v4 = "", v6 = ""]: readonly string[], [unkept = ""]: readonly string[]) {
+  private constructor(
+    cluster: DemoCluster,
+    homes: ReadonlyMap<string, string>,
+    [v4 = "", v6 = ""]: readonly string[],
+    [unkept = ""]: readonly string[],
+  ) {
     this.cluster = cluster;
+    this.#homes = homes;
     this.v4 = v4;
     this.v6 = v6;
     this.unkept = unkept;
@@ -42,11 +49,19 @@ export class KeptFlows implements AsyncDisposable {
       const all = [...kept, ...unkept];
       await serveFlows(cluster, all);
       await Promise.all(all.map((address) => answered(cluster, address, /./)));
-      return new KeptFlows(cluster, kept, unkept);
+      const homes = new Map<string, string>();
+      for (const address of all) homes.set(address, (await owner(cluster, address)).name);
+      return new KeptFlows(cluster, homes, kept, unkept);
     } catch (error) {
       await cluster[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  /** Waits until the nodes that were away have their addresses again: connections that begin before that may begin at other nodes. */
+  async atHome(): Promise<void> {
+    for (const [address, home] of this.#homes)
+      await waitFor(`${address} to be back`, async () => (await owner(this.cluster, address)).name === home);
   }
 
   /** A client with so many long connections, all of them open. */
