@@ -27,13 +27,13 @@ dashboard: node_modules ## Serve the dashboard of that cluster, for a browser on
 	[ -n "$$kubeconfig" ] || { echo "There is no cluster: run make lab in another terminal first"; exit 1; }; \
 	exec node ctl/main.ts dashboard --kubeconfig "$$kubeconfig"
 
-quick: node_modules ## Run the tests that need only a processor, with a tenth of the examples (under half a minute)
+quick: node_modules ## Run the tests that need only a processor, with a tenth of the examples (25 to 50 s)
 	@node e2e/tiers/run.ts quick
 
 # What Node compiles is kept for the next process: it is half of the start of each.
 test scenarios test-computing test-waiting test-root test-nightly e2e: export NODE_COMPILE_CACHE := $(CURDIR)/.cache/compiled
 # Programs are started as the image has them: half of what their sources take to load.
-test: node_modules ## Run the tests of everything but whole clusters, and eight of those, as any user (under three minutes)
+test: node_modules ## Run the tests of everything but whole clusters, and eight of those, as any user (three to five minutes)
 	@INGOT_BUNDLES=$$(node e2e/cluster/bundles.ts) node e2e/tiers/run.ts test $(TESTS)
 
 scenarios: node_modules ## Run the other tests that need no root: clusters, rings and routers as real processes; all, or TESTS='FILE...'
