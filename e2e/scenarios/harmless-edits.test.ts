@@ -46,11 +46,13 @@ suite("edits that are not about where an address is announced move none", {
   });
   after(() => network?.[Symbol.asyncDispose]());
 
-  const loads = ({ speaker }: DemoNode) => speaker.process.lines.filter((line) => line.includes('"configLoaded"')).length;
+  const said = ({ speaker }: DemoNode, event: string) => speaker.process.lines.filter((line) => line.includes(`"${event}"`));
+  const loads = (node: DemoNode) => said(node, "configLoaded").length;
+  const memberChanges = () => nodes.reduce((sum, node) => sum + said(node, "membersChanged").length, 0);
 
   /** What was taken back so far: announcements, entries of kernels, routes. */
   function taken(monitors: readonly LabProcess[], routes: LabProcess): readonly string[] {
-    const withdrawn = nodes.flatMap(({ speaker }) => speaker.process.lines.filter((line) => line.includes('"serviceWithdrawn"')));
+    const withdrawn = nodes.flatMap((node) => said(node, "serviceWithdrawn"));
     const own = Object.values(addresses);
     const deleted = monitors.flatMap(({ name, lines }) =>
       lines
@@ -71,9 +73,11 @@ suite("edits that are not about where an address is announced move none", {
     for (const { host } of nodes) monitors.push(await host.spawn(`monitor-${host.name}`, ["ip", "-o", "monitor", "address"]));
     const routes = await router.host.spawn("monitor-routes", ["ip", "monitor", "route"]);
     const present = new Set<string>();
+    let judged = 0;
     for (let round = 1; round <= rounds; round++) {
       const drawn = Array.from({ length: 1 + Math.floor(random() * 3) }, () => names[Math.floor(random() * names.length)] ?? "");
       const known = taken(monitors, routes).length;
+      const changesBefore = memberChanges();
       for (const name of drawn) {
         if (!present.delete(name)) present.add(name);
         const edit = objectEdits[name];
@@ -87,8 +91,12 @@ suite("edits that are not about where an address is announced move none", {
         await waitFor(`${node.name} to load ${[...present].join(", ")}`, () => loads(node) > (before[index] ?? 0));
       await sleep(500);
       const what = `round ${round}: ${drawn.join(", ")} changed; there are ${[...present].join(", ")}`;
+      // Where the machine stood still, speakers took one another for dead, which does move addresses.
+      if (memberChanges() > changesBefore) continue;
+      judged++;
       assert.deepEqual(taken(monitors, routes).slice(known), [], what);
     }
+    assert.ok(judged > rounds / 2, `${judged} of ${rounds} rounds say something`);
     for (const pool of owned) await answered(cluster, addresses[pool] ?? "", /^on-/);
   });
 });

@@ -75,7 +75,7 @@ export const edits: Readonly<Record<string, Edit>> = {
   "the peer's nodes, which are all": peer({ "node-selectors": allNodes }),
   "a peer more": ({ peers }) =>
     void peers.push({ name: "off", "my-asn": nodeAsn, "peer-asn": 65020, "peer-address": "172.30.0.99", disabled: true }),
-  "fast failover": top({ failover: { interval: "50ms" } }),
+  "fast failover": top({ failover: { interval: "100ms" } }),
   quotas: top({ quotas: [{ namespaces: ["default"], ipv4: 100 }] }),
   "a profile that nobody uses": top({ "bfd-profiles": [{ name: "idle" }] }),
   "pools of other names": ({ "address-pools": all }) => {
