@@ -85,7 +85,7 @@ test("nothing is said where the Lease tells nothing, and the API is asked only w
     await pass(120);
   }
   assert.equal(world.reads, 24);
-  // What was seen before an outage of the API counts no longer.
+  // After an outage of the API the age of the Lease counts from the first answer.
   world.lease = leaseOf(1);
   await pass(15);
   world.lease = new ApiError("Cannot read the Lease: no answer", 0, "Unreachable");

@@ -311,7 +311,7 @@ test("where the controller's Deployment asks for no Pod, one cause says so besid
   assert.match(during.join("\n"), /^speaker speaker-n3 on n3: it does not answer: connection refused/m);
   assert.match(during.join("\n"), /^peer 10\.0\.0\.1:179[^\n]*: [^\n]*does not answer/m);
   assert.equal(during.length, 3, during.join("\n"));
-  // What was known of the Deployment stays while the API does not answer.
+  // The page goes on naming the Deployment while the API does not answer.
   outage = "no answer within 5 s";
   world.state.cluster = { ...gone, outage };
   assert.match((await causes(11_000)).join("\n"), scaled);

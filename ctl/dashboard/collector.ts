@@ -48,7 +48,7 @@ interface FollowedProcess {
   /** Whether its first round is over, however it ended. */
   isDone: boolean;
   next: Disposable | undefined;
-  /** What it said before it fell silent, for as long as that may be because of the API server. */
+  /** Its last answers before it fell silent, for as long as the API server may be the cause. */
   doubted: Heard | undefined;
 }
 

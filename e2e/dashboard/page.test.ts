@@ -174,7 +174,7 @@ suite("the page in a browser", { skip: chromiumRefusal() }, () => {
     const scaled =
       /^error controller no controller runs, because Deployment controller is scaled to 0 replicas[\s\S]*kubectl -n metallb-system scale deployment controller --replicas=1[\s\S]*7 Services: team\/late-0/m;
     await each("no controller besides, and a slow API", [hangs, router, scaled]);
-    // What was known of the Deployment stays while the API does not answer.
+    // The page goes on naming the Deployment while the API does not answer.
     dashboard.cluster = { ...faulty, isWithoutController: true, outage: "no answer within 5 s" };
     await page.getByText(/The API server does not answer: no answer within 5 s\./).waitFor();
     await each("and the API does not answer", [hangs, router, scaled]);

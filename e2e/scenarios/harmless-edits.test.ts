@@ -9,7 +9,7 @@ import { routerRefusal } from "#e2e/routers";
 import { seededRandom } from "#pkg/clock/testing";
 import { BgpNetwork, established, nodeAsn, type PlacedRouter, routesFrom } from "./bgp-network.ts";
 import { base, editObjects, edits, every, objectEdits, owned, routerAsn } from "./harmless-edits.ts";
-import { answered } from "./observe.ts";
+import { answered, loads } from "./observe.ts";
 import { routeChanges } from "./route-changes.ts";
 
 const rounds = Number(process.env.EDITS ?? 20);
@@ -47,10 +47,9 @@ suite("edits that are not about where an address is announced move none", {
   after(() => network?.[Symbol.asyncDispose]());
 
   const said = ({ speaker }: DemoNode, event: string) => speaker.process.lines.filter((line) => line.includes(`"${event}"`));
-  const loads = (node: DemoNode) => said(node, "configLoaded").length;
   const memberChanges = () => nodes.reduce((sum, node) => sum + said(node, "membersChanged").length, 0);
 
-  /** What was taken back so far: announcements, entries of kernels, routes. */
+  /** The announcements, entries of kernels and routes that were taken back so far. */
   function taken(monitors: readonly LabProcess[], routes: LabProcess): readonly string[] {
     const withdrawn = nodes.flatMap((node) => said(node, "serviceWithdrawn"));
     const own = Object.values(addresses);

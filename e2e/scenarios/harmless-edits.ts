@@ -1,6 +1,7 @@
 /** Edits of the configuration and of objects that are not about where an address is announced. */
 import type { ApiClient } from "#e2e/demo-cluster";
 import { nodeAsn } from "./bgp-network.ts";
+import { serviceReference } from "./observe.ts";
 
 type Fields = Record<string, unknown>;
 
@@ -145,7 +146,7 @@ export async function editObjects(
   isDone: boolean,
 ): Promise<void> {
   const references = {
-    services: names.services.map((name) => ({ apiVersion: "v1", kind: "Service", metadata: { name, namespace: "default" } })),
+    services: names.services.map(serviceReference),
     nodes: names.nodes.map((name) => ({ apiVersion: "v1", kind: "Node", metadata: { name } })),
     namespace: [{ apiVersion: "v1", kind: "Namespace", metadata: { name: "default" } }],
   }[edit.of];

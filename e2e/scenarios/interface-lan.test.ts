@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { type DemoCluster, type DemoNode, type DemoService, eventsOf, learned } from "#e2e/demo-cluster";
 import { Lab, waitFor } from "#e2e/lab";
-import { answer, answered, eventOf, metric, startCluster } from "./observe.ts";
+import { answer, answered, eventOf, loads, metric, startCluster } from "./observe.ts";
 
 const configuration = `address-pools:
 - name: nics
@@ -303,11 +303,10 @@ suite("an address is on the NIC of one node of its LAN", { skip: await Lab.refus
     const owner = await ownerOf(v4);
     // Others, which hear of an edit later or sooner, have no part in this.
     const alone = `  node-selectors: [{match-labels: {kubernetes.io/hostname: ${owner.name}}}]\n`;
-    const loaded = () => owner.speaker.process.lines.filter((line) => line.includes("configLoaded")).length;
     const load = async (text: string) => {
-      const before = loaded();
+      const before = loads(owner);
       await cluster.configure(text);
-      await waitFor("the configuration", () => loaded() > before);
+      await waitFor("the configuration", () => loads(owner) > before);
       await ownerOf(v4);
     };
     await load(configuration.replace("placement: lan\n", `placement: lan\n${alone}`));

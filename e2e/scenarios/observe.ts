@@ -24,6 +24,11 @@ export async function startCluster(options?: DemoClusterOptions): Promise<DemoCl
   return cluster;
 }
 
+/** How many configurations the node's speaker has loaded in all its lives. */
+export function loads({ speaker }: DemoNode): number {
+  return speaker.process.lines.filter((line) => line.includes('"configLoaded"')).length;
+}
+
 /** Waits for an event with this reason whose message matches. */
 export async function eventOf(cluster: DemoCluster, name: string, reason: string, message: RegExp): Promise<SeenEvent> {
   return waitFor(`event ${reason} ${message} on Service ${name}`, async () => {

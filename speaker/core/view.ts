@@ -146,7 +146,8 @@ export class SpeakerView {
       addresses.length === 0 && service.conditions.length === 0 && whyNoAddresses(service) === "noIPAllocated";
     return services.rows
       .values()
-      .flatMap((row) => (isUnassigned(row) ? [row.service] : []))
+      .filter(isUnassigned)
+      .map(({ service }) => service)
       .toArray();
   }
 

@@ -240,7 +240,7 @@ step("an admission policy that refuses conditions keeps no address from a Servic
   await on.kubectl("delete", "service", "refused", "welcome");
 });
 
-/** Errors that `ingotctl doctor` finds, each in a line with its remedy, but for that of `late`, whose endpoints do not exist. */
+/** The errors of `ingotctl doctor`, each in a line with its remedy. Service `late` is left out: it has no endpoints. */
 async function troubles(on: InstalledCluster): Promise<string[]> {
   const { findings } = JSON.parse((await ingotctl(on, ["doctor", "-o", "json"])).out) as {
     findings: { severity: string; where: string; found: string; fix: string; services?: string[] }[];

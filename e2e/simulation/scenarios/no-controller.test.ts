@@ -9,7 +9,7 @@ const configuration = `address-pools:
 `;
 const fromOne = { annotations: { "metallb.universe.tf/address-pool": "one" } };
 
-/** A cluster with a Service that is well, one that has the only address of a pool, and one that waits for it. */
+/** A cluster with three Services: `web` is well, `first` has the only address of a pool, and `second` waits for it. */
 async function started(nodes = 3): Promise<World> {
   const world = await World.start(configuration, { nodes });
   world.expose("web", [0]);
