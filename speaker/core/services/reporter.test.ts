@@ -372,6 +372,28 @@ test("who has lost members, and finds that another one writes lines, says of no 
   assert.match(said(bench) ?? "", /^noReadyEndpointOnActiveNode/, "the other one is gone");
 });
 
+test("who begins to tell long after it lost members hears first whether one of them tells behind a cut of the ring", () => {
+  for (const lostForMs of [0, 60_000]) {
+    const { bench } = amongOthers(first, lan);
+    bench.serve("default/web", [x], { externalTrafficPolicy: "Local" }, { [nodes[1] ?? ""]: true });
+    bench.serve("default/empty", ["192.0.2.2"], {}, {});
+    bench.runner.dispatch({ type: "apiLost", since: bench.clock.now() });
+    advance(bench, 70_000);
+    bench.told.clear();
+    for (const node of nodes.slice(1))
+      bench.runner.dispatch({ type: "member", change: "failed", node, incarnation: 1, life: undefined, macs: undefined });
+    bench.membersChanged([first]);
+    advance(bench, lostForMs);
+    bench.runner.dispatch({ type: "apiLost", since: Infinity });
+    advance(bench, 60_000);
+    assert.match(bench.told.get("default/empty") ?? "", /^noReadyEndpoint/, "the API says so to all");
+    if (lostForMs === 0) assert.match(said(bench) ?? "", /^noReadyEndpointOnActiveNode/, "one that tells looks, too, at once");
+    else assert.equal(said(bench), undefined, "one that has told for long says every two minutes that it is there");
+    advance(bench, 150_000);
+    assert.match(said(bench) ?? "", /^noReadyEndpointOnActiveNode/, "nobody else tells");
+  }
+});
+
 test("lines of Services that nobody announces, and of those that nodes announce, are written anew together", () => {
   const { bench } = amongOthers(first, lan);
   bench.serve("default/other", ["192.0.2.2"], {}, {});

@@ -21,6 +21,8 @@ const joinedMs: Millis = 10_000;
 const confirmMs: Millis = 20_000;
 // Longer than it takes to hear of a rival by its sign of life, and then to write all lines again.
 const rivalMs: Millis = 240_000;
+// By then the second sign of life of whoever has just begun has told it of another one that was there before.
+const meetRivalMs: Millis = confirmMs + aliveEveryMs + 2 * betweenWritesMs;
 // Events after which the same speaker is the first, and of which there are many.
 export const inPassing: ReadonlySet<SpeakerEvent["type"]> = new Set([
   "service",
@@ -90,8 +92,17 @@ function begin(state: SpeakerState, isHere: boolean, now: Millis): void {
   reporter.dueAt = Infinity;
   reporter.anewAt = Infinity;
   if (!isHere) reporter.rivalUntil = Infinity;
+  else if (reporter.rivalUntil === Infinity && hasLongLost(state, now)) {
+    reporter.rivalUntil = now + meetRivalMs;
+    reporter.lostBehind = state.members.lost.size;
+  }
   reporter.aliveAt = isHere ? now + aliveEveryMs : Infinity;
   lookAtAll(state);
+}
+
+/** One that lost this node at the same moment has looked for another reporter then. One that lost it before tells, and does not look again. */
+function hasLongLost({ members: { lost, missing } }: SpeakerState, now: Millis): boolean {
+  return lost.values().some((node) => now > (missing.get(node)?.since ?? now) + joinedMs);
 }
 
 /** These Services may be announced otherwise than before. */
