@@ -20,9 +20,10 @@ const protocols = ["ARP", "NDP"] as const; // Each socket answers both.
 
 interface InterfaceEntry {
   readonly networkInterface: TrackedInterface;
-  readonly socket?: InterfaceSocket;
+  readonly socket: InterfaceSocket | undefined;
   /** Why an eligible interface has no socket. */
-  readonly error?: SystemCallError;
+  readonly error: SystemCallError | undefined;
+  readonly state: InterfaceState;
 }
 
 interface Named {
@@ -42,7 +43,7 @@ export class Interfaces implements Disposable {
   readonly #memory = new FrameMemory();
   readonly #entries = new Map<number, InterfaceEntry>(); // interface index -> entry
   readonly #named = new Map<string, Named>(); // globs, joined -> globs
-  #macs: ReadonlySet<Mac> = new Set();
+  #macs: ReadonlySet<Mac> | undefined;
   #retryAt: Millis = Infinity;
 
   constructor(shared: SharedMemory, log: WriteLog) {
@@ -57,6 +58,9 @@ export class Interfaces implements Disposable {
 
   /** The MAC addresses of all interfaces, also of those that do not answer: frames from one of them are of this node. */
   get macs(): ReadonlySet<Mac> {
+    this.#macs ??= new Set(
+      [...this.#entries.values()].flatMap(({ networkInterface }) => parseMac(networkInterface.hardwareAddress) ?? []),
+    );
     return this.#macs;
   }
 
@@ -64,10 +68,9 @@ export class Interfaces implements Disposable {
     return [...this.#entries.values()].flatMap(({ socket }) => socket ?? []);
   }
 
+  /** By index. One that has not changed is the same object as before. */
   states(): InterfaceState[] {
-    return [...this.#entries.values()]
-      .sort((a, b) => a.networkInterface.index - b.networkInterface.index)
-      .map(({ networkInterface, error }) => interfaceState(networkInterface, status(networkInterface, error), error));
+    return [...this.#entries.values()].map(({ state }) => state).sort((a, b) => a.index - b.index);
   }
 
   /**
@@ -94,14 +97,15 @@ export class Interfaces implements Disposable {
 
   /**
    * Opens and closes sockets until they are those of `interfaces`. @returns the sockets on which every address must be
-   * announced again
+   * announced again @param interfaces one that has not changed is the same object as before
    */
   update(interfaces: readonly TrackedInterface[], now: Millis): InterfaceSocket[] {
     const current = new Map(interfaces.map((networkInterface) => [networkInterface.index, networkInterface]));
-    this.#macs = new Set(interfaces.flatMap(({ hardwareAddress }) => parseMac(hardwareAddress) ?? []));
+    this.#macs = undefined;
     const lost = this.#lostSubnets(current);
     for (const [index, { networkInterface: before, socket }] of this.#entries) {
       const networkInterface = current.get(index);
+      if (networkInterface === before) continue;
       const reason =
         networkInterface === undefined || networkInterface.generation !== before.generation
           ? "gone"
@@ -112,14 +116,14 @@ export class Interfaces implements Disposable {
     }
     const anew: InterfaceSocket[] = [];
     for (const networkInterface of interfaces) {
-      const { socket, error } = this.#entries.get(networkInterface.index) ?? {};
+      const { networkInterface: before, socket, error } = this.#entries.get(networkInterface.index) ?? {};
       if (socket !== undefined) {
         const isAnew = socket.update(networkInterface) || !reachedSubnets(networkInterface).isDisjointFrom(lost);
         if (isAnew) anew.push(socket);
-        this.#entries.set(networkInterface.index, { networkInterface, socket });
-      } else if (eligibility(networkInterface) === "eligible" && this.#isOfUse(networkInterface))
+        if (networkInterface !== before) this.#put(networkInterface, { socket });
+      } else if (this.#isOfUse(networkInterface) && eligibility(networkInterface) === "eligible")
         anew.push(...this.#open(networkInterface, error, now));
-      else this.#entries.set(networkInterface.index, { networkInterface });
+      else if (networkInterface !== before || error !== undefined) this.#put(networkInterface, {});
     }
     return anew;
   }
@@ -129,6 +133,7 @@ export class Interfaces implements Disposable {
     const lost = new Set<string>();
     for (const [index, { networkInterface: before }] of this.#entries) {
       const now = current.get(index);
+      if (now === before) continue;
       const left = now === undefined ? new Set<string>() : reachedSubnets(now);
       for (const subnet of reachedSubnets(before)) if (!left.has(subnet)) lost.add(subnet);
     }
@@ -168,7 +173,7 @@ export class Interfaces implements Disposable {
           event: `create${protocol}Responder`,
           interface: networkInterface.name,
         });
-      this.#entries.set(networkInterface.index, { networkInterface, socket });
+      this.#put(networkInterface, { socket });
       return [socket];
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;
@@ -183,8 +188,13 @@ export class Interfaces implements Disposable {
       const fields = { op: "createResponder", interface: networkInterface.name, error: error.message };
       this.#log("error", "requests on interface cannot be answered, trying again", fields);
     }
-    this.#entries.set(networkInterface.index, { networkInterface, error });
+    this.#put(networkInterface, { error });
     this.#retryAt = Math.min(this.#retryAt, now + retryAfter);
+  }
+
+  #put(networkInterface: TrackedInterface, { socket, error }: Partial<Pick<InterfaceEntry, "socket" | "error">>): void {
+    const state = interfaceState(networkInterface, status(networkInterface, error), error);
+    this.#entries.set(networkInterface.index, { networkInterface, socket, error, state });
   }
 
   #close(socket: InterfaceSocket, reason: IneligibleReason | "gone" | "failed"): void {

@@ -300,7 +300,7 @@ export class Layer2 implements AsyncDisposable {
     switch (message.type) {
       case "interfaces":
         this.#answering.resolve();
-        this.#setInterfaces(message.interfaces);
+        this.#setInterfaces(this.#withChanged(message.indexes, message.changed));
         break;
       case "sighting":
         this.#onSighting(publicSighting(message));
@@ -316,6 +316,11 @@ export class Layer2 implements AsyncDisposable {
   #onDeath(): void {
     const error = "the thread that answers died and is being restarted";
     this.#setInterfaces(this.#interfaces.map((one) => (one.status === "answering" ? { ...one, status: "failing", error } : one)));
+  }
+
+  #withChanged(indexes: readonly number[], changed: readonly InterfaceState[]): readonly InterfaceState[] {
+    const known = new Map([...this.#interfaces, ...changed].map((one) => [one.index, one]));
+    return indexes.flatMap((index) => known.get(index) ?? []);
   }
 
   /** Also where they are as before: a change may have been taken back, and who asked the kernel itself may have seen it. */

@@ -4,6 +4,7 @@ import { PollSet, SystemCallError } from "#pkg/linux";
 import type { Fields } from "#pkg/log";
 import type { Mac } from "#pkg/net";
 import type { MainThread } from "#pkg/threads";
+import type { InterfaceState } from "./engine/interface-state.ts";
 import { FloodWatch, SightingLimiter } from "./engine/limits.ts";
 import { Proofs } from "./engine/proofs.ts";
 import { GratuitousSchedule, RefreshSchedule } from "./engine/schedules.ts";
@@ -48,6 +49,7 @@ export class AnswerLoop implements AddressBook, Disposable {
   readonly #onFlood: (isFlooded: boolean) => void;
   readonly #poll = new PollSet();
   #sockets = new Map<number, InterfaceSocket>(); // descriptor -> socket
+  #told: ReadonlySet<InterfaceState> = new Set();
   #surveyAt: Millis;
   #onlyAnswers: boolean;
 
@@ -289,7 +291,10 @@ export class AnswerLoop implements AddressBook, Disposable {
   #interfacesChanged(): void {
     this.#sockets = new Map(this.#interfaces.sockets().flatMap((socket) => socket.fds.map((fd) => [fd, socket])));
     this.#poll.watch([this.#main.wakeFd, this.#watcher.fd, ...this.#sockets.keys()]);
-    this.#main.post({ type: "interfaces", interfaces: this.#interfaces.states() });
+    const states = this.#interfaces.states();
+    const changed = states.filter((state) => !this.#told.has(state));
+    this.#told = new Set(states);
+    this.#main.post({ type: "interfaces", indexes: states.map(({ index }) => index), changed });
   }
 
   [Symbol.dispose](): void {

@@ -51,8 +51,11 @@ export type WriteLog = (level: LogLevel, message: string, fields: Fields) => voi
 
 /** From the worker to the main thread. */
 export type StatusMessage =
-  /** All of them, once each was read and those that can are answering; then whenever something about one may have changed. */
-  | { readonly type: "interfaces"; readonly interfaces: readonly InterfaceState[] }
+  /**
+   * Once each was read and those that can are answering, then whenever something about one may have changed: the indexes of all interfaces, and those
+   * of them that the thread has not told of as they are now. There may be hundreds.
+   */
+  | { readonly type: "interfaces"; readonly indexes: readonly number[]; readonly changed: readonly InterfaceState[] }
   /** Sighting of an address that is announced or watched; `own` is the MAC address of the interface that received the frame. */
   | { readonly type: "sighting"; readonly sighting: Sighting; readonly interface: string; readonly own: Mac }
   | { readonly type: "log"; readonly level: LogLevel; readonly message: string; readonly fields: Fields };

@@ -67,6 +67,21 @@ test("an interface to Pods has a socket while an announcement names it, and a la
   assert.equal(opened(3), 0);
 });
 
+test("a change of one interface leaves what is known of the others untouched", async () => {
+  await using layer2 = await started();
+  const named = (wanted: string) => layer2.interfaces().find(({ name }) => name === wanted);
+  ip("link add pod0 type veth peer name in0");
+  await until(() => named("pod0")?.status === "down");
+  const other = named("lan0");
+  assert.ok(other);
+  ip("link set pod0 up");
+  await until(() => named("pod0")?.status === "answering");
+  assert.equal(named("lan0"), other);
+  ip("link delete pod0");
+  await until(() => named("pod0") === undefined);
+  assert.equal(named("lan0"), other);
+});
+
 test("an interface that cannot be opened is tried again every second, logged once, and leaves the others alone", async () => {
   const lines: string[] = [];
   using interfaces = new Interfaces(SharedMemory.create(), (level, message) => lines.push(`${level}: ${message}`));

@@ -105,6 +105,42 @@ test("an address that is another way fit for use is a change, and the same one a
   assert.deepEqual(changes, [1, 1, 0, 1]);
 });
 
+test("an interface is another object once it or its addresses have changed, and no earlier", () => {
+  const table = new InterfaceTable();
+  const both = [linkSet(), linkSet({ index: 3, name: "eth1" })];
+  const addresses = [addressSet(2, "192.0.2.1"), addressSet(3, "192.0.2.3")];
+  dump(table, both, addresses);
+  /** Names of the interfaces that are other objects after this. */
+  const changedBy = (change: () => void): string[] => {
+    const before = table.interfaces();
+    change();
+    return table
+      .interfaces()
+      .filter((one) => !before.includes(one))
+      .map(({ name }) => name);
+  };
+  assert.deepEqual(
+    changedBy(() => dump(table, both, addresses)),
+    [],
+  );
+  const messages = [
+    linkSet({ running: false }),
+    addressSet(3, "192.0.2.4"),
+    { ...notification, type: "addressDeleted" as const, address: address(2, "192.0.2.1") },
+    { ...notification, type: "addressSet" as const, address: { ...address(3, "192.0.2.4"), flags: 0x80 } },
+  ];
+  for (const [message, want] of messages.map((each, index) => [each, index % 2 === 0 ? "eth0" : "eth1"] as const))
+    assert.deepEqual(
+      changedBy(() => table.apply(message)),
+      [want],
+    );
+  const left = [linkSet({ running: false }), linkSet({ index: 3, name: "eth1" })];
+  assert.deepEqual(
+    changedBy(() => dump(table, left, [addressSet(3, "192.0.2.3")])),
+    ["eth1"],
+  );
+});
+
 test("what a complete dump does not mention is removed", () => {
   const table = new InterfaceTable();
   dump(table, [linkSet(), linkSet({ index: 3, name: "eth1" })], [addressSet(2, "192.0.2.1"), addressSet(2, "192.0.2.2")]);

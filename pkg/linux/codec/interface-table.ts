@@ -15,6 +15,20 @@ export type InterfaceTableEffect =
   /** The dump was refused; `errno` says why. */
   | { readonly type: "failed"; readonly errno: number };
 
+/** `mentioned` is the latest request at the time of the last message about it. */
+interface InterfaceEntry {
+  readonly networkInterface: NetworkInterface;
+  readonly generation: number;
+  mentioned: number;
+  /** With its addresses; undefined once one of these has changed. */
+  tracked: TrackedInterface | undefined;
+}
+
+interface AddressEntry {
+  readonly address: InterfaceAddress;
+  readonly mentioned: number;
+}
+
 interface Dump {
   readonly what: "interfaces" | "addresses";
   readonly sequence: number;
@@ -27,9 +41,8 @@ interface Dump {
  * dump does not mention is removed. The driver sends, receives and keeps the time.
  */
 export class InterfaceTable {
-  // `mentioned` is the latest request at the time of the last message about the entry.
-  readonly #interfaces = new Map<number, { networkInterface: NetworkInterface; generation: number; mentioned: number }>(); // index -> networkInterface
-  readonly #addresses = new Map<string, { address: InterfaceAddress; mentioned: number }>(); // index, address, length -> address
+  readonly #interfaces = new Map<number, InterfaceEntry>(); // index -> interface
+  readonly #addresses = new Map<number, Map<string, AddressEntry>>(); // index -> address, length -> address
   #dump: Dump | undefined;
   #sequence = 0;
   #generation = 0;
@@ -60,7 +73,7 @@ export class InterfaceTable {
         this.#setAddress(message.address);
         return undefined;
       case "addressDeleted":
-        if (this.#addresses.delete(addressKey(message.address))) this.#changes++;
+        this.#deleteAddress(message.address);
         return undefined;
       case "routeSet":
       case "routeDeleted":
@@ -76,15 +89,20 @@ export class InterfaceTable {
     }
   }
 
-  /** Every interface, lowest index first. */
+  /** Every interface, lowest index first. One that has not changed is the same object as before. */
   interfaces(): TrackedInterface[] {
-    const addresses = Map.groupBy(this.#addresses.values(), ({ address }) => address.interfaceIndex);
-    return [...this.#interfaces.values()]
-      .map(({ networkInterface, generation }) => {
-        const own = addresses.get(networkInterface.index)?.map(({ address }) => address) ?? [];
-        return { ...networkInterface, generation, addresses: own.sort((a, b) => a.address.compare(b.address)) };
-      })
-      .sort((a, b) => a.index - b.index);
+    return [...this.#interfaces.values()].map((entry) => this.#tracked(entry)).sort((a, b) => a.index - b.index);
+  }
+
+  #tracked(entry: InterfaceEntry): TrackedInterface {
+    const { networkInterface, generation } = entry;
+    const addresses = () => [...(this.#addresses.get(networkInterface.index)?.values() ?? [])].map(({ address }) => address);
+    entry.tracked ??= {
+      ...networkInterface,
+      generation,
+      addresses: addresses().sort((a, b) => a.address.compare(b.address)),
+    };
+    return entry.tracked;
   }
 
   #request(what: Dump["what"], complete: boolean): Uint8Array {
@@ -99,33 +117,53 @@ export class InterfaceTable {
       return { type: "send", request: this.#request("addresses", complete) };
     }
     if (complete)
-      for (const [key, { mentioned }] of this.#addresses)
-        if (mentioned < sequence && this.#addresses.delete(key)) this.#changes++;
+      for (const { address, mentioned } of [...this.#addresses.values()].flatMap((each) => [...each.values()]))
+        if (mentioned < sequence) this.#deleteAddress(address);
     return { type: "loaded", complete };
   }
 
   #setInterface(networkInterface: NetworkInterface): void {
     const known = this.#interfaces.get(networkInterface.index);
+    if (known !== undefined && isSameInterface(known.networkInterface, networkInterface)) {
+      known.mentioned = this.#sequence;
+      return;
+    }
     const generation = known?.generation ?? ++this.#generation;
-    this.#interfaces.set(networkInterface.index, { networkInterface, generation, mentioned: this.#sequence });
-    if (known === undefined || !isSameInterface(known.networkInterface, networkInterface)) this.#changes++;
+    const entry = { networkInterface, generation, mentioned: this.#sequence, tracked: undefined };
+    this.#interfaces.set(networkInterface.index, entry);
+    this.#changes++;
   }
 
   #deleteInterface(index: number): void {
     if (!this.#interfaces.delete(index)) return;
-    for (const [key, { address }] of this.#addresses) if (address.interfaceIndex === index) this.#addresses.delete(key);
+    this.#addresses.delete(index);
     this.#changes++;
   }
 
   #setAddress(address: InterfaceAddress): void {
+    const { interfaceIndex } = address;
+    const ofInterface = this.#addresses.get(interfaceIndex) ?? new Map<string, AddressEntry>();
+    this.#addresses.set(interfaceIndex, ofInterface);
     const key = addressKey(address);
-    if (this.#addresses.get(key)?.address.flags !== address.flags) this.#changes++;
-    this.#addresses.set(key, { address, mentioned: this.#sequence });
+    if (ofInterface.get(key)?.address.flags !== address.flags) this.#addressesChanged(interfaceIndex);
+    ofInterface.set(key, { address, mentioned: this.#sequence });
+  }
+
+  #deleteAddress(address: InterfaceAddress): void {
+    const ofInterface = this.#addresses.get(address.interfaceIndex);
+    if (ofInterface?.delete(addressKey(address))) this.#addressesChanged(address.interfaceIndex);
+    if (ofInterface?.size === 0) this.#addresses.delete(address.interfaceIndex);
+  }
+
+  #addressesChanged(index: number): void {
+    this.#changes++;
+    const entry = this.#interfaces.get(index);
+    if (entry !== undefined) entry.tracked = undefined;
   }
 }
 
-function addressKey({ interfaceIndex, address, prefixLength }: InterfaceAddress): string {
-  return `${interfaceIndex} ${address}/${prefixLength}`;
+function addressKey({ address, prefixLength }: InterfaceAddress): string {
+  return `${address}/${prefixLength}`;
 }
 
 function isSameInterface(a: NetworkInterface, b: NetworkInterface): boolean {
