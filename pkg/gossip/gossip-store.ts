@@ -1,5 +1,4 @@
 import type { Millis } from "#pkg/clock";
-import { equalBytes } from "#pkg/net";
 import { fnv1a } from "#pkg/text";
 import { decodeEntries, encodeEntries, type GossipEntry } from "./codec/entry-codec.ts";
 
@@ -20,9 +19,15 @@ export interface GossipUpdate {
 
 interface NodeEntries {
   life: number;
-  readonly entries: Map<string, GossipEntry>; // key -> entry
+  readonly entries: Map<string, KeptEntry>; // key -> entry
   /** Sum of the entries' hashes. */
   digest: number;
+}
+
+/** The value as text, one character for each octet: an array of octets takes some 450 octets more, and each member has several entries. */
+interface KeptEntry {
+  readonly version: number;
+  readonly value: string;
 }
 
 /**
@@ -54,8 +59,7 @@ export class GossipStore {
    * `repeated` for those that missed it.
    */
   set(key: string, value: Uint8Array, { repeated = false }: { readonly repeated?: boolean | undefined } = {}): void {
-    const before = this.#own.entries.get(key)?.value ?? new Uint8Array();
-    if (repeated || !equalBytes(before, value)) this.#setOwn(key, value);
+    if (repeated || (this.#own.entries.get(key)?.value ?? "") !== textOf(value)) this.#setOwn(key, value);
   }
 
   /** A member joined, perhaps again, or is another process. @returns its entries that count from now on */
@@ -71,8 +75,10 @@ export class GossipStore {
     // A clock was set back; while there are entries of the later life, the node receives them.
     if (known.entries.size === 0) known.life = life;
     if (!this.#unknown.delete(node)) return [];
-    for (const entry of known.entries.values()) this.#update(entry);
-    return [...known.entries.values()];
+    // Whoever sends octets to another thread sends all of the memory that they are in.
+    const entries = entriesOf(node, known).map((entry) => ({ ...entry, value: new Uint8Array(entry.value) }));
+    for (const entry of entries) this.#update(entry);
+    return entries;
   }
 
   /** A member failed. Its entries are kept for a while. */
@@ -123,7 +129,7 @@ export class GossipStore {
 
   /** All entries of members, for a member that may have missed some; empty if there are no entries. */
   state(): Uint8Array {
-    const entries = [...this.#nodes].flatMap(([node, its]) => (this.#unknown.has(node) ? [] : [...its.entries.values()]));
+    const entries = [...this.#nodes].flatMap(([node, its]) => (this.#unknown.has(node) ? [] : entriesOf(node, its)));
     return entries.length === 0 ? new Uint8Array() : encodeEntries(entries);
   }
 
@@ -173,10 +179,12 @@ export class GossipStore {
     const own = this.#own;
     const known = own.entries.get(key);
     const isKnown =
-      known !== undefined && (version < known.version || (version === known.version && equalBytes(value, known.value)));
+      known !== undefined && (version < known.version || (version === known.version && textOf(value) === known.value));
     if (life < own.life || (life === own.life && isKnown)) return;
+    const entries = entriesOf(this.#node, own);
+    clear(own); // Its digest is of the earlier life.
     own.life = life + 1;
-    for (const { key, value } of [...own.entries.values()]) this.#setOwn(key, value);
+    for (const { key, value } of entries) this.#setOwn(key, value);
   }
 
   #setOwn(key: string, value: Uint8Array): void {
@@ -195,10 +203,21 @@ function noEntries(life: number): NodeEntries {
   return { life, entries: new Map(), digest: 0 };
 }
 
-function put(its: NodeEntries, entry: GossipEntry): void {
-  const before = its.entries.get(entry.key);
-  its.digest += hashOf(entry) - (before === undefined ? 0 : hashOf(before));
-  its.entries.set(entry.key, entry);
+/** Values in memory that they share. */
+function entriesOf(node: string, { life, entries }: NodeEntries): GossipEntry[] {
+  return [...entries].map(([key, { version, value }]) => ({ node, life, key, version, value: Buffer.from(value, "latin1") }));
+}
+
+function textOf(value: Uint8Array): string {
+  return Buffer.from(value.buffer, value.byteOffset, value.length).toString("latin1");
+}
+
+/** @param entry of the life that the node's entries have */
+function put(its: NodeEntries, { node, life, key, version, value }: GossipEntry): void {
+  const before = its.entries.get(key);
+  const hashBefore = before === undefined ? 0 : hashOf({ node, life, key, version: before.version });
+  its.digest += hashOf({ node, life, key, version }) - hashBefore;
+  its.entries.set(key, { version, value: textOf(value) });
 }
 
 function clear(its: NodeEntries): void {
@@ -207,7 +226,7 @@ function clear(its: NodeEntries): void {
 }
 
 /** FNV-1a, mixed once more, so that sums of hashes of similar texts differ. */
-function hashOf({ node, life, key, version }: GossipEntry): number {
+function hashOf({ node, life, key, version }: Omit<GossipEntry, "value">): number {
   let hash = fnv1a(`${node} ${key} ${life} ${version}`);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
   return (hash ^ (hash >>> 13)) >>> 0;

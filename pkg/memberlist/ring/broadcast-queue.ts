@@ -12,8 +12,11 @@ interface Rank {
 
 interface QueuedMessage extends Rank {
   readonly key: string;
-  readonly message: PacketMessage;
+  readonly message: QueuedContent;
 }
+
+/** A user message is kept as text, one character for each octet: an array of octets takes some 450 octets more, and thousands may be queued. */
+type QueuedContent = Exclude<PacketMessage, { readonly type: "user" }> | { readonly type: "user"; readonly text: string };
 
 /**
  * Messages to pass on, each a limited number of times: the last message about each node, the last on each topic of the user, and the
@@ -40,7 +43,8 @@ export class BroadcastQueue {
       this.#order.splice(this.#place(entry), 1);
       this.#forget(entry);
     }
-    const entry = { key, message, length: encodeMessage(message).length, id: this.#nextId++, transmits: 0 };
+    const { length } = encodeMessage(message);
+    const entry = { key, message: keep(message), length, id: this.#nextId++, transmits: 0 };
     this.#byKey.set(key, [...(this.#byKey.get(key) ?? []), entry]);
     this.#insert(entry);
   }
@@ -66,7 +70,7 @@ export class BroadcastQueue {
       if (entry.transmits < limit) this.#insert(entry);
       else this.#forget(entry);
     }
-    return taken.map(({ message }) => message);
+    return taken.map(({ message }) => unkeep(message));
   }
 
   #forget(entry: QueuedMessage): void {
@@ -92,8 +96,16 @@ export class BroadcastQueue {
   }
 }
 
+function keep(message: PacketMessage): QueuedContent {
+  return message.type === "user" ? { type: "user", text: Buffer.from(message.payload).toString("latin1") } : message;
+}
+
+function unkeep(content: QueuedContent): PacketMessage {
+  return content.type === "user" ? { type: "user", payload: new Uint8Array(Buffer.from(content.text, "latin1")) } : content;
+}
+
 /** Whether two messages about one node are accusations of the same incarnation by different accusers. */
-function accuseTogether(a: PacketMessage, b: PacketMessage): boolean {
+function accuseTogether(a: QueuedContent, b: PacketMessage): boolean {
   return a.type === "suspect" && b.type === "suspect" && a.incarnation === b.incarnation && a.from !== b.from;
 }
 
