@@ -2,4 +2,4 @@
 import { makeCheckpointHere } from "#pkg/core";
 import { controllerCore } from "./core/index.ts";
 
-makeCheckpointHere(controllerCore);
+await makeCheckpointHere(controllerCore);

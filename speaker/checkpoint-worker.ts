@@ -2,4 +2,4 @@
 import { makeCheckpointHere } from "#pkg/core";
 import { speakerCore } from "./core/index.ts";
 
-makeCheckpointHere(speakerCore);
+await makeCheckpointHere(speakerCore);

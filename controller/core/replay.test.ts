@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Entry, parseEntry } from "#pkg/core";
-import { shapeOf } from "#pkg/core/testing";
+import { savedState, shapeOf } from "#pkg/core/testing";
 import { annotations } from "#pkg/service";
 import { configText, coreOptions, startWorld } from "../testing/world.ts";
 import { controllerCore } from "./index.ts";
@@ -19,7 +19,7 @@ test("where the fields of the state are others, the format of checkpoints is ano
   const core = controllerCore.begin(coreOptions);
   const states = [...world.recorder.lines()].flat().map((line) => {
     core.run(parseEntry(line) as Entry);
-    return JSON.parse(JSON.stringify(core.save()));
+    return savedState(core);
   });
   const { format } = controllerCore;
   assert.deepEqual(

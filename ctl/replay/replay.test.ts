@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { controllerCore } from "#controller/core";
+import { savedState } from "#pkg/core/testing";
 import { ingotctl } from "../testing/ingotctl.ts";
 
 const fields = { event: "ipamWorking", pool: "a" };
@@ -11,7 +12,7 @@ const entries = gzipSync(`${JSON.stringify(entry)}\n`).toString("base64");
 const options = { seed: 1, configMap: "metallb-system/config" };
 const recording = { program: "controller", format: 3, version: "0.0.9", options, epoch: "2026-01-02T03:04:00.000Z", entries };
 const { format } = controllerCore;
-const state = controllerCore.begin(options).save();
+const state = savedState(controllerCore.begin(options));
 const checkpoint = (more: object) =>
   brotliCompressSync(JSON.stringify({ format, entries: 7, otherwise: 0, state, ...more })).toString("base64");
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Entry, encode, parseEntry } from "#pkg/core";
-import { shapeOf } from "#pkg/core/testing";
+import { savedState, shapeOf } from "#pkg/core/testing";
 import { amongOthers, Bench, pools, x } from "../testing/speaker-bench.ts";
 import { speakerCore } from "./replay.ts";
 
@@ -13,7 +13,7 @@ test("where the fields of the state are others, the format of checkpoints is ano
   for (const line of [...bench.recorder.lines()].flat()) core.run(parseEntry(line) as Entry);
   const { format } = speakerCore;
   assert.deepEqual(
-    { format, shape: shapeOf(core.save()) },
+    { format, shape: shapeOf(savedState(core)) },
     { format: 49, shape: "6abdc0cd97ba" },
     "raise the format, and put the shape here",
   );

@@ -1,4 +1,4 @@
-import { brotliCompressSync, brotliDecompressSync, constants, gunzipSync } from "node:zlib";
+import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import type { Plain } from "./codec.ts";
 import { type Entry, parseEntry, RecordingError } from "./entry.ts";
 
@@ -6,8 +6,8 @@ import { type Entry, parseEntry, RecordingError } from "./entry.ts";
 export interface ReplayedCore {
   /** @returns the decisions, as they are recorded @throws {Error} for an input that cannot be one */
   run(entry: Pick<Entry, "at" | "input">): readonly Plain[];
-  /** Its whole state, in part the state itself, which the next input changes: one that is restored from it decides as this one does. */
-  save(): Plain;
+  /** Its whole state as text of JSON, in pieces: one that is restored from it decides as this one does. */
+  save(): Iterable<string>;
 }
 
 /** The cores of one program. */
@@ -43,25 +43,16 @@ export interface Segment {
 
 // What 2 MB unpack to at most, and then some: a file may be anything.
 const maxUnpackedBytes = 512 << 20;
-// Half of what gzip comes to: what is alike is far apart. A window of 16 MB in place of 4 takes half as long again, and more octets.
-const dense = { params: { [constants.BROTLI_PARAM_QUALITY]: 5, [constants.BROTLI_PARAM_LGWIN]: 22 } };
 
 /**
- * The checkpoint after a segment, squeezed. It is made of nothing but recorded inputs, so that it has no secret that they lack. Takes
- * seconds where there are 10,000 Services.
+ * The checkpoint after a segment, before it is squeezed, in pieces: the whole may have tens of megabytes. It is made of nothing but recorded
+ * inputs, so that it has no secret that they lack. Takes seconds where there are 10,000 Services.
  */
-export function fold(kind: CoreKind, options: Plain, segment: Segment): Uint8Array {
-  return brotliCompressSync(textAfter(kind, options, segment), dense);
-}
-
-/**
- * In functions of their own, so that what each step needed is garbage when the next begins: the state comes to tens of megabytes in each
- * of its forms.
- */
-function textAfter(kind: CoreKind, options: Plain, { checkpoint, entries }: Segment): Buffer {
+export function* checkpointAfter(kind: CoreKind, options: Plain, { checkpoint, entries }: Segment): Generator<string, void> {
   const { core, count, otherwise } = run(resume(kind, options, checkpoint), entries);
-  const after: Checkpoint = { format: kind.format, entries: count, otherwise, state: core.save() };
-  return Buffer.from(JSON.stringify(after));
+  yield `{"format":${kind.format},"entries":${count},"otherwise":${otherwise},"state":`;
+  yield* core.save();
+  yield "}";
 }
 
 interface Resumed {

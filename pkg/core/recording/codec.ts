@@ -99,7 +99,7 @@ function roomBeside(value: unknown, room: number): number {
   return left;
 }
 
-function isRecord(value: object): value is Record<string, unknown> {
+export function isRecord(value: object): value is Record<string, unknown> {
   const prototype = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 }

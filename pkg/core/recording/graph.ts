@@ -1,5 +1,5 @@
 import { Address, AddressRange, Prefix } from "#pkg/net";
-import { decodeValue, encodeValue, isList, maxDepth, type Plain, tagOf } from "./codec.ts";
+import { decodeValue, encodeValue, isList, isRecord, maxDepth, type Plain, tagOf } from "./codec.ts";
 
 /** An object with private fields that can give out its state, and be made from that state again. */
 export interface Savable {
@@ -16,29 +16,101 @@ interface SavableClass {
   restore?(saved: never): Savable;
 }
 
+/** An array, map, set or other object that is being written. */
+interface Open {
+  readonly value: unknown;
+  /** What is inside it, and the text before each. */
+  readonly inner: readonly unknown[];
+  readonly before: readonly string[];
+  /** The text behind them. */
+  readonly end: string;
+  next: number;
+}
+
+// Longer pieces take more memory, and shorter ones more calls of who writes them on.
+const pieceChars = 64 << 10;
+
 /**
- * Objects that refer to one another, as JSON has them, such as the state of a core: what `encode` can, and instances of `classes`, as
+ * Objects that refer to one another, such as the state of a core, as the text of JSON, in pieces: what `encode` can, and instances of `classes`, as
  * `@new`. An object that occurs twice is written once, and as `@ref` afterwards: the number of the array, map, set or other object, in
  * the order in which they end. `decodeGraph` gives equal objects, which share what these shared.
  * @throws {TypeError} for what cannot be saved, a circle among it
  */
-export function encodeGraph(root: unknown, classes: SavableClasses): Plain {
+export function* encodeGraph(root: unknown, classes: SavableClasses): Generator<string, void> {
   const numbers = new Map<unknown, number>(); // `begun` until they end
   const names = new Map(Object.entries(classes).map(([name, { prototype }]) => [prototype as unknown, name]));
+  const open: Open[] = [];
   let ended = 0;
-  const visit = (value: unknown): Plain => {
-    if (!isNumbered(value)) return encodeValue(value, visit, String);
+  let text = "";
+  const begin = (value: unknown): void => {
+    if (!isNumbered(value)) {
+      text += JSON.stringify(encodeValue(value, noInner, String));
+      return;
+    }
     const number = numbers.get(value);
     if (number === begun) throw new TypeError("Cannot save: it is within itself");
-    if (number !== undefined) return { "@ref": number };
-    numbers.set(value, begun);
-    const name = names.get(Object.getPrototypeOf(value));
-    const plain = name === undefined ? encodeValue(value, visit, String) : { "@new": [name, visit((value as Savable).save())] };
-    if (plain !== value && tagOf(plain)?.[0] === "@other") throw new TypeError(`Cannot save an instance of ${tagOf(plain)?.[1]}`);
-    numbers.set(value, ended++);
-    return plain;
+    if (number === undefined) {
+      numbers.set(value, begun);
+      open.push(opened(value, names.get(Object.getPrototypeOf(value))));
+    } else text += `{"@ref":${number}}`;
   };
-  return visit(root);
+  begin(root);
+  for (let last = open.at(-1); last !== undefined; last = open.at(-1)) {
+    const { value, inner, before, end, next } = last;
+    if (next < inner.length) {
+      last.next++;
+      text += before[next];
+      begin(inner[next]);
+    } else {
+      text += end;
+      numbers.set(value, ended++);
+      open.pop();
+    }
+    if (text.length < pieceChars) continue;
+    yield text;
+    text = "";
+  }
+  yield text;
+}
+
+/** @param name of its class, if that can be saved */
+function opened(value: object, name: string | undefined): Open {
+  const open = (inner: readonly unknown[], before: readonly string[], empty: string, end: string): Open => {
+    return { value, inner, before, end: inner.length === 0 ? empty : end, next: 0 };
+  };
+  const list = (start: string, inner: readonly unknown[], end: string): Open =>
+    open(
+      inner,
+      inner.map((_, index) => (index === 0 ? start : ",")),
+      `${start}${end}`,
+      end,
+    );
+  if (name !== undefined) return open([(value as Savable).save()], [`{"@new":[${JSON.stringify(name)},`], "", "]}");
+  if (Array.isArray(value)) return list("[", value, "]");
+  if (value instanceof Set) return list('{"@set":[', [...value], "]}");
+  if (value instanceof Map) {
+    const entries = [...value].flat();
+    const between = (index: number): string => (index % 2 === 1 ? "," : index === 0 ? '{"@map":[[' : "],[");
+    return open(
+      entries,
+      entries.map((_, index) => between(index)),
+      '{"@map":[]}',
+      "]]}",
+    );
+  }
+  if (!isRecord(value)) throw new TypeError(`Cannot save an instance of ${value.constructor?.name}`);
+  const keys = Object.keys(value).filter((key) => value[key] !== undefined);
+  const inner = keys.map((key) => value[key]);
+  // One with such a key would be taken for a value that JSON lacks.
+  const isTagged = keys.some((key) => key.startsWith("@"));
+  const start = (index: number): string => (index > 0 ? (isTagged ? "],[" : ",") : isTagged ? '{"@object":[[' : "{");
+  const before = keys.map((key, index) => `${start(index)}${JSON.stringify(key)}${isTagged ? "," : ":"}`);
+  return open(inner, before, "{}", isTagged ? "]]}" : "}");
+}
+
+/** Values that are not numbered have nothing inside them. */
+function noInner(): never {
+  throw new TypeError("Cannot save: a value has others inside it");
 }
 
 /** Undoes `encodeGraph`. @throws {TypeError} for text that it cannot have made */
@@ -70,6 +142,6 @@ const begun = -1;
 /** Values of these classes are the same wherever they are. */
 const values = [Address, Prefix, AddressRange, Uint8Array];
 
-function isNumbered(value: unknown): boolean {
+function isNumbered(value: unknown): value is object {
   return typeof value === "object" && value !== null && !values.some((each) => value instanceof each);
 }

@@ -1,7 +1,7 @@
 // Long: recordings of megabytes.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { gzipSync } from "node:zlib";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { seededRandom } from "#pkg/clock/testing";
 import {
@@ -22,7 +22,7 @@ import {
 import { decodeGraph, encodeGraph, entryPieces } from "#pkg/core/testing";
 import { Address, AddressRange, Prefix, parseAddress } from "#pkg/net";
 import type { CoreKind } from "./checkpoint.ts";
-import { fold, parseCheckpoint, type Segment } from "./checkpoint.ts";
+import { checkpointAfter, parseCheckpoint, type Segment } from "./checkpoint.ts";
 import { encodePieces } from "./codec.ts";
 import type { Savable } from "./graph.ts";
 import type { MakeCheckpoint } from "./recorder.ts";
@@ -204,8 +204,8 @@ class Sum implements ReplayedCore {
     return [this.#sum];
   }
 
-  save(): Plain {
-    return this.#sum;
+  save(): Iterable<string> {
+    return [`${this.#sum}`];
   }
 }
 
@@ -228,6 +228,10 @@ function assertRunsAgain(recorder: Recorder): number {
   return entries.length;
 }
 
+function madeNow(segment: Segment): Uint8Array {
+  return brotliCompressSync([...checkpointAfter(sums, 100, segment)].join(""));
+}
+
 type Done = Parameters<MakeCheckpoint>[1];
 
 test("what is left of a recording can be run again from a checkpoint, in the same memory", () => {
@@ -237,7 +241,7 @@ test("what is left of a recording can be run again from a checkpoint, in the sam
     maxBytes,
     makeCheckpoint: (segment, done) => {
       made++;
-      done(fold(sums, 100, segment));
+      done(madeNow(segment));
     },
   });
   let longest = 0;
@@ -257,7 +261,7 @@ test("a checkpoint that comes late is right all the same, and until then the rec
     maxBytes: 512 << 10,
     makeCheckpoint: (segment, done) => {
       asked++;
-      pending = () => done(fold(sums, 100, segment));
+      pending = () => done(madeNow(segment));
     },
   });
   let isWaiting = false;
@@ -296,7 +300,7 @@ for (const { name, make, message } of lost)
 test("a checkpoint counts the inputs that were decided otherwise when it was made", () => {
   const lines = [1, 2, 3].map((at) => entryLine({ at, input: null, decisions: [at === 3 ? 99 : 100 + (at * (at + 1)) / 2] }));
   const entries = [gzipSync(`${lines[0]}\n`), gzipSync(lines.slice(1).join("\n"))];
-  const first = parseCheckpoint(fold(sums, 100, { checkpoint: undefined, entries }));
+  const first = parseCheckpoint(madeNow({ checkpoint: undefined, entries }));
   assert.deepEqual(first, { format: 7, entries: 3, otherwise: 1, state: 106 });
 });
 
@@ -326,12 +330,33 @@ class Shelf implements Savable {
   }
 }
 
+const encodedGraph = (root: unknown): Plain => JSON.parse([...encodeGraph(root, { Shelf })].join(""));
+
+test("a large graph comes in pieces, and keeps empty, absent and tagged values", () => {
+  const rows = Array.from({ length: 10_000 }, (_, i) => ({
+    i,
+    text: `row ${i}`,
+    none: undefined,
+    "@set": i % 2 === 0 ? [] : undefined,
+  }));
+  const graph = { rows, empty: [[], {}, new Map(), new Set(), { none: undefined }], absent: [undefined, null, Number.NaN, 3n] };
+  const pieces = [...encodeGraph(graph, {})];
+  assert.ok(pieces.length > 5);
+  assert.ok(pieces.every((piece) => piece.length < 130 << 10));
+  const wanted = {
+    rows: rows.map(({ i, text }) => (i % 2 === 0 ? { i, text, "@set": [] } : { i, text })),
+    empty: [[], {}, new Map(), new Set(), {}],
+    absent: graph.absent,
+  };
+  assert.deepEqual(decodeGraph(JSON.parse(pieces.join("")), {}), wanted);
+});
+
 test("a graph keeps what is shared, and instances with private fields", () => {
   const thing = { address: ip("192.0.2.1"), list: [1, 2] };
   const other = { list: thing.list, "@ref": 0 };
   const map = new Map<object, unknown>([[thing, other]]);
-  const saved = encodeGraph({ map, shelf: new Shelf(new Set([thing])), thing, none: undefined }, { Shelf });
-  const again = decodeGraph(JSON.parse(JSON.stringify(saved)), { Shelf }) as {
+  const saved = encodedGraph({ map, shelf: new Shelf(new Set([thing])), thing, none: undefined });
+  const again = decodeGraph(saved, { Shelf }) as {
     map: typeof map;
     shelf: Shelf;
     thing: typeof thing;
@@ -339,10 +364,10 @@ test("a graph keeps what is shared, and instances with private fields", () => {
   assert.deepEqual(again.map, map);
   assert.ok(again.map.has(again.thing) && again.shelf.has(again.thing));
   assert.equal((again.map.get(again.thing) as typeof other).list, again.thing.list);
-  assert.throws(() => encodeGraph({ shelf: new Shelf(new Set()) }, {}), /Cannot save an instance of Shelf/);
+  assert.throws(() => [...encodeGraph({ shelf: new Shelf(new Set()) }, {})], /Cannot save an instance of Shelf/);
   const circle: { self?: object } = {};
   circle.self = circle;
-  assert.throws(() => encodeGraph(circle, {}), /within itself/);
+  assert.throws(() => [...encodeGraph(circle, {})], /within itself/);
 });
 
 test("decodeGraph of anything gives a value or its own error", () => {
