@@ -86,7 +86,7 @@ test("the diagram of BFD has the transitions that its state machine makes", () =
   for (const state of bfdStates.filter((one) => one !== "adminDown")) {
     const session = { ...begin, state, detectAt: 30 };
     const events = [
-      ...bfdStates.map((peer) => ({ type: "packet", packet: packet(peer) }) as const),
+      ...bfdStates.map((peer) => ({ type: "packet", packet: packet(peer), arrivedAt: 1_000 }) as const),
       { type: "timer", late: 0 } as const,
       { type: "disable" } as const,
     ];

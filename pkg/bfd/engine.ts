@@ -16,29 +16,36 @@ import {
 import { controlTtl, explain, familyOf, openSessionSocket, Ports, renewed } from "./ports.ts";
 import { type Effect, type Event, step } from "./session/fsm.ts";
 import { haveSamePeer, isFromPeer, isOfSession } from "./session/matching.ts";
-import { nextDeadline, transmitInterval } from "./session/session.ts";
+import { mayLeaveAt, nextDeadline, transmitInterval } from "./session/session.ts";
 import { describeSession, same } from "./session/status.ts";
 
 const retryAfter: Millis = 1000;
 // Whether the node forwards may be set at any time, and the port for echoes may become free; nothing tells.
 const reviewEvery: Millis = 5000;
+// Packets that arrive so shortly before something is due wait for it: one turn for many, and what counts is when they arrived.
+const batchMs: Millis = 10;
 // AdminDown is sent this often at the end, some milliseconds apart: nothing repeats it later.
 const finalPackets = 3;
 const finalPacketGap: Millis = 5;
 
 /**
  * Keeps all sessions, in turns: wait until something arrives or is due, take all that has arrived, and only then look at deadlines. A
- * packet is in time if it waited while the thread stood still. The thread is its own while it runs.
+ * packet is in time if it waited while the thread stood still. Sessions whose packets may leave now send them together, by the same jitter, so
+ * that those of one interval stay together. The thread is its own while it runs.
  */
 export class Engine implements Disposable {
   readonly #main: MainThread<WorkerStart, Command, StatusMessage>;
   readonly #clock: Clock;
   readonly #random: Random;
+  /** Makes the jitter of all packets that leave in this turn. */
+  #chance: number;
   readonly #ignored: SharedCounters<IgnoredReason>;
   readonly #ports = new Ports();
   readonly #echoes: EchoPorts;
   readonly #entries = new Entries();
-  readonly #poll = new PollSet();
+  /** Whatever arrives, and what is answered at once even if something else is due soon. */
+  readonly #arrivals = new PollSet();
+  readonly #urgent = new PollSet();
   /** When it is seen again which sessions can have the peer's echoes returned; never while none is to. */
   #reviewAt: Millis = Infinity;
 
@@ -46,9 +53,10 @@ export class Engine implements Disposable {
     this.#main = main;
     this.#clock = clock;
     this.#random = random;
+    this.#chance = random();
     this.#ignored = new SharedCounters(ignoredReasons, main.start.ignored);
     this.#echoes = new EchoPorts(Math.floor(random() * 2 ** 32));
-    this.#poll.watch([main.wakeFd]);
+    this.#watch();
     for (const config of main.start.configs) this.#set(config, clock.now());
   }
 
@@ -61,19 +69,22 @@ export class Engine implements Disposable {
   #runOnce(): void {
     let planned = this.#reviewAt;
     for (const entry of this.#entries) planned = Math.min(planned, entry.nextAt);
-    const ready = this.#poll.wait(planned - this.#clock.now());
+    const patience = planned - this.#clock.now();
+    const ready = (patience > batchMs ? this.#arrivals : this.#urgent).wait(patience);
     const now = this.#clock.now();
     const late = Math.max(0, now - planned);
     if (ready.includes(this.#main.wakeFd)) this.#receiveCommands(now);
     const arrived = now >= planned ? "all" : ready;
-    this.#ports.drain(arrived, (datagram, purpose, socket) => {
+    this.#ports.drain(arrived, now, (datagram, arrivedAt, purpose, socket) => {
       if (purpose === "echo") this.#reflect(datagram, socket);
-      else this.#receive(datagram, purpose === "multihop", now);
+      else this.#receive(datagram, purpose === "multihop", arrivedAt, now);
     });
     if (this.#echoes.drain(arrived, (discriminator) => this.#receiveEcho(discriminator, now))) this.#watch();
     if (now >= this.#reviewAt) this.#review(now);
-    if (now >= planned)
-      for (const entry of this.#entries) if (now >= entry.nextAt) this.#work(entry, { type: "timer", late }, now);
+    if (now < planned) return;
+    this.#chance = this.#random();
+    for (const entry of this.#entries)
+      if (now >= Math.min(entry.nextAt, mayLeaveAt(entry.session))) this.#work(entry, { type: "timer", late }, now);
   }
 
   #receiveCommands(now: Millis): void {
@@ -182,10 +193,11 @@ export class Engine implements Disposable {
   }
 
   #watch(): void {
-    this.#poll.watch([this.#main.wakeFd, ...this.#ports.fds, ...this.#echoes.fds]);
+    this.#arrivals.watch([this.#main.wakeFd, ...this.#echoes.fds, ...this.#ports.fds()]);
+    this.#urgent.watch([this.#main.wakeFd, ...this.#echoes.fds, ...this.#ports.fds("echo")]);
   }
 
-  #receive(datagram: ReceivedDatagram, multihop: boolean, now: Millis): void {
+  #receive(datagram: ReceivedDatagram, multihop: boolean, arrivedAt: Millis, now: Millis): void {
     const found = this.#find(datagram, multihop);
     if (typeof found === "string") {
       this.#ignored.add(found);
@@ -198,7 +210,7 @@ export class Engine implements Disposable {
     if (!multihop) found.entry.arrivedOn = interfaceIndex;
     if (config.parameters.echoMs !== undefined)
       found.entry.path = { interfaceIndex, own: destination.slice(), peer: source.slice() };
-    this.#advance(found.entry, { type: "packet", packet: found.packet }, now);
+    this.#advance(found.entry, { type: "packet", packet: found.packet, arrivedAt }, now);
   }
 
   #receiveEcho(discriminator: number, now: Millis): void {
@@ -254,7 +266,7 @@ export class Engine implements Disposable {
 
   #advance(entry: SessionEntry, event: Event, now: Millis): void {
     const wasEchoing = isEchoing(entry);
-    const [session, effects] = step(entry.session, event, now, this.#random());
+    const [session, effects] = step(entry.session, event, now, this.#chance);
     entry.session = session;
     if (wasEchoing && ![...this.#entries].some(isEchoing)) {
       this.#echoes.close();

@@ -1,4 +1,4 @@
-import type { Random } from "#pkg/clock";
+import { type Millis, type Random, wallClock } from "#pkg/clock";
 import { DatagramBatch, interfaceIndexOf, type ReceivedDatagram, SystemCallError, socketAddress, UdpSocket } from "#pkg/linux";
 import type { Family } from "#pkg/net";
 import { echoPort } from "./codec/echo-codec.ts";
@@ -25,6 +25,8 @@ interface Port {
   readonly purpose: Purpose;
   readonly socket: UdpSocket;
   users: number;
+  /** When it was last seen empty. */
+  emptyAt: Millis;
 }
 
 /** The sockets on which BFD packets arrive. A port is open while it has users, since another program may want it otherwise. */
@@ -32,8 +34,9 @@ export class Ports implements Disposable {
   readonly #ports = new Map<string, Port>(); // family and purpose -> port
   readonly #batch = new DatagramBatch(batch, keptOctets);
 
-  get fds(): number[] {
-    return [...this.#ports.values()].map(({ socket }) => socket.fd);
+  /** Of the ports of one purpose, or of all. */
+  fds(purpose?: Purpose): number[] {
+    return [...this.#ports.values()].flatMap((port) => (purpose === undefined || port.purpose === purpose ? port.socket.fd : []));
   }
 
   /** Opens the port, or uses it too; to be disposed by each user. @throws {SystemCallError} EADDRINUSE when another program has it */
@@ -42,7 +45,8 @@ export class Ports implements Disposable {
     let port = this.#ports.get(key);
     if (port === undefined) {
       const socket = UdpSocket.open({ family, port: portNumbers[purpose], ttl: ttls[purpose], trafficClass });
-      port = { purpose, socket, users: 0 };
+      socket.stampArrivals();
+      port = { purpose, socket, users: 0, emptyAt: -Infinity };
       this.#ports.set(key, port);
     }
     const used = port;
@@ -56,17 +60,32 @@ export class Ports implements Disposable {
     };
   }
 
-  /** Hands over all that waits on the ports in `ready`, or on all of them, with the socket to answer from. @throws {SystemCallError} */
-  drain(ready: readonly number[] | "all", take: (datagram: ReceivedDatagram, purpose: Purpose, socket: UdpSocket) => void): void {
-    for (const { socket, purpose } of this.#ports.values()) {
+  /**
+   * Hands over all that waits on the ports in `ready`, or on all of them, with when it arrived, and the socket to answer from. The kernel stamps
+   * arrivals with the date, which may be set meanwhile: then a packet is taken to have come at most since the port was empty.
+   * @throws {SystemCallError}
+   */
+  drain(
+    ready: readonly number[] | "all",
+    now: Millis,
+    take: (datagram: ReceivedDatagram, arrivedAt: Millis, purpose: Purpose, socket: UdpSocket) => void,
+  ): void {
+    const date = wallClock().getTime();
+    for (const port of this.#ports.values()) {
+      const { socket, purpose } = port;
       if (ready !== "all" && !ready.includes(socket.fd)) continue;
       for (let turn = 0; turn < maxBatches; turn++) {
         const count = socket.receive(this.#batch);
         for (let i = 0; i < count; i++) {
           const datagram = this.#batch.datagram(i);
-          if (datagram !== undefined) take(datagram, purpose, socket);
+          if (datagram === undefined) continue;
+          const age = date - (datagram.arrivedAt ?? date);
+          take(datagram, Math.min(now, Math.max(port.emptyAt, now - age)), purpose, socket);
         }
-        if (count < batch) break;
+        if (count < batch) {
+          port.emptyAt = now;
+          break;
+        }
       }
     }
   }

@@ -207,15 +207,18 @@ export interface ReceivedDatagram extends SentDatagram {
   readonly interfaceIndex: number;
   /** The TTL or hop limit that it came with. */
   readonly ttl: number;
+  /** When it arrived, in milliseconds since 1970 by the machine's date; undefined unless the socket stamps what arrives. */
+  readonly arrivedAt: number | undefined;
 }
 
 const controlSize = 128;
 // struct cmsghdr: its length with what follows, level, type. The next begins at a multiple of 8.
 const controlHeaderSize = 16;
 
+const levelSocket = 1; // SOL_SOCKET
 const levelIp = 0; // IPPROTO_IP
 const levelIpv6 = 41; // IPPROTO_IPV6
-const ControlType = { ipTtl: 2, ipPacketInfo: 8, ipv6PacketInfo: 50, ipv6HopLimit: 52 } as const;
+const ControlType = { ipTtl: 2, ipPacketInfo: 8, timestamp: 35, ipv6PacketInfo: 50, ipv6HopLimit: 52 } as const;
 
 /** Room for the datagrams that one system call receives. */
 export class DatagramBatch {
@@ -246,6 +249,7 @@ export class DatagramBatch {
     let ttl: number | undefined;
     let destination: Uint8Array | undefined;
     let interfaceIndex = 0;
+    let arrivedAt: number | undefined;
     const end = messages.controlEnd(i);
     for (let at = messages.control(i); at + controlHeaderSize <= end; ) {
       const length = Number(view.getBigUint64(at, true));
@@ -261,10 +265,11 @@ export class DatagramBatch {
       } else if (level === levelIpv6 && type === ControlType.ipv6PacketInfo) {
         interfaceIndex = view.getInt32(data + 16, true);
         destination = messages.bytes(data, 16);
-      }
+      } else if (level === levelSocket && type === ControlType.timestamp)
+        arrivedAt = Number(view.getBigInt64(data, true)) * 1000 + Number(view.getBigInt64(data + 8, true)) / 1e6; // struct timespec
       at += Math.ceil(length / 8) * 8;
     }
     if (ttl === undefined || destination === undefined) return undefined;
-    return { ...this.sent(i), destination, interfaceIndex, ttl };
+    return { ...this.sent(i), destination, interfaceIndex, ttl, arrivedAt };
   }
 }

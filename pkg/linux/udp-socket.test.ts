@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { address } from "#pkg/net/testing";
 import { type DatagramSample, datagramSampleFilter } from "./codec/filter.ts";
 import { socketAddress } from "./codec/socket-address.ts";
@@ -43,9 +44,37 @@ for (const family of ["IPv4", "IPv6"] as const)
     assert.deepEqual(poll.wait(10_000), [receiver.fd]);
     assert.equal(receiver.receive(batch), 2);
     const { address, port } = from;
-    const way = { source: address, sourcePort: port, destination: address, interfaceIndex: interfaceIndexOf("lo"), ttl: 254 };
+    const way = {
+      source: address,
+      sourcePort: port,
+      destination: address,
+      interfaceIndex: interfaceIndexOf("lo"),
+      ttl: 254,
+      arrivedAt: undefined,
+    };
     assert.deepEqual(batch.datagram(0), { bytes: Uint8Array.of(1, 2, 3), ...way });
     assert.deepEqual(batch.datagram(1)?.bytes, new Uint8Array(24).fill(7)); // Cut at what is kept.
+  });
+
+for (const family of ["IPv4", "IPv6"] as const)
+  test(`a datagram of ${family} says when it arrived, and not when it was read`, async () => {
+    const [from, to] = [open(family, 254), open(family, 1)];
+    using sender = from.socket;
+    using receiver = to.socket;
+    receiver.stampArrivals();
+    const batch = new DatagramBatch(1, 24);
+    const sendAndRead = async () => {
+      const before = Date.now();
+      assert.ok(sender.send(Uint8Array.of(1), socketAddress(to.address, to.port)));
+      const after = Date.now() + 1; // It has no fractions.
+      await sleep(20);
+      assert.equal(receiver.receive(batch), 1);
+      const { arrivedAt = Number.NaN } = batch.datagram(0) ?? assert.fail();
+      return before <= arrivedAt && arrivedAt <= after;
+    };
+    // The kernel begins to stamp a moment after it is asked to; what arrives before gets the time at which it is read.
+    const deadline = performance.now() + 10_000;
+    while (!(await sendAndRead())) assert.ok(performance.now() < deadline);
   });
 
 test("a port is one socket's alone, and the refusal says which", () => {

@@ -24,6 +24,7 @@ const optionsOfFamily = {
 // Room for datagrams that arrive while nobody reads, for example while this process is stopped. The kernel doubles it and cuts it to
 // net.core.rmem_max.
 const receiveBufferSize = 2 << 20;
+const optionTimestamp = 35; // SO_TIMESTAMPNS
 const optionMemoryInfo = 55; // SO_MEMINFO
 const memoryInfoWords = 9; // SK_MEMINFO_VARS
 const dropsWord = 8; // SK_MEMINFO_DROPS
@@ -102,6 +103,11 @@ export class UdpSocket implements Disposable {
   filter(filter: Uint8Array | undefined): void {
     detachFilter(this.fd, "keep all datagrams"); // The kernel has no room for two large ones at once.
     if (filter !== undefined) attachFilter(this.fd, filter, "filter datagrams");
+  }
+
+  /** Has each datagram that arrives from now on say when. @throws {SystemCallError} */
+  stampArrivals(): void {
+    set(this.fd, levelSocket, optionTimestamp, 1, "stamp datagrams");
   }
 
   /** How many datagrams the kernel dropped so far, for the filter or for lack of room, modulo 2^32. @throws {SystemCallError} */

@@ -33,7 +33,7 @@ const anyPacket = fc
     requiredMinRx: anyInterval,
     requiredMinEchoRx: anyInterval,
   })
-  .map((changes): Event => ({ type: "packet", packet: packet(changes) }));
+  .map((changes): Event => ({ type: "packet", packet: packet(changes), arrivedAt: 0 }));
 const anyEvent: fc.Arbitrary<Event> = fc.oneof(
   { weight: 12, arbitrary: anyPacket },
   { weight: 12, arbitrary: fc.constantFrom(0, 0, 5, 1e6).map((late): Event => ({ type: "timer", late })) },
@@ -41,12 +41,13 @@ const anyEvent: fc.Arbitrary<Event> = fc.oneof(
   { weight: 1, arbitrary: anyParameters.map((changed): Event => ({ type: "configure", parameters: changed })) },
   { weight: 1, arbitrary: fc.constant<Event>({ type: "disable" }) },
 );
-/** What happens, when after the event before (or exactly when something is due), and by what chance. */
+/** What happens, when after the event before (or exactly when something is due), by what chance, and for how long a packet has waited. */
 const anyHistory = fc.array(
   fc.tuple(
     anyEvent,
     fc.oneof(fc.constant("due" as const), fc.double({ min: 0, max: 5_000, noNaN: true })),
     fc.double({ min: 0, max: 1, noNaN: true }),
+    fc.oneof(fc.constant(0), fc.double({ min: 0, max: 5_000, noNaN: true })),
   ),
   { maxLength: 60 },
 );
@@ -56,9 +57,10 @@ test("property: whatever happens, what is due is done, packets can be sent, and 
     fc.property(anyParameters, anyHistory, (first, history) => {
       let session = newSession({ ...parameters, ...first }, 7, 0);
       let now = 0;
-      for (const [event, when, chance] of history) {
+      for (const [drawn, when, chance, waited] of history) {
         const due = nextDeadline(session);
         now = when === "due" ? Math.max(now, due === Infinity ? now : due) : now + when;
+        const event: Event = drawn.type === "packet" ? { ...drawn, arrivedAt: now - waited } : drawn;
         const [next, effects] = step(session, event, now, chance);
         const sent = effects.flatMap((effect) => (effect.type === "send" ? effect.packet : []));
         assert.ok(sent.length <= 2, "one packet, and one answer to a poll");

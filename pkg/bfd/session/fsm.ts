@@ -3,6 +3,8 @@ import { type ControlPacket, Diagnostic, type State } from "../codec/control-cod
 import {
   detectionTime,
   echoInterval,
+  leastJitter,
+  mayLeaveAt,
   noEcho,
   type Parameters,
   type Session,
@@ -12,8 +14,8 @@ import {
 } from "./session.ts";
 
 export type Event =
-  /** A packet for this session, decoded and checked. */
-  | { readonly type: "packet"; readonly packet: ControlPacket }
+  /** A packet for this session, decoded and checked. It may have waited since `arrivedAt`. */
+  | { readonly type: "packet"; readonly packet: ControlPacket; readonly arrivedAt: Millis }
   /**
    * Time has passed. `late` is for how long before `now` the thread was stalled past its deadline, after which everything that
    * had arrived was received.
@@ -50,7 +52,7 @@ const punctual: Millis = 1;
 export function step(session: Session, event: Event, now: Millis, chance: number): [Session, Effect[]] {
   const effects: Effect[] = [];
   const reacted = echoes(session, negotiate(session, react(session, event, now)), now);
-  const detecting = { ...reacted, detectAt: detectAt(session, reacted, event, now) };
+  const detecting = { ...reacted, detectAt: detectAt(session, reacted, event) };
   const next = transmit(session, detecting, event, now, chance, effects);
   if (next.state !== session.state) effects.push({ type: "changed", from: session.state, to: next.state });
   return [next, effects];
@@ -60,7 +62,7 @@ export function step(session: Session, event: Event, now: Millis, chance: number
 function react(session: Session, event: Event, now: Millis): Session {
   switch (event.type) {
     case "packet":
-      return receive(session, event.packet, now);
+      return receive(session, event.packet, event.arrivedAt);
     case "timer":
       return expire(session, event.late, now);
     case "echo": {
@@ -79,7 +81,7 @@ function react(session: Session, event: Event, now: Millis): Session {
 }
 
 /** RFC 5880, section 6.8.6, from where the session has been found. */
-function receive(session: Session, packet: ControlPacket, now: Millis): Session {
+function receive(session: Session, packet: ControlPacket, arrivedAt: Millis): Session {
   const { state, diagnostic, multiplier, desiredMinTx, demand, controlPlaneIndependent } = packet;
   const updated: Session = {
     ...session,
@@ -95,7 +97,7 @@ function receive(session: Session, packet: ControlPacket, now: Millis): Session 
       minEchoRx: packet.requiredMinEchoRx,
     },
     poll: packet.final ? pollAfterFinal[session.poll] : session.poll,
-    receivedAt: now,
+    receivedAt: Math.max(session.receivedAt, arrivedAt),
     excused: false,
   };
   const to = onPeerState[session.state][state] ?? session.state;
@@ -165,10 +167,10 @@ function echoes(before: Session, session: Session, now: Millis): Session {
   return { ...session, echo: { ...echo, detectAt: Math.max(echo.detectAt, now + parameters.multiplier * interval) } };
 }
 
-function detectAt(before: Session, session: Session, event: Event, now: Millis): Millis {
+function detectAt(before: Session, session: Session, event: Event): Millis {
   if (session.remote.discriminator === 0) return Infinity;
   const time = detectionTime(session);
-  if (event.type === "packet") return now + time;
+  if (event.type === "packet") return session.receivedAt + time;
   return time === detectionTime(before) ? session.detectAt : session.receivedAt + time;
 }
 
@@ -184,7 +186,7 @@ function transmit(before: Session, session: Session, event: Event, now: Millis, 
     if (sendAt === Infinity || interval < transmitInterval(before)) sendAt = Math.min(sendAt, sentAt + jitter(interval));
     // An answer to a poll carries the news; a poll of our own still has to be sent.
     const news = hasNews(before, session) && (!polled || session.poll !== "none");
-    if (news || now >= sendAt) {
+    if (news || now >= (event.type === "timer" ? mayLeaveAt({ ...session, sendAt }) : sendAt)) {
       effects.push({ type: "send", packet: controlPacket(session) });
       sentAt = now;
       sendAt = now + jitter(interval);
@@ -237,5 +239,5 @@ function controlPacket(session: Session): ControlPacket {
 
 /** RFC 5880, section 6.8.7: 75 to 100 % of the interval; at most 90 % where one lost packet is one too many. */
 function jitterFactor(multiplier: number, chance: number): number {
-  return 0.75 + chance * (multiplier === 1 ? 0.15 : 0.25);
+  return leastJitter + chance * (multiplier === 1 ? 0.15 : 0.25);
 }

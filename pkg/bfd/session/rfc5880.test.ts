@@ -180,6 +180,14 @@ suite("RFC 5880, section 6.8.2: timer negotiation", () => {
     bench.wait(bench.session.sendAt);
     assert.equal(bench.session.sendAt - bench.session.sentAt, 80);
   });
+
+  test("a packet leaves once three quarters of its interval have passed if the thread is awake, and not before", () => {
+    const bench = new Bench().up({ requiredMinRx: 30 });
+    const { sentAt } = bench.session;
+    assert.deepEqual(sent(bench.wait(sentAt + 0.74 * 50)), []);
+    assert.equal(sent(bench.wait(sentAt + 0.75 * 50)).length, 1);
+    assert.equal(bench.session.sendAt, sentAt + 1.75 * 50);
+  });
 });
 
 suite("RFC 5880, section 6.8.3: timer manipulation", () => {
@@ -270,6 +278,15 @@ suite("RFC 5880, section 6.8.4: calculating the detection time", () => {
       assert.deepEqual(effects.at(-1), { type: "changed", from, to: "down" });
       assert.equal(sent(effects)[0]?.diagnostic, Diagnostic.detectionTimeExpired);
     });
+
+  test("a packet counts from when it arrived, however long it waited here", () => {
+    const bench = new Bench().up();
+    const { now } = bench;
+    bench.receive({}, now + 50, now + 20);
+    assert.equal(bench.session.detectAt, now + 20 + 4 * 60);
+    bench.receive({}, now + 60, now - 1_000); // The date was set meanwhile.
+    assert.equal(bench.session.detectAt, now + 20 + 4 * 60);
+  });
 
   test("time in which nobody listened is no silence: as much is waited again, once", () => {
     const bench = new Bench().up();

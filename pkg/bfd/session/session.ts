@@ -117,6 +117,15 @@ export function echoInterval({ parameters, remote }: Session): Millis | undefine
   return Math.max(parameters.echoMs, remote.minEchoRx);
 }
 
+/** The least part of its interval after which a packet leaves (RFC 5880, section 6.8.7). */
+export const leastJitter = 0.75;
+
+/** From when the next packet may leave. A thread that is awake then for another session sends it too, and need not wake up again. */
+export function mayLeaveAt(session: Session): Millis {
+  const { sendAt, sentAt } = session;
+  return sendAt === Infinity ? Infinity : Math.min(sendAt, sentAt + leastJitter * transmitInterval(session));
+}
+
 /** When `step` has something to do for time alone. */
 export function nextDeadline({ sendAt, detectAt, echo }: Session): Millis {
   return Math.min(sendAt, detectAt, echo.sendAt, echo.detectAt);

@@ -16,6 +16,8 @@ interface Network {
   readonly reorders: boolean;
 }
 
+// What arrives this shortly before a deadline waits for it, as in the engine.
+const batchMs = 10;
 const calm: Network = { loss: [0, 0], latencyMs: [0.1, 5], reorders: false };
 
 interface Node {
@@ -67,7 +69,7 @@ class World {
       for (const { to, bytes } of arrived) {
         const packet = decodeControl(bytes);
         assert.ok(typeof packet !== "string");
-        to.queue.push({ type: "packet", packet });
+        to.queue.push({ type: "packet", packet, arrivedAt: this.now + to.offset });
       }
       for (const node of this.nodes) if (this.now >= node.stalledUntil) this.#work(node);
     }
@@ -90,7 +92,8 @@ class World {
   }
 
   #nextOf(node: Node): number {
-    const due = node.queue.length > 0 ? this.now : nextDeadline(node.session) - node.offset;
+    const planned = nextDeadline(node.session) - node.offset;
+    const due = node.queue.length > 0 && planned - this.now > batchMs ? this.now : planned;
     return Math.max(due, node.stalledUntil);
   }
 

@@ -49,8 +49,8 @@ export class Bench {
     return effects;
   }
 
-  receive(changes: Partial<ControlPacket> = {}, at = this.now): Effect[] {
-    return this.on({ type: "packet", packet: packet(changes) }, at);
+  receive(changes: Partial<ControlPacket> = {}, at = this.now, arrivedAt = at): Effect[] {
+    return this.on({ type: "packet", packet: packet(changes), arrivedAt }, at);
   }
 
   wait(until: number, late = 0): Effect[] {

@@ -81,6 +81,37 @@ test("watchers of the same ends share a session, which ends with the last of the
   await until(() => again.status.verdict === "up");
 });
 
+/** How often this process's thread of a name has waited so far. */
+function waits(name: string): number {
+  const task = readdirSync("/proc/self/task").find((tid) => readFileSync(`/proc/self/task/${tid}/comm`, "utf8").trim() === name);
+  const status = readFileSync(`/proc/self/task/${task ?? assert.fail("no such thread")}/status`, "utf8");
+  return Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(status)?.[1]);
+}
+
+/** Packets that the thread receives and sends for each time that it waits. */
+async function packetsPerWait(bfd: Bfd): Promise<number> {
+  const packets = () => bfd.counters().reduce((sum, { controlIn, controlOut }) => sum + controlIn + controlOut, 0);
+  await sleep(1_000); // Until polls have ended.
+  const [waitsBefore, packetsBefore] = [waits("bfd"), packets()];
+  await until(() => packets() > packetsBefore + 150);
+  return (packets() - packetsBefore) / (waits("bfd") - waitsBefore);
+}
+
+test("the thread wakes up once for the packets of all sessions of one interval", async () => {
+  await using bfd = newBfd();
+  const watches = [1, 2, 3, 4, 5, 6].map((n) => {
+    const own = address(`127.0.0.${n}`);
+    return bfd.watch(
+      { peer: own, local: own, multihop: false },
+      profile("transmit-interval: 20, receive-interval: 400"),
+      () => {},
+    );
+  });
+  await until(() => watches.every(({ status }) => status.verdict === "up"));
+  assert.ok((await packetsPerWait(bfd)) > 8);
+  for (const watch of watches) watch[Symbol.dispose]();
+});
+
 test("a thread that dies is replaced and begins its sessions anew, which is no failure of a path", async () => {
   const errors: string[] = [];
   await using bfd = newBfd({ ...silentLog, error: (message) => errors.push(message), with: () => silentLog });
@@ -198,22 +229,39 @@ test("an interface that goes down takes its own session down, and leaves that of
   );
 });
 
-test("a session on an interface is up again when another interface has the name", async () => {
-  using far = spawn("unshare", ["--net", "sleep", "300"], { stdio: "ignore" });
-  const inFar = (...argv: string[]) => execFileSync("nsenter", [`--net=/proc/${far.pid}/ns/net`, ...argv]);
+/** A host behind the interface `near<n>`, which has a session between its 10.0.n.2 and 10.0.n.1 here. `connect` makes the interface anew. */
+async function farEnd(n: number, fields: string): Promise<Disposable & { readonly connect: () => void }> {
+  using stack = new DisposableStack();
+  const far = stack.use(spawn("unshare", ["--net", "sleep", "300"], { stdio: "ignore" }));
+  const inFar = [`--net=/proc/${far.pid}/ns/net`];
   while (readlinkSync(`/proc/${far.pid}/ns/net`) === readlinkSync("/proc/self/ns/net")) await sleep(5);
   const connect = () => {
-    execFileSync("ip", `link add near2 type veth peer name far2 netns ${far.pid}`.split(" "));
-    execFileSync("ip", "address add 10.0.2.1/24 dev near2".split(" "));
-    execFileSync("ip", "link set near2 up".split(" "));
-    inFar("ip", ..."address add 10.0.2.2/24 dev far2".split(" "));
-    inFar("ip", ..."link set far2 up".split(" "));
+    execFileSync("ip", `link add near${n} type veth peer name far${n} netns ${far.pid}`.split(" "));
+    execFileSync("ip", `address add 10.0.${n}.1/24 dev near${n}`.split(" "));
+    execFileSync("ip", `link set near${n} up`.split(" "));
+    execFileSync("nsenter", [...inFar, "ip", ...`address add 10.0.${n}.2/24 dev far${n}`.split(" ")]);
+    execFileSync("nsenter", [...inFar, "ip", ...`link set far${n} up`.split(" ")]);
   };
   connect();
+  const program = [process.execPath, new URL("./far-end.ts", import.meta.url).pathname, fields, `10.0.${n}.2`, `10.0.${n}.1`];
+  const peer = spawn("nsenter", [...inFar, ...program], { stdio: ["ignore", "ignore", "inherit"] });
+  stack.defer(() => peer.kill("SIGKILL"));
+  const owned = stack.move();
+  return { connect, [Symbol.dispose]: () => owned.dispose() };
+}
+
+test("a packet that arrives shortly before another has to leave wakes nobody up", async () => {
+  const fields = "transmit-interval: 10, receive-interval: 10, detect-multiplier: 100";
+  using _ = await farEnd(3, fields);
+  await using bfd = newBfd();
+  using watch = bfd.watch({ peer: address("10.0.3.2"), multihop: false }, profile(fields), () => {});
+  await until(() => watch.status.verdict === "up");
+  assert.ok((await packetsPerWait(bfd)) > 1.5);
+});
+
+test("a session on an interface is up again when another interface has the name", async () => {
   const fields = "transmit-interval: 400, receive-interval: 400";
-  const program = [process.execPath, new URL("./far-end.ts", import.meta.url).pathname, fields, "10.0.2.2", "10.0.2.1"];
-  const peer = spawn("nsenter", [`--net=/proc/${far.pid}/ns/net`, ...program], { stdio: ["ignore", "ignore", "inherit"] });
-  using _ = { [Symbol.dispose]: () => peer.kill("SIGKILL") };
+  using far = await farEnd(2, fields);
   await using bfd = newBfd();
   const ends = { peer: address("10.0.2.2"), interface: "near2", multihop: false };
   using watch = bfd.watch(ends, profile(fields), () => {});
@@ -222,7 +270,7 @@ test("a session on an interface is up again when another interface has the name"
     await until(() => watch.status.verdict === "up");
     execFileSync("ip", ["link", "delete", "near2"]);
     await until(() => watch.status.verdict === "failed");
-    connect();
+    far.connect();
     await until(() => watch.status.verdict === "up");
   }
 });

@@ -23,7 +23,7 @@ const way = { source: Uint8Array.of(), destination: Uint8Array.of(), interfaceIn
  */
 export class SimulatedSession implements Disposable {
   readonly #options: SimulatedSessionOptions;
-  readonly #queue: Uint8Array[] = [];
+  readonly #queue: { readonly octets: Uint8Array; readonly arrivedAt: Millis }[] = [];
   #session: Session;
   #status = unknownStatus;
   #turnAt: Millis = Infinity;
@@ -47,7 +47,7 @@ export class SimulatedSession implements Disposable {
 
   receive(octets: Uint8Array): void {
     if (this.#hasEnded) return;
-    this.#queue.push(octets);
+    this.#queue.push({ octets, arrivedAt: this.#options.clock.now() });
     this.#plan();
   }
 
@@ -79,12 +79,13 @@ export class SimulatedSession implements Disposable {
   #turn(): void {
     const { clock } = this.#options;
     const late = Math.max(0, clock.now() - nextDeadline(this.#session));
-    for (const octets of this.#queue.splice(0)) {
+    for (const { octets, arrivedAt } of this.#queue.splice(0)) {
       const packet = decodeControl(octets);
       if (typeof packet === "string") throw new Error(`Cannot decode a packet of the other end: ${packet}`);
       const { yourDiscriminator } = packet;
       const isOurs = yourDiscriminator === 0 || yourDiscriminator === this.#session.discriminator;
-      if (isOurs && isOfSession(this.#session, packet, way, way.interfaceIndex)) this.#apply({ type: "packet", packet });
+      if (isOurs && isOfSession(this.#session, packet, way, way.interfaceIndex))
+        this.#apply({ type: "packet", packet, arrivedAt });
     }
     if (!this.#hasEnded && clock.now() >= nextDeadline(this.#session)) this.#apply({ type: "timer", late });
   }
