@@ -120,8 +120,13 @@ function byAnyNode(state: SpeakerState, key: string, placement: AddressPlacement
   if (isCentral(state.node) && own !== undefined) return { verdict: own };
   const states = new Map<Delivery | undefined, string[]>();
   const away = announcers.filter((node) => !isCentral(node) && eligibilityOf(state, [], node) !== "eligible");
+  let mayCarry = false;
   for (const node of announcers) {
     const delivery = deliveryOf(state, node, placement);
+    if (delivery === "carried" && !mayKnow(state, node, address)) {
+      mayCarry = true;
+      continue;
+    }
     if (delivery === "carried" && !isByBgp(placement)) return { how: "by the kernels of nodes", fault: undefined };
     if (delivery === "carried")
       return {
@@ -133,6 +138,7 @@ function byAnyNode(state: SpeakerState, key: string, placement: AddressPlacement
     states.set(delivery, those);
     those.push(node);
   }
+  if (mayCarry) return "unknown";
   if (nodes.length === 0 && !isCentral(state.node))
     return {
       verdict: refused(state, key, placement, {
@@ -161,6 +167,16 @@ function byAnyNode(state: SpeakerState, key: string, placement: AddressPlacement
   if (away.length > 0) return { verdict: awayVerdict(state, placement, away, announcers) };
   const message = `no node has a BGP peer for an advertisement of pool ${pool}, so that none announces ${address}`;
   return { verdict: verdict("service", "noPeer", { message }) };
+}
+
+/**
+ * Whether a node announces what it may announce. One that has lost the API knows no new Service, and does not report all that it announces: what it
+ * does not report was told before.
+ */
+function mayKnow({ node: self, members: { gossip } }: SpeakerState, node: string, address: Address): boolean {
+  if (node === self || gossip === undefined || gossip.view(node) === "current") return true;
+  const text = address.toString();
+  return gossip.announcers(text).includes(node) || gossip.advertisers(text).includes(node);
 }
 
 /** Labels or taints keep some nodes from the address; others that the pool selects lack a peer, so that it takes more than these nodes. */

@@ -255,6 +255,44 @@ test("one session that carries the route is enough, on whichever node it is", ()
   assert.deepEqual(bench.gossip.deliveries(first, "lan"), { IPv4: "carried", IPv6: "notCarried" });
 });
 
+test("by BGP a node that has lost the API carries what it reports, and no Service that it may not know is said to be announced by it", () => {
+  for (const policy of ["Local", "Cluster"] as const) {
+    const { bench, others, hear } = amongOthers(first, routed, peer);
+    const [one, other] = others;
+    one?.state.setDeliveries(new Map([["lan", carried]]));
+    other?.state.setDeliveries(new Map([["lan", noSession]]));
+    hear();
+    advance(bench, 10_000);
+    assert.equal(said(bench), `announced: ${x} is announced by BGP`);
+    one?.state.setView("behind");
+    hear();
+    bench.serve(
+      "default/late",
+      ["192.0.2.2"],
+      { externalTrafficPolicy: policy },
+      Object.fromEntries(nodes.map((node) => [node, true])),
+    );
+    advance(bench, 60_000);
+    assert.equal(said(bench), `announced: ${x} is announced by BGP`, "nobody says otherwise");
+    assert.equal(bench.told.get("default/late"), undefined);
+    one?.state.setAnnounced(address("192.0.2.2"), true);
+    hear();
+    advance(bench, 10_000);
+    assert.equal(bench.told.get("default/late"), "announced: 192.0.2.2 is announced by BGP");
+    one?.state.setAnnounced(address("192.0.2.2"), false);
+    other?.state.setDeliveries(new Map([["lan", carried]]));
+    bench.serve(
+      "default/later",
+      ["192.0.2.3"],
+      { externalTrafficPolicy: policy },
+      Object.fromEntries(nodes.map((node) => [node, true])),
+    );
+    hear();
+    advance(bench, 10_000);
+    assert.equal(bench.told.get("default/later"), "announced: 192.0.2.3 is announced by BGP");
+  }
+});
+
 test("a Service whose entries have no session is not announced, whatever the pool's others have", () => {
   const entryFor = (peer: string) => `{peers: [${peer}], service-selectors: [{match-labels: {for: ${peer}}}]}`;
   const text = `{name: lan, protocol: bgp, addresses: [192.0.2.0/28], bgp-advertisements: [${["in", "out"].map(entryFor).join()}]}`;
