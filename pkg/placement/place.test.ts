@@ -670,6 +670,26 @@ test("property: beside nodes that know nothing of views, and elect among all, on
   );
 });
 
+test("place: what a preferred node that knows nothing of views leaves to one that does not know the Service, a node takes that is preferred less", () => {
+  const preferred = ["node1", "node2"];
+  const left = elect(preferred, ip(x));
+  const [leaving] = preferred.filter((node) => node !== left);
+  const among = poolNodes(
+    layer2,
+    all,
+    () => "eligible",
+    () => "notReported",
+    (node) => (node === leaving ? "none" : node === left ? "behind" : "current"),
+    () => [],
+    () => 0,
+    () => false,
+  );
+  const weights = new Map(preferred.map((node) => [node, 100]));
+  const placed = (...endpoints: string[]) => place(ip(x), [holder({ local: true, endpoints })], { ...among, weights }).owner;
+  assert.equal(placed(...preferred, "node3"), "node3");
+  assert.equal(placed(...preferred), left, "nobody else may have it");
+});
+
 test("property: of nodes that announce an address one that sees changes in the API keeps it", () => {
   fc.assert(
     fc.property(some, fc.subarray(all, { minLength: 1 }), (behind, announcers) => {

@@ -176,7 +176,7 @@ export function place(
   const first = electionAddress(address, holders);
   const chosen = choose !== undefined;
   const all = mostPreferred(candidates, nodes.weights);
-  const contenders = chosen ? all : withoutLeaving(address, holders, nodes, all, first);
+  const contenders = chosen ? all : withoutLeaving(address, holders, nodes, candidates, all, first);
   const last = before?.chosen ? undefined : before;
   const isForAlone = suitable.values().every((found) => "reason" in found || found === suiting);
   const { owner, rival = undefined } = chosen
@@ -205,12 +205,13 @@ export function place(
 
 /**
  * The contenders without nodes of versions that know no views: these would leave the address to a node that is behind, and that node would not
- * take it. Where no other contender is left, the node that is behind takes it.
+ * take it. Where no other contender is left, another candidate takes it, and the node that is behind where there is none.
  */
 function withoutLeaving(
   address: Address,
   holders: readonly Holder[],
   nodes: PoolNodes,
+  candidates: readonly string[],
   contenders: readonly string[],
   first: Address,
 ): readonly string[] {
@@ -220,7 +221,10 @@ function withoutLeaving(
   if (owner === undefined || !withoutViews.includes(owner)) return contenders;
   const theirs = place(address, holders, { ...nodes, behind: none, outdated: none, withoutViews: none }).owner;
   if (theirs === undefined || theirs === owner) return contenders;
-  const others = contenders.filter((node) => !withoutViews.includes(node));
+  const others = mostPreferred(
+    candidates.filter((node) => !withoutViews.includes(node)),
+    nodes.weights,
+  );
   return others.length > 0 ? others : [theirs];
 }
 
