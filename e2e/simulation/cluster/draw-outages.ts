@@ -1,10 +1,12 @@
 import type { Timed } from "#e2e/faults";
 import type { Millis } from "#pkg/clock";
 import { seededRandom } from "#pkg/clock/testing";
-import type { Act, History } from "./history.ts";
+import type { ServiceSpec } from "./api/objects.ts";
+import { type Act, firstConfig, type History } from "./history.ts";
 
 // Beyond the seeds of histories.
 const outageSeeds = 3 * 2 ** 29;
+const besideSeeds = 5 * 2 ** 28;
 // Watches begin again by then.
 const againMs: Millis = 30_000;
 
@@ -30,6 +32,48 @@ export function widenOutages({ seed, nodes, acts }: Pick<History, "seed" | "node
     return others.filter(() => isOfAll || pick(3) > 0).map((node) => ({ at, act: { ...act, node } }));
   });
   return [...withoutEarlier(acts, outages), ...added].sort((a, b) => a.at - b.at);
+}
+
+/**
+ * A history, drawn by its seed, of Services that people make and change while a speaker of an earlier version runs beside nodes that have lost the API.
+ * That one sees the API, and so does one of this version. A node may announce by BGP what it knows of, and for all Services each one serves.
+ */
+export function drawBesideEarlier(seed: number): History {
+  const random = seededRandom(seed + besideSeeds);
+  const pick = (limit: number): number => Math.floor(random() * limit);
+  const nodes = 3 + pick(3);
+  const all = Array.from({ length: nodes }, (_, node) => node);
+  const [earlier, aware, ...others] = all.map((node) => ({ node, by: random() })).sort((a, b) => a.by - b.by);
+  const pools = ["lan", "sticky", "both", "routed", "strict"] as const;
+  const made = (): ServiceSpec => ({
+    pool: pools[pick(pools.length)] ?? "lan",
+    isDual: false,
+    wanted: undefined,
+    sharing: undefined,
+    port: 80,
+    isLocal: false,
+    endpoints: all,
+  });
+  const services = Object.fromEntries(pools.map((pool, index) => [`s${index}`, { ...made(), pool }]));
+  const acts: Timed<Act>[] = [{ at: pick(20_000), act: { type: "otherVersion", node: earlier?.node ?? 0, length: 150_000 } }];
+  const length = 5_000 + pick(pick(2) === 0 ? 30_000 : 90_000);
+  const from = 10_000 + pick(20_000);
+  for (const { node } of others) if (pick(4) > 0) acts.push({ at: from + pick(3_000), act: { type: "cutApi", node, length } });
+  const isNodes = { node: others[pick(others.length)]?.node ?? 0, length: pick(10_000) };
+  for (let count = 2 + pick(4); count > 0; count--) {
+    const name = `s${pick(9)}`;
+    const kinds: readonly (() => Act)[] = [
+      () => ({ type: "service", name, spec: made() }),
+      () => ({ type: "service", name, spec: made() }),
+      () => ({ type: "service", name, spec: undefined }),
+      () => ({ type: "killSpeaker", ...isNodes }),
+      () => ({ type: "stopSpeaker", ...isNodes }),
+      () => ({ type: "edge", node: aware?.node ?? 0, length: pick(20_000) }),
+    ];
+    acts.push({ at: from + pick(length), act: kinds[pick(kinds.length)]?.() ?? { type: "compact" } });
+  }
+  acts.sort((a, b) => a.at - b.at);
+  return { seed, nodes, loss: 0, failoverMs: [undefined, 50][pick(2)], config: firstConfig, services, acts };
 }
 
 /**

@@ -231,7 +231,7 @@ function inResources(spec: ServiceSpec): ServiceSpec {
   return { ...spec, pool: spec.pool.replaceAll(/\b(sticky|nic|strict)\b/g, "lan"), wanted };
 }
 
-class Draw {
+export class Draw {
   readonly #random: Random;
   #hasForbidden = false;
 

@@ -112,6 +112,8 @@ export interface History {
   readonly maxTurnMs?: Millis;
   /** The work of controllers and of speakers' main threads takes milliseconds now and then, as on a busy machine; none where absent. */
   readonly isSlow?: boolean;
+  /** The longest that each thread and each first list of a speaker takes when it starts; none where absent. */
+  readonly startDelayMs?: Millis;
   /** The weather between processes and the API until an act changes it; fair where absent. */
   readonly weather?: ApiWeather;
   /** Speakers watch one another by BFD, with a packet this often; not at all where absent. */

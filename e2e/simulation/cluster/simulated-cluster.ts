@@ -1,10 +1,11 @@
 import { setImmediate } from "node:timers/promises";
 import { type Backup, LocalApi, type ObjectChange } from "#e2e/apiserver";
 import { announcedConfigMaps } from "#pkg/announced";
-import type { SimulatedRouter } from "#pkg/bgp/testing";
+import type { ConnectionEvents, SimulatedRouter } from "#pkg/bgp/testing";
 import type { Clock, Millis, Random } from "#pkg/clock";
 import { seededRandom } from "#pkg/clock/testing";
 import { addressOf, firstCentral, nameOf, SimulatedPaths, Simulation } from "#pkg/memberlist/testing";
+import { parseAddress } from "#pkg/net";
 import { type OwnNodeRule, ownNodeRule } from "../../../speaker/core/members/node-state.ts";
 import type { SpeakerRunner } from "../../../speaker/core/replay.ts";
 import { type LargeRing, largeRing } from "../../../speaker/members/ring/state.ts";
@@ -20,7 +21,7 @@ import { Lan, LanConditions } from "./network/lan.ts";
 import type { RouterLink } from "./network/router-link.ts";
 import { type Lost, neighborName, Routing } from "./network/routing.ts";
 import { SimulatedProcess, type Time } from "./simulated-process.ts";
-import { SpeakerProcess } from "./speaker-process.ts";
+import { nodeAddresses, SpeakerProcess } from "./speaker-process.ts";
 
 export interface SimulatedClusterOptions {
   readonly seed: number;
@@ -33,6 +34,8 @@ export interface SimulatedClusterOptions {
   readonly maxTurnMs?: Millis;
   /** The work of controllers and of speakers' main threads takes milliseconds now and then; none where absent. */
   readonly isSlow?: boolean;
+  /** The longest that each thread and each first list of a speaker takes when it starts; none where absent. */
+  readonly startDelayMs?: Millis;
   readonly weather: ApiWeather;
   /** How many central speakers there are; none where absent. */
   readonly centralSpeakers?: number;
@@ -262,6 +265,7 @@ export class SimulatedCluster {
 
   startSpeaker(node: number): void {
     const process = this.#process(nameOf(node));
+    const { startDelayMs = 0 } = this.#options;
     this.machines.turnOn(node);
     const ownNode = this.earlier.has(node)
       ? ownNodeRule
@@ -271,7 +275,8 @@ export class SimulatedCluster {
     const speaker = new SpeakerProcess({
       index: node,
       process,
-      connection: this.#connect(process),
+      connection: this.#connect(process, startDelayMs),
+      startDelayMs,
       ring: this.ring,
       keepsPaths: this.#paths !== undefined,
       nicAddresses: this.machines.nic(node),
@@ -281,7 +286,7 @@ export class SimulatedCluster {
         dial: (peer, events) =>
           this.#link(node)
             .network.transport(addressOf(this.ring.hostOf(node)))
-            .dial(peer, events),
+            .dial(peer, withIPv6(nodeAddresses(this.ring, node), events)),
         endNow: (end) => end,
       },
       bfd: { watch: (ends, profile, onChange) => this.#link(node).watch(ends, profile, onChange, process.clock) },
@@ -471,9 +476,21 @@ export class SimulatedCluster {
     return new SimulatedProcess(name, this.time, seededRandom(seed), bootedAt, slowness);
   }
 
-  #connect(process: SimulatedProcess): ApiConnection {
-    return new ApiConnection(this.api, process, this.time, this.#options.weather);
+  #connect(process: SimulatedProcess, firstMs: Millis = 0): ApiConnection {
+    return new ApiConnection(this.api, process, this.time, this.#options.weather, firstMs);
   }
+}
+
+/** An interface has these addresses, of which the IPv6 one is the next hop of IPv6 prefixes in an IPv4 session. */
+function withIPv6(addresses: readonly string[], events: ConnectionEvents): ConnectionEvents {
+  const own = addresses.find((each) => each.includes(":"))?.split("/")[0];
+  const address = own === undefined ? undefined : parseAddress(own);
+  return {
+    connected: (end) =>
+      events.connected(address === undefined ? end : { ...end, addresses: new Map([...end.addresses, ["IPv6", address]]) }),
+    received: (octets) => events.received(octets),
+    closed: (because, code) => events.closed(because, code),
+  };
 }
 
 export function prefixOf(address: string): string {

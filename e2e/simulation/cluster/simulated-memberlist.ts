@@ -1,4 +1,4 @@
-import type { Clock, Millis } from "#pkg/clock";
+import { type Clock, type Millis, sleep } from "#pkg/clock";
 import { encodeOffer } from "#pkg/gossip";
 import { GossipDelegate, type MemberView, MetadataKey, type RingEvent } from "#pkg/memberlist";
 import { addressOf, type Effect, type Member, members, nameOf, nodeNameText, type Simulation } from "#pkg/memberlist/testing";
@@ -14,6 +14,8 @@ export interface SimulatedMemberlistOptions {
   readonly isEarlier?: boolean;
   /** The ring thread's, which keeps time while the main thread stands still. */
   readonly clock: Clock;
+  /** How long its thread takes to start; none where absent. */
+  readonly startMs?: Millis;
   readonly metadata?: ReadonlyMap<number, Uint8Array>;
   /** Runs something on the main thread, at once or when that goes on. */
   readonly onMainThread: (fn: () => void) => void;
@@ -74,7 +76,8 @@ export class SimulatedMemberlist implements Pick<Memberlist, keyof Memberlist> {
   }
 
   async start(): Promise<void> {
-    const { simulation, index, life, isEarlier } = this.#options;
+    const { simulation, index, life, isEarlier, clock, startMs = 0 } = this.#options;
+    if (startMs > 0) await sleep(clock, "start thread", startMs);
     const metadata = this.#metadata;
     if (simulation.hostOf(index) !== this.#host) throw new Error(`Cannot listen for memberlist on ${this.address}`);
     const common = { metadata, firstIncarnation: life + this.#moves, userState: () => this.#delegate.state() };

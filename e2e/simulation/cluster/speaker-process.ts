@@ -75,6 +75,8 @@ export interface SpeakerProcessOptions {
   /** Its machine's NICs beside the one on the LAN. */
   readonly otherNics: readonly InterfaceState[];
   /** The Services of which its node's kube-proxy knows a Pod there, by their health check ports; undefined where nobody asks. */
+  /** The longest that each of its threads takes to start. */
+  readonly startDelayMs: Millis;
   readonly servedHere: (() => ReadonlySet<string>) | undefined;
   readonly record: (line: string) => void;
   /** Told when it begins or ends to announce an address. */
@@ -125,6 +127,7 @@ export class SpeakerProcess {
   /** It ends in an orderly way. */
   isStopping = false;
   #mac: string;
+  #isWatching = false;
   #hasCarrier = true;
   #answers = true;
   #otherNics: readonly InterfaceState[];
@@ -143,6 +146,7 @@ export class SpeakerProcess {
     const { clock, random } = process;
     const node = nameOf(index);
     const log = silentLog;
+    const startMs = () => (options.startDelayMs === 0 ? 0 : random() * options.startDelayMs);
     this.layer2 = new SimulatedLayer2({
       process,
       ring: options.ring,
@@ -168,6 +172,7 @@ export class SpeakerProcess {
       isEarlier,
       clock,
       metadata: new Map([[MetadataKey.macs, macsOf(announceFor === "all" ? [] : [this.#interface])]]),
+      startMs: startMs(),
       onMainThread: (fn) => process.at(options.ring.now, fn),
       onBroadcast: (octets) => {
         this.octetsBroadcast += octets;
@@ -282,7 +287,9 @@ export class SpeakerProcess {
       else carryOut(drivers, effect);
     });
     if (!this.hasNetAdmin) emit({ type: "kernel", failure: "the process needs the capability NET_ADMIN", problems: new Map() });
-    this.#interfaceChanged();
+    const watching = startMs();
+    if (watching === 0) this.#watchInterfaces();
+    else process.at(options.ring.now + watching, () => this.#watchInterfaces());
     this.#sources.start(resources.endpointSlices);
     watchSessions({ bgp: this.#bgp, emit, clock });
     if (options.servedHere !== undefined) this.#askHealthPorts(options.servedHere, 0);
@@ -453,7 +460,14 @@ export class SpeakerProcess {
     });
   }
 
+  /** The thread that answers on the LAN has started, and tells of its interfaces. */
+  #watchInterfaces(): void {
+    this.#isWatching = true;
+    this.#interfaceChanged();
+  }
+
   #interfaceChanged(): void {
+    if (!this.#isWatching) return;
     this.#runner.dispatch({ type: "interfaces", interfaces: [this.#interface, ...this.#otherNics] });
   }
 

@@ -49,16 +49,22 @@ export class ApiConnection implements HttpClient {
   readonly #process: SimulatedProcess;
   readonly #time: Time;
   readonly #weather: ApiWeather;
+  readonly #firstMs: Millis;
+  readonly #firstUntil: Millis;
+  readonly #asked = new Set<string>(); // what it has asked for: the path of a list
   readonly #streams = new Set<WatchStream>();
   #isCut = false;
   #mendedAt: Millis = -Infinity;
   #cuts = 0;
 
-  constructor(api: LocalApi, process: SimulatedProcess, time: Time, weather: ApiWeather) {
+  /** @param firstMs the longest that the first answer to each question takes besides, of those that a process asks when it starts */
+  constructor(api: LocalApi, process: SimulatedProcess, time: Time, weather: ApiWeather, firstMs: Millis = 0) {
     this.#api = api;
     this.#process = process;
     this.#time = time;
     this.#weather = weather;
+    this.#firstMs = firstMs;
+    this.#firstUntil = time.now + firstMs;
   }
 
   /**
@@ -122,7 +128,7 @@ export class ApiConnection implements HttpClient {
     signal.addEventListener("abort", () => unreachable(signal.reason), { once: true });
     if (signal.aborted) unreachable(signal.reason);
     const giveUp = () => this.#process.at(this.#time.now + connectTimeoutMs, () => unreachable("no answer"));
-    this.#time.schedule(this.#time.now + this.#latency(), () => {
+    this.#time.schedule(this.#time.now + this.#latency() + this.#firstDelay(request), () => {
       if (!this.#process.isRunning || signal.aborted) return;
       if (this.#isCut) return giveUp();
       const refusal = this.#refusal(request);
@@ -194,6 +200,13 @@ export class ApiConnection implements HttpClient {
 
   #latency(): Millis {
     return this.#process.random() * this.#weather.latencyMs;
+  }
+
+  #firstDelay({ method, path }: Request): Millis {
+    const [list = ""] = path.split("?");
+    if (this.#time.now >= this.#firstUntil || method !== "GET" || this.#asked.has(list)) return 0;
+    this.#asked.add(list);
+    return this.#process.random() * this.#firstMs;
   }
 
   #chance(of: number): boolean {

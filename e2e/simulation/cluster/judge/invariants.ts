@@ -6,6 +6,7 @@ import type { SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
 import { AcrossCuts } from "./across-cuts.ts";
 import { AddressChanges } from "./address-changes.ts";
+import { Configured } from "./configured.ts";
 import { Delivery } from "./delivery.ts";
 import type { Judge } from "./judge.ts";
 import { Leadership } from "./leadership.ts";
@@ -35,6 +36,7 @@ export class Invariants implements Judge {
   problem: string | undefined;
   readonly #occupied = new Occupied();
   readonly #addresses = new AddressChanges(this.#occupied);
+  readonly #configured = new Configured();
   readonly #leadership = new Leadership();
   readonly #routes = new Routes();
   readonly #moves = new Moves();
@@ -49,6 +51,7 @@ export class Invariants implements Judge {
   changed(cluster: SimulatedCluster, change: ObjectChange, byPeople: boolean): void {
     if (change.plural === "pods") this.#noteNewcomers(cluster);
     this.#known.changed(cluster, change);
+    this.#configured.changed(change, cluster.now);
     const problem = this.#addresses.changed(cluster, change, byPeople);
     if (problem !== undefined) this.#found(cluster, problem);
   }
@@ -87,6 +90,7 @@ export class Invariants implements Judge {
       (address) =>
         this.#occupied.isHeldBack(cluster, address) ||
         this.#addresses.isStranded(cluster, [address]) ||
+        this.#configured.mayBeNobodys(address, cluster.now) ||
         isOnlyRefused(cluster, address),
     );
     for (const { address, since, what } of this.#ownership.add(sample))

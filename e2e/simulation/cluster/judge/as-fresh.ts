@@ -1,0 +1,61 @@
+import type { Millis } from "#pkg/clock";
+import { asked, textOf } from "#pkg/http/testing";
+import { keyOf } from "../api/objects.ts";
+import { fairWeather, type History } from "../history.ts";
+import { startMs } from "../run.ts";
+import { SimulatedCluster } from "../simulated-cluster.ts";
+
+/** A row of `/v1/verdicts`. */
+interface Said {
+  readonly kind: string;
+  readonly name: string;
+  readonly state: string;
+  readonly cause: string;
+}
+
+/** Histories of quiet edits begin this long after the start. */
+export const firstActMs: Millis = 5_000;
+// From the start until faults that last are told of.
+const settledMs: Millis = 45_000;
+
+/**
+ * Promise 5, of verdicts: what processes find fault with in a cluster at rest, and would not in one that starts with the same objects, or the other
+ * way round.
+ */
+export async function toldOtherwise(cluster: SimulatedCluster, history: History): Promise<string | undefined> {
+  const fresh = new SimulatedCluster({ ...history, weather: { ...fairWeather }, onChange: () => {} });
+  for (const [name, spec] of cluster.people.services) {
+    fresh.people.setService(name, spec);
+    const ingress = cluster.people.status(name).map((ip) => ({ ip }));
+    fresh.people.act(() => fresh.api.patch("services", keyOf(name), { status: { loadBalancer: { ingress } } }));
+  }
+  await fresh.pass(settledMs);
+  const [left, wanted] = [await faults(cluster), await faults(fresh)];
+  const [surplus] = left.difference(wanted);
+  if (surplus !== undefined) return `at rest ${surplus}, and a cluster that starts with the same objects does not say so`;
+  const [missing] = wanted.difference(left);
+  return missing && `a cluster that starts with the same objects says that ${missing}`;
+}
+
+/** An address of a Service that was there from the beginning and has left a node, or come to one, since acts began. */
+export function movedSince({ moves, people }: SimulatedCluster, { services }: History): string | undefined {
+  const own = new Set(Object.keys(services).flatMap((name) => people.status(name)));
+  const moved = moves.find(({ at, address }) => at > startMs + firstActMs && own.has(address));
+  return moved && `at ${moved.at} ms node-${moved.node} ${moved.on ? "begins" : "ceases"} to announce ${moved.address}`;
+}
+
+/** What each process finds fault with. */
+async function faults({ speakers, controllers }: SimulatedCluster): Promise<Set<string>> {
+  const said = new Set<string>();
+  const leaders = [...controllers.values()].filter(({ isLeader }) => isLeader);
+  for (const { process, routes } of [...leaders, ...speakers.values()]) {
+    const route = routes["/v1/verdicts"];
+    const { verdicts } = JSON.parse(route === undefined ? "{}" : textOf(await route(asked()))) as {
+      readonly verdicts: readonly Said[];
+    };
+    for (const { kind, name, state, cause } of verdicts)
+      if (state === "Pending" || state === "Degraded")
+        said.add(`${process.name.replace(/^controller-\d+$/, "the controller")} says that ${kind} ${name} is ${state}: ${cause}`);
+  }
+  return said;
+}

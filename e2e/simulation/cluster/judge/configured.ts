@@ -1,0 +1,49 @@
+import type { ObjectChange } from "#e2e/apiserver";
+import type { Millis } from "#pkg/clock";
+import { hasOwners, type Pool, parseConfig } from "#pkg/config";
+import { parseAddress } from "#pkg/net";
+import { namespace } from "../api/objects.ts";
+
+// The longest that a controller or speaker that sees the API may act on a text of before, or on none.
+const unseenMs: Millis = 20_000;
+
+/** Whether the ConfigMap's texts ask that some node answers for an address: a pool may be announced by routes alone, or by nodes or interfaces that there are none of. */
+export class Configured {
+  readonly #until = new Map<string, Millis>(); // text -> until when it may be in force
+  #inPlace: string | undefined;
+
+  /** For the API's changes, in their order. */
+  changed({ plural, key, type, object }: ObjectChange, now: Millis): void {
+    if (plural !== "configmaps" || key !== `${namespace}/config` || type === "DELETED") return;
+    const text = (object.data as Readonly<Record<string, string>> | undefined)?.config;
+    if (text === undefined || text === this.#inPlace || !isRead(text)) return;
+    if (this.#inPlace !== undefined) this.#until.set(this.#inPlace, now + unseenMs);
+    this.#inPlace = text;
+    this.#until.set(text, Infinity);
+  }
+
+  /** Whether nobody has to answer for it, by some text that may be in force. */
+  mayBeNobodys(address: string, now: Millis): boolean {
+    for (const [text, until] of this.#until)
+      if (until < now) this.#until.delete(text);
+      else if (isNobodys(text, address)) return true;
+    return false;
+  }
+}
+
+const read = new Map<string, readonly Pool[] | undefined>(); // The texts of histories are few.
+
+function poolsOf(text: string): readonly Pool[] | undefined {
+  if (!read.has(text)) read.set(text, parseConfig(text).config?.pools);
+  return read.get(text);
+}
+
+function isRead(text: string): boolean {
+  return (poolsOf(text)?.length ?? 0) > 0;
+}
+
+function isNobodys(text: string, address: string): boolean {
+  const parsed = parseAddress(address);
+  const pool = poolsOf(text)?.find(({ ranges }) => parsed !== undefined && ranges.some((range) => range.contains(parsed)));
+  return pool !== undefined && (!hasOwners(pool) || pool.nodeSelectors.length > 0 || pool.interfaces.length > 0);
+}

@@ -1,0 +1,49 @@
+// Scenario: many seeds.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import "../../pkg/clock/testing/untracked-promises.ts";
+import { drawEdits, drawQuietEdits } from "./cluster/draw-edits.ts";
+import { drawBesideEarlier } from "./cluster/draw-outages.ts";
+import type { History } from "./cluster/history.ts";
+import { movedSince, toldOtherwise } from "./cluster/judge/as-fresh.ts";
+import { type Outcome, run } from "./cluster/run.ts";
+import { shrink } from "./cluster/shrink.ts";
+import type { SimulatedCluster } from "./cluster/simulated-cluster.ts";
+
+/** `make scenarios` has time for this many; `make nightly` has others. */
+const count = Number(process.env.EDITED_SEEDS ?? 20);
+const from = Number(process.env.EDITED_FROM ?? 1);
+
+type AtRest = (cluster: SimulatedCluster, history: History) => string | undefined | Promise<string | undefined>;
+
+async function judge(history: History, atRest: AtRest): Promise<Outcome> {
+  let cluster: SimulatedCluster | undefined;
+  const observe = (observed: SimulatedCluster) => {
+    cluster = observed;
+  };
+  const outcome = await run(history, { observe });
+  if (outcome.problem !== undefined || cluster === undefined) return outcome;
+  return { ...outcome, problem: await atRest(cluster, history) };
+}
+
+const kinds: Readonly<Record<string, { readonly draw: (seed: number) => History; readonly atRest: AtRest }>> = {
+  "edits in the moment in which something fails or is back leave nothing behind": { draw: drawEdits, atRest: toldOtherwise },
+  "edits that are not about where an address is announced move none while controllers die and nodes lose the API": {
+    draw: drawQuietEdits,
+    atRest: (cluster, history) => movedSince(cluster, history) ?? toldOtherwise(cluster, history),
+  },
+  "Services made beside a speaker of an earlier version, while other nodes have lost the API, are announced": {
+    draw: drawBesideEarlier,
+    atRest: toldOtherwise,
+  },
+};
+
+for (const [name, { draw, atRest }] of Object.entries(kinds))
+  test(`${name} (${count} seeds from ${from})`, async () => {
+    for (let seed = from; seed < from + count; seed++) {
+      if ((await judge(draw(seed), atRest)).problem === undefined) continue;
+      const shortest = await shrink(draw(seed), (candidate) => judge(candidate, atRest));
+      const { problem, transcript } = await judge(shortest, atRest);
+      assert.fail(`seed ${seed}: ${problem}\n${JSON.stringify(shortest)}\n${transcript.join("\n")}`);
+    }
+  });
