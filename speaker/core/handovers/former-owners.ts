@@ -64,11 +64,16 @@ export function servesBefore({ node, members }: SpeakerState, key: string, forme
 }
 
 /**
- * Whether a guessed former owner may have to pass packets on to a third node, which serves the address too. Until it has heard of the next owner, it
- * answers what that one hands to it by resets.
+ * Whether a guessed former owner may have to pass packets on to a third node, which serves the address too, or may not have been the last one: the
+ * elected one says that it was as soon as it hears of the next owner. Until a former owner has heard of the next one, it answers what that one hands to
+ * it by resets.
  */
-export function passesLater({ node, members }: SpeakerState, key: string, guessed: string): boolean {
-  return members.gossip?.servers(key).some((one) => one !== node && one !== guessed) === true;
+export function passesLater(state: SpeakerState, placed: AddressPlacement, pool: Pool, guessed: string): boolean {
+  const { node, members } = state;
+  const servers = members.gossip?.servers(placed.address.toString()) ?? [];
+  if (servers.some((one) => one !== node && one !== guessed)) return true;
+  const elected = placed.chosen === true ? undefined : ownerWithout(node, placed, nodesOf(state, pool));
+  return elected !== undefined && elected !== guessed && members.active.includes(elected);
 }
 
 export function isBeginning({ handovers }: SpeakerState, now: Millis): boolean {

@@ -534,6 +534,33 @@ test("a speaker that guesses who owned an address before it is silent for 300 ms
   assert.deepEqual(bench.onWire, [x]);
 });
 
+test("a speaker that guesses a drained former owner is silent for 300 ms, in which the elected one may say that it was the last", () => {
+  for (const isTold of [true, false]) {
+    const bench = new Bench(next, { hasRing: true });
+    const { others, hear } = gossipTo(bench);
+    for (const { name, state } of others) state.setLinks([{ mac: mac(name), addresses: [address(own(name))] }]);
+    const serve = (node: string) => {
+      others.find(({ name }) => name === node)?.state.setServing(address(x), true);
+      hear();
+      bench.settle();
+    };
+    serve(owner);
+    bench.setInterfaces(here);
+    bench.setNode(owner, { [drainLabel]: "true" });
+    bench.setConfig(pools(kept));
+    bench.serve("default/web", [x]);
+    bench.start();
+    bench.clock.advanceBy(1_000);
+    bench.settle();
+    bench.clock.advanceBy(299);
+    assert.deepEqual(bench.onWire, []);
+    if (isTold) serve(third);
+    bench.clock.advanceBy(1);
+    bench.settle();
+    assert.deepEqual([bench.onWire, handedOver(bench)], [[x], [`${x} to ${own(isTold ? third : owner)}`]]);
+  }
+});
+
 test("a speaker that leaves the ring has its kernel pass on what its successor sends, and answers until it ends", () => {
   const { bench } = onLan(next);
   exclude(bench, owner, true);

@@ -86,7 +86,8 @@ export function handOver(state: SpeakerState, change: PlacementChange, now: Mill
     const from = known ?? (former === undefined && isBeginning(state, now) ? ownerBefore(state, placed, pool, now) : undefined);
     const isGuess = known === undefined;
     const waits =
-      from !== undefined && (isGuess ? passesLater(state, key, from) : from === former && servesBefore(state, key, from));
+      from !== undefined &&
+      (isGuess ? passesLater(state, placed, pool, from) : from === former && servesBefore(state, key, from));
     // Clients that send here already have not heard of the former owner: the kernel goes on as before until that one passes packets on.
     const told = waits ? current?.told : undefined;
     if (told === undefined) endHandover(state, key, effects);
