@@ -165,7 +165,8 @@ function applySettings(transition: Transition, settings: SessionSettings): void 
     );
     const isSameRouter = `${before.address}` === `${settings.address}`;
     const prefixLimits = isSameRouter ? transition.session.prefixLimits : {};
-    change(transition, { failures: 0, flaps: 0, hasBeenUp: false, plainOpen: false, prefixLimits });
+    const hadPaths = isSameRouter && transition.session.hadPaths;
+    change(transition, { failures: 0, flaps: 0, hasBeenUp: false, hadPaths, plainOpen: false, prefixLimits });
     if (running) begin(transition);
     return;
   }

@@ -47,12 +47,13 @@ function receiveNotification(transition: Transition, connection: Opening | Agree
 }
 
 function establish(transition: Transition, connection: Agreed): void {
-  const { now, effects } = transition;
+  const { now, effects, session } = transition;
   const { id, negotiated } = connection;
-  const mayBeStale = negotiated.gracefulRestart && negotiated.addPath.size > 0;
+  const hadPaths = session.hadPaths || negotiated.addPath.size > 0;
+  const mayBeStale = negotiated.gracefulRestart && hadPaths;
   const endOfRibAt = mayBeStale ? now + endOfRibEvery : Infinity;
   restartHoldTimer(transition, { ...connection, state: "established", enteredAt: now, endOfRibAt });
-  change(transition, { restarting: false, forwardingPreserved: true, lastFailure: undefined, hasBeenUp: true });
+  change(transition, { restarting: false, forwardingPreserved: true, lastFailure: undefined, hasBeenUp: true, hadPaths });
   effects.push({ type: "established", connection: id, negotiated });
 }
 

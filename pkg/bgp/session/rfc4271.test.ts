@@ -553,6 +553,33 @@ test("RFC 4724, section 4: End-of-RIB is repeated where several paths to a prefi
   assert.deepEqual(ends({ addPath: true, gracefulRestartSeconds: 0 }), []);
 });
 
+test("RFC 4724, section 4: so it is in a session without paths that follows one with paths, and not with another router", () => {
+  for (const [isSameRouter, want] of [
+    [true, 64],
+    [false, 0],
+  ] as const) {
+    const one = new LoneSession({ addPath: true });
+    one.reach("openSent");
+    const receives: Capability = { type: "addPath", families: [{ afi: 1, safi: 1, direction: "receive" }] };
+    const common = { restarting: false, notification: false, timeSeconds: 0, families: [] };
+    const restarts: Capability = { type: "gracefulRestart", ...common };
+    const capabilities = [...theirCapabilities, restarts, receives];
+    one.message(1, theirOpen({ capabilities }));
+    one.message(1, keepalive);
+    const { settings } = one.session;
+    const other = isSameRouter ? settings.address : address("192.0.2.77");
+    one.dispatch({ type: "settings", settings: { ...settings, address: other, addPath: false } });
+    one.dispatch({ type: "connected", connection: 2, routerId: ourId });
+    one.message(2, theirOpen({ capabilities }));
+    one.message(2, keepalive);
+    assert.equal(one.state, "established");
+    let count = 0;
+    for (const began = one.now; one.now < began + 80_000; one.message(2, keepalive))
+      if (one.next().some(({ type }) => type === "endOfRib")) count++;
+    assert.equal(count, want);
+  }
+});
+
 test("what cannot go on under other settings begins anew at once, and the rest goes on", () => {
   const one = new LoneSession();
   one.reach("established");

@@ -67,6 +67,8 @@ export interface Session {
   readonly flaps: number;
   /** A session was established under these settings. */
   readonly hasBeenUp: boolean;
+  /** A session with the router carried several paths to a prefix (RFC 7911), and it may keep stale ones of these. */
+  readonly hadPaths: boolean;
   /** The peer refused capabilities: the next OPEN has none (RFC 5492, section 3). */
   readonly plainOpen: boolean;
   /** This process has had no session with the peer yet; one before it may have had (RFC 4724, the R bit). */
@@ -122,6 +124,7 @@ export function newSession(options: SessionOptions): Session {
     failures: 0,
     flaps: 0,
     hasBeenUp: false,
+    hadPaths: false,
     staleUntil: -Infinity,
     plainOpen: false,
     prefixLimits: {},
