@@ -75,8 +75,7 @@ export class GossipStore {
     // A clock was set back; while there are entries of the later life, the node receives them.
     if (known.entries.size === 0) known.life = life;
     if (!this.#unknown.delete(node)) return [];
-    // Whoever sends octets to another thread sends all of the memory that they are in.
-    const entries = entriesOf(node, known).map((entry) => ({ ...entry, value: new Uint8Array(entry.value) }));
+    const entries = entriesOf(node, known);
     for (const entry of entries) this.#update(entry);
     return entries;
   }
@@ -120,11 +119,12 @@ export class GossipStore {
     return (decodeEntries(payload) ?? []).filter((entry) => this.#merge(entry, now));
   }
 
-  /** Messages to broadcast since the last call, one for each entry: own entries, and entries of others that arrived. */
-  takeUpdates(): GossipUpdate[] {
-    const updates = [...this.#updates].map(([topic, entry]) => ({ topic, payload: encodeEntries([entry]) }));
-    this.#updates.clear();
-    return updates;
+  /** Messages to broadcast that were not taken before, one for each entry: own entries, and entries of others that arrived. */
+  *takeUpdates(): Generator<GossipUpdate, void> {
+    for (const [topic, entry] of this.#updates) {
+      this.#updates.delete(topic);
+      yield { topic, payload: encodeEntries([entry]) };
+    }
   }
 
   /** All entries of members, for a member that may have missed some; empty if there are no entries. */

@@ -9,7 +9,7 @@
  * pure. Left out: membership, and the decision who announces an address.
  */
 export { centralName, isCentral, nodeOfCentral } from "./central.ts";
-export { decodeOffer, encodeOffer, type GossipEntry } from "./codec/entry-codec.ts";
+export { decodeEntries, decodeOffer, encodeEntries, encodeOffer, type GossipEntry } from "./codec/entry-codec.ts";
 export type { Link } from "./codec/link-codec.ts";
 export { labelHash, type ToldTraits, toldLabel } from "./codec/traits-codec.ts";
 export {

@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { Alarm, type Clock, type Millis, type Random, SystemClock, systemRandom, wallClock } from "#pkg/clock";
-import type { OwnEntry } from "#pkg/gossip";
+import { decodeEntries, type OwnEntry } from "#pkg/gossip";
 import { withoutInterruption } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { urlHost } from "#pkg/net";
@@ -344,6 +344,8 @@ export class MemberlistThread implements AsyncDisposable {
         else this.#lossy.delete(report.member);
         break;
       case "gossip":
+        this.#emit({ type: "gossip", entries: decodeEntries(report.payload) ?? [] });
+        break;
       case "gossipExpired":
       case "watchPaths":
       case "pathDistrusted":

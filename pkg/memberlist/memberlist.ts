@@ -12,6 +12,7 @@ import type { MemberParts } from "./member-parts.ts";
 import { type EvidenceView, evidenceView, type MemberView, memberView } from "./member-view.ts";
 import { exchange, send } from "./outgoing.ts";
 import { IncomingPackets } from "./packets.ts";
+import { userText } from "./ring/broadcast-queue.ts";
 import type { Effect, Event, MemberEvent, PathVerdict } from "./ring/events.ts";
 import type { Ring } from "./ring/ring.ts";
 import { members, nextDeadline, startRing, step } from "./ring/step.ts";
@@ -253,7 +254,7 @@ export class Memberlist implements AsyncDisposable {
    */
   broadcast(topic: string, payload: Uint8Array): void {
     this.#started();
-    this.#events.push({ type: "broadcast", topic, payload });
+    this.#events.push({ type: "broadcast", topic, text: userText(payload) });
   }
 
   /** Exchanges views with a member at once; does nothing if the node is no longer a member. */

@@ -1,6 +1,6 @@
 import type { Clock, Millis, Random } from "#pkg/clock";
 import { type ByKind, dispatchByKind } from "#pkg/collections";
-import { decodeOffer } from "#pkg/gossip";
+import { decodeOffer, encodeEntries } from "#pkg/gossip";
 import { logTo } from "#pkg/log";
 import { Keyring } from "./codec/keyring.ts";
 import { MetadataKey } from "./codec/metadata.ts";
@@ -20,6 +20,8 @@ export interface ThreadMemberOptions {
 
 /** How old the counters may be that the main thread reads. */
 const countersEvery: Millis = 500;
+/** Far below what fits for one node. */
+const maxEntries = 20_000;
 
 /** A member with its gossip, as the main thread commands it. */
 export class ThreadMember implements AsyncDisposable {
@@ -59,7 +61,10 @@ export class ThreadMember implements AsyncDisposable {
       clock,
       canBroadcast: () => this.#member.running,
       broadcast: (topic, payload) => this.#member.broadcast(topic, payload),
-      onEntries: (entries) => post({ type: "gossip", entries }),
+      onEntries: (entries) => {
+        for (let at = 0; at < entries.length; at += maxEntries)
+          post({ type: "gossip", payload: new Uint8Array(encodeEntries(entries.slice(at, at + maxEntries))) });
+      },
       onExpired: (nodes) => post({ type: "gossipExpired", nodes }),
     });
     this.#delegate.set(start.entries);

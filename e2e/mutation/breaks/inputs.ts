@@ -72,7 +72,7 @@ export const inputs: readonly Break[] = [
     tests: ["pkg/config-reader/config-reader.test.ts"],
   },
   {
-    before: "if (length > octets.length - at) return undefined;",
+    before: "if (length > bytes.length - at) return undefined;",
     after: "",
     tests: ["pkg/gossip/codec/entry-codec.test.ts"],
   },

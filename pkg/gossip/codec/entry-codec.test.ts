@@ -25,6 +25,11 @@ test("entries: decoding undoes encoding, node by node", () => {
   );
 });
 
+test("entries of two lives of a node keep theirs", () => {
+  const lives = [1, 2].map((life) => ({ node: "node1", life, key: "k", version: life, value: Uint8Array.of(life) }));
+  assert.deepEqual(decodeEntries(encodeEntries(lives)), lives);
+});
+
 test("entries: arbitrary octets, also behind the prefix, are entries or nothing", () => {
   const prefix = [...encodeEntries([])];
   fc.assert(

@@ -27,22 +27,19 @@ const textEncoder = new TextEncoder();
 const textDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * Encodes entries: after the prefix, for each node its name (one octet of length), its life (six octets) and the number of its entries
+ * Encodes entries: after the prefix, for each life of a node its name (one octet of length), the life (six octets) and the number of its entries
  * (two octets); of each the key (one octet of length), the version (four octets) and the value (two octets of length). Integers are
- * big-endian. All entries of one node are of the same life.
+ * big-endian.
  * @throws {RangeError} for what does not fit
  */
 export function encodeEntries(entries: Iterable<GossipEntry>): Uint8Array {
   const writer = new Writer().put(prefix);
-  for (const [node, its] of Map.groupBy(entries, ({ node }) => node)) {
+  for (const its of Map.groupBy(entries, ({ node, life }) => `${life} ${node}`).values()) {
+    const [{ node, life } = { node: "", life: 0 }] = its;
     const name = textEncoder.encode(node);
     if (name.length > maxNodeOctets || its.length > 0xffff)
       throw new RangeError(`Cannot encode entries: ${its.length} of a node whose name has ${name.length} octets`);
-    writer
-      .u8(name.length)
-      .put(name)
-      .put(encodeLife(its[0]?.life ?? 0))
-      .u16(its.length);
+    writer.u8(name.length).put(name).put(encodeLife(life)).u16(its.length);
     for (const entry of its) putEntry(writer, entry);
   }
   return writer.finish();
@@ -62,31 +59,36 @@ function putEntry(writer: Writer, { key, version, value }: GossipEntry): void {
   writer.u8(key.length).latin1(key).u32(version).u16(value.length).put(value);
 }
 
-/** Undefined for octets that are not of this format, in part or as a whole. */
+/** Undefined for octets that are not of this format, in part or as a whole. Values are parts of these octets. */
 export function decodeEntries(octets: Uint8Array): GossipEntry[] | undefined {
   if (prefix.some((octet, index) => octets[index] !== octet)) return undefined;
+  const bytes = Buffer.from(octets.buffer, octets.byteOffset, octets.length);
   const entries: GossipEntry[] = [];
   let at = prefix.length;
-  /** Undefined if fewer octets are left. */
-  const take = (length: number): Uint8Array | undefined => {
-    if (length > octets.length - at) return undefined;
+  /** Where so many octets begin; undefined if fewer are left. */
+  const take = (length: number): number | undefined => {
+    if (length > bytes.length - at) return undefined;
     at += length;
-    return octets.subarray(at - length, at);
+    return at - length;
   };
-  const integer = (width: number): number | undefined => take(width)?.reduce((value, octet) => value * 256 + octet, 0);
-  while (at < octets.length) {
+  const integer = (width: number): number | undefined => {
+    const from = take(width);
+    return from === undefined ? undefined : bytes.readUIntBE(from, width);
+  };
+  while (at < bytes.length) {
     const name = take(integer(1) ?? Infinity);
+    const node = name === undefined ? undefined : decodeName(octets.subarray(name, at));
     const life = integer(lifeOctets);
     const count = integer(2);
-    const node = name && decodeName(name);
     if (node === undefined || life === undefined || count === undefined) return undefined;
     for (let i = 0; i < count; i++) {
-      const key = take(integer(1) ?? Infinity);
+      const from = take(integer(1) ?? Infinity);
+      const to = at;
       const version = integer(4);
       const value = take(integer(2) ?? Infinity);
-      if (key === undefined || version === undefined || value === undefined) return undefined;
-      if (key.length === 0 || key.length > maxKeyOctets || value.length > maxValueOctets) return undefined;
-      entries.push({ node, life, key: Buffer.from(key).toString("latin1"), version, value: Uint8Array.from(value) });
+      if (from === undefined || version === undefined || value === undefined) return undefined;
+      if (to === from || to - from > maxKeyOctets || at - value > maxValueOctets) return undefined;
+      entries.push({ node, life, key: bytes.toString("latin1", from, to), version, value: octets.subarray(value, at) });
     }
   }
   return entries;

@@ -61,7 +61,7 @@ export function decodeTraits(value: Uint8Array): ToldTraits | undefined {
     isOutOfService: (bits & outOfServiceBit) !== 0,
     isCordoned: (bits & cordonedBit) !== 0,
     isNotReady: (bits & notReadyBit) !== 0,
-    labels: value.subarray(headOctets),
+    labels: new Uint8Array(value.subarray(headOctets)), // A part alone would keep the whole message in memory.
   };
 }
 

@@ -18,7 +18,7 @@ export class GossipNode {
   /** Messages that the node broadcasts since the last call. */
   takeUpdates(): GossipUpdate[] {
     this.#flush();
-    return this.store.takeUpdates();
+    return [...this.store.takeUpdates()];
   }
 
   /** All entries that the node knows, as it sends them to a node that joins. */

@@ -1,5 +1,5 @@
 import { encodeMessage } from "../codec/message-codec.ts";
-import type { PacketMessage } from "../codec/messages.ts";
+import type { PacketMessage, User } from "../codec/messages.ts";
 import { broadcastOverhead } from "../codec/packet.ts";
 
 /** Decides the order. */
@@ -16,7 +16,7 @@ interface QueuedMessage extends Rank {
 }
 
 /** A user message is kept as text, one character for each octet: an array of octets takes some 450 octets more, and thousands may be queued. */
-type QueuedContent = Exclude<PacketMessage, { readonly type: "user" }> | { readonly type: "user"; readonly text: string };
+export type QueuedContent = Exclude<PacketMessage, User> | { readonly type: "user"; readonly text: string };
 
 /**
  * Messages to pass on, each a limited number of times: the last message about each node, the last on each topic of the user, and the
@@ -37,14 +37,14 @@ export class BroadcastQueue {
   }
 
   /** Replaces the message queued under the same key, but keeps other nodes' accusations of the same node. */
-  add(key: string, message: PacketMessage): void {
+  add(key: string, message: QueuedContent): void {
     for (const entry of this.#byKey.get(key) ?? []) {
       if (accuseTogether(entry.message, message)) continue;
       this.#order.splice(this.#place(entry), 1);
       this.#forget(entry);
     }
-    const { length } = encodeMessage(message);
-    const entry = { key, message: keep(message), length, id: this.#nextId++, transmits: 0 };
+    const length = message.type === "user" ? 1 + message.text.length : encodeMessage(message).length;
+    const entry = { key, message, length, id: this.#nextId++, transmits: 0 };
     this.#byKey.set(key, [...(this.#byKey.get(key) ?? []), entry]);
     this.#insert(entry);
   }
@@ -70,7 +70,7 @@ export class BroadcastQueue {
       if (entry.transmits < limit) this.#insert(entry);
       else this.#forget(entry);
     }
-    return taken.map(({ message }) => unkeep(message));
+    return taken.map(({ message }) => sent(message));
   }
 
   #forget(entry: QueuedMessage): void {
@@ -96,16 +96,17 @@ export class BroadcastQueue {
   }
 }
 
-function keep(message: PacketMessage): QueuedContent {
-  return message.type === "user" ? { type: "user", text: Buffer.from(message.payload).toString("latin1") } : message;
+/** The payload of a user message as it is queued. */
+export function userText(payload: Uint8Array): string {
+  return Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString("latin1");
 }
 
-function unkeep(content: QueuedContent): PacketMessage {
+function sent(content: QueuedContent): PacketMessage {
   return content.type === "user" ? { type: "user", payload: new Uint8Array(Buffer.from(content.text, "latin1")) } : content;
 }
 
 /** Whether two messages about one node are accusations of the same incarnation by different accusers. */
-function accuseTogether(a: QueuedContent, b: PacketMessage): boolean {
+function accuseTogether(a: QueuedContent, b: QueuedContent): boolean {
   return a.type === "suspect" && b.type === "suspect" && a.incarnation === b.incarnation && a.from !== b.from;
 }
 

@@ -28,11 +28,11 @@ export type Event =
   /** Our own metadata changes. `step` throws a RangeError when `encodeMetadata` does. */
   | { readonly type: "metadata"; readonly fields: MetadataFields }
   /**
-   * A user message for all members; it replaces one on the same topic that is still being passed on. `step` throws a RangeError for more
+   * A user message for all members, one character for each octet; it replaces one on the same topic that is still being passed on. `step` throws a RangeError for more
    * than `maxUserBytes`. A receiver that learns something from it has to broadcast it again: the ring does not pass on messages that it
    * cannot judge.
    */
-  | { readonly type: "broadcast"; readonly topic: string; readonly payload: Uint8Array };
+  | { readonly type: "broadcast"; readonly topic: string; readonly text: string };
 
 /** `up`: packets arrive both ways; `down`: they did, and no longer do; `unknown`: all else. */
 export type PathVerdict = "unknown" | "up" | "down";

@@ -2,15 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { encodeMessage } from "../codec/message-codec.ts";
-import type { PacketMessage } from "../codec/messages.ts";
 import { broadcastBudget, broadcastOverhead } from "../codec/packet.ts";
 import { alive, at, dead, endpointOf, LoneRing } from "../testing/lone-ring.ts";
-import { BroadcastQueue } from "./broadcast-queue.ts";
+import { BroadcastQueue, type QueuedContent } from "./broadcast-queue.ts";
 import { maxUserBytes } from "./sending.ts";
 
-/** Encoded, its length is its payload's and one. */
-function message(length: number, mark = 0): PacketMessage {
-  return { type: "user", payload: new Uint8Array(length - 1).fill(mark) };
+/** Encoded, its length is its text's and one. */
+function message(length: number, mark = 0): QueuedContent {
+  return { type: "user", text: String.fromCharCode(mark).repeat(length - 1) };
 }
 
 /** Lengths of the messages that it takes. */
@@ -36,7 +35,7 @@ test("among equals the newest goes first", () => {
   const queue = new BroadcastQueue();
   queue.add("first", message(10, 1));
   queue.add("second", message(10, 2));
-  assert.deepEqual(queue.take(12, 4), [message(10, 2)]);
+  assert.deepEqual(queue.take(12, 4), [{ type: "user", payload: new Uint8Array(9).fill(2) }]);
 });
 
 test("each message costs its length and 2; what does not fit waits for another packet", () => {
@@ -174,10 +173,11 @@ test("gossip fills several packets when there is much to say", () => {
 test("a user message is gossiped as others are, in place of one on the same topic, and too long a one is refused", () => {
   const lone = unprobing("a");
   const payload = (octet: number, length = 1000) => new Uint8Array(length).fill(octet);
-  lone.step({ type: "broadcast", topic: "self", payload: payload(1) }); // The topic is no node's name.
-  lone.step({ type: "broadcast", topic: "self", payload: payload(2) });
-  lone.step({ type: "broadcast", topic: "other", payload: payload(3, 1) });
-  assert.throws(() => lone.step({ type: "broadcast", topic: "long", payload: payload(4, 1001) }), RangeError);
+  const text = (octet: number, length = 1000) => String.fromCharCode(octet).repeat(length);
+  lone.step({ type: "broadcast", topic: "self", text: text(1) }); // The topic is no node's name.
+  lone.step({ type: "broadcast", topic: "self", text: text(2) });
+  lone.step({ type: "broadcast", topic: "other", text: text(3, 1) });
+  assert.throws(() => lone.step({ type: "broadcast", topic: "long", text: text(4, 1001) }), RangeError);
   lone.advanceTo(lone.ring.gossipAt);
   assert.deepEqual(
     lone.sends().map(({ messages }) => messages),

@@ -1,7 +1,8 @@
 import type { Millis } from "#pkg/clock";
 import { encodeMessage } from "../codec/message-codec.ts";
-import type { Endpoint, NodeName, PacketMessage } from "../codec/messages.ts";
+import type { Endpoint, NodeName, PacketMessage, User } from "../codec/messages.ts";
 import { broadcastBudget } from "../codec/packet.ts";
+import type { QueuedContent } from "./broadcast-queue.ts";
 import { chooseRandom, randomIndex } from "./choice.ts";
 import type { NodeRecord } from "./node-record.ts";
 import { ownPing, type Ring, sourceOf } from "./ring.ts";
@@ -57,17 +58,17 @@ export function pingOnStream(
 export const maxUserBytes = 1000;
 
 /** Queues what others shall hear; it replaces what is queued about the same node. */
-export function broadcast(ring: Ring, message: PacketMessage & { readonly node: NodeName }, now: Millis): void {
+export function broadcast(ring: Ring, message: Exclude<PacketMessage, User> & { readonly node: NodeName }, now: Millis): void {
   enqueue(ring, message.node, message, now);
 }
 
 /** Queues a user message; it replaces what is queued on the same topic. @throws {RangeError} for more than `maxUserBytes` */
-export function broadcastUser(ring: Ring, topic: string, payload: Uint8Array, now: Millis): void {
-  if (payload.length > maxUserBytes) throw new RangeError(`Cannot broadcast a user message: it has ${payload.length} bytes`);
-  enqueue(ring, `\u{100}${topic}`, { type: "user", payload }, now); // No node's name has such a character.
+export function broadcastUser(ring: Ring, topic: string, text: string, now: Millis): void {
+  if (text.length > maxUserBytes) throw new RangeError(`Cannot broadcast a user message: it has ${text.length} bytes`);
+  enqueue(ring, `\u{100}${topic}`, { type: "user", text }, now); // No node's name has such a character.
 }
 
-function enqueue(ring: Ring, key: string, message: PacketMessage, now: Millis): void {
+function enqueue(ring: Ring, key: string, message: QueuedContent, now: Millis): void {
   ring.broadcasts.add(key, message);
   // Idle rings need no gossip timer. By chance, so that nodes that hear of something together do not pass it on together.
   if (ring.gossipAt === Infinity) ring.gossipAt = now + randomIndex(ring.options.random, ring.timing.gossipInterval);

@@ -105,7 +105,7 @@ export function step(ring: Ring, event: Event, now: Millis): Effect[] {
       refreshMetadata(ring, now);
       break;
     case "broadcast":
-      broadcastUser(ring, event.topic, event.payload, now);
+      broadcastUser(ring, event.topic, event.text, now);
       break;
     default:
       event satisfies never;

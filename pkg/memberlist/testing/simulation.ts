@@ -1,6 +1,7 @@
 import type { Millis, Random } from "#pkg/clock";
 import { seededRandom } from "#pkg/clock/testing";
 import { type Endpoint, nodeName, type StreamMessage } from "../codec/messages.ts";
+import { userText } from "../ring/broadcast-queue.ts";
 import type { Effect, Event, MemberEvent } from "../ring/events.ts";
 import type { Ring, RingOptions } from "../ring/ring.ts";
 import { members, nextDeadline, startRing, step } from "../ring/step.ts";
@@ -155,7 +156,7 @@ export class Simulation {
   }
 
   broadcast(index: number, topic: string, payload: Uint8Array): void {
-    this.#deliver(this.#node(index), { type: "broadcast", topic, payload });
+    this.#deliver(this.#node(index), { type: "broadcast", topic, text: userText(payload) });
   }
 
   /** Runs `fn` at `at`, as a process of its own would. */
