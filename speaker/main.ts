@@ -11,7 +11,7 @@ import { Asker, Layer2 } from "#pkg/layer2";
 import { releaseFreedMemory, whyDescriptorsStay } from "#pkg/linux";
 import { podNamespace, runDaemon } from "#pkg/process";
 import { readClasses } from "#pkg/service";
-import { compileSooner } from "#pkg/threads";
+import { compileSooner, saveWhileLoading } from "#pkg/threads";
 import { speakerApi } from "./api.ts";
 import { watchSessions } from "./bgp/session-watch.ts";
 import { startBgp } from "./bgp/start-bgp.ts";
@@ -56,6 +56,7 @@ await runDaemon({
     const member = isCentral ? centralName(node) : node;
     const classes = readClasses(values["lb-class"], values["lb-class-default"]);
     const configSource = values["config-source"];
+    saveWhileLoading();
     log.info("speaker starting", { op: "startup", namespace, configSource, configMap: values.config, node });
     if (whyDescriptorsStay !== undefined)
       log.warn("sockets of a thread that is terminated stay open until the speaker ends", { error: whyDescriptorsStay });

@@ -7,6 +7,6 @@ export { type MainThread, mainThread } from "./main-thread.ts";
 export { PolledEventLoop } from "./polled-event-loop.ts";
 export { SharedCounters } from "./shared-counters.ts";
 export { Supervisor, type Thread } from "./supervisor.ts";
-export { compileSooner, hurryGarbageCollection, keepSmallHeapsSmall, withOwnCompiler } from "./v8.ts";
+export { compileSooner, hurryGarbageCollection, keepSmallHeapsSmall, saveWhileLoading, withOwnCompiler } from "./v8.ts";
 export { trimHeap } from "./v8-heap.ts";
 export { WorkerThread, workerFile } from "./worker-thread.ts";

@@ -2,15 +2,22 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 
-/** @returns the most that V8 had for objects, in MB, while a process replaced so many objects, one after another */
-function mostHeap(objects: number, isKeptSmall: boolean): number {
+/**
+ * @param rules functions that are called first, of those for V8's heaps
+ * @returns the most that V8 had for objects, in MB, while a process replaced so many objects, one after another
+ */
+function mostHeap(objects: number, ...rules: readonly ("keepSmallHeapsSmall" | "saveWhileLoading")[]): number {
   const script = `
     const { getHeapStatistics } = await import("node:v8");
-    const { keepSmallHeapsSmall, trimHeap } = await import("#pkg/threads");
+    const { setTimeout: sleep } = await import("node:timers/promises");
+    const threads = await import("#pkg/threads");
     const one = (i) => ({ i, all: [i, i, i, i] });
     const live = Array.from({ length: ${objects} }, (_, i) => one(i));
-    trimHeap(); // From here on V8 has a limit that follows from what lives.
-    if (${isKeptSmall}) keepSmallHeapsSmall();
+    threads.trimHeap(); // From here on V8 has a limit that follows from what lives.
+    for (const rule of ${JSON.stringify(rules)}) {
+      threads[rule]();
+      await sleep(500); // It looks at the heap some times a second.
+    }
     let most = 0;
     for (let i = 0; i < 1_000_000; i++) {
       live[i % live.length] = one(i);
@@ -23,6 +30,13 @@ function mostHeap(objects: number, isKeptSmall: boolean): number {
 }
 
 test("a small heap grows less before it is collected, and a large one as by itself", () => {
-  assert.ok(mostHeap(20_000, true) < 0.8 * mostHeap(20_000, false));
-  assert.ok(mostHeap(500_000, true) > 0.95 * mostHeap(500_000, false));
+  assert.ok(mostHeap(20_000, "keepSmallHeapsSmall") < 0.8 * mostHeap(20_000));
+  assert.ok(mostHeap(500_000, "keepSmallHeapsSmall") > 0.95 * mostHeap(500_000));
+});
+
+test("a heap that is large while a process loads grows less before it is collected, also when the process has loaded; a small one as by itself", () => {
+  const byItself = mostHeap(500_000);
+  assert.ok(mostHeap(500_000, "saveWhileLoading") < 0.9 * byItself);
+  assert.ok(mostHeap(500_000, "saveWhileLoading", "keepSmallHeapsSmall") < 0.9 * byItself);
+  assert.ok(mostHeap(20_000, "saveWhileLoading") > 0.95 * mostHeap(20_000));
 });
