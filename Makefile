@@ -31,7 +31,7 @@ quick: node_modules ## Run the tests that need only a processor, with a tenth of
 	@node e2e/tiers/run.ts quick
 
 # What Node compiles is kept for the next process: it is half of the start of each.
-test scenarios test-computing test-waiting test-root test-nightly e2e: export NODE_COMPILE_CACHE := $(CURDIR)/.cache/compiled
+quick test scenarios test-computing test-waiting test-root test-nightly e2e: export NODE_COMPILE_CACHE := $(CURDIR)/.cache/compiled
 # Programs are started as the image has them: half of what their sources take to load.
 test: node_modules ## Run the tests of everything but whole clusters, and eight of those, as any user (three to five minutes)
 	@INGOT_BUNDLES=$$(node e2e/cluster/bundles.ts) node e2e/tiers/run.ts test $(TESTS)

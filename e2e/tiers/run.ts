@@ -61,7 +61,8 @@ let started = 0;
 /** Runs a job, and prints failures. @param by a command before that of Node */
 async function run(job: Job, by: readonly string[]): Promise<void> {
   const report = join(reports, `${started++}`);
-  const untracked = job.some((file) => file.untracked) ? ["--import=./pkg/clock/testing/untracked-promises.ts"] : [];
+  const untracked =
+    selection === "quick" || job.some((file) => file.untracked) ? ["--import=./pkg/clock/testing/untracked-promises.ts"] : [];
   const tests = ["e2e/tiers/in-one-process.ts", report, ...job.map(({ path }) => path)];
   const [program = "", ...argv] = [...by, process.execPath, ...preloads, ...untracked, ...tests];
   const child = spawn(program, argv, { stdio: ["ignore", "pipe", "pipe"] });

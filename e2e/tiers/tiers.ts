@@ -23,7 +23,7 @@ export interface TestFile {
   readonly alone: boolean;
   /** It takes so long that others should not be over before it begins: `// Long: why`. */
   readonly long: boolean;
-  /** It simulates clusters, with too many promises for `node:test` to follow them to their tests. */
+  /** It simulates clusters, with too many promises for `node:test` to follow them to their tests, which it does not in `quick` either. */
   readonly untracked: boolean;
   /** An ordinary user skips some of it. */
   readonly root: boolean;

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { loadAll } from "js-yaml";
 import { parseConfig } from "#pkg/config";
+import { anyText } from "#pkg/text/testing";
 import { convert, liveObjectText, liveText, parseConfiguration, parseCustomResources } from "./index.ts";
 import type { LiveObject } from "./live.ts";
 import { l2, metallb, noOptions, peer, pool } from "./testing/converted.ts";
@@ -314,7 +315,7 @@ test("a pool with more advertisements than are compared is refused", () => {
 
 test("arbitrary text behind the first line has an answer", () => {
   fc.assert(
-    fc.property(fc.string({ unit: "binary" }), (text) => {
+    fc.property(anyText(), (text) => {
       const { config, problems } = parseConfiguration(`${liveText([])}${text}`);
       assert.equal(
         config === undefined,

@@ -2,11 +2,15 @@ import { Writer } from "../codec/memberlist-error.ts";
 import { MessageType } from "../codec/messages.ts";
 import { writeMap } from "./write-map.ts";
 
+// Code of a phrase and one octet more -> the code that it got, and in the upper bits the number of the dictionary that has it: none is ever emptied.
+const phrases = new Uint32Array(1 << 20);
+const codeBits = 12;
+let dictionary = 0;
+
 /** Compresses as Go's `compress/lzw` does, and so as peers do. */
 export function compressLzw(octets: Uint8Array): Uint8Array {
   const compressed: number[] = [];
   let [bits, count, width, last] = [0, 0, 9, 257]; // `last`: the code given away most recently.
-  let phrases = new Map<number, number>(); // code of a phrase and one octet more -> code
   const write = (code: number): void => {
     bits |= code << count;
     for (count += width; count >= 8; count -= 8, bits >>>= 8) compressed.push(bits & 0xff);
@@ -17,20 +21,34 @@ export function compressLzw(octets: Uint8Array): Uint8Array {
     if (++last === 1 << width) width++;
     if (last < 4095) return false;
     write(256);
-    [width, last, phrases] = [9, 257, new Map()];
+    [width, last] = [9, 257];
+    beginDictionary();
     return true;
   };
+  beginDictionary();
   write(256);
   let code: number | undefined; // Code of the phrase read so far.
   for (const octet of octets) {
-    const longer = code === undefined ? octet : phrases.get((code << 8) | octet);
-    if (code !== undefined && longer === undefined && !give(code)) phrases.set((code << 8) | octet, last);
-    code = longer ?? octet;
+    if (code === undefined) {
+      code = octet;
+      continue;
+    }
+    const phrase = (code << 8) | octet;
+    const known = phrases[phrase] ?? 0;
+    const isKnown = known >>> codeBits === dictionary;
+    if (!isKnown && !give(code)) phrases[phrase] = (dictionary << codeBits) | last;
+    code = isKnown ? known & ((1 << codeBits) - 1) : octet;
   }
   if (code !== undefined) give(code);
   write(257);
   if (count > 0) compressed.push(bits);
   return Uint8Array.from(compressed);
+}
+
+function beginDictionary(): void {
+  if (++dictionary < 1 << (32 - codeBits)) return;
+  phrases.fill(0);
+  dictionary = 1;
 }
 
 /** Wraps a message in a compress message, as peers do. */
