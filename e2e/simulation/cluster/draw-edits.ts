@@ -98,17 +98,20 @@ const quietEdits = [
 
 /**
  * A history, drawn by its seed, of edits that are not about where addresses are announced, while controllers die and nodes lose the API: no address of
- * a Service that nobody edits may leave its node.
+ * a Service that nobody edits may leave its node. Where the seed is odd, one node has no endpoint of these, which are Local, and dies, starts, or is cut off.
  */
 export function drawQuietEdits(seed: number): History {
   const draw = new Draw(seededRandom(seed + quietSeeds));
-  const nodes = 2 + draw.pick(4);
+  const hasBystander = seed % 2 === 1;
+  const nodes = (hasBystander ? 3 : 2) + draw.pick(3);
+  const node = nodes - 1; // The bystander.
   const services: Record<string, ServiceSpec> = {};
   const pools = ["lan", "sticky", "both", "strict"] as const;
   for (let i = 0; i < 8; i++) {
     const pool = pools[i % pools.length] ?? "lan";
     const isDual = i < 2 && draw.pick(2) === 0;
-    services[`s${i}`] = { ...served(draw, nodes), pool, isDual, wanted: undefined, sharing: undefined };
+    const endpoints = hasBystander ? { isLocal: true, endpoints: draw.two(nodes - 1), endpointsV6: undefined } : {};
+    services[`s${i}`] = { ...served(draw, nodes), ...endpoints, pool, isDual, wanted: undefined, sharing: undefined };
   }
   const acts: Timed<Act>[] = [];
   let at: Millis = firstActMs;
@@ -127,8 +130,22 @@ export function drawQuietEdits(seed: number): History {
       () => ({ type: "cordon", node: draw.pick(nodes), length }),
       () => ({ type: "changePeers", length: draw.pick(5_000) }),
     ];
+    const ofBystander: readonly (() => Act)[] = [
+      () => ({ type: "killSpeaker", node, length }),
+      () => ({ type: "powerOff", node, length }),
+      () => ({ type: "stopSpeaker", node, length }),
+      () => ({ type: "stallSpeaker", node, length: draw.pick(8_000) }),
+      () => ({ type: "cut", parts: [...new Array<number>(node).fill(0), 1], isLanWhole: draw.pick(2) === 0, length }),
+      () => ({ type: "cutOneWay", from: [node], to: [draw.pick(node)], length }),
+      () => ({ type: "breakPath", node, length }),
+      () => ({ type: "unplug", node, length }),
+      () => ({ type: "deleteNode", node, isOff: draw.pick(2) === 0, moves: draw.pick(2) === 0, length }),
+      () => ({ type: "changeMac", node }),
+      () => ({ type: (["exclude", "drain", "edge", "otherVersion"] as const)[draw.pick(4)] ?? "edge", node, length }),
+    ];
+    const all = hasBystander ? [...failures, ...ofBystander] : failures;
     for (let more = 1 + draw.pick(4); more > 0; more--)
-      acts.push({ at: at + draw.pick(2_000), act: failures[draw.pick(failures.length)]?.() ?? { type: "compact" } });
+      acts.push({ at: at + draw.pick(2_000), act: all[draw.pick(all.length)]?.() ?? { type: "compact" } });
     for (let edits = 1 + draw.pick(3); edits > 0; edits--) {
       const moment = at + (draw.pick(2) === 0 ? 0 : length) + draw.pick(3_000);
       const name = quietEdits[draw.pick(quietEdits.length)] ?? "renamed";
@@ -144,7 +161,8 @@ export function drawQuietEdits(seed: number): History {
   }
   acts.sort((a, b) => a.at - b.at);
   const failoverMs = [undefined, 10, 50][draw.pick(3)];
-  return { seed, nodes, loss: 0, failoverMs, isSlow: draw.pick(3) === 0, config: firstConfig, services, acts };
+  const startDelayMs = [0, 500, 4_000][draw.pick(3)] ?? 0;
+  return { seed, nodes, loss: 0, failoverMs, startDelayMs, isSlow: draw.pick(3) === 0, config: firstConfig, services, acts };
 }
 
 function drawFailure(draw: Draw, nodes: number): readonly Timed<Act>[] {
