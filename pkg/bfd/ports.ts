@@ -61,8 +61,7 @@ export class Ports implements Disposable {
   }
 
   /**
-   * Hands over all that waits on the ports in `ready`, or on all of them, with when it arrived, and the socket to answer from. The kernel stamps
-   * arrivals with the date, which may be set meanwhile: then a packet is taken to have come at most since the port was empty.
+   * Hands over all that waits on the ports in `ready`, or on all of them, with when it arrived, and the socket to answer from.
    * @throws {SystemCallError}
    */
   drain(
@@ -79,8 +78,7 @@ export class Ports implements Disposable {
         for (let i = 0; i < count; i++) {
           const datagram = this.#batch.datagram(i);
           if (datagram === undefined) continue;
-          const age = date - (datagram.arrivedAt ?? date);
-          take(datagram, Math.min(now, Math.max(port.emptyAt, now - age)), purpose, socket);
+          take(datagram, arrival(datagram.arrivedAt ?? date, date, { now, emptyAt: port.emptyAt }), purpose, socket);
         }
         if (count < batch) {
           port.emptyAt = now;
@@ -94,6 +92,18 @@ export class Ports implements Disposable {
     for (const { socket } of this.#ports.values()) socket[Symbol.dispose]();
     this.#ports.clear();
   }
+}
+
+/**
+ * When a packet arrived that the kernel stamped with a date, as an instant of the clock. The date may have been set since: a packet came
+ * when the port was last seen empty, at the earliest, and now at the latest.
+ */
+export function arrival(
+  stamp: Millis,
+  date: Millis,
+  { now, emptyAt }: { readonly now: Millis; readonly emptyAt: Millis },
+): Millis {
+  return Math.min(now, Math.max(emptyAt, now - (date - stamp)));
 }
 
 /** A socket to send a session's packets from, on a port that nobody has. @throws {SystemCallError} such as EADDRNOTAVAIL */
