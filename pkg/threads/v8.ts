@@ -45,8 +45,11 @@ export function compileSooner(): void {
 const smallOctets = 32 * 2 ** 20;
 const everyMs = 10_000;
 const loadedOctets = 40 * 2 ** 20;
+// With 100,000 Services there are hundreds of MB, which take V8 long to look through again and again.
+const manyOctets = 128 * 2 ** 20;
 const lookMs = 200;
 let isSaving: boolean | undefined; // Undefined until somebody has said.
+let hasLoaded = false;
 
 /** Of all threads: V8 collects and gives back more, for more of a processor. */
 function setSaving(isOn: boolean): void {
@@ -55,13 +58,14 @@ function setSaving(isOn: boolean): void {
 }
 
 /**
- * Has V8 collect more of what a process loads at its start, once its heap is large: of 10,000 Services and 5,000 nodes a third of the heap is garbage
+ * Has V8 collect more of what a process loads at its start, while its heap is large and not huge: of 10,000 Services and 5,000 nodes a third of the heap is garbage
  * by the end, whose room V8 then keeps. It goes on until `keepSmallHeapsSmall` looks at the heap.
  */
 export function saveWhileLoading(): void {
   const timer = setInterval(() => {
-    if (isSaving === undefined && getHeapStatistics().total_heap_size >= loadedOctets) setSaving(true);
-    if (isSaving !== undefined) clearInterval(timer);
+    const octets = getHeapStatistics().total_heap_size;
+    if (!hasLoaded && octets >= loadedOctets) setSaving(octets < manyOctets);
+    if (hasLoaded || octets >= manyOctets) clearInterval(timer);
   }, lookMs).unref();
 }
 
@@ -74,7 +78,8 @@ export function saveWhileLoading(): void {
 export function keepSmallHeapsSmall(): void {
   if (getHeapStatistics().total_heap_size < smallOctets) trimHeap();
   const look = (): void => setSaving(getHeapStatistics().total_heap_size < smallOctets);
-  if (isSaving === undefined) look();
+  hasLoaded = true;
+  if (isSaving !== true) look();
   setInterval(look, everyMs).unref();
 }
 
