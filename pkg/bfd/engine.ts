@@ -24,6 +24,8 @@ const retryAfter: Millis = 1000;
 const reviewEvery: Millis = 5000;
 // Packets that arrive so shortly before something is due wait for it: one turn for many, and what counts is when they arrived.
 const batchMs: Millis = 10;
+// Where so many come meanwhile they are read as they come: the kernel has room for twice as many, where nobody has raised net.core.rmem_max.
+const floodPackets = 256;
 // AdminDown is sent this often at the end, some milliseconds apart: nothing repeats it later.
 const finalPackets = 3;
 const finalPacketGap: Millis = 5;
@@ -43,9 +45,12 @@ export class Engine implements Disposable {
   readonly #ports = new Ports();
   readonly #echoes: EchoPorts;
   readonly #entries = new Entries();
-  /** Whatever arrives, and what is answered at once even if something else is due soon. */
+  /** All sockets; and those whose packets are answered at once, even if something else is due soon. */
   readonly #arrivals = new PollSet();
   readonly #urgent = new PollSet();
+  /** Packets since something was due last, and whether before that there were too many to wait. */
+  #arrived = 0;
+  #isFlooded = false;
   /** When it is seen again which sessions can have the peer's echoes returned; never while none is to. */
   #reviewAt: Millis = Infinity;
 
@@ -70,18 +75,20 @@ export class Engine implements Disposable {
     let planned = this.#reviewAt;
     for (const entry of this.#entries) planned = Math.min(planned, entry.nextAt);
     const patience = planned - this.#clock.now();
-    const ready = (patience > batchMs ? this.#arrivals : this.#urgent).wait(patience);
+    const ready = (patience > batchMs || this.#isFlooded ? this.#arrivals : this.#urgent).wait(patience);
     const now = this.#clock.now();
     const late = Math.max(0, now - planned);
     if (ready.includes(this.#main.wakeFd)) this.#receiveCommands(now);
     const arrived = now >= planned ? "all" : ready;
-    this.#ports.drain(arrived, now, (datagram, arrivedAt, purpose, socket) => {
+    this.#arrived += this.#ports.drain(arrived, now, (datagram, arrivedAt, purpose, socket) => {
       if (purpose === "echo") this.#reflect(datagram, socket);
       else this.#receive(datagram, purpose === "multihop", arrivedAt, now);
     });
     if (this.#echoes.drain(arrived, (discriminator) => this.#receiveEcho(discriminator, now))) this.#watch();
     if (now >= this.#reviewAt) this.#review(now);
     if (now < planned) return;
+    this.#isFlooded = this.#arrived >= floodPackets;
+    this.#arrived = 0;
     this.#chance = this.#random();
     for (const entry of this.#entries)
       if (now >= Math.min(entry.nextAt, mayLeaveAt(entry.session))) this.#work(entry, { type: "timer", late }, now);

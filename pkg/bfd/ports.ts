@@ -34,7 +34,7 @@ export class Ports implements Disposable {
   readonly #ports = new Map<string, Port>(); // family and purpose -> port
   readonly #batch = new DatagramBatch(batch, keptOctets);
 
-  /** Of the ports of one purpose, or of all. */
+  /** The sockets of all ports, or of those of one purpose. */
   fds(purpose?: Purpose): number[] {
     return [...this.#ports.values()].flatMap((port) => (purpose === undefined || port.purpose === purpose ? port.socket.fd : []));
   }
@@ -62,19 +62,21 @@ export class Ports implements Disposable {
 
   /**
    * Hands over all that waits on the ports in `ready`, or on all of them, with when it arrived, and the socket to answer from.
-   * @throws {SystemCallError}
+   * @returns how many packets there were @throws {SystemCallError}
    */
   drain(
     ready: readonly number[] | "all",
     now: Millis,
     take: (datagram: ReceivedDatagram, arrivedAt: Millis, purpose: Purpose, socket: UdpSocket) => void,
-  ): void {
+  ): number {
+    let total = 0;
     const date = wallClock().getTime();
     for (const port of this.#ports.values()) {
       const { socket, purpose } = port;
       if (ready !== "all" && !ready.includes(socket.fd)) continue;
       for (let turn = 0; turn < maxBatches; turn++) {
         const count = socket.receive(this.#batch);
+        total += count;
         for (let i = 0; i < count; i++) {
           const datagram = this.#batch.datagram(i);
           if (datagram === undefined) continue;
@@ -86,6 +88,7 @@ export class Ports implements Disposable {
         }
       }
     }
+    return total;
   }
 
   [Symbol.dispose](): void {

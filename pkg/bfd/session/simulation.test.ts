@@ -16,7 +16,7 @@ interface Network {
   readonly reorders: boolean;
 }
 
-// What arrives this shortly before a deadline waits for it, as in the engine.
+// A packet that arrives so shortly before a deadline waits for it, as in the engine.
 const batchMs = 10;
 const calm: Network = { loss: [0, 0], latencyMs: [0.1, 5], reorders: false };
 

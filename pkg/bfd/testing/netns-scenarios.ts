@@ -229,7 +229,7 @@ test("an interface that goes down takes its own session down, and leaves that of
   );
 });
 
-/** A host behind the interface `near<n>`, which has a session between its 10.0.n.2 and 10.0.n.1 here. `connect` makes the interface anew. */
+/** A host behind the interface `near<n>`, with a session between its 10.0.n.2 and 10.0.n.1 here. `connect` makes the interface again. */
 async function farEnd(n: number, fields: string): Promise<Disposable & { readonly connect: () => void }> {
   using stack = new DisposableStack();
   const far = stack.use(spawn("unshare", ["--net", "sleep", "300"], { stdio: "ignore" }));
