@@ -32,17 +32,16 @@ function shared(files: readonly TestFile[], count: number): Job[] {
 /** The longest first, so that all end at about the same time: files that say so, then processes of many files. */
 function jobsOf(files: readonly TestFile[], count: number): Job[] {
   const alone = (isLong: boolean) => files.filter(({ alone, long }) => alone && long === isLong).map((file) => [file]);
-  const together = (isUntracked: boolean) =>
-    shared(
-      files.filter(({ alone, untracked }) => !alone && untracked === isUntracked),
-      count,
-    );
-  return [...alone(true), ...together(true), ...together(false), ...alone(false)];
+  const together = shared(
+    files.filter(({ alone }) => !alone),
+    count,
+  );
+  return [...alone(true), ...together, ...alone(false)];
 }
 
 const computing = jobsOf(
   chosen.filter(({ computes }) => computes),
-  processors,
+  selection === "quick" ? processors : 2 * processors,
 );
 const waiting = jobsOf(
   chosen.filter(({ computes }) => !computes),
@@ -61,8 +60,7 @@ let started = 0;
 /** Runs a job, and prints failures. @param by a command before that of Node */
 async function run(job: Job, by: readonly string[]): Promise<void> {
   const report = join(reports, `${started++}`);
-  const untracked =
-    selection === "quick" || job.some((file) => file.untracked) ? ["--import=./pkg/clock/testing/untracked-promises.ts"] : [];
+  const untracked = job.every(({ computes }) => computes) ? ["--import=./pkg/clock/testing/untracked-promises.ts"] : [];
   const tests = ["e2e/tiers/in-one-process.ts", report, ...job.map(({ path }) => path)];
   const [program = "", ...argv] = [...by, process.execPath, ...preloads, ...untracked, ...tests];
   const child = spawn(program, argv, { stdio: ["ignore", "pipe", "pipe"] });

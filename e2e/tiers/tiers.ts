@@ -17,14 +17,12 @@ export type Selection = Tier | "root" | "computing" | "waiting";
 export interface TestFile {
   readonly path: string;
   readonly tier: Tier;
-  /** It needs a processor and nothing else: no clock, no socket, no other process. */
+  /** It needs a processor and nothing else: no clock, no socket, no other process. Its promises are too many for `node:test` to follow them to their tests. */
   readonly computes: boolean;
   /** It has a process of its own: it changes or measures what is shared in one, or has hooks that there would be everybody's. */
   readonly alone: boolean;
   /** It takes so long that others should not be over before it begins: `// Long: why`. */
   readonly long: boolean;
-  /** It simulates clusters, with too many promises for `node:test` to follow them to their tests, which it does not in `quick` either. */
-  readonly untracked: boolean;
   /** An ordinary user skips some of it. */
   readonly root: boolean;
 }
@@ -59,7 +57,6 @@ function read(path: string): TestFile {
     computes: (isPure && !isScenario) || /^e2e\/simulation\//.test(path),
     long: isLong,
     alone: isKubernetes || isScenario || alone.test(text),
-    untracked: /^e2e\/simulation\//.test(path),
     root: !isKubernetes && root.test(text),
   };
 }
