@@ -52,8 +52,8 @@ export type WriteLog = (level: LogLevel, message: string, fields: Fields) => voi
 /** From the worker to the main thread. */
 export type StatusMessage =
   /**
-   * Once each was read and those that can are answering, then whenever something about one may have changed: the indexes of all interfaces, and those
-   * of them that the thread has not told of as they are now. There may be hundreds.
+   * The indexes of all interfaces, of which there may be hundreds, and the state of those that have changed since the last message. The first comes
+   * once the thread has read all and answers on those that can.
    */
   | { readonly type: "interfaces"; readonly indexes: readonly number[]; readonly changed: readonly InterfaceState[] }
   /** Sighting of an address that is announced or watched; `own` is the MAC address of the interface that received the frame. */

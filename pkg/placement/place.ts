@@ -205,7 +205,7 @@ export function place(
 
 /**
  * The contenders without nodes of versions that know no views: these would leave the address to a node that is behind, and that node would not
- * take it. Where no other contender is left, another candidate takes it, and the node that is behind where there is none.
+ * take it. Where no other contender is left, another candidate takes it; without any, the node that is behind does.
  */
 function withoutLeaving(
   address: Address,

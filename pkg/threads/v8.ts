@@ -51,7 +51,7 @@ const lookMs = 200;
 let isSaving: boolean | undefined; // Undefined until somebody has said.
 let hasLoaded = false;
 
-/** Of all threads: V8 collects and gives back more, for more of a processor. */
+/** V8 of all threads collects and gives back more, for more of a processor. */
 function setSaving(isOn: boolean): void {
   if (isOn !== isSaving) setFlagsFromString(isOn ? "--memory-saver-mode" : "--no-memory-saver-mode");
   isSaving = isOn;

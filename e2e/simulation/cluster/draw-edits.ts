@@ -85,7 +85,7 @@ function served(draw: Draw, nodes: number): ServiceSpec {
   return spec.endpoints.length > 0 || draw.pick(4) === 0 ? spec : { ...spec, endpoints: draw.two(nodes) };
 }
 
-// Of these edits none is about where an address of the pools lan, sticky, both and strict is announced.
+// None of these edits is about where an address of the pools lan, sticky, both and strict is announced.
 const quietEdits = [
   "narrowed",
   "narrowed sticky",

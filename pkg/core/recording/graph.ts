@@ -19,7 +19,7 @@ interface SavableClass {
 /** An array, map, set or other object that is being written. */
 interface Open {
   readonly value: unknown;
-  /** What is inside it, and the text before each. */
+  /** The values inside it, and the text before each. */
   readonly inner: readonly unknown[];
   readonly before: readonly string[];
   /** The text behind them. */
@@ -27,7 +27,7 @@ interface Open {
   next: number;
 }
 
-// Longer pieces take more memory, and shorter ones more calls of who writes them on.
+// Longer pieces take more memory, and shorter ones more calls of the stream that compresses them.
 const pieceChars = 64 << 10;
 
 /**

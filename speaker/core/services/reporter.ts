@@ -21,7 +21,7 @@ const joinedMs: Millis = 10_000;
 const confirmMs: Millis = 20_000;
 // Longer than it takes to hear of a rival by its sign of life, and then to write all lines again.
 const rivalMs: Millis = 240_000;
-// By then the second sign of life of whoever has just begun has told it of another one that was there before.
+// By then another reporter has sent its second sign of life, even one that has just begun.
 const meetRivalMs: Millis = confirmMs + aliveEveryMs + 2 * betweenWritesMs;
 // Events after which the same speaker is the first, and of which there are many.
 export const inPassing: ReadonlySet<SpeakerEvent["type"]> = new Set([

@@ -44,7 +44,7 @@ export function movedSince({ moves, people }: SimulatedCluster, { services }: Hi
   return moved && `at ${moved.at} ms node-${moved.node} ${moved.on ? "begins" : "ceases"} to announce ${moved.address}`;
 }
 
-/** What each process finds fault with. */
+/** The faults that the processes report. */
 async function faults({ speakers, controllers }: SimulatedCluster): Promise<Set<string>> {
   const said = new Set<string>();
   const leaders = [...controllers.values()].filter(({ isLeader }) => isLeader);

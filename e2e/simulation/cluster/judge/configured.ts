@@ -7,7 +7,7 @@ import { namespace } from "../api/objects.ts";
 // The longest that a controller or speaker that sees the API may act on a text of before, or on none.
 const unseenMs: Millis = 20_000;
 
-/** Whether the ConfigMap's texts ask that some node answers for an address: a pool may be announced by routes alone, or by nodes or interfaces that there are none of. */
+/** Whether the ConfigMap's texts ask that some node answers for an address: a pool may be announced by routes alone, or name nodes or interfaces that are absent. */
 export class Configured {
   readonly #until = new Map<string, Millis>(); // text -> until when it may be in force
   #inPlace: string | undefined;
