@@ -4,7 +4,7 @@ import { equalBytes } from "#pkg/net";
 import { type MainThread, SharedCounters } from "#pkg/threads";
 import { type ControlPacket, decodeControl, encodeControl } from "./codec/control-codec.ts";
 import { EchoPorts, whyNotForwarding } from "./echo-ports.ts";
-import { Entries, isEchoing, parametersOf, type SessionEntry } from "./entries.ts";
+import { Entries, isDue, isEchoing, parametersOf, type SessionEntry } from "./entries.ts";
 import {
   type Command,
   type IgnoredReason,
@@ -16,7 +16,7 @@ import {
 import { controlTtl, explain, familyOf, openSessionSocket, Ports, renewed } from "./ports.ts";
 import { type Effect, type Event, step } from "./session/fsm.ts";
 import { haveSamePeer, isFromPeer, isOfSession } from "./session/matching.ts";
-import { mayLeaveAt, nextDeadline, transmitInterval } from "./session/session.ts";
+import { nextDeadline, transmitInterval } from "./session/session.ts";
 import { describeSession, same } from "./session/status.ts";
 
 const retryAfter: Millis = 1000;
@@ -90,8 +90,7 @@ export class Engine implements Disposable {
     this.#isFlooded = this.#arrived >= floodPackets;
     this.#arrived = 0;
     this.#chance = this.#random();
-    for (const entry of this.#entries)
-      if (now >= Math.min(entry.nextAt, mayLeaveAt(entry.session))) this.#work(entry, { type: "timer", late }, now);
+    for (const entry of this.#entries) if (isDue(entry, now)) this.#work(entry, { type: "timer", late }, now);
   }
 
   #receiveCommands(now: Millis): void {

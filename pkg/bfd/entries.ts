@@ -5,7 +5,7 @@ import type { EchoPath } from "./echo-ports.ts";
 import { packetNames, type SessionConfig } from "./messages.ts";
 import type { SessionSocket } from "./ports.ts";
 import { isForUs, isFromPeer } from "./session/matching.ts";
-import { newSession, type Parameters, type Session } from "./session/session.ts";
+import { mayLeaveAt, newSession, type Parameters, type Session } from "./session/session.ts";
 import type { SessionView } from "./session/status.ts";
 
 /** A session with its sockets. */
@@ -102,6 +102,11 @@ export class Entries implements Iterable<SessionEntry> {
 /** The wanted parameters, without a promise to return echoes that would not come back. Over several hops nobody sends echoes. */
 export function parametersOf({ config, reflection }: SessionEntry): Parameters {
   return reflection === undefined && !config.multihop ? { ...config.parameters, echoReceiveMs: 0 } : config.parameters;
+}
+
+/** Whether there is work for an entry in a turn that the thread takes anyway. Without sockets nothing can leave before the next try to open them. */
+export function isDue({ nextAt, socket, session }: Pick<SessionEntry, "nextAt" | "socket" | "session">, now: Millis): boolean {
+  return now >= nextAt || (socket !== undefined && now >= mayLeaveAt(session));
 }
 
 export function isEchoing({ session }: SessionEntry): boolean {
