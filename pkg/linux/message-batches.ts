@@ -1,6 +1,6 @@
 import koffi from "koffi";
 import { decodeSender, type Sender, socketAddressSize } from "./codec/socket-address.ts";
-import { checkNonBlocking, libc } from "./libc.ts";
+import { checkNonBlocking, levelSocket, libc } from "./libc.ts";
 
 // struct mmsghdr of a 64-bit machine: struct msghdr, and the length of the message.
 const headerSize = 64;
@@ -215,7 +215,6 @@ const controlSize = 128;
 // struct cmsghdr: its length with what follows, level, type. The next begins at a multiple of 8.
 const controlHeaderSize = 16;
 
-const levelSocket = 1; // SOL_SOCKET
 const levelIp = 0; // IPPROTO_IP
 const levelIpv6 = 41; // IPPROTO_IPV6
 const ControlType = { ipTtl: 2, ipPacketInfo: 8, timestamp: 35, ipv6PacketInfo: 50, ipv6HopLimit: 52 } as const;

@@ -217,7 +217,7 @@ export const moreResources = [
   resource("IPAddressPool", "more", "{addresses: [192.0.2.64/28]}"),
   resource("L2Advertisement", "more", "{ipAddressPools: [more]}"),
 ].join("");
-/** Refused: an address that is none, a Community that is missing, two pools that overlap; and pools in use are gone. */
+/** Resources that are refused: with text in place of an address, a Community that is missing, two pools that overlap, or without pools in use. */
 export const refusedResources = [
   `${firstResources}${resource("IPAddressPool", "more", "{addresses: [nonsense]}")}`,
   `${firstResources}${resource("BGPAdvertisement", "more", "{ipAddressPools: [given], communities: [none]}")}`,

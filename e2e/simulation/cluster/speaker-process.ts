@@ -74,9 +74,9 @@ export interface SpeakerProcessOptions {
   readonly maxTurnMs: Millis;
   /** Its machine's NICs beside the one on the LAN. */
   readonly otherNics: readonly InterfaceState[];
-  /** The Services of which its node's kube-proxy knows a Pod there, by their health check ports; undefined where nobody asks. */
   /** The longest that each of its threads takes to start. */
   readonly startDelayMs: Millis;
+  /** The Services of which its node's kube-proxy knows a Pod there, by their health check ports; undefined where nobody asks. */
   readonly servedHere: (() => ReadonlySet<string>) | undefined;
   readonly record: (line: string) => void;
   /** Told when it begins or ends to announce an address. */
@@ -478,7 +478,7 @@ export class SpeakerProcess {
     return { index: 2, name: "eth0", mac: this.#mac, status, running: this.#hasCarrier, addresses };
   }
 
-  /** One that left an address to another node, which was seen on the LAN, owns it until that node reports the same. */
+  /** A speaker that has left an address to a node seen on the LAN owns it until that node reports that it answers. */
   #noteFalselyOwned(): void {
     const { conflicts, members, placements } = this.state;
     const node = nameOf(this.#options.index);

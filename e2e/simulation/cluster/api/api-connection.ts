@@ -214,7 +214,7 @@ export class ApiConnection implements HttpClient {
   }
 }
 
-/** What the API has of MetalLB's custom resources, where somebody asks for that. */
+/** The API's answer to a question for the kinds of MetalLB's custom resources; undefined for other paths. */
 function discovery(path: string): JsonObject | undefined {
   const version = /^\/apis\/metallb\.io(?:\/(\w+))?$/.exec(path);
   if (version === null) return undefined;
