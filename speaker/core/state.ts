@@ -126,6 +126,10 @@ export interface Members {
   /** When the gossip of nodes that joined again is pulled, if they do not participate by then. */
   readonly awaited: Deadlines;
   readonly awaitedSince: Map<string, Millis>; // node -> when it joined again
+  /** When the last one joined. */
+  joinedAt: Millis;
+  /** Address -> when nodes that do not see the API are told that they may announce it: see `tellCandidates`. */
+  readonly untold: Deadlines;
   /** When addresses of this node are reannounced, because others took it for gone. */
   reclaimAt: Millis;
   reclaimedAt: Millis;
@@ -302,6 +306,8 @@ export function createState(options: SpeakerOptions): SpeakerState {
       settledAt: Infinity,
       awaited: new Deadlines(),
       awaitedSince: new Map(),
+      joinedAt: -Infinity,
+      untold: new Deadlines(),
       reclaimAt: Infinity,
       reclaimedAt: -Infinity,
     },

@@ -43,7 +43,7 @@ import {
 } from "./placement/placements.ts";
 import { setSlots, slotAddresses, touchSlots } from "./placement/slots.ts";
 import { isSticky, isStickyInForce, nextStickyAt, stickyNodesChanged, stickyPulls, stickyTimer } from "./placement/sticky.ts";
-import { reportAnnounced } from "./protocols/announcers.ts";
+import { reportAnnounced, tellUntold } from "./protocols/announcers.ts";
 import {
   bgpConfigChanged,
   bgpSurroundingsChanged,
@@ -362,12 +362,10 @@ function timer(state: SpeakerState, now: Millis, chance: number, effects: Speake
   inspectionTimer(state, now, chance, effects);
   handoverTimer(state, now, effects);
   touchPools(state, bgpTimer(state, now, effects));
-  if (now >= state.apiView.dueAt) {
-    apiViewTimer(state, now, effects);
-    apiViewsChanged(state, now, effects);
-  }
+  if (apiViewTimer(state, now, effects)) apiViewsChanged(state, now, effects);
   if (now >= nextDataPathAt(state)) dataPathStep(state, { type: "timer", chance }, now, effects);
   pullAwaited(state, now, effects);
+  tellUntold(state, now);
   reporterTimer(state, now, effects);
   if (now >= members.settledAt) membersSettled(state);
   if (now >= members.reclaimAt) {

@@ -146,7 +146,7 @@ function besideBlind() {
   };
   const serve = (...endpoints: readonly string[]) =>
     bench.serve("default/web", [x], local, Object.fromEntries(endpoints.map((node) => [node, true])));
-  return { blind, third, itself, hear, placed, serve };
+  return { bench, blind, third, itself, others, hear, placed, serve };
 }
 
 test("nodes that see the API tell one that does not that it has the last endpoint of a Local Service, for as long as that is so", () => {
@@ -172,6 +172,54 @@ test("a node that announced a Local Service before it lost the API is told nothi
   hear();
   serve(blind);
   assert.deepEqual(placed(), ["", blind, ""]);
+});
+
+/** A member joins that is none of the three, or one of these is back. */
+function join(bench: Bench, node: string, active: readonly string[]): void {
+  bench.runner.dispatch({ type: "member", change: "joined", node, incarnation: 0, life: 1, macs: undefined });
+  bench.membersChanged([...active]);
+}
+
+test("nodes are told nothing new for a second after a member joined: the cut that it was behind may end for others a moment later", () => {
+  const { bench, blind, third, hear, placed, serve } = besideBlind();
+  const apart = nodes.filter((node) => node !== third);
+  bench.membersChanged(apart);
+  join(bench, blind, apart);
+  serve(third, blind);
+  assert.deepEqual(placed(), ["", blind, ""]);
+  bench.clock.advanceBy(20);
+  join(bench, third, nodes);
+  hear();
+  assert.deepEqual(placed(), ["", third, ""]);
+  bench.clock.advanceBy(2_000);
+  assert.deepEqual(placed(), ["", third, ""], "the deadline is void");
+  join(bench, "node4", nodes);
+  serve(blind);
+  assert.deepEqual(placed(), ["", blind, ""]);
+  bench.clock.advanceBy(999);
+  assert.deepEqual(placed(), ["", blind, ""]);
+  bench.clock.advanceBy(1);
+  assert.deepEqual(placed(), ["", blind, blind]);
+  join(bench, "node5", nodes);
+  assert.deepEqual(placed(), ["", blind, blind], "what is told stays");
+});
+
+test("nodes are told what is new while others go on joining, and at once what another member tells already", () => {
+  const { bench, blind, placed, serve } = besideBlind();
+  serve(blind);
+  for (let i = 0; i < 10; i++) {
+    join(bench, `node${i + 4}`, nodes);
+    const [, , told] = placed();
+    assert.equal(told, i < 4 ? "" : blind, `${i}`);
+    bench.clock.advanceBy(250);
+  }
+  const other = besideBlind();
+  join(other.bench, "node4", nodes);
+  const [teller] = other.others.filter(({ name }) => name === other.third);
+  teller?.state.candidates.set(address(x), [other.blind]);
+  other.hear();
+  other.serve(other.blind);
+  assert.deepEqual(other.placed(), ["", other.blind, other.blind]);
 });
 
 test("two members tell it, and the third does once one of these is gone", () => {

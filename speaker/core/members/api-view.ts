@@ -36,9 +36,10 @@ export function awaitsApi({ apiView: { lostSince } }: SpeakerState, now: Millis)
   return lostSince !== Infinity && now < lostSince + beginAfterMs;
 }
 
-export function apiViewTimer(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
+/** @returns whether this node's view of the API may be another one */
+export function apiViewTimer(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): boolean {
   const { apiView } = state;
-  if (now < apiView.dueAt) return;
+  if (now < apiView.dueAt) return false;
   const isLost = apiView.lostSince !== Infinity;
   const isOld = isLost && now >= apiView.lostSince + oldAfterMs;
   if (apiView.isReporting !== isLost) {
@@ -47,6 +48,7 @@ export function apiViewTimer(state: SpeakerState, now: Millis, effects: SpeakerE
   }
   if (isLost) setView(state, isOld ? "old" : "behind", now, effects);
   apiView.dueAt = isLost && !isOld ? nextLookAt(state, now) : Infinity;
+  return true;
 }
 
 /** Other nodes report that their view is old, or no longer. One of those that see what changes records an event of it. */

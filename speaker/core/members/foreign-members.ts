@@ -51,9 +51,9 @@ export function setMembers({ members }: Pick<SpeakerState, "members">, heard: re
 
 /** When something is due of the members; another one turns out to be of another cluster, among others. */
 export function nextMembersAt({ members }: Pick<SpeakerState, "members">): Millis {
-  const { doubted, foreign, settledAt, reclaimAt, awaited } = members;
+  const { doubted, foreign, settledAt, reclaimAt, awaited, untold } = members;
   const sureAt = doubted.entries().flatMap(([node, since]) => (foreign.has(node) ? [] : [since + sureAfterMs]));
-  return Math.min(settledAt, reclaimAt, awaited.next, ...sureAt);
+  return Math.min(settledAt, reclaimAt, awaited.next, untold.next, ...sureAt);
 }
 
 function seesAnotherApi(state: SpeakerState, node: string): boolean {

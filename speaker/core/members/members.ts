@@ -44,6 +44,7 @@ export function memberChanged(state: SpeakerState, event: MemberChange, now: Mil
       members.reclaimAt = Math.max(now, members.reclaimedAt + reclaimEveryMs);
     return noChanges;
   }
+  if (change === "joined") members.joinedAt = now;
   if (change === "failed") gossip.failed(node);
   else if (change === "left") gossip.forget(node);
   else if (change === "joined" && life !== undefined) {

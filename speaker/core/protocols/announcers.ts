@@ -1,8 +1,9 @@
+import type { Millis } from "#pkg/clock";
 import { hasOwners } from "#pkg/config";
 import type { GossipState } from "#pkg/gossip";
 import type { Address } from "#pkg/net";
 import { type AddressPlacement, isByBgp, ownerOf, type ReportedAnnouncers } from "#pkg/placement";
-import { poolAt, type SpeakerState } from "../state.ts";
+import { ownedPlacement, poolAt, type SpeakerState } from "../state.ts";
 import type { Placing } from "./protocol.ts";
 
 // Nodes' reports on the ring about their announcements, each protocol by itself: a node that advertises an address by BGP does not answer
@@ -43,6 +44,8 @@ export function reportedAnnouncers(
 // Two members tell the candidates of an address, so that the end of one of them changes nothing; so many candidates are told.
 const maxTellers = 2;
 const maxTold = 8;
+// A cut ends for one member before it ends for another: until then the first one may seem to be the only candidate.
+const joiningMs: Millis = 1_000;
 
 /** The first members that see changes in the API. */
 function tellersOf({ members: { active, gossip } }: SpeakerState): Iterable<string> {
@@ -52,19 +55,42 @@ function tellersOf({ members: { active, gossip } }: SpeakerState): Iterable<stri
 
 /**
  * Tells the nodes that may announce an address, where all of these see no changes in the API: each may have had an endpoint without knowing that it
- * has the last one. Not where they announce it anyway, nor beside a node that announces it and is of a version that heeds nothing of this.
+ * has the last one. Not where they announce it anyway, nor beside a node that announces it and is of a version that heeds nothing of this. What
+ * nobody tells yet waits for a while where a member has just joined, and not for longer where others go on joining.
  */
-export function tellCandidates(state: SpeakerState, address: Address, placed: AddressPlacement | undefined): void {
-  const { node, members } = state;
-  const { gossip } = members;
+export function tellCandidates(state: SpeakerState, address: Address, placed: AddressPlacement | undefined, now: Millis): void {
+  const { gossip, joinedAt, untold } = state.members;
   if (gossip === undefined) return;
-  const isTeller = Iterator.from(tellersOf(state)).some((one) => one === node);
-  const isTold = gossip.candidates.of(address, tellersOf(state), members.active).length > 0;
-  const meant = placed === undefined || !isTeller ? [] : blindCandidates(gossip, placed, isTold);
+  const key = address.toString();
+  const told = placed === undefined ? [] : candidatesToTell(state, gossip, placed);
+  const isNew = told.length > 0 && toldOf(state, gossip, address).length === 0;
+  if (!isNew) untold.set(key, Infinity);
+  else if (!untold.has(key) && now < joinedAt + joiningMs) untold.set(key, now + joiningMs);
+  gossip.candidates.set(address, untold.has(key) ? [] : told);
+}
+
+/** Tells what has waited for members that join. */
+export function tellUntold(state: SpeakerState, now: Millis): void {
+  const { gossip, untold } = state.members;
+  for (let key = untold.takeDue(now); key !== undefined; key = untold.takeDue(now)) {
+    const placed = ownedPlacement(state, key);
+    if (placed !== undefined) gossip?.candidates.set(placed.address, candidatesToTell(state, gossip, placed));
+  }
+}
+
+function candidatesToTell(state: SpeakerState, gossip: GossipState, placed: AddressPlacement): readonly string[] {
+  const { address } = placed;
+  if (!Iterator.from(tellersOf(state)).some((one) => one === state.node)) return [];
+  const isTold = toldOf(state, gossip, address).length > 0;
+  const meant = blindCandidates(gossip, placed, isTold);
   const { announcers, unheeding } = reportedAnnouncers(state, address);
   const isAnnounced = announcers.length > 0 && announcers.every((one) => meant.includes(one));
   const isHeeded = unheeding.every((one) => meant.includes(one));
-  gossip.candidates.set(address, (isTold || !isAnnounced) && isHeeded ? meant : []);
+  return (isTold || !isAnnounced) && isHeeded ? meant : [];
+}
+
+function toldOf(state: SpeakerState, gossip: GossipState, address: Address): readonly string[] {
+  return gossip.candidates.of(address, tellersOf(state), state.members.active);
 }
 
 /** The owner that sees no changes in the API, or all candidates, none of which does, where they decide by themselves; else none. */
@@ -80,9 +106,8 @@ function blindCandidates(gossip: GossipState, placed: AddressPlacement, isTold: 
 /** The nodes that may announce the address, as members tell it that see changes in the API, while this one does not. */
 export function toldCandidates(state: SpeakerState, address: Address): readonly string[] {
   const { apiView, members } = state;
-  const { active, gossip } = members;
-  if (apiView.view === "current" || gossip === undefined) return [];
-  return gossip.candidates.of(address, tellersOf(state), active);
+  const { gossip } = members;
+  return apiView.view === "current" || gossip === undefined ? [] : toldOf(state, gossip, address);
 }
 
 /** Whether this node sees no changes in the API, and others that see them report that they advertise the address by BGP. */

@@ -57,7 +57,7 @@ export function applyOwner(state: SpeakerState, change: PlacementChange, now: Mi
   // An address of a NIC needs one in whose subnet it is; without, this node may be the owner for a moment, or where there is no ring.
   const canHave = item !== undefined && state.kernel.found.failure === undefined;
   const isOwner = placed?.owner === node && (placed.protocol === "layer2" || canHave);
-  tellCandidates(state, address, placed);
+  tellCandidates(state, address, placed, now);
   handOver(state, change, now, effects); // Before hosts send to this node.
   if (isOwner && pool !== undefined) {
     const interfaces = item === undefined ? interfacesHere(state, pool) : [item.interface];
