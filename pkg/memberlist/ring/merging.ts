@@ -123,8 +123,8 @@ function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): 
   }
 }
 
-/** Merges a suspect message: a probe of the node failed. */
-export function mergeSuspect(ring: Ring, suspect: Suspect, now: Millis): void {
+/** Merges a suspect message: a probe of the node failed. @param told whether those who have to know already do, so that the rest may wait for gossip */
+export function mergeSuspect(ring: Ring, suspect: Suspect, now: Millis, told: "nobody" | "witnesses" = "nobody"): void {
   const record = ring.records.get(suspect.node);
   if (record === undefined || suspect.incarnation < record.incarnation) return;
   noteAccuser(ring, suspect, now);
@@ -133,7 +133,7 @@ export function mergeSuspect(ring: Ring, suspect: Suspect, now: Millis): void {
     const confirmed = confirmSuspicion(suspicion, suspect.from, now);
     if (confirmed === undefined) return;
     ring.suspicions.set(suspect.node, confirmed);
-    broadcast(ring, suspect, now);
+    broadcastSuspect(ring, suspect, now);
     return;
   }
   if (record.status !== "alive") return;
@@ -141,18 +141,28 @@ export function mergeSuspect(ring: Ring, suspect: Suspect, now: Millis): void {
     refute(ring, suspect.incarnation, suspect.from, now);
     return;
   }
-  broadcast(ring, suspect, now);
+  broadcastSuspect(ring, suspect, now);
   record.incarnation = suspect.incarnation;
   setStatus(record, "suspect", now);
   ring.suspicions.set(record.node, startSuspicion(suspect.from, suspicionBounds(ring.timing, ring.order.length), now));
   if (suspect.from !== ring.self.node) considerChecking(ring, record.node);
   ring.counters.suspicions++;
-  if (suspect.from === ring.self.node) {
+  if (suspect.from === ring.self.node && told === "nobody") {
     ring.gossipAt = now; // Nobody else begins at this instant.
     if (ring.timing.heartbeats) sendToNode(ring, record, [suspect]); // By gossip alone it may know only after others have waited for long.
   }
   emitChange(ring, "suspected", record, evidenceOf(ring, record, suspect.from, now));
   confirmUnanswered(ring, record, now);
+}
+
+/**
+ * What paths found waits for so long before it is gossiped: those who keep a path to the node know of a suspicion, and most of these are deaths by
+ * then, of which all are told directly. So nobody passes on what everybody knows while somebody takes addresses over.
+ */
+const pathsDecide: Millis = 20;
+
+function broadcastSuspect(ring: Ring, suspect: Suspect, now: Millis): void {
+  broadcast(ring, suspect, ring.paths.watched.size > 0 ? now + pathsDecide : now);
 }
 
 /** How long this node's own finding that another does not answer holds. */
@@ -190,13 +200,14 @@ export function mergeDead(ring: Ring, dead: Dead, now: Millis): void {
     return;
   }
   // When this node is the one that is cut off, it must not broadcast this afterwards: the others would believe it.
-  if (record === ring.self || dead.from !== ring.self.node || !isCutOff(ring, now)) broadcast(ring, dead, now);
+  if (record === ring.self || dead.from !== ring.self.node || !isCutOff(ring, now))
+    broadcast(ring, dead, evidence.isByPaths ? now + pathsDecide : now);
   record.incarnation = dead.incarnation;
   setStatus(record, hasLeft ? "left" : "dead", now);
   if (hasLeft) ring.failed.delete(record.node);
   else {
     ring.counters.failures++;
-    if (evidence.isByPaths) noteDeath(ring, record, now);
+    noteDeath(ring, record, evidence.isByPaths, now);
     ring.failed.add(record.node, record.endpoint, now, ring.options.random);
     ring.reconnectAt = Math.min(ring.reconnectAt, now + ring.timing.reconnectInterval);
   }

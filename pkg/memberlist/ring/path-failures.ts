@@ -4,12 +4,14 @@ import type { PathVerdict } from "./events.ts";
 import { mergeDead, mergeSuspect } from "./merging.ts";
 import { isMember, type NodeRecord } from "./node-record.ts";
 import type { Path } from "./path-state.ts";
-import { witnessesOf } from "./paths.ts";
+import { rankOf, witnessesOf } from "./paths.ts";
 import type { Ring } from "./ring.ts";
 import { sendToNode } from "./sending.ts";
 
 /** From a path's failure until the node may be dead: what is alive answers an accusation in a tenth of that, by another thread. */
 const answerTime: Millis = 10;
+/** Between the moments at which the members beside a node judge it: the first tells all others, who then have nothing to say. */
+const judgesApart: Millis = 3;
 /** A path that flaps may be a forger's work: each accusation costs the whole ring packets. The ring alone finds what fails meanwhile. */
 const accuseEvery: Millis = 1_000;
 /** Members that are told of a death directly. In larger rings gossip tells the rest. */
@@ -24,12 +26,12 @@ export function pathChanged(ring: Ring, node: NodeName, verdict: PathVerdict, no
   path.judgeAt = Infinity;
   if (verdict !== "down" || record === undefined || !isMember(record) || now < path.accusedAt + accuseEvery) return;
   path.accusedAt = now;
-  path.judgeAt = now + answerTime;
+  path.judgeAt = now + answerTime + judgesApart * rankOf(ring, record);
   path.hasHadTime = false;
   const suspect: Suspect = { type: "suspect", node, incarnation: record.incarnation, from: ring.self.node };
   for (const witness of witnessesOf(ring, record)) sendToNode(ring, witness, [suspect]);
   sendToNode(ring, record, [suspect]); // Also where it is suspected already: its answer may be lost.
-  mergeSuspect(ring, suspect, now);
+  mergeSuspect(ring, suspect, now, "witnesses");
 }
 
 /** Declares dead whose paths are down, where all that keep one say so. */

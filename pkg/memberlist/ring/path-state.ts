@@ -11,13 +11,17 @@ import type { PathVerdict } from "./events.ts";
 export interface Paths {
   /** Whether somebody keeps them. */
   areKept: boolean;
-  /** The paths of now. */
+  /** The paths that were chosen last. */
   readonly watched: Map<NodeName, Path>;
   /** Members that failed while this node's path to them was down. */
   readonly ended: RecentMap<NodeName, { readonly incarnation: number; readonly at: Millis }>;
   readonly distrusted: RecentMap<NodeName, Distrust>;
   /** When the next of them is trusted again; Infinity for never. */
   trustAt: Millis;
+  /** Until then no others are chosen: a member has died. */
+  restUntil: Millis;
+  /** When others are chosen that waited for that; Infinity for never. */
+  chooseAt: Millis;
 }
 
 export interface Path {
@@ -50,5 +54,7 @@ export function noPaths(): Paths {
     ended: new RecentMap(maxRemembered),
     distrusted: new RecentMap(maxRemembered),
     trustAt: Infinity,
+    restUntil: -Infinity,
+    chooseAt: Infinity,
   };
 }

@@ -63,6 +63,30 @@ for (const nodes of [2, 3, 4, 10, 50])
     }
   });
 
+for (const gap of [5, 20, 50, 100, 200, 400, 600])
+  test(`a second node of ten that dies ${gap} ms after the first is dead to all within 60 ms, before and after others are watched`, () => {
+    for (let seed = 1; seed <= 16; seed++) {
+      const world = ringOf(10, { seed });
+      world.ring.runFor(seed * 37);
+      world.ring.kill(1);
+      world.ring.runFor(gap);
+      const time = timeToDetect(world, [2 + (seed % 8)], 2_000);
+      assert.ok(time <= 60, `seed ${seed}: ${time} ms`);
+    }
+  });
+
+test("whoever takes addresses over begins no sessions with others for half a second", () => {
+  const world = ringOf(10, { seed: 1 });
+  const { ring, paths } = world;
+  const watched = () => ring.running.map((node) => [node, ...paths.watchedBy(node)].join());
+  timeToDetect(world, [1], 1_000);
+  const before = watched();
+  ring.runFor(400);
+  assert.deepEqual(watched(), before);
+  ring.runFor(150);
+  assert.ok(ring.running.every((node) => paths.watchedBy(node).length === 6 && !paths.watchedBy(node).includes(1)));
+});
+
 test("each node of a large ring keeps six paths, and each path is kept at both ends", () => {
   const { paths, ring } = ringOf(30, { seed: 1 });
   for (const node of ring.running) {

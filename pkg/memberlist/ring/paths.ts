@@ -8,6 +8,8 @@ import type { Ring } from "./ring.ts";
  * that watch it, each of which has two or more of the others beside it.
  */
 const watchedEachSide = 3;
+/** After a death no paths are chosen: sessions that begin would take time from those who take addresses over, on all nodes at once. */
+const restAfterDeath: Millis = 500;
 const minBackOff: Millis = 60_000;
 const maxBackOff: Millis = 3_600_000;
 /** A node that lives outbids what was said of it by one. A later life of it begins far above. */
@@ -16,9 +18,14 @@ const maxOutbid = 8;
 const ringNeeds: Millis = 350;
 
 /** Chooses the paths to keep, and says where these are others; to be called when anything about members or the timing has changed. */
-export function choosePaths(ring: Ring): void {
+export function choosePaths(ring: Ring, now: Millis): void {
   const { paths, timing } = ring;
-  const wanted = paths.areKept && timing.heartbeats ? watchedBy(ring, ring.self) : [];
+  const areKept = paths.areKept && timing.heartbeats;
+  if (areKept && now < paths.restUntil) {
+    paths.chooseAt = paths.restUntil;
+    return;
+  }
+  const wanted = areKept ? watchedBy(ring, ring.self) : [];
   const trusted = wanted.filter(({ node }) => (paths.distrusted.get(node)?.until ?? Infinity) === Infinity);
   const names = new Set(trusted.map(({ node }) => node));
   const isSame = names.size === paths.watched.size && names.values().every((node) => paths.watched.has(node));
@@ -47,6 +54,11 @@ export function witnessesOf(ring: Ring, about: NodeRecord): readonly NodeRecord[
   return watchedBy(ring, about).filter((record) => record !== ring.self && watched.get(record.node)?.verdict === "up");
 }
 
+/** This node's place among the members that keep a path to another. */
+export function rankOf(ring: Ring, about: NodeRecord): number {
+  return watchedBy(ring, about).indexOf(ring.self);
+}
+
 /** A member accuses another. */
 export function noteAccuser({ paths }: Ring, { node, from, incarnation }: Suspect, now: Millis): void {
   const path = paths.watched.get(node);
@@ -55,16 +67,20 @@ export function noteAccuser({ paths }: Ring, { node, from, incarnation }: Suspec
   if (path.judgeAt !== Infinity && path.hasHadTime) path.judgeAt = now;
 }
 
-/** When a path is judged, or one is trusted again. */
-export function pathsDueAt({ paths: { watched, trustAt } }: Ring): Millis {
-  let next = trustAt;
+/** When a path is judged, or others are chosen. */
+export function pathsDueAt({ paths: { watched, trustAt, chooseAt } }: Ring): Millis {
+  let next = Math.min(trustAt, chooseAt);
   for (const { judgeAt } of watched.values()) next = Math.min(next, judgeAt);
   return next;
 }
 
-/** Paths that were distrusted for long enough are chosen again. */
-export function endDistrust(ring: Ring, now: Millis): void {
+/** Has paths chosen that had to wait: for the time after a death, or because they were distrusted. */
+export function choosePathsInTime(ring: Ring, now: Millis): void {
   const { paths } = ring;
+  if (now >= paths.chooseAt) {
+    paths.chooseAt = Infinity;
+    ring.timingStale = true;
+  }
   if (now < paths.trustAt) return;
   paths.trustAt = Infinity;
   for (const [node, distrust] of [...paths.distrusted]) {
@@ -79,9 +95,10 @@ export function isFoundByPaths({ paths, timing }: Ring, suspectedFor: Millis | u
   return paths.watched.size > 0 && (suspectedFor ?? 0) < timing.suspicionFloor;
 }
 
-/** A member is dead to this node, by paths. */
-export function noteDeath({ paths }: Ring, { node, incarnation }: NodeRecord, now: Millis): void {
-  if (paths.watched.get(node)?.verdict === "down") paths.ended.set(node, { incarnation, at: now });
+/** A member is dead to this node, perhaps by paths. */
+export function noteDeath({ paths }: Ring, { node, incarnation }: NodeRecord, isByPaths: boolean, now: Millis): void {
+  if (now >= paths.restUntil) paths.restUntil = now + restAfterDeath; // Further deaths put it off no longer.
+  if (isByPaths && paths.watched.get(node)?.verdict === "down") paths.ended.set(node, { incarnation, at: now });
 }
 
 /**

@@ -57,9 +57,9 @@ export function pingOnStream(
 /** Octets of a user message: the most that fit into a packet beside the encryption. */
 export const maxUserBytes = 1000;
 
-/** Queues what others shall hear; it replaces what is queued about the same node. */
-export function broadcast(ring: Ring, message: Exclude<PacketMessage, User> & { readonly node: NodeName }, now: Millis): void {
-  enqueue(ring, message.node, message, now);
+/** Queues what others shall hear, from `at` on; it replaces what is queued about the same node. */
+export function broadcast(ring: Ring, message: Exclude<PacketMessage, User> & { readonly node: NodeName }, at: Millis): void {
+  enqueue(ring, message.node, message, at);
 }
 
 /** Queues a user message; it replaces what is queued on the same topic. @throws {RangeError} for more than `maxUserBytes` */
@@ -68,10 +68,10 @@ export function broadcastUser(ring: Ring, topic: string, text: string, now: Mill
   enqueue(ring, `\u{100}${topic}`, { type: "user", text }, now); // No node's name has such a character.
 }
 
-function enqueue(ring: Ring, key: string, message: QueuedContent, now: Millis): void {
+function enqueue(ring: Ring, key: string, message: QueuedContent, at: Millis): void {
   ring.broadcasts.add(key, message);
   // Idle rings need no gossip timer. By chance, so that nodes that hear of something together do not pass it on together.
-  if (ring.gossipAt === Infinity) ring.gossipAt = now + randomIndex(ring.options.random, ring.timing.gossipInterval);
+  if (ring.gossipAt === Infinity) ring.gossipAt = at + randomIndex(ring.options.random, ring.timing.gossipInterval);
 }
 
 /** Passes queued messages on to a few random nodes, recently dead ones among them, so that they can refute. */

@@ -19,7 +19,7 @@ import { askAgain, askAgainAt } from "./newcomers.ts";
 import { isMember, isSlow, memberOf, type NodeRecord, ownMetadata } from "./node-record.ts";
 import { addStall, continueBackOff, type Overload } from "./overload.ts";
 import { judgePaths, pathChanged } from "./path-failures.ts";
-import { choosePaths, endDistrust, pathsDueAt } from "./paths.ts";
+import { choosePaths, choosePathsInTime, pathsDueAt } from "./paths.ts";
 import { doProbing, onAck, onIndirectPing, onNack, onPing, onSendFailed, probeAccuser } from "./probing.ts";
 import {
   askMore,
@@ -152,7 +152,7 @@ function onTimer(ring: Ring, late: Millis, now: Millis): void {
   doProbing(ring, now);
   endSuspicions(ring, now);
   judgePaths(ring, now);
-  endDistrust(ring, now);
+  choosePathsInTime(ring, now);
   askAgain(ring, now);
   askMore(ring, now);
   if (now >= ring.gossipAt) gossip(ring, now);
@@ -271,7 +271,7 @@ function chooseTiming(ring: Ring, now: Millis): void {
   const name: TimingName = wanted !== "auto" ? wanted : because === undefined ? "fast" : "lan";
   if (name !== ring.timing.name) changeTiming(ring, name, because, now);
   awaitHeartbeats(ring, now);
-  choosePaths(ring);
+  choosePaths(ring, now);
 }
 
 function changeTiming(ring: Ring, name: TimingName, because: NodeName | undefined, now: Millis): void {
