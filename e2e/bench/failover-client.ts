@@ -9,6 +9,7 @@ import { isIPv6 } from "node:net";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { becomeRealTime } from "#pkg/linux";
 import { ArpAsker, monotonicNow } from "./arp-asker.ts";
 
 /** Instants are those of `monotonicNow`. */
@@ -89,6 +90,7 @@ if (import.meta.main) {
   const { values } = parseArgs({
     options: { address: { type: "string", multiple: true, default: [] }, port: { type: "string" } },
   });
+  becomeRealTime(); // It is another machine, with processors of its own.
   const ended = new Promise((resolve) => process.once("SIGTERM", resolve));
   using stack = new DisposableStack();
   stack.use(watchNeighbors());

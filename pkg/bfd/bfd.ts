@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { BfdProfile } from "#pkg/config";
 import type { Log } from "#pkg/log";
 import type { Address } from "#pkg/net";
-import { SharedCounters, WorkerThread, workerFile } from "#pkg/threads";
+import { calmDownSoon, SharedCounters, WorkerThread, workerFile } from "#pkg/threads";
 import { diagnosticText } from "./codec/control-codec.ts";
 import {
   type Command,
@@ -213,6 +213,7 @@ export class Bfd implements AsyncDisposable {
   }
 
   #receive(report: StatusMessage): void {
+    if (report.view.state === "down") calmDownSoon();
     for (const entry of this.#entries.values()) if (entry.id === report.id) this.#show(entry, report.view);
   }
 
@@ -227,6 +228,7 @@ export class Bfd implements AsyncDisposable {
     if (view.state === "up") entry.upEvents++;
     else if (before?.state === "up") entry.downEvents++;
     const status = statusAfter(entry.status, before?.state ?? "down", view);
+    this.#setStatus(entry, status); // Before the line, which takes longer.
     log[status.verdict === "failed" ? "warn" : "info"]("BFD session changed", {
       from: before?.state ?? "down",
       to: view.state,
@@ -236,7 +238,6 @@ export class Bfd implements AsyncDisposable {
       peerDiagnostic: diagnosticText(view.remoteDiagnostic),
       detectionMs: view.detectionMs,
     });
-    this.#setStatus(entry, status);
   }
 
   #setStatus(entry: WatchedPath, status: BfdStatus): void {

@@ -339,8 +339,9 @@ export class Engine implements Disposable {
     const { problems } = entry;
     const view = describeSession(entry.session, problems.open ?? problems.send ?? problems.receive ?? problems.echo);
     if (entry.reported !== undefined && same(view, entry.reported)) return;
+    const hasFailed = entry.reported?.state === "up" && view.state === "down";
     entry.reported = view;
-    this.#main.post({ id: entry.config.id, view });
+    this.#main[hasFailed ? "postUrgently" : "post"]({ id: entry.config.id, view });
   }
 
   #disableAll(): void {

@@ -53,11 +53,13 @@ export { CookedPacketSocket, EtherType, PacketSocket } from "./packet-sockets.ts
 export { Rtnetlink } from "./rtnetlink.ts";
 export { type AcceptedConnection, TcpSocket } from "./tcp-socket.ts";
 export {
+  becomeOrdinary,
   becomePrompt,
   becomeRealTime,
   becomeUrgent,
   EventFd,
   eventLoopFd,
+  hurryMainThread,
   mayBeRealTime,
   noDescriptor,
   PollSet,

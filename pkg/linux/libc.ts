@@ -23,8 +23,9 @@ export const libc = {
   recvfrom: library.func("intptr_t recvfrom(int fd, void *bytes, size_t length, int flags, void *address, void *addressLength)"),
   sendto: library.func("intptr_t sendto(int fd, void *bytes, size_t length, int flags, void *address, uint32_t addressLength)"),
   ppoll: library.func("int ppoll(void *fds, ulong count, void *timeout, void *signals)"),
-  // sched_setscheduler, which musl has no function for.
+  // sched_setscheduler and sched_getscheduler, which musl has no functions for.
   setScheduler: library.func("syscall", "intptr_t", ["intptr_t", "int", "int", "void *"]),
+  getScheduler: library.func("syscall", "intptr_t", ["intptr_t", "int"]),
   setPriority: library.func("int setpriority(int which, uint who, int priority)"),
   interfaceIndex: library.func("uint if_nametoindex(const char *name)"),
   eventfd: library.func("int eventfd(uint32_t initial, int flags)"),

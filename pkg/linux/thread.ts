@@ -1,4 +1,5 @@
 import { arch, constants } from "node:os";
+import { pid } from "node:process";
 import { close, own } from "./descriptors.ts";
 import { check, checkNonBlocking, flagCloseOnExec, flagNonBlocking, libc, library, SystemCallError } from "./libc.ts";
 
@@ -108,10 +109,16 @@ export function eventLoopFd(): number {
 const ordinary = 0; // SCHED_OTHER
 const roundRobin = 2; // SCHED_RR
 const noPriority = 0; // struct sched_param: what is not real-time has none.
-const lowest = 1; // struct sched_param: of 1 to 99.
+// struct sched_param: of 1 to 99. The main thread in a hurry runs after threads whose work takes microseconds.
+const lowest = 1;
+const low = 2;
 const caller = 0; // Instead of a thread's number.
 const process = 0; // PRIO_PROCESS, by which Linux means a thread.
-const setSchedulerNumber: Partial<Record<NodeJS.Architecture, number>> = { x64: 144, arm64: 119 };
+/** The numbers of two system calls. */
+const schedulerCalls: Partial<Record<NodeJS.Architecture, { readonly set: number; readonly get: number }>> = {
+  x64: { set: 144, get: 145 },
+  arm64: { set: 119, get: 120 },
+};
 const nicest = -20;
 
 /**
@@ -120,7 +127,21 @@ const nicest = -20;
  * @returns false where it may not, without CAP_SYS_NICE or a limit that allows it (RLIMIT_RTPRIO), or in a cgroup without time for it (CONFIG_RT_GROUP_SCHED)
  */
 export function becomeRealTime(thread = caller): boolean {
-  return setScheduler(thread, roundRobin, lowest);
+  return setScheduler(thread, roundRobin, low);
+}
+
+/**
+ * Lets the main thread run before all that are not real-time, and after threads that are (`becomeRealTime`), until it calls `becomeOrdinary`. Any
+ * thread may call this.
+ * @returns false where it may not, as for `becomeRealTime`
+ */
+export function hurryMainThread(): boolean {
+  return setScheduler(pid, roundRobin, lowest); // The first thread of a process has its number.
+}
+
+/** Ends what `hurryMainThread` and `becomeRealTime` began, for the calling thread. */
+export function becomeOrdinary(): void {
+  setScheduler(caller, ordinary, noPriority);
 }
 
 /**
@@ -139,14 +160,16 @@ export function becomePrompt(thread = caller): boolean {
 
 /**
  * Does work in real time, where it may: work that wakes a real-time thread while it holds a lock of both, as `MessagePort.postMessage` does. Otherwise the woken thread would take this one's processor, and wait for the lock as long as this thread waits for
- * a processor. To be called by a thread that is not real-time, for microseconds.
+ * a processor. To be called for microseconds, by a thread that is not real-time, or by the main thread in a hurry.
  */
 export function withoutInterruption(work: () => void): void {
-  const isRealTime = becomeRealTime();
+  const isInHurry = isRealTime();
+  const isRaised = becomeRealTime();
   try {
     work();
   } finally {
-    if (isRealTime) setScheduler(caller, ordinary, noPriority);
+    if (isInHurry) setScheduler(caller, roundRobin, lowest);
+    else if (isRaised) becomeOrdinary();
   }
 }
 
@@ -156,6 +179,12 @@ export function mayBeRealTime(): boolean {
 }
 
 function setScheduler(thread: number, policy: number, priority: number): boolean {
-  const number = setSchedulerNumber[arch()];
-  return number !== undefined && libc.setScheduler(number, thread, policy, Int32Array.of(priority)) === 0;
+  const calls = schedulerCalls[arch()];
+  return calls !== undefined && libc.setScheduler(calls.set, thread, policy, Int32Array.of(priority)) === 0;
+}
+
+/** Whether the calling thread is. */
+function isRealTime(): boolean {
+  const calls = schedulerCalls[arch()];
+  return calls !== undefined && libc.getScheduler(calls.get, caller) === roundRobin;
 }

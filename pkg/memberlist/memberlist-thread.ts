@@ -4,7 +4,7 @@ import { decodeEntries, type OwnEntry } from "#pkg/gossip";
 import { withoutInterruption } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { urlHost } from "#pkg/net";
-import { Supervisor, withOwnCompiler, workerFile } from "#pkg/threads";
+import { calmDownSoon, Supervisor, withOwnCompiler, workerFile } from "#pkg/threads";
 import type { MetadataFields } from "./codec/metadata.ts";
 import { CounterMemory, type MemberlistCounters } from "./counters.ts";
 import { incarnationAt } from "./first-incarnation.ts";
@@ -332,6 +332,7 @@ export class MemberlistThread implements AsyncDisposable {
         if (this.#isEnding) void this.#supervisor.thread?.terminate();
         break;
       case "member":
+        if (report.change === "failed") calmDownSoon();
         this.#memberChanged(report.change, report.member);
         this.#emit(report);
         break;

@@ -343,8 +343,8 @@ export class Memberlist implements AsyncDisposable {
         const member = memberView(effect.member, ring.self.node);
         this.#packets.memberChanged(member.address);
         const evidence = effect.evidence && evidenceView(effect.evidence);
+        this.#emit({ type: "member", change: effect.change, member, evidence }); // Before the line, which takes longer.
         this.#log.changed(effect.change, member, evidence);
-        this.#emit({ type: "member", change: effect.change, member, evidence });
         break;
       }
       case "joinFinished":

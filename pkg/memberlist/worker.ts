@@ -5,7 +5,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { systemRandom } from "#pkg/clock";
 import { becomePrompt } from "#pkg/linux";
-import { hurryGarbageCollection, PolledEventLoop, trimHeap } from "#pkg/threads";
+import { Hurry, hurryGarbageCollection, PolledEventLoop, trimHeap } from "#pkg/threads";
 import { openSockets } from "./sockets.ts";
 import { ThreadMember } from "./thread-member.ts";
 import type { Command, Report, WorkerStart } from "./thread-messages.ts";
@@ -13,8 +13,12 @@ import type { Command, Report, WorkerStart } from "./thread-messages.ts";
 const port = parentPort;
 if (port === null) throw new Error("Cannot run the ring's thread: this is the main thread");
 const loop = new PolledEventLoop();
+const hurry = new Hurry(loop);
 const member = new ThreadMember(workerData as WorkerStart, {
-  post: (report: Report) => port.postMessage(report),
+  post: (report: Report) => {
+    port.postMessage(report);
+    if (report.type === "member" && report.change === "failed") hurry.begin();
+  },
   clock: loop,
   random: systemRandom,
   openTransport: openSockets(loop),

@@ -3,6 +3,7 @@
  * its restart after a death, its end with the process, its heap given back, and counters that both ends see. The messages are each package's own.
  */
 
+export { calmDownSoon, Hurry } from "./hurry.ts";
 export { type MainThread, mainThread } from "./main-thread.ts";
 export { PolledEventLoop } from "./polled-event-loop.ts";
 export { SharedCounters } from "./shared-counters.ts";

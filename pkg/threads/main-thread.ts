@@ -1,5 +1,7 @@
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { SystemClock } from "#pkg/clock";
 import { EventFd } from "#pkg/linux";
+import { Hurry } from "./hurry.ts";
 
 /** Arguments that a `WorkerThread` gives to the thread that it starts. */
 export interface ThreadStart<Start> {
@@ -23,6 +25,8 @@ export interface MainThread<Start, Command, Message> {
   /** The next command, if one waits. */
   receive(): Command | undefined;
   post(message: Message): void;
+  /** Has the main thread act on the message before all that is not real-time; it calls `calmDownSoon` then. */
+  postUrgently(message: Message): void;
 }
 
 /** @throws {Error} in the main thread */
@@ -32,6 +36,7 @@ export function mainThread<Start, Command, Message>(): MainThread<Start, Command
   const { stop, wake, start } = workerData as ThreadStart<Start>;
   const stopped = new Int32Array(stop);
   const event = new EventFd(wake);
+  const hurry = new Hurry(new SystemClock());
   return {
     start,
     wakeFd: wake,
@@ -40,5 +45,9 @@ export function mainThread<Start, Command, Message>(): MainThread<Start, Command
     hasStopped: () => Atomics.load(stopped, 0) !== 0,
     receive: () => receiveMessageOnPort(port)?.message as Command | undefined,
     post: (message) => port.postMessage(message),
+    postUrgently: (message) => {
+      port.postMessage(message);
+      hurry.begin();
+    },
   };
 }
