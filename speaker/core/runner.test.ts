@@ -58,7 +58,7 @@ test("a timer comes when the next deadline is over", () => {
   assert.ok(inputs.some(({ event, now }) => event.type === "timer" && now === 10_000));
 });
 
-test("a speaker that does not see changes in the API takes its first decision when it sees them, and after ten seconds at the latest", () => {
+test("a speaker that does not see changes in the API takes its first decision when it sees them, and after seven seconds at the latest", () => {
   for (const isReachedInTime of [true, false]) {
     const { clock, runner, effects, start } = started();
     const begins = () => effects.filter(({ type }) => type === "startConfig").length;
@@ -67,7 +67,7 @@ test("a speaker that does not see changes in the API takes its first decision wh
     clock.advanceBy(2_000);
     runner.dispatch({ type: "apiLost", since: 0 }); // A watch was not answered.
     runner.dispatch({ type: "clusterSynced" });
-    clock.advanceBy(7_999);
+    clock.advanceBy(4_999);
     assert.equal(begins(), 0);
     if (isReachedInTime) runner.dispatch({ type: "apiLost", since: Infinity });
     else clock.advanceBy(1);

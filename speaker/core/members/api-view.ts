@@ -10,8 +10,9 @@ import type { SpeakerState } from "../state.ts";
 const behindAfterMs: Millis = 2_000;
 // Longer than a restart of the API server, and than all of them in turn behind one address: until then it keeps its `Local` Services.
 const oldAfterMs: Millis = 60_000;
-// A speaker that starts leaves what it announced to others while it does not see changes, and has it back moments later.
-const beginAfterMs: Millis = 10_000;
+// A speaker that starts leaves what it announced to others while it does not see changes, and has it back moments later. Until it begins, others leave
+// addresses to it, which nobody announces: they may have no owner for 8 s.
+const beginAfterMs: Millis = 7_000;
 // For the others to announce what this node does not have any more.
 const reportAfterwardsMs: Millis = 10_000;
 
