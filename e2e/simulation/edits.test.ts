@@ -6,6 +6,8 @@ import { drawEdits, drawQuietEdits } from "./cluster/draw-edits.ts";
 import { drawBesideEarlier } from "./cluster/draw-outages.ts";
 import type { History } from "./cluster/history.ts";
 import { movedSince, toldOtherwise } from "./cluster/judge/as-fresh.ts";
+import { AsWanted } from "./cluster/judge/as-wanted.ts";
+import { Invariants } from "./cluster/judge/invariants.ts";
 import { type Outcome, run } from "./cluster/run.ts";
 import { shrink } from "./cluster/shrink.ts";
 import type { SimulatedCluster } from "./cluster/simulated-cluster.ts";
@@ -21,7 +23,7 @@ async function judge(history: History, atRest: AtRest): Promise<Outcome> {
   const observe = (observed: SimulatedCluster) => {
     cluster = observed;
   };
-  const outcome = await run(history, { observe });
+  const outcome = await run(history, { judge: new Invariants(new AsWanted()), observe });
   if (outcome.problem !== undefined || cluster === undefined) return outcome;
   return { ...outcome, problem: await atRest(cluster, history) };
 }

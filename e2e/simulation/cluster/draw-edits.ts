@@ -48,9 +48,9 @@ export const poolEdits: Readonly<Record<string, (config: string) => string>> = {
 };
 
 /**
- * A history, drawn by its seed, in which people edit pools, Services and nodes at the moment in which something fails or is back: a node dies, the
- * ring is cut, one node, half of them or all lose the API, speakers start, a controller dies. A Service is deleted and made again meanwhile. The
- * threads and first lists of speakers that start take up to seconds, each its own time.
+ * A history, drawn by its seed, in which people edit pools, Services and nodes while something fails, above all at the moment in which it does, or is
+ * back: a node dies, the ring is cut, one node, half of them or all lose the API, speakers start, a controller dies, its Lease is deleted. A Service
+ * is deleted and made again meanwhile. The threads and first lists of speakers that start take up to seconds, each its own time.
  */
 export function drawEdits(seed: number): History {
   const draw = new Draw(seededRandom(seed));
@@ -65,7 +65,7 @@ export function drawEdits(seed: number): History {
     const length = Math.max(...failures.map(({ at, act }) => at + ("length" in act ? act.length : 0)));
     acts.push(...failures.map((failure) => ({ at: at + failure.at, act: failure.act })));
     for (let edits = 1 + draw.pick(3); edits > 0; edits--) {
-      const around = draw.pick(2) === 0 ? 0 : length;
+      const around = [0, length, draw.pick(length)][draw.pick(3)] ?? 0;
       const off = draw.pick(2) === 0 ? draw.pick(soonMs) : draw.pick(beforeMs + afterMs) - beforeMs;
       const moment = Math.max(0, at + around + off);
       acts.push(...drawEdit(draw, nodes, services, config).map((edit) => ({ at: moment + edit.at, act: edit.act })));
@@ -168,7 +168,7 @@ export function drawQuietEdits(seed: number): History {
 function drawFailure(draw: Draw, nodes: number): readonly Timed<Act>[] {
   const node = draw.pick(nodes);
   const all = Array.from({ length: nodes }, (_, one) => one);
-  const length = 1_000 + draw.pick(draw.pick(3) === 0 ? 70_000 : 15_000);
+  const length = 1_000 + draw.pick(draw.pick(3) === 0 ? 120_000 : 15_000);
   const api = (those: readonly number[]) => those.map((one) => ({ at: 0, act: { type: "cutApi", node: one, length } as const }));
   const failures: readonly (() => readonly Timed<Act>[])[] = [
     () => [{ at: 0, act: { type: "powerOff", node, length } }],
@@ -187,6 +187,7 @@ function drawFailure(draw: Draw, nodes: number): readonly Timed<Act>[] {
         at: draw.pick(4_000),
         act: { type: "killController", controller, length: draw.pick(length) },
       })),
+    () => [{ at: 0, act: { type: "deleteLease" } }],
     () => [{ at: 0, act: { type: "rollOut", length: nodes * 10_000 } }],
     () => [{ at: 0, act: { type: "breakPath", node, length } }],
     () => [{ at: 0, act: { type: "stallSpeaker", node, length: draw.pick(8_000) } }],
@@ -229,7 +230,7 @@ function drawEdit(
         act: {
           type: (["exclude", "drain", "edge"] as const)[draw.pick(3)] ?? "edge",
           node: draw.pick(nodes),
-          length: draw.pick(15_000),
+          length: draw.pick(draw.pick(2) === 0 ? 15_000 : 60_000),
         },
       },
     ],

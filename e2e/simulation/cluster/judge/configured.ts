@@ -33,7 +33,7 @@ export class Configured {
 
 const read = new Map<string, readonly Pool[] | undefined>(); // The texts of histories are few.
 
-function poolsOf(text: string): readonly Pool[] | undefined {
+export function poolsOf(text: string): readonly Pool[] | undefined {
   if (!read.has(text)) read.set(text, parseConfig(text).config?.pools);
   return read.get(text);
 }

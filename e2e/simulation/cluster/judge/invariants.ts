@@ -6,6 +6,7 @@ import type { SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
 import { AcrossCuts } from "./across-cuts.ts";
 import { AddressChanges } from "./address-changes.ts";
+import type { AsWanted } from "./as-wanted.ts";
 import { Configured } from "./configured.ts";
 import { Delivery } from "./delivery.ts";
 import type { Judge } from "./judge.ts";
@@ -43,15 +44,22 @@ export class Invariants implements Judge {
   readonly #acrossCuts = new AcrossCuts();
   readonly #delivery = new Delivery();
   readonly #mayAnnounce = new WeakSet<SpeakerProcess>();
+  readonly #asWanted: AsWanted | undefined;
   readonly #known = new Known();
   readonly #ownership = new OwnershipChecker();
   readonly #twice = new LastingWrongs(); // Which two answer for an address, and could know.
+
+  /** @param asWanted judges besides, also while something fails, who does what the API wants; for histories in fair weather */
+  constructor(asWanted?: AsWanted) {
+    this.#asWanted = asWanted;
+  }
 
   /** For the API's changes, in their order. */
   changed(cluster: SimulatedCluster, change: ObjectChange, byPeople: boolean): void {
     if (change.plural === "pods") this.#noteNewcomers(cluster);
     this.#known.changed(cluster, change);
     this.#configured.changed(change, cluster.now);
+    this.#asWanted?.changed(cluster, change);
     const problem = this.#addresses.changed(cluster, change, byPeople);
     if (problem !== undefined) this.#found(cluster, problem);
   }
@@ -84,15 +92,14 @@ export class Invariants implements Judge {
   }
 
   #checkOwners(cluster: SimulatedCluster): void {
-    const sample = sampleOf(
-      cluster,
-      this.#known,
-      (address) =>
-        this.#occupied.isHeldBack(cluster, address) ||
-        this.#addresses.isStranded(cluster, [address]) ||
-        this.#configured.mayBeNobodys(address, cluster.now) ||
-        isOnlyRefused(cluster, address),
-    );
+    const isExcused = (address: string) =>
+      this.#occupied.isHeldBack(cluster, address) ||
+      this.#addresses.isStranded(cluster, [address]) ||
+      isOnlyRefused(cluster, address);
+    const mayBeNobodys = (address: string) => isExcused(address) || this.#configured.mayBeNobodys(address, cluster.now);
+    const sample = sampleOf(cluster, this.#known, mayBeNobodys);
+    const misplaced = this.#asWanted?.check(cluster, sample, isExcused);
+    if (misplaced !== undefined) this.#found(cluster, misplaced);
     for (const { address, since, what } of this.#ownership.add(sample))
       this.#found(cluster, `${address}: ${what}, since ${since} ms`);
     const agreed = cluster.ring.isConverged();

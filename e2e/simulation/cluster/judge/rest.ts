@@ -50,7 +50,12 @@ function wronglyShared(cluster: SimulatedCluster): string | undefined {
 }
 
 /** Why a Service has not what it can have. */
-function unmet(cluster: SimulatedCluster, name: string, spec: ServiceSpec, addresses: readonly string[]): string | undefined {
+export function unmet(
+  cluster: SimulatedCluster,
+  name: string,
+  spec: ServiceSpec,
+  addresses: readonly string[],
+): string | undefined {
   const { wanted, pool } = spec;
   if (wanted?.split(",").some((address) => holdersOf(cluster, address).length > 0)) return undefined;
   if (addresses.length === 0) return `${name} has nothing`;

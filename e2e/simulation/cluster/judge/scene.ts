@@ -4,6 +4,7 @@ import type { ApiWeather } from "../api/api-connection.ts";
 import { keyOf, type ServiceSpec } from "../api/objects.ts";
 import { fairWeather, firstConfig } from "../history.ts";
 import { SimulatedCluster } from "../simulated-cluster.ts";
+import type { AsWanted } from "./as-wanted.ts";
 import { Invariants } from "./invariants.ts";
 import { wrongAtRest } from "./rest.ts";
 
@@ -19,11 +20,12 @@ export const spec: ServiceSpec = {
 
 /** Two nodes, three Services, at rest. */
 export class Scene {
-  readonly invariants = new Invariants();
+  readonly invariants: Invariants;
   readonly weather: ApiWeather = { ...fairWeather };
   readonly cluster: SimulatedCluster;
 
-  private constructor(config: string) {
+  private constructor(config: string, asWanted: AsWanted | undefined) {
+    this.invariants = new Invariants(asWanted);
     const changed = (...[change, byPeople]: Parameters<ConstructorParameters<typeof SimulatedCluster>[0]["onChange"]>) => {
       if (this.cluster !== undefined) this.invariants.changed(this.cluster, change, byPeople);
     };
@@ -41,8 +43,8 @@ export class Scene {
     this.cluster.people.setService("r", { ...spec, pool: "routed" });
   }
 
-  static async atRest(config = firstConfig): Promise<Scene> {
-    const scene = new Scene(config);
+  static async atRest(config = firstConfig, asWanted?: AsWanted): Promise<Scene> {
+    const scene = new Scene(config, asWanted);
     await scene.pass(30_000); // By then Services have their conditions, each of which speakers see as a change.
     assert.equal(scene.found, undefined);
     return scene;
