@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import type { Worker } from "node:worker_threads";
-import { becomeUrgent } from "#pkg/linux";
+import { becomeUrgent, releaseProgramPages } from "#pkg/linux";
 import { trimHeap } from "./v8-heap.ts";
 
 let starting = 0; // Threads that V8 has not made yet.
@@ -47,8 +47,10 @@ const everyMs = 10_000;
 const loadedOctets = 40 * 2 ** 20;
 // With 100,000 Services there are hundreds of MB, which take V8 long to look through again and again.
 const manyOctets = 128 * 2 ** 20;
+const growthPercent = 20; // By itself V8 lets a heap grow to up to four times what lived when it was collected last.
 const lookMs = 200;
 let isSaving: boolean | undefined; // Undefined until somebody has said.
+let isCollectedSooner = false;
 let hasLoaded = false;
 
 /** V8 of all threads collects and gives back more, for more of a processor. */
@@ -57,29 +59,51 @@ function setSaving(isOn: boolean): void {
   isSaving = isOn;
 }
 
+/** V8 of all threads collects a heap that has grown by a fifth since the last time. */
+function setCollectedSooner(isOn: boolean): void {
+  if (isOn !== isCollectedSooner) setFlagsFromString(`--heap-growing-percent=${isOn ? growthPercent : 0}`);
+  isCollectedSooner = isOn;
+}
+
+/** Has V8 of all threads begin to collect with the next objects that they make: rules as these count from then on. */
+function collectNext(): void {
+  setFlagsFromString("--incremental-marking-hard-trigger=1");
+  setTimeout(() => setFlagsFromString("--incremental-marking-hard-trigger=0"), lookMs / 4).unref();
+}
+
 /**
  * Has V8 collect more of what a process loads at its start, while its heap is large and not huge: of 10,000 Services and 5,000 nodes a third of the heap is garbage
- * by the end, whose room V8 then keeps. It goes on until `keepSmallHeapsSmall` looks at the heap.
+ * by the end, whose room V8 then keeps. Pages of Node's program that the start alone needed are given back then, too. It goes on until
+ * `keepSmallHeapsSmall` looks at the heap.
  */
 export function saveWhileLoading(): void {
   const timer = setInterval(() => {
     const octets = getHeapStatistics().total_heap_size;
-    if (!hasLoaded && octets >= loadedOctets) setSaving(octets < manyOctets);
-    if (hasLoaded || octets >= manyOctets) clearInterval(timer);
+    if (hasLoaded || octets >= manyOctets) {
+      setCollectedSooner(false);
+      clearInterval(timer);
+    } else if (octets >= loadedOctets && !isCollectedSooner) {
+      setCollectedSooner(true);
+      collectNext();
+      void releaseProgramPages();
+    }
   }, lookMs).unref();
 }
 
 /**
  * Has V8 collect a small heap when it has grown by 2 MB, where by itself it waits for 8 MB: with four threads at rest that is 20 MB of garbage, which
  * comes within minutes and stays. Where there is much to do that would take up to a third more of a processor, so it ends while this thread's heap
- * is large, which is looked at every 10 s. It holds for the heaps of all threads. This thread's is trimmed first, if it is small. Not to be called
- * while a process starts.
+ * is large, which is looked at every 10 s. It holds for the heaps of all threads. This thread's is trimmed first, if it is small; one that became large
+ * while it loaded is collected once more. Not to be called while a process starts.
  */
 export function keepSmallHeapsSmall(): void {
   if (getHeapStatistics().total_heap_size < smallOctets) trimHeap();
   const look = (): void => setSaving(getHeapStatistics().total_heap_size < smallOctets);
   hasLoaded = true;
-  if (isSaving !== true) look();
+  if (isCollectedSooner) {
+    setSaving(true);
+    collectNext();
+  } else look();
   setInterval(look, everyMs).unref();
 }
 

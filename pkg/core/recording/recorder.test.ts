@@ -254,6 +254,15 @@ test("what is left of a recording can be run again from a checkpoint, in the sam
   assert.equal(assertRunsAgain(recorder) + recorder.dropped, 3_000);
 });
 
+test("no checkpoint is made before nine tenths of the memory are in use", () => {
+  const maxBytes = 2 << 20;
+  const begunAt: number[] = [];
+  const recorder = new Recorder({ maxBytes, makeCheckpoint: () => begunAt.push(recorder.octets().length) });
+  fill(recorder, 3_000, () => {});
+  const [octets = 0] = begunAt;
+  assert.ok(octets > 0.85 * maxBytes && octets < maxBytes, `it began at ${octets} octets`);
+});
+
 test("a checkpoint that comes late is right all the same, and until then the recording says that it cannot be run", () => {
   let pending: (() => void) | undefined;
   let asked = 0;
