@@ -44,7 +44,7 @@ function metadata(text: string): MetadataFields {
 }
 
 function describe({ name, address, port, meta }: MemberView): RingMember {
-  return { name, address, port, meta: Buffer.from(meta ?? []).toString("hex") };
+  return { name, address, port, meta: Buffer.from(meta ?? "", "latin1").toString("hex") };
 }
 
 function print(line: Omit<RingLine, "at">): void {

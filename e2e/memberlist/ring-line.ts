@@ -28,6 +28,6 @@ export const textKey = 255;
 /** The text that a node was given as its meta, from its meta in hex: theirs is the text itself, ours a field. */
 export function metaText(hex: string): string {
   const bytes = Buffer.from(hex, "hex");
-  const fields = decodeMetadata(bytes);
+  const fields = decodeMetadata(bytes.toString("latin1"));
   return Buffer.from(fields === undefined ? bytes : (fields.get(textKey) ?? [])).toString();
 }

@@ -97,6 +97,6 @@ export class GossipDelegate implements Disposable {
 }
 
 /** The life of a member that understands our gossip; undefined for members of another kind. */
-export function lifeOf(meta: Uint8Array | undefined): number | undefined {
+export function lifeOf(meta: string | undefined): number | undefined {
   return decodeOffer(decodeMetadata(meta)?.get(MetadataKey.gossip));
 }

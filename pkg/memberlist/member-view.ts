@@ -12,7 +12,7 @@ export interface MemberView {
   /** Greater each time it refuted. */
   readonly incarnation: number;
   /** Its metadata, for `decodeMetadata` where it is one of ours. */
-  readonly meta: Uint8Array | undefined;
+  readonly meta: string | undefined;
   readonly self: boolean;
 }
 

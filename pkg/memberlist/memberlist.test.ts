@@ -238,7 +238,7 @@ test("members find each other through one, with their metadata and addresses", a
   for (const member of [a, b, c]) assert.deepEqual(names(member), ["a", "b", "c"]);
   const { meta, ...seen } = a.members().find(({ name }) => name === "b") ?? assert.fail();
   assert.deepEqual(seen, { name: "b", address: "192.0.2.2", port: 7946, status: "alive", incarnation: 1, self: false });
-  assert.ok(meta?.includes(9));
+  assert.ok(meta?.includes("\t"));
 });
 
 test("what cannot be joined is named with the reason, and does not keep from the rest", async () => {
@@ -377,7 +377,7 @@ test("a listener may change the member that it listens to", async () => {
   await b.join(["192.0.2.1"]);
   await harness.pass(1000);
   const meta = a.members().find(({ name }) => name === "b")?.meta;
-  assert.ok(Buffer.from(meta ?? []).includes("\x09\x01a"));
+  assert.ok(meta?.includes("\x09\x01a"));
 });
 
 test("round trips are counted by how long they took", async () => {

@@ -16,9 +16,9 @@ import {
 } from "#pkg/linux";
 import { Address, type Family } from "#pkg/net";
 import type { PolledEventLoop } from "#pkg/threads";
+import { maxRemembered } from "./codec/messages.ts";
 import {
   endpoint,
-  maxRemembered,
   type OpenTransport,
   type PacketSample,
   type SocketAddress,

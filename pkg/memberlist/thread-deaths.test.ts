@@ -97,7 +97,7 @@ for (const [how, end] of [
         () =>
           names(a) === "a,b" &&
           names(b) === "a,b" &&
-          b.members().some(({ name, meta }) => name === "a" && meta?.includes(deaths)),
+          b.members().some(({ name, meta }) => name === "a" && meta?.includes(String.fromCharCode(deaths))),
       );
       worker = started.at(-1) ?? worker;
       if (deaths > 0 && deaths < 19) continue;
@@ -166,5 +166,5 @@ test("while another program has the port, commands kill no thread, the reason is
   );
   other[Symbol.dispose]();
   await until("the port", () => a.problem === undefined && names(b) === "a,b");
-  await until("what was set meanwhile", () => b.members().some(({ name, meta }) => name === "a" && meta?.includes(29)));
+  await until("what was set meanwhile", () => b.members().some(({ name, meta }) => name === "a" && meta?.includes("\x1d")));
 });

@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import { remembered } from "#pkg/collections";
 import type { Refuser } from "#pkg/connections";
 import { Address, parseAddress } from "#pkg/net";
-import type { AddressOctets, Endpoint } from "./codec/messages.ts";
+import { type AddressOctets, type Endpoint, maxRemembered, sharedAddress } from "./codec/messages.ts";
 
 /** One end on the network: an IP address without zone, as text, and a port. */
 export interface SocketAddress {
@@ -63,7 +63,6 @@ export function endpoint({ address, port }: SocketAddress): Endpoint {
 // Every packet comes from an address and names its sender by text, and most are of the same few.
 const texts = new Map<number, string>(); // an IPv4 address -> its text
 const parsed = new Map<string, AddressOctets>(); // text -> address
-export const maxRemembered = 16_384; // Of some thousand members, and some more.
 
 function textOf(address: AddressOctets): string {
   if (address.length !== 4) return Address.fromBytes(address).toString();
@@ -74,7 +73,7 @@ function textOf(address: AddressOctets): string {
 function parse(text: string): AddressOctets {
   const bytes = parseAddress(text)?.toBytes();
   if (bytes === undefined) throw new RangeError(`Cannot use as an IP address: ${text}`);
-  return bytes;
+  return sharedAddress(Buffer.from(bytes).toString("latin1"));
 }
 
 /** Reads `192.0.2.1`, `192.0.2.1:7946`, `2001:db8::1` or `[2001:db8::1]:7946`. @returns undefined for anything else */

@@ -14,7 +14,7 @@ test("where the fields of the state are others, the format of checkpoints is ano
   const { format } = speakerCore;
   assert.deepEqual(
     { format, shape: shapeOf(savedState(core)) },
-    { format: 50, shape: "fb7e1269cb72" },
+    { format: 51, shape: "fb7e1269cb72" },
     "raise the format, and put the shape here",
   );
 });

@@ -711,7 +711,7 @@ test("MAC addresses of members reach the core, whatever these say of them", asyn
   const fields = (macs: number[]) => encodeMetadata(new Map([[MetadataKey.macs, Uint8Array.from(macs)]]));
   bench.meet({ ...member("node2", "192.0.2.2"), meta: fields([2, 0, 0, 0, 0, 2]) });
   bench.meet({ ...member("node2", "192.0.2.2"), meta: undefined }); // A member of another kind of the same name.
-  bench.meet({ ...member("node3", "192.0.2.3"), meta: Uint8Array.of(1, 2, 3) });
+  bench.meet({ ...member("node3", "192.0.2.3"), meta: "\x01\x02\x03" });
   assert.deepEqual([...bench.state.members.macs.nodes], [["02:00:00:00:00:02", "node2"]]);
 });
 

@@ -192,7 +192,7 @@ export const gossip: Target = {
       { node: "node-1", life: 5, key: "ieth0", version: 2, value: Uint8Array.of(1, 4, 24, 192, 0, 2) },
       { node: "node-2", life: 6, key: "4\xc0\x00\x02", version: 3, value: Uint8Array.of(1, 2, 3) },
     ]),
-    encodeMetadata(new Map([[1, Uint8Array.of(1)]])),
+    Buffer.from(encodeMetadata(new Map([[1, Uint8Array.of(1)]])), "latin1"),
   ],
   words: [
     ...["ingot\x02", "ingot\x01", "h", "ieth0", "4\xc0\x00\x02", "q4\xc0\x00\x02", "a4\xc0\x00\x02"].map(latin1),
@@ -202,7 +202,7 @@ export const gossip: Target = {
   bounds: { work: 2_000, workPerOctet: 60, memory: 16, time: 50 },
   run: (input) => {
     readPayload(input);
-    const metadata = decodeMetadata(input);
+    const metadata = decodeMetadata(Buffer.from(input).toString("latin1"));
     if (metadata !== undefined && input.length <= 512) assert.deepEqual(decodeMetadata(encodeMetadata(metadata)), metadata);
     for (const value of metadata?.values() ?? []) decodeOffer(value);
   },

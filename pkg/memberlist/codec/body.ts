@@ -1,5 +1,13 @@
 import { MemberlistError, type Reader, type Writer } from "./memberlist-error.ts";
-import type { AddressOctets, Endpoint, NodeName, Source, Versions } from "./messages.ts";
+import {
+  type AddressOctets,
+  type Endpoint,
+  isAddress,
+  type NodeName,
+  type Source,
+  sharedAddress,
+  type Versions,
+} from "./messages.ts";
 import { type Fields, type FieldValue, readMap, writeFields } from "./msgpack.ts";
 
 /** A field that is left out. */
@@ -56,6 +64,8 @@ function property<Value extends FieldValue>(name: string, read: (fields: Fields)
 export const unsigned = (name: string, max = 0xffff_ffff) => property(name, (fields) => fields.unsigned(name, max));
 export const boolean = (name: string) => property(name, (fields) => fields.boolean(name));
 export const latin1 = (name: string) => property(name, (fields) => fields.latin1(name));
+/** Undefined for nil, which is not the same as an empty one. */
+export const optionalLatin1 = (name: string) => property(name, (fields) => fields.optionalLatin1(name));
 export const octets = (name: string) => property(name, (fields) => fields.octets(name));
 
 /** A node's name, which is not empty. */
@@ -67,13 +77,18 @@ export function name(field: string): Property<NodeName> {
   });
 }
 
+/** Of any length: see `isAddress`. */
+export function address(field: string): Property<AddressOctets> {
+  return property(field, (fields) => sharedAddress(fields.latin1(field)));
+}
+
 /** The port may be 0: the receiver then takes its own. */
 export function endpoint(addressField: string): Property<Endpoint> {
   return {
     names: [addressField, "Port"],
     write: ({ address, port }) => [address, port],
     read(fields) {
-      const address = fields.octets(addressField) ?? new Uint8Array();
+      const address = sharedAddress(fields.latin1(addressField));
       if (!isAddress(address))
         throw new MemberlistError("malformed", `Cannot decode ${addressField} as an address: it has ${address.length} octets`);
       return { address, port: fields.unsigned("Port", 0xffff) };
@@ -89,10 +104,10 @@ export const source: Property<Source | undefined> = {
     return [source.address, source.node === "" ? absent : source.node, source.port];
   },
   read(fields) {
-    const address = fields.octets("SourceAddr");
+    const address = sharedAddress(fields.latin1("SourceAddr"));
     const port = fields.unsigned("SourcePort", 0xffff);
     const node = fields.latin1("SourceNode");
-    return address !== undefined && isAddress(address) && port !== 0 ? { address, port, node } : undefined;
+    return isAddress(address) && port !== 0 ? { address, port, node } : undefined;
   },
 };
 
@@ -110,7 +125,3 @@ export const versions: Property<Versions> = {
     return [a, b, c, d, e, f];
   },
 };
-
-export function isAddress(octets: AddressOctets): boolean {
-  return octets.length === 4 || octets.length === 16;
-}

@@ -1,4 +1,4 @@
-import { Body, boolean, endpoint, latin1, name, octets, source, unsigned, versions } from "./body.ts";
+import { Body, boolean, endpoint, latin1, name, octets, optionalLatin1, source, unsigned, versions } from "./body.ts";
 import { MemberlistError, Reader, Writer } from "./memberlist-error.ts";
 import {
   type Ack,
@@ -32,7 +32,7 @@ export const bodies = {
     incarnation,
     node: name("Node"),
     endpoint: endpoint("Addr"),
-    meta: octets("Meta"),
+    meta: optionalLatin1("Meta"),
     versions,
   }),
 } as const;

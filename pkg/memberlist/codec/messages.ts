@@ -1,3 +1,5 @@
+import { remembered } from "#pkg/collections";
+
 /**
  * The messages of a memberlist ring, as values. Field names are the protocol's own, in the spelling of this code; numbers are
  * unsigned 32-bit unless said otherwise. `Incarnation` and sequence numbers never wrap in practice and are compared as numbers.
@@ -21,8 +23,22 @@ export function nodeNameText(name: NodeName): string {
   return ascii.test(name) ? name : Buffer.from(name, "latin1").toString("utf8");
 }
 
-/** Octets 4 or 16, as received: peers compare them byte for byte, so they are passed on unchanged. */
+/** Octets 4 or 16, as received: peers compare them byte for byte, so they are passed on unchanged. Nobody writes to them. */
 export type AddressOctets = Uint8Array;
+
+/** How many addresses are remembered: of some thousand members, and some more. */
+export const maxRemembered = 16_384;
+const addresses = new Map<string, AddressOctets>(); // octets, one character for each -> the same
+
+export function isAddress(octets: AddressOctets | string): boolean {
+  return octets.length === 4 || octets.length === 16;
+}
+
+/** Each address is there once, however many messages have it: an array of octets takes some 450 octets more. @param octets one character for each */
+export function sharedAddress(octets: string): AddressOctets {
+  const make = (): AddressOctets => new Uint8Array(Buffer.from(octets, "latin1"));
+  return isAddress(octets) ? remembered(addresses, octets, maxRemembered, make) : make();
+}
 
 export interface Endpoint {
   readonly address: AddressOctets;
@@ -103,7 +119,8 @@ export interface MemberState {
   readonly status: MemberStatus;
   readonly incarnation: number;
   readonly endpoint: Endpoint;
-  readonly meta: Uint8Array | undefined;
+  /** Octets, one character for each. */
+  readonly meta: string | undefined;
   readonly versions: Versions;
 }
 

@@ -1,5 +1,6 @@
 /**
- * The metadata of our speakers: octets that peers of other kinds pass on unread.
+ * The metadata of our speakers: octets that peers of other kinds pass on unread. They are kept as text, one character for each octet, because an array
+ * of octets takes some 450 octets more, and each member has such metadata.
  * The text `ingot`, the format's version (1), then fields of key, length and value, a key and a length taking one octet each.
  */
 export type MetadataFields = ReadonlyMap<number, Uint8Array>; // key -> value of at most 255 octets
@@ -14,23 +15,24 @@ export const MetadataKey = {
 } as const;
 
 const maxLength = 512; // Longer ones are refused by the library that the format comes from.
-const prefix = Uint8Array.of(...new TextEncoder().encode("ingot"), 1);
+const prefix = "ingot\x01";
 
 /** @throws {RangeError} for a key above 255, a value above 255 octets, and more than 512 octets in total */
-export function encodeMetadata(fields: MetadataFields): Uint8Array {
-  const octets = [...prefix];
+export function encodeMetadata(fields: MetadataFields): string {
+  const octets = [...Buffer.from(prefix, "latin1")];
   for (const [key, value] of fields) {
     if (!Number.isInteger(key) || key < 0 || key > 255) throw new RangeError(`Cannot encode metadata: key is ${key}`);
     if (value.length > 255) throw new RangeError(`Cannot encode metadata: value of key ${key} has ${value.length} octets`);
     octets.push(key, value.length, ...value);
   }
   if (octets.length > maxLength) throw new RangeError(`Cannot encode metadata: it has ${octets.length} octets`);
-  return Uint8Array.from(octets);
+  return Buffer.from(octets).toString("latin1");
 }
 
 /** Undefined for octets that are not of this format, or are cut short; the last value of a repeated key counts. */
-export function decodeMetadata(octets: Uint8Array | undefined): MetadataFields | undefined {
-  if (octets === undefined || prefix.some((octet, i) => octets[i] !== octet)) return undefined;
+export function decodeMetadata(text: string | undefined): MetadataFields | undefined {
+  if (text === undefined || !text.startsWith(prefix)) return undefined;
+  const octets = Buffer.from(text, "latin1");
   const fields = new Map<number, Uint8Array>();
   for (let at = prefix.length; at < octets.length; ) {
     const [key, length] = [octets[at], octets[at + 1]];

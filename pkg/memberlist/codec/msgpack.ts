@@ -140,8 +140,13 @@ export class Fields {
 
   /** An octet string as a string with one character per octet. */
   latin1(name: string): string {
+    return this.optionalLatin1(name) ?? "";
+  }
+
+  /** The same; undefined for nil, which is not the same as an empty one. */
+  optionalLatin1(name: string): string | undefined {
     const reader = this.#at(name);
-    return reader?.latin1(readRawLength(reader, name)) ?? "";
+    return reader?.latin1(readRawLength(reader, name));
   }
 
   /** Like `octets`, but a view: a reference to it keeps the whole input in memory. */

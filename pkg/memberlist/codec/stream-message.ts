@@ -1,7 +1,9 @@
-import { Body, boolean, isAddress, latin1, octets, unsigned, versions } from "./body.ts";
+import { address, Body, boolean, latin1, optionalLatin1, unsigned, versions } from "./body.ts";
 import { MemberlistError, Reader, Writer } from "./memberlist-error.ts";
 import { bodies, encodeMessage } from "./message-codec.ts";
 import {
+  type AddressOctets,
+  isAddress,
   type MemberState,
   type MemberStatus,
   MessageType,
@@ -57,15 +59,15 @@ const headerBody = new Body<PushPullHeader>({
 });
 
 interface StateBody extends Pick<MemberState, "node" | "incarnation" | "meta" | "versions"> {
-  readonly address: Uint8Array | undefined;
+  readonly address: AddressOctets;
   readonly port: number;
   readonly status: number;
 }
 
 const stateBody = new Body<StateBody>({
-  address: octets("Addr"),
+  address: address("Addr"),
   incarnation: unsigned("Incarnation"),
-  meta: octets("Meta"),
+  meta: optionalLatin1("Meta"),
   node: latin1("Name"),
   port: unsigned("Port", 0xffff),
   status: unsigned("State", Number.MAX_SAFE_INTEGER),
@@ -133,6 +135,6 @@ function decodePushPull(reader: Reader): ReceivedMessage {
 /** Undefined for a state that no member can have. */
 function memberStateOf({ address, port, status: number, ...state }: StateBody): MemberState | undefined {
   const status = statuses[number];
-  if (state.node === "" || address === undefined || !isAddress(address) || status === undefined) return undefined;
+  if (state.node === "" || !isAddress(address) || status === undefined) return undefined;
   return { ...state, status, endpoint: { address, port } };
 }

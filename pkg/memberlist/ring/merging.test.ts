@@ -37,7 +37,7 @@ function check(section: string, rules: readonly Rule[]): void {
   }
 }
 
-const meta = Uint8Array.of(1, 2, 3);
+const meta = "\x01\x02\x03";
 const mapped = { port: 7946, address: Uint8Array.of(...new Array(10).fill(0), 255, 255, 192, 0, 2, 97) };
 
 /** A ring of three nodes that has seen `a` go in incarnation 5 and has then forgotten `a` as a node. */

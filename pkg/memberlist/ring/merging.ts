@@ -1,5 +1,4 @@
 import type { Millis } from "#pkg/clock";
-import { equalBytes } from "#pkg/net";
 import type { Alive, Dead, MemberState, MemberStatus, NodeName, Suspect } from "../codec/messages.ts";
 import { decodeMetadata } from "../codec/metadata.ts";
 import { randomIndex, swap } from "./choice.ts";
@@ -88,7 +87,7 @@ function isOurs({ meta }: Pick<NodeRecord, "meta">): boolean {
 function mergeAliveSelf(ring: Ring, { incarnation, meta, versions }: Alive, now: Millis): void {
   const { self } = ring;
   if (incarnation < self.incarnation) return;
-  const same = equalBytes(meta, self.meta) && versions.every((version, i) => version === self.versions[i]);
+  const same = meta === self.meta && versions.every((version, i) => version === self.versions[i]);
   if (incarnation > self.incarnation || !same) refute(ring, incarnation, undefined, now);
 }
 
@@ -98,7 +97,7 @@ function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): 
   ring.unanswered.delete(record.node);
   broadcast(ring, alive, now);
   const before = record.status;
-  const metaChanged = !equalBytes(record.meta, alive.meta);
+  const metaChanged = (record.meta ?? "") !== (alive.meta ?? "");
   record.incarnation = alive.incarnation;
   record.endpoint = alive.endpoint;
   record.versions = alive.versions;
@@ -269,7 +268,7 @@ export function noteContact(ring: Ring, now: Millis): void {
 }
 
 /** Announces this node for the first time, or with new metadata. */
-export function announce(ring: Ring, meta: Uint8Array | undefined, now: Millis): void {
+export function announce(ring: Ring, meta: string | undefined, now: Millis): void {
   const { self } = ring;
   const first = self.incarnation === 0;
   self.incarnation = first ? ring.options.firstIncarnation : self.incarnation + 1;

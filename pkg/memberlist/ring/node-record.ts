@@ -10,7 +10,7 @@ export interface NodeRecord {
   status: MemberStatus;
   incarnation: number;
   endpoint: Endpoint;
-  meta: Uint8Array | undefined;
+  meta: string | undefined;
   versions: Versions;
   since: Millis;
   /** Whether its metadata offers the fast timing. */
@@ -36,7 +36,7 @@ export function newRecord(
   node: NodeName,
   endpoint: Endpoint,
   versions: Versions,
-  meta: Uint8Array | undefined,
+  meta: string | undefined,
   now: Millis,
 ): NodeRecord {
   return {
@@ -61,11 +61,11 @@ export function newRecord(
 /** The second one is twice as fast as the first; the third has heartbeats. */
 const timingVersion = 3;
 
-export function ownMetadata(fields: MetadataFields, offer: boolean): Uint8Array {
+export function ownMetadata(fields: MetadataFields, offer: boolean): string {
   return encodeMetadata(offer ? new Map([...fields, [MetadataKey.timing, Uint8Array.of(timingVersion)]]) : fields);
 }
 
-export function offersFast(meta: Uint8Array | undefined): boolean {
+export function offersFast(meta: string | undefined): boolean {
   const [version = 0] = decodeMetadata(meta)?.get(MetadataKey.timing) ?? [];
   return version >= timingVersion;
 }

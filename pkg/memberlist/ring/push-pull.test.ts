@@ -207,7 +207,7 @@ test("a periodic exchange that fails says with whom and why", () => {
 test("an unknown node in a view that was asked for arrives with what it says of itself", () => {
   const lone = new LoneRing();
   lone.quieten();
-  const meta = Uint8Array.of(1);
+  const meta = "\x01";
   lone.pull([state("n", 3, { meta, endpoint: at(9, 0) })]);
   assert.deepEqual(lone.queued(), [alive("n", 3, { meta, endpoint: at(9) })]);
 });
@@ -217,7 +217,7 @@ test("user state goes with each view as it is then, and what comes with one is e
   const lone = new LoneRing({ userState: () => Uint8Array.of(own++) });
   lone.meet(alive("a", 1));
   lone.effects = [];
-  const message = { ...pushPull([state("a", 2, { meta: Uint8Array.of(1) })]), userState: Uint8Array.of(9) };
+  const message = { ...pushPull([state("a", 2, { meta: "\x01" })]), userState: Uint8Array.of(9) };
   lone.step({ type: "request", stream: 1, from: at(97), message });
   const types = lone.effects.map(({ type }) => type);
   assert.deepEqual(types, ["reply", "member", "user"], "members are emitted before their user state");

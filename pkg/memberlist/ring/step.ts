@@ -1,5 +1,4 @@
 import type { Millis } from "#pkg/clock";
-import { equalBytes } from "#pkg/net";
 import type { Dead, Endpoint, NodeName, PacketMessage, Suspect } from "../codec/messages.ts";
 import type { Effect, Event, Member } from "./events.ts";
 import { awaitHeartbeats, takeDiffering } from "./heartbeat.ts";
@@ -259,7 +258,7 @@ function takeEffects(ring: Ring, now: Millis): Effect[] {
 /** Announces the metadata of this node, where that changed. */
 function refreshMetadata(ring: Ring, now: Millis): void {
   const meta = ownMetadata(ring.metadata, isFastOffered(ring));
-  if (ring.leave === "none" && !equalBytes(meta, ring.self.meta)) announce(ring, meta, now);
+  if (ring.leave === "none" && meta !== ring.self.meta) announce(ring, meta, now);
 }
 
 /** Keeps what runs, and brings forward what would wait longer than the new timing has it. */

@@ -35,6 +35,10 @@ const octets = fc.oneof(
   fc.uint8Array({ minLength: 500, maxLength: 600, size: "max" }),
 );
 const optionalOctets = fc.option(octets, { nil: undefined });
+const optionalText = fc.option(
+  octets.map((all) => Buffer.from(all).toString("latin1")),
+  { nil: undefined },
+);
 const anyName = octets.map((name) => Buffer.from(name).toString("latin1"));
 const name = anyName.map((text) => text || "node-a");
 const address = fc.oneof(fc.uint8Array({ minLength: 4, maxLength: 4 }), fc.uint8Array({ minLength: 16, maxLength: 16 }));
@@ -47,7 +51,7 @@ const ping = message<Ping>({ type: fc.constant("ping"), sequence: number32, node
 const ack = message<Ack>({ type: fc.constant("ack"), sequence: number32, payload: optionalOctets });
 const user = message<User>({ type: fc.constant("user"), payload: octets });
 const accusation = { incarnation: number32, node: name, from: anyName };
-const record = { incarnation: number32, node: name, endpoint, meta: optionalOctets, versions };
+const record = { incarnation: number32, node: name, endpoint, meta: optionalText, versions };
 
 export const anyPacketMessage: fc.Arbitrary<PacketMessage> = fc.oneof(
   ping,

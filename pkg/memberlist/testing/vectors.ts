@@ -143,7 +143,7 @@ function record(body: Body): Pick<MemberState, "incarnation" | "endpoint" | "met
   return {
     incarnation: Number(body.Incarnation),
     endpoint: { address: octets(String(body.Addr)), port: Number(body.Port) },
-    meta: optionalOctets(body.Meta),
+    meta: typeof body.Meta === "string" ? Buffer.from(octets(body.Meta)).toString("latin1") : undefined,
     versions: [...octets(String(body.Vsn))] as unknown as Versions,
   };
 }
