@@ -11,6 +11,8 @@ const beforeMs: Millis = 2_000;
 const afterMs: Millis = 4_000;
 // In half of the cases it is this soon.
 const soonMs: Millis = 300;
+// A node that lost the API sees it again so long after it could.
+const againMs: Millis = 45_000;
 
 // Beyond the seeds of histories.
 const quietSeeds = 2 ** 29;
@@ -116,7 +118,7 @@ export function drawQuietEdits(seed: number): History {
   const acts: Timed<Act>[] = [];
   let at: Millis = firstActMs;
   for (let count = 2 + draw.pick(3); count > 0; count--) {
-    // A view of the API is old after a minute, from when others take over what the node has of Local Services; it may take 45 s to begin again.
+    // A view of the API is old after a minute, from when others take over what the node has of Local Services.
     const length = 1_000 + draw.pick(12_000);
     const failures: readonly (() => Act)[] = [
       () => ({ type: "cutApi", node: draw.pick(nodes), length }),
@@ -162,7 +164,19 @@ export function drawQuietEdits(seed: number): History {
   acts.sort((a, b) => a.at - b.at);
   const failoverMs = [undefined, 10, 50][draw.pick(3)];
   const startDelayMs = [0, 500, 4_000][draw.pick(3)] ?? 0;
-  return { seed, nodes, loss: 0, failoverMs, startDelayMs, isSlow: draw.pick(3) === 0, config: firstConfig, services, acts };
+  const isSlow = draw.pick(3) === 0;
+  return { seed, nodes, loss: 0, failoverMs, startDelayMs, isSlow, config: firstConfig, services, acts: inShortOutages(acts) };
+}
+
+/** Without second cuts before a node sees the API again: it would not see it for a minute, and others would take over what it has of `Local` Services. */
+function inShortOutages(acts: readonly Timed<Act>[]): Timed<Act>[] {
+  const seesAt = new Map<number, Millis>(); // node -> when it sees the API again
+  return acts.filter(({ at, act }) => {
+    if (act.type !== "cutApi") return true;
+    if (at < (seesAt.get(act.node) ?? 0)) return false;
+    seesAt.set(act.node, at + act.length + againMs);
+    return true;
+  });
 }
 
 function drawFailure(draw: Draw, nodes: number): readonly Timed<Act>[] {
