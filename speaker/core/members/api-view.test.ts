@@ -116,6 +116,25 @@ test("one of the nodes that see what changes records an event of one that does n
   assert.equal(recorded[1], `nodeFaultEnded Node ${owner} the speaker on node "${owner}" reaches the API again`);
 });
 
+test("a node that leaves an address at the end of a cut, before others hear that it had it, knows that one without the API keeps it", () => {
+  const elected = elect(
+    nodes.filter((node) => node !== owner),
+    address(x),
+  );
+  const [self = ""] = nodes.filter((node) => node !== owner && node !== elected);
+  const { bench, others, hear } = amongOthers(self, lan);
+  bench.membersChanged([self]);
+  bench.settle();
+  assert.deepEqual(bench.onWire, [x]);
+  const blind = others.find(({ name }) => name === owner);
+  blind?.state.setAnnounced(address(x), true);
+  blind?.state.setView("behind");
+  bench.membersChanged([...nodes]);
+  hear();
+  bench.settle();
+  assert.deepEqual([bench.onWire, bench.state.placements.get(x)?.[0]?.owner], [[], owner]);
+});
+
 test("nodes that are the only ones left, or all have an old view, go on as before", () => {
   const { bench, others, hear } = amongOthers(owner, lan);
   bench.serve("default/web", [x], local, { [owner]: true });

@@ -27,7 +27,12 @@ export function reportAnnounced(state: SpeakerState, address: Address, isKept = 
   const isByRoute = isRoutedForLocal(state, key);
   const pool = poolAt(state, address);
   const isBesideOwner = pool !== undefined && hasOwners(pool);
-  gossip.setAnnounced(address, (isAsked || isDue(gossip.announcers(key))) && (isOwner || (isByRoute && !isBesideOwner)));
+  const reported = gossip.announcers(key);
+  const isReported = (isAsked || isDue(reported)) && (isOwner || (isByRoute && !isBesideOwner));
+  // A node without the API leaves an address to this one where it hears of the report: what is placed by a report that it may not hear of is placed again.
+  if (isReported !== reported.includes(node) && reported.some(isBlind) && state.placements.has(key))
+    state.agenda.addresses.set(key, address);
+  gossip.setAnnounced(address, isReported);
   gossip.setAdvertised(address, isDue(gossip.advertisers(key)) && isByRoute && isBesideOwner);
 }
 
