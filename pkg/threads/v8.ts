@@ -47,7 +47,9 @@ const everyMs = 10_000;
 const loadedOctets = 40 * 2 ** 20;
 // With 100,000 Services there are hundreds of MB, which take V8 long to look through again and again.
 const manyOctets = 128 * 2 ** 20;
-const growthPercent = 20; // By itself V8 lets a heap grow to up to four times what lived when it was collected last.
+// By itself V8 lets a heap grow to up to four times what lived when it was collected last. Marking begins on a third of the way, so after a fifth: also
+// of the way that V8 chose before. It may begin no sooner than that, because it begins anew for as long as a long turn keeps this thread from changing that.
+const [growthPercent, markingPercent] = [60, 33];
 const lookMs = 200;
 let isSaving: boolean | undefined; // Undefined until somebody has said.
 let isCollectedSooner = false;
@@ -59,16 +61,12 @@ function setSaving(isOn: boolean): void {
   isSaving = isOn;
 }
 
-/** V8 of all threads collects a heap that has grown by a fifth since the last time. */
+/** V8 of all threads begins to collect a heap that has grown by a fifth since the last time. */
 function setCollectedSooner(isOn: boolean): void {
-  if (isOn !== isCollectedSooner) setFlagsFromString(`--heap-growing-percent=${isOn ? growthPercent : 0}`);
+  if (isOn === isCollectedSooner) return;
+  setFlagsFromString(`--heap-growing-percent=${isOn ? growthPercent : 0}`);
+  setFlagsFromString(`--incremental-marking-hard-trigger=${isOn ? markingPercent : 0}`);
   isCollectedSooner = isOn;
-}
-
-/** Has V8 of all threads begin to collect with the next objects that they make: rules as these count from then on. */
-function collectNext(): void {
-  setFlagsFromString("--incremental-marking-hard-trigger=1");
-  setTimeout(() => setFlagsFromString("--incremental-marking-hard-trigger=0"), lookMs / 4).unref();
 }
 
 /**
@@ -80,11 +78,10 @@ export function saveWhileLoading(): void {
   const timer = setInterval(() => {
     const octets = getHeapStatistics().total_heap_size;
     if (hasLoaded || octets >= manyOctets) {
-      setCollectedSooner(false);
+      if (!hasLoaded) setCollectedSooner(false);
       clearInterval(timer);
     } else if (octets >= loadedOctets && !isCollectedSooner) {
       setCollectedSooner(true);
-      collectNext();
       void releaseProgramPages();
     }
   }, lookMs).unref();
@@ -93,17 +90,18 @@ export function saveWhileLoading(): void {
 /**
  * Has V8 collect a small heap when it has grown by 2 MB, where by itself it waits for 8 MB: with four threads at rest that is 20 MB of garbage, which
  * comes within minutes and stays. Where there is much to do that would take up to a third more of a processor, so it ends while this thread's heap
- * is large, which is looked at every 10 s. It holds for the heaps of all threads. This thread's is trimmed first, if it is small; one that became large
- * while it loaded is collected once more. Not to be called while a process starts.
+ * is large, which is looked at every 10 s; one that became large while it loaded has it for as long. It holds for the heaps of all threads. This thread's is
+ * trimmed first, if it is small. Not to be called while a process starts.
  */
 export function keepSmallHeapsSmall(): void {
   if (getHeapStatistics().total_heap_size < smallOctets) trimHeap();
-  const look = (): void => setSaving(getHeapStatistics().total_heap_size < smallOctets);
+  const look = (): void => {
+    setCollectedSooner(false);
+    setSaving(getHeapStatistics().total_heap_size < smallOctets);
+  };
   hasLoaded = true;
-  if (isCollectedSooner) {
-    setSaving(true);
-    collectNext();
-  } else look();
+  if (isCollectedSooner) setSaving(true);
+  else look();
   setInterval(look, everyMs).unref();
 }
 
