@@ -112,7 +112,11 @@ export class AsWanted {
       speaker.state.dataPath.IPv4.broken.length + speaker.state.dataPath.IPv6.broken.length,
     ]);
     const facts = JSON.stringify([of, people.config]);
-    const isBack = [...speakers.keys()].some((node) => this.#lasted(cluster, node, "seeing") === 0);
+    // One that can reach the API again sees what has happened meanwhile, one thing after the other, before it says that it sees all.
+    const isBack = [...speakers].some(
+      ([node, { connection }]) =>
+        this.#lasted(cluster, node, "seeing") === 0 || (this.#lasted(cluster, node, "blind") >= 0 && !connection.isCut),
+    );
     const isOld = [...speakers.keys()].some((node) => this.#lasted(cluster, node, "blind") >= youngMs);
     if (facts !== this.#facts || isBack || isOld) this.#calmSince = now;
     this.#facts = facts;
