@@ -158,7 +158,6 @@ export const mendable: Readonly<Record<string, MendableFault>> = {
       cluster.killSpeaker(2);
       cluster.startSpeaker(2);
     },
-    touches: "speakers", // Who ends and starts all speakers ends this one's fault.
     causes: ["twoOwners", "waiting"],
     keepsConditions: true,
     says: /speaker-2 on node-2: it does not answer: /,
