@@ -108,6 +108,8 @@ export function eventLoopFd(): number {
 
 const ordinary = 0; // SCHED_OTHER
 const roundRobin = 2; // SCHED_RR
+/** SCHED_RESET_ON_FORK: threads and processes that a real-time thread begins are ordinary. Not all may clear it, so it stays set. */
+const resetOnFork = 0x4000_0000;
 const noPriority = 0; // struct sched_param: what is not real-time has none.
 // struct sched_param: of 1 to 99. The main thread in a hurry runs after threads whose work takes microseconds.
 const lowest = 1;
@@ -180,11 +182,11 @@ export function mayBeRealTime(): boolean {
 
 function setScheduler(thread: number, policy: number, priority: number): boolean {
   const calls = schedulerCalls[arch()];
-  return calls !== undefined && libc.setScheduler(calls.set, thread, policy, Int32Array.of(priority)) === 0;
+  return calls !== undefined && libc.setScheduler(calls.set, thread, policy | resetOnFork, Int32Array.of(priority)) === 0;
 }
 
 /** Whether the calling thread is. */
 function isRealTime(): boolean {
   const calls = schedulerCalls[arch()];
-  return calls !== undefined && libc.getScheduler(calls.get, caller) === roundRobin;
+  return calls !== undefined && (libc.getScheduler(calls.get, caller) & ~resetOnFork) === roundRobin;
 }

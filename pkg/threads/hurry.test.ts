@@ -66,6 +66,27 @@ test("a thread that reports urgently has the main thread hurry, and stays as it 
   assert.deepEqual(states(script), [ordinary, hurried]);
 });
 
+test("threads and processes that begin while the main thread hurries are as others", () => {
+  const script = `
+    const { Worker } = await import("node:worker_threads");
+    const { execFileSync } = await import("node:child_process");
+    const code = \`
+      import { readFileSync } from "node:fs";
+      import { parentPort } from "node:worker_threads";
+      const fields = readFileSync("/proc/thread-self/stat", "utf8").split(") ")[1].split(" ");
+      parentPort.postMessage({ policy: Number(fields[38]), priority: Number(fields[37]) });\`;
+    const ofWorker = () => new Promise((resolve) => new Worker(code, { eval: true }).on("message", (own) => resolve(states.push(own))));
+    linux.hurryMainThread();
+    await ofWorker();
+    const fields = execFileSync("cat", ["/proc/self/stat"], { encoding: "utf8" }).split(") ")[1].split(" ");
+    states.push({ policy: Number(fields[38]), priority: Number(fields[37]) });
+    linux.withoutInterruption(() => {});
+    await ofWorker();
+    linux.becomeOrdinary();
+    note();`;
+  assert.deepEqual(states(script), [ordinary, ordinary, ordinary, ordinary]);
+});
+
 test("work that must not be interrupted leaves a main thread in a hurry in it", () => {
   const script = "linux.hurryMainThread(); linux.withoutInterruption(note); note();";
   assert.deepEqual(states(script), [prompt, hurried]);
