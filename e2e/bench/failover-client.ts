@@ -72,8 +72,10 @@ class Stream implements Disposable {
 }
 
 /** Prints the MAC address of each neighbor, and each time that it becomes another one, as the kernel says so. */
-function watchNeighbors(): Disposable {
-  const monitor = spawn("ip", ["monitor", "neigh", "dev", "eth0"], { stdio: ["ignore", "pipe", "inherit"] });
+function watchNeighbors(isRealTime: boolean): Disposable {
+  const program = ["ip", "monitor", "neigh", "dev", "eth0"];
+  const [name = "", ...argv] = isRealTime ? ["chrt", "--rr", "2", ...program] : program;
+  const monitor = spawn(name, argv, { stdio: ["ignore", "pipe", "inherit"] });
   const learned = new Map<string, string>(); // address -> MAC address
   const read = (line: string): void => {
     const [, address, mac] = /^(\S+) .*lladdr (\S+)/.exec(line) ?? [];
@@ -90,10 +92,10 @@ if (import.meta.main) {
   const { values } = parseArgs({
     options: { address: { type: "string", multiple: true, default: [] }, port: { type: "string" } },
   });
-  becomeRealTime(); // It is another machine, with processors of its own.
+  const isRealTime = becomeRealTime(); // It stands for another machine, with processors of its own.
   const ended = new Promise((resolve) => process.once("SIGTERM", resolve));
   using stack = new DisposableStack();
-  stack.use(watchNeighbors());
+  stack.use(watchNeighbors(isRealTime));
   const asker = stack.use(new ArpAsker("eth0"));
   const streams = values.address.map((address) => stack.use(new Stream(address, Number(values.port))));
   const asked = values.address.filter((address) => !isIPv6(address));
