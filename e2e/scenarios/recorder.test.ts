@@ -96,7 +96,7 @@ suite("what processes recorded of a failover tells its history, and is decided a
     const [speaker] = living().slice(1);
     assert.ok(speaker);
     const recorded = async () => (await speaker.get("/v1/recorder")).body;
-    const isDue = (body: string) => JSON.parse(body).dropped > 0 || body.length > 2_200_000; // More than three quarters of it, in base64.
+    const isDue = (body: string) => JSON.parse(body).dropped > 0 || body.length > 2_600_000; // More than nine tenths of it, in base64.
     while (!isDue(await recorded())) await cluster.api.apply({ ...conflicts, data: noise() });
     const replayed = await waitFor("a checkpoint to be made", async () => {
       const body = await recorded();
