@@ -283,6 +283,18 @@ test("a speaker that has not placed an address yet makes no other one of it", ()
   );
 });
 
+test("a speaker that has not decided on an address keeps nobody from announcing it", () => {
+  const undecided = { ...byBgp(false), pool: null, protocol: null, verdict: { ...verdict("service", "notPlaced"), since } };
+  const local = { ...byBgp(false), verdict: { ...verdict("service", "noReadyEndpointOnNode"), since } };
+  const quiet: Answer<SpeakerServices> = { target: speakerOn("n3"), body: { node: "n3", services: [] } };
+  const of = (whole: PlacedAddress, problems: readonly Answer<SpeakerServices>[]) =>
+    mergeServices({ all: running, controllers: [], whole: [speaker("n1", whole)], problems })[0];
+  const served = of(local, [speaker("n2", undecided), quiet]);
+  assert.deepEqual([served?.verdict.state, served?.addresses.map(({ nodes }) => nodes)], ["Announced", [["n3"]]]);
+  assert.equal(of(byBgp(true), [speaker("n2", undecided)])?.verdict.state, "Announced");
+  assert.equal(of(local, [speaker("n2", undecided)])?.verdict.cause, "notPlaced", "it may be the one that announces it");
+});
+
 test("a pool with which no node has anything to do is announced by nobody", () => {
   const by = (program: "controller" | "speaker", node: string, found: ReturnType<typeof verdict>): Answer<PoolsAnswer> => ({
     target: { program, pod: `${program}-${node}`, node, notRunning: undefined },

@@ -198,7 +198,7 @@ function mergeAddress<V extends BriefVerdict>(
   well: readonly string[],
   outdated: ReadonlySet<string>,
 ): MergedAddress<V> {
-  const sure = all.filter((one) => well.length > 0 || !isHearsay(one, outdated));
+  const sure = all.filter((one) => (well.length > 0 ? one.verdict.cause !== undecided : !isHearsay(one, outdated)));
   const first =
     all.find(({ owner, by }) => owner === by) ??
     (sure.length > 0 ? sure : all).reduce((one, other) => (rank(other) < rank(one) ? other : one));
@@ -313,6 +313,7 @@ function rank(said: Said<BriefVerdict>): number {
 
 const peerless: CauseOf<"service"> = "noPeer";
 const elsewhere: CauseOf<"service"> = "notOwner";
+const undecided: CauseOf<"service"> = "notPlaced";
 
 /** Some node announces the address, as it was when this one lost the API. */
 function isHearsay({ by, owner, verdict: { cause } }: Said<BriefVerdict>, outdated: ReadonlySet<string>): boolean {
