@@ -29,6 +29,8 @@ const briefKillMs: Millis = 6_000;
 const briefStallMs: Millis = 800;
 // The effect of a fault on connections may be seen so long after it.
 const afterFaultMs: Millis = 5_000;
+// A ring with a speaker of an earlier version finds failures in some 6 s.
+const afterFaultInLanMs: Millis = 8_000;
 // A node that lost the API leaves new addresses to others from then on.
 const behindMs: Millis = 2_000;
 // Two nodes that exchange their addresses find each other again within so long.
@@ -149,6 +151,8 @@ export class KeptConnections implements Judge {
     this.#newcomers = acts.flatMap(({ at, act }) =>
       act.type === "otherVersion" ? [0, act.length].map((after) => ({ at: startMs + at + after, node: act.node })) : [],
     );
+    const isLan = (when: Millis) =>
+      acts.some(({ at, act }) => act.type === "otherVersion" && when >= at && when <= at + act.length);
     this.#faults = acts.flatMap(({ at, act }) => {
       if (planned.includes(act.type)) return [];
       const length = "length" in act ? act.length : 0;
@@ -158,7 +162,8 @@ export class KeptConnections implements Judge {
       }
       const nodes = "node" in act && act.type !== "changeAddress" ? [act.node] : "nodes" in act ? act.nodes : undefined;
       const isExchange = act.type === "changeAddress" && act.from !== undefined;
-      const after = act.type === "breakPath" ? distrustMs : isExchange ? exchangeMs : afterFaultMs;
+      const seen = isLan(at) ? afterFaultInLanMs : afterFaultMs;
+      const after = act.type === "breakPath" ? distrustMs : isExchange ? exchangeMs : seen;
       return [{ type: act.type, from: startMs + at, to: startMs + at + length + after, length, nodes }];
     });
   }
