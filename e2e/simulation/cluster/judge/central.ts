@@ -7,6 +7,7 @@ import { Prefix, parseAddress } from "#pkg/net";
 import { nodeAddress6 } from "../api/node-objects.ts";
 import type { ServiceSpec } from "../api/objects.ts";
 import { aggregates, type History, hasField } from "../history.ts";
+import { startMs } from "../run.ts";
 import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
 import { Invariants } from "./invariants.ts";
@@ -129,9 +130,15 @@ export class CentralPaths implements Judge {
 
   #checkPaths(cluster: SimulatedCluster): string | undefined {
     const wrong = wrongPaths(cluster, false);
-    if (wrong === undefined) this.#hadAll = true;
+    if (wrong === undefined && areAssigned(cluster)) this.#hadAll = true;
     return this.#hadAll ? wrong : undefined;
   }
+}
+
+/** Whether each Service has an address that may get one; without any the router has all paths. */
+function areAssigned({ now, people }: SimulatedCluster): boolean {
+  const isAssigned = ([name, { pool }]: readonly [string, ServiceSpec]) => pool !== "routed" || people.status(name).length > 0;
+  return now >= startMs || [...people.services].every(isAssigned);
 }
 
 /** The community that Services may ask for. */
