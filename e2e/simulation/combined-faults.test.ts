@@ -16,7 +16,7 @@ const restMs = 95_000;
 // Until what is tried again seldom was tried.
 const mendedMs = 60_000;
 
-// Who ends and starts all speakers ends the hang of one of them.
+// A restart of all speakers ends the hang of one of them.
 const endHang = ["all-speakers-gone", "one-speaker-hangs"];
 
 const faultOf = (name: string): MendableFault => mendable[name] ?? assert.fail(name);

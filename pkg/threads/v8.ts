@@ -48,7 +48,7 @@ const loadedOctets = 40 * 2 ** 20;
 // With 100,000 Services there are hundreds of MB, which take V8 long to look through again and again.
 const manyOctets = 128 * 2 ** 20;
 // By itself V8 lets a heap grow to up to four times what lived when it was collected last. Marking begins on a fifth of the way, so after an eighth: also
-// of the way that V8 chose before. It may begin no sooner than that, because it begins anew for as long as a long turn keeps this thread from changing that.
+// of the way that V8 chose before. A sooner beginning would have V8 collect without end while a long turn keeps this thread from changing that.
 const [growthPercent, markingPercent] = [60, 20];
 const lookMs = 200;
 let isSaving: boolean | undefined; // Undefined until somebody has said.

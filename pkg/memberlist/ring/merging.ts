@@ -155,8 +155,8 @@ export function mergeSuspect(ring: Ring, suspect: Suspect, now: Millis, told: "n
 }
 
 /**
- * What paths found waits for so long before it is gossiped: those who keep a path to the node know of a suspicion, and most of these are deaths by
- * then, of which all are told directly. So nobody passes on what everybody knows while somebody takes addresses over.
+ * Findings of paths wait for so long before they are gossiped. Members that keep a path to the node know of a suspicion already, and most suspicions are
+ * deaths by then, of which all members are told directly. So nobody passes on what everybody knows while somebody takes addresses over.
  */
 const pathsDecide: Millis = 20;
 

@@ -60,8 +60,8 @@ function tellersOf({ members: { active, gossip } }: SpeakerState): Iterable<stri
 
 /**
  * Tells the nodes that may announce an address, where all of these see no changes in the API: each may have had an endpoint without knowing that it
- * has the last one. Not where they announce it anyway, nor beside a node that announces it and is of a version that heeds nothing of this. What
- * nobody tells yet waits for a while where a member has just joined, and not for longer where others go on joining.
+ * has the last one. Not where they announce it anyway, nor beside a node that announces it and is of a version that heeds nothing of this. A
+ * candidate that nobody tells yet waits for a second where a member has just joined, and not for longer where others go on joining.
  */
 export function tellCandidates(state: SpeakerState, address: Address, placed: AddressPlacement | undefined, now: Millis): void {
   const { gossip, joinedAt, untold } = state.members;

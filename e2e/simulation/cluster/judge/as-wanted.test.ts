@@ -4,7 +4,7 @@ import { firstConfig } from "../history.ts";
 import { AsWanted } from "./as-wanted.ts";
 import { Scene, spec } from "./scene.ts";
 
-/** What is found within so long. */
+/** The judge's finding within so long. */
 async function found(act: (scene: Scene) => void, seconds: number): Promise<string> {
   const scene = await Scene.atRest(firstConfig, new AsWanted());
   act(scene);

@@ -29,7 +29,7 @@ const calmMs: Millis = 6_000;
 // Some time before views are old.
 const youngMs: Millis = 55_000;
 
-/** What a speaker can know of the API, and since when. */
+/** How much of the API a speaker can know, and since when. */
 interface Standing {
   readonly kind: "seeing" | "blind" | "other";
   readonly since: Millis;
@@ -45,7 +45,7 @@ interface Wanted {
 }
 
 /**
- * What the API wants is done also while something fails: in each part of the ring in which somebody sees the API, an address is at a node that may have it
+ * Speakers do what the API wants also while something fails: in each part of the ring in which somebody sees the API, an address is at a node that may have it
  * as the API says, or at nobody where no node may; each node that sees the API has the routes that it should, and answers for nothing that no Service
  * has. Nodes that have lost the API go on with what the others leave to them. Not judged: nodes that have just changed, fail to deliver, or are of another version.
  */
@@ -189,7 +189,7 @@ export class AsWanted {
     if (people.config !== this.#firstText) return;
     for (const [name, spec] of people.services) {
       const missing = unmet(cluster, name, spec, people.status(name));
-      // Who is able is part of it: the time begins anew with each change.
+      // The key names the controllers that are able, so that the time starts again with each change of them.
       for (const [controller] of missing === undefined ? [] : able)
         yield `${missing}, while controller-${controller} runs; it asks for ${JSON.stringify(spec)}`;
     }
@@ -295,7 +295,7 @@ function ownersIn(
   return candidatesOf(cluster, address, [spec], able);
 }
 
-/** Of nodes that may own an address those that the pool prefers, and those that may keep it where they do not see the API. A sticky pool prefers nodes only when these have been the same for long. */
+/** The nodes that the pool prefers of those that may own an address, and those that may keep it where they do not see the API. A sticky pool prefers nodes only when these have been the same for long. */
 function preferredOf(
   { nodes }: SimulatedCluster,
   mayHave: readonly number[],
