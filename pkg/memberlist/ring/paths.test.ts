@@ -5,6 +5,7 @@ import { nameOf } from "../testing/simulated-addresses.ts";
 import { SimulatedPaths } from "../testing/simulated-paths.ts";
 import { type Observation, Simulation, type SimulationOptions } from "../testing/simulation.ts";
 import type { PathVerdict } from "./events.ts";
+import { rankOf } from "./paths.ts";
 import { members } from "./step.ts";
 
 interface World {
@@ -74,6 +75,19 @@ for (const gap of [5, 20, 50, 100, 200, 400, 600])
       assert.ok(time <= 60, `seed ${seed}: ${time} ms`);
     }
   });
+
+test("the members beside a node judge it one after the other, and those that are no longer beside it last", () => {
+  const { ring } = ringOf(10, { seed: 1 });
+  for (const about of ring.running) {
+    const ranks = ring.running
+      .filter((node) => node !== about)
+      .map((node) => {
+        const own = ring.ring(node);
+        return rankOf(own, own.records.get(nameOf(about)) ?? assert.fail());
+      });
+    assert.deepEqual(ranks.sort(), [0, 1, 2, 3, 4, 5, 6, 6, 6]);
+  }
+});
 
 test("whoever takes addresses over begins no sessions with others for half a second", () => {
   const world = ringOf(10, { seed: 1 });

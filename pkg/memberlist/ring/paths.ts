@@ -54,9 +54,11 @@ export function witnessesOf(ring: Ring, about: NodeRecord): readonly NodeRecord[
   return watchedBy(ring, about).filter((record) => record !== ring.self && watched.get(record.node)?.verdict === "up");
 }
 
-/** This node's place among the members that keep a path to another. */
+/** This node's place among the members that keep a path to another; the last where others are to keep one since its own was chosen. */
 export function rankOf(ring: Ring, about: NodeRecord): number {
-  return watchedBy(ring, about).indexOf(ring.self);
+  const watchers = watchedBy(ring, about);
+  const at = watchers.indexOf(ring.self);
+  return at === -1 ? watchers.length : at;
 }
 
 /** A member accuses another. */
