@@ -62,7 +62,7 @@ class Bench {
   readonly published: MetadataFields[] = [];
   leaves = true;
   #pods = new Map<string, Pod>();
-  /** What the API says of the Pods to one who asks once. */
+  /** The API's answer to one question about the Pods. */
   rows: readonly PodRow[] | undefined = [];
   #handlers: Handlers<Pod> | undefined;
   #listener: ((event: RingEvent) => void) | undefined;

@@ -193,7 +193,7 @@ test("a node that announced a Local Service before it lost the API is told nothi
   assert.deepEqual(placed(), ["", blind, ""]);
 });
 
-/** A member joins that is none of the three, or one of these is back. */
+/** A fourth member joins, or one of the three is back. */
 function join(bench: Bench, node: string, active: readonly string[]): void {
   bench.runner.dispatch({ type: "member", change: "joined", node, incarnation: 0, life: 1, macs: undefined });
   bench.membersChanged([...active]);

@@ -45,9 +45,9 @@ interface Wanted {
 }
 
 /**
- * Speakers do what the API wants also while something fails: in each part of the ring in which somebody sees the API, an address is at a node that may have it
- * as the API says, or at nobody where no node may; each node that sees the API has the routes that it should, and answers for nothing that no Service
- * has. Nodes that have lost the API go on with what the others leave to them. Not judged: nodes that have just changed, fail to deliver, or are of another version.
+ * Speakers do what the API wants also while something fails. This holds for each part of the ring in which a speaker sees the API. A node has the address
+ * only if the API lets it, and some node has it if the API lets any. Each node that sees the API has the routes that it should, and answers for no address
+ * without a Service. Nodes that have lost the API go on with what the others leave to them. Not judged: nodes that have just changed, fail to deliver, or are of another version.
  */
 export class AsWanted {
   readonly #standings = new WeakMap<SpeakerProcess, Standing>();
@@ -295,7 +295,7 @@ function ownersIn(
   return candidatesOf(cluster, address, [spec], able);
 }
 
-/** The nodes that the pool prefers of those that may own an address, and those that may keep it where they do not see the API. A sticky pool prefers nodes only when these have been the same for long. */
+/** The preferred nodes of those that may own an address: first among nodes that see the API, then among all. A sticky pool prefers nodes only when these have been the same for long. */
 function preferredOf(
   { nodes }: SimulatedCluster,
   mayHave: readonly number[],

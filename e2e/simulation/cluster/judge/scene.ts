@@ -57,7 +57,7 @@ export class Scene {
     }
   }
 
-  /** What is told of Services takes longer to be right, and is left out: see `wronglyTold`. */
+  /** Leaves out the lines and conditions of Services, which take longer to be right: see `wronglyTold`. */
   get found(): string | undefined {
     return this.invariants.problem ?? wrongAtRest(this.cluster);
   }
