@@ -16,7 +16,8 @@ import {
 import { controlTtl, explain, familyOf, openSessionSocket, Ports, renewed } from "./ports.ts";
 import { type Effect, type Event, step } from "./session/fsm.ts";
 import { haveSamePeer, isFromPeer, isOfSession } from "./session/matching.ts";
-import { nextDeadline, transmitInterval } from "./session/session.ts";
+import { heardAt, nextDeadline, transmitInterval } from "./session/session.ts";
+import { Stalls } from "./session/stalls.ts";
 import { describeSession, same } from "./session/status.ts";
 
 const retryAfter: Millis = 1000;
@@ -45,6 +46,7 @@ export class Engine implements Disposable {
   readonly #ports = new Ports();
   readonly #echoes: EchoPorts;
   readonly #entries = new Entries();
+  readonly #stalls = new Stalls();
   /** All sockets; and those whose packets are answered at once, even if something else is due soon. */
   readonly #arrivals = new PollSet();
   readonly #urgent = new PollSet();
@@ -77,7 +79,7 @@ export class Engine implements Disposable {
     const patience = planned - this.#clock.now();
     const ready = (patience > batchMs || this.#isFlooded ? this.#arrivals : this.#urgent).wait(patience);
     const now = this.#clock.now();
-    const late = Math.max(0, now - planned);
+    this.#stalls.note(now - planned, now);
     if (ready.includes(this.#main.wakeFd)) this.#receiveCommands(now);
     const arrived = now >= planned ? "all" : ready;
     this.#arrived += this.#ports.drain(arrived, now, (datagram, arrivedAt, purpose, socket) => {
@@ -90,7 +92,8 @@ export class Engine implements Disposable {
     this.#isFlooded = this.#arrived >= floodPackets;
     this.#arrived = 0;
     this.#chance = this.#random();
-    for (const entry of this.#entries) if (isDue(entry, now)) this.#work(entry, { type: "timer", late }, now);
+    for (const entry of this.#entries)
+      if (isDue(entry, now)) this.#work(entry, { type: "timer", late: this.#stalls.since(heardAt(entry.session)) }, now);
   }
 
   #receiveCommands(now: Millis): void {

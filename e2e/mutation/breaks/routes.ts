@@ -97,7 +97,9 @@ export const routes: readonly Break[] = [
     tests: ["pkg/bgp/session/rfc8538.test.ts"],
   },
   { before: "const silent = now >= session.detectAt;", after: "const silent = false;", tests: bfdTests },
-  { before: "if (late > punctual && !excused) {", after: "if (late > punctual) {", tests: bfdTests },
+  { before: "if (late > 0 && !excused) {", after: "if (late > 0) {", tests: bfdTests },
+  // Only a stall at the deadline counts.
+  { before: "this.#recent.length > maxKept", after: "this.#recent.length > 0", tests: bfdTests },
   {
     before: "detectFloor: settled ? requiredMinRx : Math.max(session.detectFloor, requiredMinRx),",
     after: "detectFloor: requiredMinRx,",

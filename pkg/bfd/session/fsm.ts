@@ -17,8 +17,8 @@ export type Event =
   /** A packet for this session, decoded and checked. It may have waited since `arrivedAt`. */
   | { readonly type: "packet"; readonly packet: ControlPacket; readonly arrivedAt: Millis }
   /**
-   * Time has passed. `late` is for how long before `now` the thread was stalled past its deadline, after which everything that
-   * had arrived was received.
+   * Time has passed. `late` is for how long the thread has stood still since it heard the peer last (`heardAt` and `Stalls`). Everything
+   * that had arrived was received.
    */
   | { readonly type: "timer"; readonly late: Millis }
   /** An echo packet came back. */
@@ -41,9 +41,6 @@ const onPeerState: Record<State, Partial<Record<State, State>>> = {
   init: { adminDown: "down", init: "up", up: "up" },
   up: { adminDown: "down", down: "down" },
 };
-
-// Below this a deadline was met: no scheduler is exact.
-const punctual: Millis = 1;
 
 /**
  * Advances a session by one event. Answers every event in every state, and never throws. `chance` is uniform in [0, 1) and makes the
@@ -113,7 +110,7 @@ function expire(session: Session, late: Millis, now: Millis): Session {
   const { echo, excused } = session;
   const silent = now >= session.detectAt;
   if (!silent && now < echo.detectAt) return session;
-  if (late > punctual && !excused) {
+  if (late > 0 && !excused) {
     const grace = now + Math.min(late, detectionTime(session));
     const later = { detectAt: Math.max(session.detectAt, grace), echo: { ...echo, detectAt: Math.max(echo.detectAt, grace) } };
     return { ...session, ...later, excused: true };

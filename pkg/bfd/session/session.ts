@@ -106,6 +106,15 @@ export function detectionTime({ remote, detectFloor }: Session): Millis {
   return remote.multiplier * Math.max(detectFloor, remote.desiredMinTx);
 }
 
+/** When the peer was heard last, by a packet or an echo. */
+export function heardAt(session: Session): Millis {
+  const { receivedAt, echo, parameters } = session;
+  const interval = echoInterval(session);
+  return interval === undefined || echo.detectAt === Infinity
+    ? receivedAt
+    : Math.max(receivedAt, echo.detectAt - parameters.multiplier * interval);
+}
+
 /** RFC 5880, section 6.8.2, before jitter. */
 export function transmitInterval({ remote, transmitFloor }: Session): Millis {
   return Math.max(transmitFloor, remote.minRx);
