@@ -1,5 +1,6 @@
 import type { DemoCluster, DemoNode } from "#e2e/demo-cluster";
 import { type LabProcess, waitFor } from "#e2e/lab";
+import { metric } from "../scenarios/observe.ts";
 import { quantile } from "./measure.ts";
 
 interface MembersAnswer {
@@ -35,6 +36,12 @@ export async function allPathsUp({ nodes }: DemoCluster): Promise<void> {
       },
       { timeout: paceMs, every: 50 },
     );
+}
+
+/** How often speakers have taken another for gone by BFD that lived, as far as they know. For some minutes they do without BFD to that one. */
+export async function takenForGone({ nodes }: DemoCluster): Promise<number> {
+  const counts = await Promise.all(nodes.map(({ speaker }) => metric(speaker, "ingot_memberlist_path_failures_false_total")));
+  return counts.reduce<number>((sum, count) => sum + (count ?? 0), 0);
 }
 
 /** Ends a speaker, and waits until it has. */

@@ -6,7 +6,7 @@ import { type Host, type LabProcess, type Switch, waitFor } from "#e2e/lab";
 import { urlHost } from "#pkg/net";
 import { monotonicNow } from "./arp-asker.ts";
 import type { Line } from "./failover-client.ts";
-import { allKnowAll, allPathsUp, end, linesOf, printRow, spread } from "./failover-common.ts";
+import { allKnowAll, allPathsUp, end, linesOf, printRow, spread, takenForGone } from "./failover-common.ts";
 
 /** The cluster that fails, or a program beside which it is measured. */
 export interface Subject extends AsyncDisposable {
@@ -21,6 +21,8 @@ export interface Subject extends AsyncDisposable {
   isReady(): Promise<unknown>;
   /** ...and when the owner counts again. */
   isMended(): Promise<unknown>;
+  /** Whatever says why one of these may never be so. */
+  excuse?(): Promise<string>;
 }
 
 type Owner = Pick<DemoNode, "host"> & Partial<Pick<DemoNode, "speaker">>;
@@ -129,6 +131,8 @@ export async function clusterSubject({ nodes, way, interval }: Setting): Promise
     addresses,
     isReady: async () => interval === "" || allPathsUp(cluster),
     isMended: () => allKnowAll(cluster),
+    excuse: async () =>
+      `BFD took nodes that lived for gone ${await takenForGone(cluster)} times; where it did, this machine does not carry so many`,
   });
 }
 
@@ -212,13 +216,30 @@ export interface Setting {
   readonly interval: string;
 }
 
-/** Prints a row for each kind. MetalLB answers on layer 2 alone. */
+/** Prints a row for each kind, also of the runs before one that could not be made. MetalLB answers on layer 2 alone. */
 export async function failovers(title: string, started: Promise<Subject>, runs: number, chosen: readonly Kind[]): Promise<void> {
   await using subject = await started;
   printRow([title, ...columns.map(({ title: column }) => column), "MetalLB 0.12.1 moved"]);
   for (const kind of chosen) {
     const measured: Run[] = [];
-    for (let count = 0; count < runs; count++) measured.push(await run(subject, kind));
-    printRow([kind.name, ...columns.map(({ column }) => spread(measured.map((one) => one[column]))), kind.metallb]);
+    const stopped = await attempt(async () => {
+      for (let count = 0; count < runs; count++) measured.push(await run(subject, kind));
+    });
+    if (measured.length > 0)
+      printRow([kind.name, ...columns.map(({ column }) => spread(measured.map((one) => one[column]))), kind.metallb]);
+    if (stopped === undefined) continue;
+    process.exitCode = 1;
+    console.log(`Cannot go on after ${measured.length} of ${runs} runs: ${stopped}. ${(await subject.excuse?.()) ?? ""}`);
+    return;
+  }
+}
+
+/** @returns why it failed */
+async function attempt(work: () => Promise<void>): Promise<string | undefined> {
+  try {
+    await work();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : `${error}`;
   }
 }

@@ -8,7 +8,7 @@
  * - for how long the machine held the client up at most: a figure about as long says nothing;
  * - from the mend, which may be the start of a process, until the client has the owner's MAC address again.
  * `--interval=10ms`: speakers watch one another by BFD that often, as `failover` in the configuration says; several are measured in turn.
- * Beside it, in the same run, Debian's keepalived by VRRPv3, with advertisements as often as `--keepalived` (10ms and 100ms) says: its owner is cut
+ * Beside it, in the same run, Debian's keepalived by VRRPv3, with advertisements as often as `--keepalived` (10ms and 100ms; none) says: its owner is cut
  * off, or its cable pulled. `--cuts=100`: cut off silently that often, and nothing else.
  * Then, with `--services` (1,000) on 3 nodes, until others have announced the first and the last address of a speaker that is
  * killed, or stopped, and requests in vain of a host that asks for one of all addresses each millisecond. Needs no root; run it
@@ -43,7 +43,7 @@ for (const nodes of chosen.length > 0 ? values.nodes.map(Number) : []) {
     for (const interval of values.interval)
       await failovers(`${nodes}, ${way} ${interval}`, clusterSubject({ nodes, way, interval }), runs, chosen);
   const ofHosts = chosen.filter(({ isOfSpeaker }) => !isOfSpeaker);
-  for (const interval of hasKeepalived && ofHosts.length > 0 ? values.keepalived : [])
+  for (const interval of hasKeepalived && ofHosts.length > 0 ? values.keepalived.filter((one) => one !== "none") : [])
     await failovers(`${nodes}, VRRP ${interval}`, keepalivedSubject(nodes, Number.parseInt(interval, 10)), runs, ofHosts);
 }
 if (Number(values.services) > 0 && values.cuts === undefined)
