@@ -82,6 +82,7 @@ export class Announcements extends PartOf<Context> {
       const line = this.of(service);
       if (!this.hasConditions && line !== undefined) this.told.set(service.key, toTell(line));
       this.#tell(service);
+      if (isStray(service)) this.strays.set(service.key, this.context.now + otherClassMs); // The one before may have ended before it said so.
     }
   }
 

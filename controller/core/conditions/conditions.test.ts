@@ -465,7 +465,7 @@ test("a Service with annotations of ours that is another load balancer's is told
   await pass(world, 10_000);
   world.change("served", { ingress: ["198.51.100.1"] });
   const lines = [...(await pass(world, 120_000))].filter((line) => line.includes("otherLoadBalancerClass")).sort();
-  assert.equal(lines.length, 2);
+  assert.equal(lines.length, 3);
   world.change("mistaken", { annotations: { ...annotations, "metallb.universe.tf/allow-shared-ip": "k" } });
   assert.ok(!(await pass(world, 60_000)).some((line) => line.includes("otherLoadBalancerClass")), "once");
   assert.match(lines[1] ?? "", /^default\/mistaken: Warning .* see --lb-class and --lb-class-default$/);
@@ -473,6 +473,16 @@ test("a Service with annotations of ours that is another load balancer's is told
     lines[0] ?? "",
     /^default\/misspelled: Warning .*"ingot\.dev\/layer-2".* create it again without a loadBalancerClass/,
   );
+  assert.match(lines[2] ?? "", /^default\/old: Warning /);
+});
+
+test("a controller that begins tells of such a Service, since the one before may have ended before it did", async () => {
+  const world = await begin({});
+  world.service("misspelled", { isClaimed: false, otherClass: "ingot.dev/layer-2" });
+  await pass(world, 10_000);
+  await world.restart();
+  await world.settle();
+  assert.equal((await pass(world, 60_000)).filter((line) => line.includes("otherLoadBalancerClass")).length, 1);
 });
 
 test("of thousands of such Services there are not as many Events", async () => {
