@@ -116,7 +116,7 @@ const waitingAtOnce: Readonly<Record<Selection, number>> = {
   root: processors + 3,
   computing: 0,
   waiting: processors + 3,
-  kubernetes: processors + 1, // Each has a control plane.
+  kubernetes: processors, // Each has a control plane.
   nightly: processors,
 };
 const politely = selection === "quick" ? [] : ["chrt", "--idle", "0"];
