@@ -21,7 +21,7 @@ export interface Subject extends AsyncDisposable {
   isReady(): Promise<unknown>;
   /** ...and when the owner counts again. */
   isMended(): Promise<unknown>;
-  /** Whatever says why one of these may never be so. */
+  /** A reason why one of these may never be so. */
   excuse?(): Promise<string>;
 }
 
