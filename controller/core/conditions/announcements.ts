@@ -81,8 +81,7 @@ export class Announcements extends PartOf<Context> {
     for (const service of services.values()) {
       const line = this.of(service);
       if (!this.hasConditions && line !== undefined) this.told.set(service.key, toTell(line));
-      this.#tell(service);
-      if (isStray(service)) this.strays.set(service.key, this.context.now + otherClassMs); // The one before may have ended before it said so.
+      this.serviceChanged(service.key, service, false); // The controller before may have ended before it told.
     }
   }
 
