@@ -22,7 +22,11 @@ export class Stalls {
   /** @returns for how long it has stood still since then; 0 where it met its deadlines, but for some milliseconds */
   since(start: Millis): Millis {
     let sum = 0;
-    for (const { endedAt, ms } of this.#recent) sum += Math.max(0, Math.min(ms, endedAt - start));
+    for (let at = this.#recent.length - 1; at >= 0; at--) {
+      const { endedAt = start, ms = 0 } = this.#recent[at] ?? {};
+      if (endedAt <= start) break; // None before it ended later.
+      sum += Math.min(ms, endedAt - start);
+    }
     return sum;
   }
 }
