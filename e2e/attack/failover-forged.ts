@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { DemoCluster, demoConfiguration } from "#e2e/demo-cluster";
-import { allKnowAll, allPathsUp } from "../bench/failover-common.ts";
-import { metric, owner } from "../scenarios/observe.ts";
+import { allKnowAll, allPathsUp, sumOf, takenForGone } from "../bench/failover-common.ts";
+import { owner } from "../scenarios/observe.ts";
 import type { Scene } from "./scene.ts";
 
 const intervalMs = 50;
@@ -24,11 +24,7 @@ export const failoverForged: Scene = {
     await allPathsUp(cluster);
     const victim = await owner(cluster, address);
     const others = cluster.nodes.filter((node) => node !== victim);
-    const sum = async (name: string) => {
-      const counts = await Promise.all(cluster.nodes.map(({ speaker }) => metric(speaker, name)));
-      return counts.reduce<number>((total, count) => total + (count ?? 0), 0);
-    };
-    const failures = () => sum("ingot_memberlist_failures_total");
+    const failures = () => sumOf(cluster, "ingot_memberlist_failures_total");
 
     const attacker = await cluster.lab.host("attacker");
     await attacker.attach(cluster.lan, { addresses: ["172.30.0.66/24"] });
@@ -53,7 +49,7 @@ export const failoverForged: Scene = {
     await sleep(seconds * 1_000);
     await victim.host.output(["nft", "delete", "table", "inet", "lossy"]);
     const lossy = (await failures()) - forged;
-    const wrong = await sum("ingot_memberlist_path_failures_false_total");
+    const wrong = await takenForGone(cluster);
     await allKnowAll(cluster);
     await sleep(settleMs);
     const returned = (await owner(cluster, address)) === victim;

@@ -38,10 +38,19 @@ export async function allPathsUp({ nodes }: DemoCluster): Promise<void> {
     );
 }
 
-/** How often speakers have taken another for gone by BFD that lived, as far as they know. For some minutes they do without BFD to that one. */
-export async function takenForGone({ nodes }: DemoCluster): Promise<number> {
-  const counts = await Promise.all(nodes.map(({ speaker }) => metric(speaker, "ingot_memberlist_path_failures_false_total")));
+/** A metric of all speakers together. */
+export async function sumOf(
+  { nodes }: DemoCluster,
+  name: string,
+  labels: Readonly<Record<string, string>> = {},
+): Promise<number> {
+  const counts = await Promise.all(nodes.map(({ speaker }) => metric(speaker, name, labels)));
   return counts.reduce<number>((sum, count) => sum + (count ?? 0), 0);
+}
+
+/** How often speakers have taken another for gone by BFD that lived, as far as they know. For some minutes they do without BFD to that one. */
+export function takenForGone(cluster: DemoCluster): Promise<number> {
+  return sumOf(cluster, "ingot_memberlist_path_failures_false_total");
 }
 
 /** Ends a speaker, and waits until it has. */

@@ -10,9 +10,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { DemoCluster, demoConfiguration, type Workload } from "#e2e/demo-cluster";
-import { metric } from "../scenarios/observe.ts";
 import type { Line } from "./answers-client.ts";
-import { allKnowAll, allPathsUp, linesOf } from "./failover-common.ts";
+import { allKnowAll, allPathsUp, linesOf, sumOf, takenForGone } from "./failover-common.ts";
 
 const { values } = parseArgs({
   options: {
@@ -41,15 +40,11 @@ for (let count = 0; count < busy; count++) {
 }
 
 const speakers = cluster.nodes.map(({ speaker }) => speaker);
-const sum = async (name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> => {
-  const counts = await Promise.all(speakers.map((speaker) => metric(speaker, name, labels)));
-  return counts.reduce<number>((total, count) => total + (count ?? 0), 0);
-};
 const counted = async () => ({
-  "by BFD": await sum("ingot_memberlist_path_failures_total"),
-  "by BFD, known to be wrong": await sum("ingot_memberlist_path_failures_false_total"),
-  "in all": await sum("ingot_memberlist_failures_total"),
-  "addresses moved by BFD": await sum("ingot_layer2_takeovers_total", { cause: "failedFast" }),
+  "by BFD": await sumOf(cluster, "ingot_memberlist_path_failures_total"),
+  "by BFD, known to be wrong": await takenForGone(cluster),
+  "in all": await sumOf(cluster, "ingot_memberlist_failures_total"),
+  "addresses moved by BFD": await sumOf(cluster, "ingot_layer2_takeovers_total", { cause: "failedFast" }),
 });
 
 /** Whether a speaker does without BFD to another. */
