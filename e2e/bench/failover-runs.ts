@@ -90,8 +90,8 @@ export const ways = {
 } as const satisfies Readonly<Record<string, string>>;
 export type Way = keyof typeof ways;
 
-// For which the stream is watched after both addresses have moved. Who is back within 350 ms of its death was not dead to the ring, which then
-// distrusts BFD to that node for a minute, and for twice as long each further time.
+// For which the stream is watched after both addresses have moved. To the ring, a node that is back within 350 ms of its death was never
+// dead: it distrusts BFD to that node for a minute, and for twice as long each further time.
 const tailMs = 600;
 const settleMs = 500; // A member that had to refute is slow to accuse others for a while.
 

@@ -35,7 +35,7 @@ export class CentralPaths implements Judge {
   readonly #invariants = new Invariants();
   readonly #isOnlyDeaths: boolean;
   readonly #since = new Map<string, Millis>(); // what holds -> since when
-  readonly #wrong = new LastingWrongs(); // What is wrong with the router's paths.
+  readonly #wrong = new LastingWrongs(); // Faults of the router's paths.
   readonly #broken = new Map<number, { readonly at: Millis; readonly times: number }>(); // node -> when its path was broken last
   #hadAll = false;
   #problem: string | undefined;
