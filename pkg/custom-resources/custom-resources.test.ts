@@ -156,6 +156,21 @@ test("changes that never end count after two seconds at the latest", async () =>
   assert.ok(times >= 2 && times <= 4, `${times} offers in 5 s`);
 });
 
+test("few objects with pauses among them are read at once twice, and every two seconds from then on", async () => {
+  const bench = await Bench.start();
+  bench.sync();
+  await bench.wait(10_000);
+  for (let index = 0; index < 40; index++) {
+    bench.pool(index);
+    await bench.wait(250); // As a slow machine applies them: each would be a change of its own.
+    if (index < 2) assert.equal(bench.pools?.length, index + 1);
+  }
+  const times = bench.offers.length - 1;
+  assert.ok(times >= 6 && times <= 7, `${times} offers in 10 s`);
+  await bench.wait(2_000);
+  assert.equal(bench.pools?.length, 40);
+});
+
 test("Settling: quiet for 200 ms, 2 s at most, and each change of its own afterwards", () => {
   const settling = new Settling();
   assert.equal(settling.deadline, Infinity);
@@ -312,8 +327,23 @@ test("at a start kinds of the last good configuration are awaited, until that on
   bench.pool(1);
   bench.sync();
   assert.deepEqual(bench.offers.at(-1)?.missingKinds, ["L2Advertisement"]);
+  await bench.wait(250);
   bench.source.lastGoodChanged(undefined); // Such as after another process accepted their absence.
   assert.deepEqual(bench.pools, ["pool-1"]);
+});
+
+test("what is changing counts no sooner because an earlier configuration is the last good one by then", async () => {
+  const bench = await Bench.start();
+  bench.pool(1);
+  bench.see("l2advertisements", "all", {});
+  bench.sync();
+  await bench.wait(10_000);
+  const good = bench.offers.at(-1)?.text;
+  bench.pool(2);
+  bench.source.lastGoodChanged(good);
+  assert.deepEqual(bench.pools, ["pool-1"]);
+  await bench.wait(250);
+  assert.deepEqual(bench.pools, ["pool-1", "pool-2"]);
 });
 
 test("the last object of a kind that stays installed may be deleted, also where the API cannot be asked at once", async () => {

@@ -92,7 +92,7 @@ export class CustomResources implements Disposable {
   /** The text of the last good configuration; undefined where no configuration was ever good. */
   lastGoodChanged(text: string | undefined): void {
     this.#had = liveKinds(text ?? "");
-    this.#offer();
+    if (this.#settling.deadline === Infinity) this.#offer(); // What is changing counts once it has settled.
   }
 
   start(): void {

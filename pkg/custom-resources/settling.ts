@@ -4,6 +4,9 @@ import type { Millis } from "#pkg/clock";
 const quietMs: Millis = 200;
 // Somebody who changes objects over and over keeps no change from being used.
 const longestMs: Millis = 2_000;
+// On a slow machine `kubectl apply` makes a pause of its own after every few objects. Two changes may follow one another at once; more of them
+// count this far apart.
+const apartMs: Millis = longestMs;
 // 1,000 objects have 170,000 characters, and reading them takes half a second of a processor: a seventh of the time at most goes into it while
 // somebody deletes them one after the other. Where a process gets a twentieth of a processor, what is read for nothing keeps it from all else.
 const msPerCharacter = 0.02;
@@ -19,6 +22,8 @@ export class Settling {
   #cost: Millis = 0;
   #paid: Millis = -Infinity;
   #quiet = quietMs;
+  /** When all readings so far have been `apartMs` apart. */
+  #apart: Millis = -Infinity;
 
   /** Something changed. */
   changed(now: Millis): void {
@@ -32,7 +37,7 @@ export class Settling {
    */
   get deadline(): Millis {
     if (this.#first === Infinity) return Infinity;
-    const afterPause = Math.max(this.#last + this.#quiet, this.#paid - this.#cost);
+    const afterPause = Math.max(this.#last + this.#quiet, this.#paid - this.#cost, this.#apart - apartMs);
     const atLatest = Math.max(this.#first + longestMs, this.#paid + 2 * this.#cost);
     return Math.min(afterPause, atLatest);
   }
@@ -46,6 +51,7 @@ export class Settling {
   offered(now: Millis, length: number): void {
     this.#cost = length * msPerCharacter;
     this.#paid = Math.max(this.#paid, now) + this.#cost;
+    this.#apart = Math.max(this.#apart, now) + apartMs;
     this.#quiet = Math.min(longestQuietMs, Math.max(quietMs, length * quietMsPerCharacter));
   }
 }
