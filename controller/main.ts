@@ -9,6 +9,7 @@ import { serve } from "#pkg/http";
 import { connect, EventRecorder } from "#pkg/k8s";
 import { LeaderElector } from "#pkg/leader-election";
 import { releaseFreedMemory } from "#pkg/linux";
+import { summaryConfigMap } from "#pkg/live-config";
 import { createRegistry, metricsRoute } from "#pkg/metrics";
 import { HeapTrimmer, liveness, podNamespace, readiness, runDaemon } from "#pkg/process";
 import { readClasses } from "#pkg/service";
@@ -112,6 +113,7 @@ function electorOptions(values: FlagValues<typeof flags>) {
   const leaseMs = values["leader-elect-lease-duration"];
   return {
     name: values["leader-elect-resource-name"],
+    writtenByLeader: summaryConfigMap,
     // As client-go's: a Pod's name comes again with the same container, this process does not.
     identity: `${hostname()}_${randomUUID()}`,
     timings: { leaseMs, renewDeadlineMs: leaseMs * 0.75, retryMs: leaseMs / 4 },

@@ -41,7 +41,8 @@ suite("connections go on while speakers end and begin again", { skip: await Lab.
       const isOver = performance.now() > end && last.answering === flows;
       return isOver || last.broken > 0 ? last : undefined;
     });
-    assert.equal(broken, 0);
+    const said = cluster.nodes.flatMap(({ name, speaker }) => [name, ...speaker.process.lines.slice(-40)]);
+    assert.equal(broken, 0, `connections broke: ${broken}\n${said.join("\n")}`);
   }
 
   /** A client's address moves to another node, and then something happens to the speaker of one of the two. */

@@ -14,6 +14,8 @@ class FakeLease {
   /** Identities that get 403 for reads or writes. */
   readonly forbidden = { read: new Set<string>(), write: new Set<string>() };
   reads = 0;
+  /** Whether some leader has written its ConfigMap. */
+  isUsed = false;
   /** The Lease that the watch shows for good, as when it waits for a version of the future. */
   stuck: Lease | undefined;
   #mayWatch = true;
@@ -49,7 +51,8 @@ class FakeLease {
           return this.lease;
         },
       },
-      informer: (_resource: Resource<Lease>, _scope: object, handlers: Handlers<Lease>): Informer<Lease> => {
+      informer: (resource: Resource<Lease>, _scope: object, handlers: Handlers<Lease>): Informer<Lease> => {
+        if (resource.plural === "configmaps") return this.#ofConfigMap(() => handlers.synced?.());
         let synced = false;
         let lostSince: number | undefined;
         const ask = () => {
@@ -83,6 +86,12 @@ class FakeLease {
       },
     };
   }
+
+  #ofConfigMap(synced: () => void): Informer<Lease> {
+    const found = () => (this.isUsed ? {} : undefined);
+    const informer = { start: () => setImmediate(synced), get: found, [Symbol.dispose]: () => {} };
+    return informer as unknown as Informer<Lease>;
+  }
 }
 
 function elector(lease: FakeLease, identity: string, clock: SimulatedClock) {
@@ -96,6 +105,7 @@ function elector(lease: FakeLease, identity: string, clock: SimulatedClock) {
     cluster,
     namespace: "ns",
     name: "ingot-controller",
+    writtenByLeader: "ingot-summary",
     identity,
     timings,
     log: { ...silentLog, info: note, warn: note },
@@ -129,6 +139,26 @@ test("the first leads, and the second takes over as soon as the first has gone",
   assert.deepEqual([a.events, b.events, lease.lease?.holder], [["lead"], ["lead"], "b"]);
   await b.elector[Symbol.asyncDispose]();
   assert.deepEqual(clock.pending(), []);
+});
+
+test("one that begins without a Lease leads at once where nobody has led before, and else waits out a Lease that was deleted", async () => {
+  for (const isUsed of [false, true]) {
+    const [lease, clock] = [new FakeLease(), new SimulatedClock()];
+    lease.isUsed = isUsed;
+    const { start, events } = elector(lease, "a", clock);
+    start();
+    await settle();
+    assert.deepEqual(events, isUsed ? [] : ["lead"]);
+    if (!isUsed) continue;
+    clock.advanceBy(timings.leaseMs - 1);
+    await settle();
+    assert.deepEqual(events, []);
+    for (const ms of [1, timings.retryMs]) {
+      clock.advanceBy(ms);
+      await settle();
+    }
+    assert.deepEqual(events, ["lead"]);
+  }
 });
 
 test("a leader that the API is gone for stops within 3 s, and leads again when it is back", async () => {

@@ -1,6 +1,6 @@
 import { Alarm, type Clock } from "#pkg/clock";
 import { EventQueue } from "#pkg/collections";
-import { ApiError, type Cluster, type Informer, type Lease as LeaseObject, resources } from "#pkg/k8s";
+import { ApiError, type Cluster, type ConfigMap, type Informer, type Lease as LeaseObject, resources } from "#pkg/k8s";
 import type { Log } from "#pkg/log";
 import {
   type Election,
@@ -27,6 +27,8 @@ export interface ElectorOptions {
   readonly namespace: string;
   /** Name of the Lease. */
   readonly name: string;
+  /** Name of a ConfigMap that each leader writes: where there is none, nobody has led yet, and no Lease was deleted. */
+  readonly writtenByLeader: string;
   readonly identity: string;
   readonly timings: ElectionTimings;
   readonly log: Log;
@@ -42,6 +44,7 @@ export class LeaderElector implements AsyncDisposable {
   readonly #queue: EventQueue<ElectionEvent>;
   readonly #alarm: Alarm;
   readonly #informer: Informer<LeaseObject>;
+  readonly #written: Informer<ConfigMap>;
   #election: Election;
   #handlers: ElectorHandlers | undefined;
   #disposed = false;
@@ -50,9 +53,9 @@ export class LeaderElector implements AsyncDisposable {
   #asking: Promise<void> = Promise.resolve();
 
   constructor(options: ElectorOptions) {
-    const { cluster, namespace, name, identity, timings, clock } = options;
+    const { cluster, namespace, name, writtenByLeader, identity, timings, clock } = options;
     this.#options = options;
-    this.#election = startElection(identity, timings);
+    this.#election = startElection(identity, timings, clock.now());
     this.#queue = new EventQueue<ElectionEvent>((event) => this.#step(event));
     this.#alarm = new Alarm(clock, "leader election", () => this.#queue.push({ type: "timer" }));
     this.#informer = cluster.informer(
@@ -65,11 +68,24 @@ export class LeaderElector implements AsyncDisposable {
         forbidden: () => this.#queue.push({ type: "watch", isForbidden: true }),
       },
     );
+    this.#written = cluster.informer(
+      resources.configMaps,
+      { namespace, fieldSelector: `metadata.name=${writtenByLeader}` },
+      {
+        changed: () => {},
+        synced: () => {
+          if (this.#written.get(`${namespace}/${writtenByLeader}`) === undefined) this.#queue.push({ type: "unused" });
+          this.#written[Symbol.dispose]();
+        },
+      },
+    );
   }
 
   start(handlers: ElectorHandlers): void {
+    this.#election = { ...this.#election, begunAt: this.#options.clock.now() };
     this.#handlers = handlers;
     this.#informer.start();
+    this.#written.start();
   }
 
   /** Whether this process works for the group. */
@@ -97,6 +113,7 @@ export class LeaderElector implements AsyncDisposable {
     this.#disposed = true;
     this.#alarm[Symbol.dispose]();
     this.#informer[Symbol.dispose]();
+    this.#written[Symbol.dispose]();
     this.#queue.push({ type: "stop" });
     await this.#asking;
   }

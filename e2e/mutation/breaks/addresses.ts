@@ -133,6 +133,26 @@ export const addresses: readonly Break[] = [
     tests: electionTests,
   },
   {
+    before: "heldMs = timings.leaseMs }: Election): Millis {",
+    after: "heldMs = 0 }: Election): Millis {",
+    tests: electionTests,
+  },
+  {
+    before: "isBeginning(election, now) ? 0 : undefined",
+    after: "0",
+    tests: electionTests,
+  },
+  {
+    before: `!observed && role === "standby" && !isBeginning(election, now)`,
+    after: "false",
+    tests: electionTests,
+  },
+  {
+    before: "if (next.isMadeAnew) return [{ ...next, isMadeAnew: false }, []];",
+    after: "",
+    tests: electionTests,
+  },
+  {
     before: "return isTaken ? lostTo(",
     after: "return isTaken && lease.transitions > 99 ? lostTo(",
     tests: electionTests,

@@ -100,6 +100,9 @@ export class Acts {
       case "stallSpeaker":
         if (cluster.speakerOf(act.node)?.process.isRunning) cluster.stallSpeaker(act.node, act.length);
         break;
+      case "stallMainThread":
+        cluster.speakerOf(act.node)?.process.stall(act.length);
+        break;
       case "endThread": {
         const speaker = cluster.speakerOf(act.node);
         speaker?.setAnswering(false);

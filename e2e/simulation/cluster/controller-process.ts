@@ -2,6 +2,7 @@ import { Recorder } from "#pkg/core";
 import type { Routes } from "#pkg/http";
 import { Cluster } from "#pkg/k8s/testing";
 import { LeaderElector } from "#pkg/leader-election";
+import { summaryConfigMap } from "#pkg/live-config";
 import { silentLog } from "#pkg/log/testing";
 import { Registry } from "#pkg/metrics";
 import { classlessOnly } from "#pkg/service";
@@ -47,6 +48,7 @@ export class ControllerProcess {
       cluster,
       namespace,
       name: "controller",
+      writtenByLeader: summaryConfigMap,
       identity: this.identity,
       timings: { leaseMs, renewDeadlineMs: leaseMs * 0.75, retryMs: leaseMs / 4 },
       log: silentLog,

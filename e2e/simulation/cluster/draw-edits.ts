@@ -129,6 +129,7 @@ export function drawQuietEdits(seed: number): History {
       () => ({ type: "breakWatches", of: { speaker: draw.pick(nodes) } }),
       () => ({ type: "restartApi" }),
       () => ({ type: "compact" }),
+      () => ({ type: "deleteLease" }),
       () => ({ type: "cordon", node: draw.pick(nodes), length }),
       () => ({ type: "changePeers", length: draw.pick(5_000) }),
     ];

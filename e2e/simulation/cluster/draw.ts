@@ -145,12 +145,22 @@ function drawChanges(draw: Draw, until: Millis): Timed<Act>[] {
   }));
 }
 
-/** Speakers that stand still for 50 to 500 ms, as on a busy machine, in every second history: BFD takes them for gone, and the ring alone not. */
+/**
+ * Speakers that stand still for 50 to 500 ms, as on a busy machine, in every second history: BFD takes them for gone, and the ring alone not. In every
+ * second one of these only main threads do, for up to 5 s.
+ */
 function drawStalls(draw: Draw, until: Millis, nodes: number): Timed<Act>[] {
   const stalls = draw.pick(2) === 0 ? 1 + draw.pick(6) : 0;
-  return Array.from({ length: stalls }, () => ({
+  const ofAll = Array.from({ length: stalls }, () => ({
     at: draw.pick(until + 1),
-    act: { type: "stallSpeaker", node: draw.pick(nodes), length: 50 + draw.pick(450) },
+    act: { type: "stallSpeaker", node: draw.pick(nodes), length: 50 + draw.pick(450) } as const,
+  }));
+  const isOfMainThreads = draw.pick(2) === 0; // Drawn last, so that a seed is the history that it was before, or nearly.
+  return ofAll.map(({ at, act: { node, length } }) => ({
+    at,
+    act: isOfMainThreads
+      ? { type: "stallMainThread", node, length: length * (1 + draw.pick(10)) }
+      : { type: "stallSpeaker", node, length },
   }));
 }
 

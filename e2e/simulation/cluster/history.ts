@@ -9,6 +9,8 @@ export type Act =
   | (Exclude<Fault, { readonly type: "setClock" }> & { readonly length: Millis })
   /** Nobody sets the clock right again. */
   | Extract<Fault, { readonly type: "setClock" }>
+  /** Only the main thread of the node's speaker stands still: its ring, BFD and answers go on. */
+  | { readonly type: "stallMainThread"; readonly node: number; readonly length: Millis }
   | { readonly type: "exclude" | "drain" | "edge" | "cordon"; readonly node: number; readonly length: Millis }
   | { readonly type: "cutRouter"; readonly node: number; readonly cut: Cut; readonly length: Millis }
   /** The router ends, and runs again after so long; from then on it takes several paths to a prefix or not, where that is said. */

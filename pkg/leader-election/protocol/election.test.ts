@@ -17,7 +17,7 @@ const mine = { holder: "me", durationSeconds: 4, transitions: 8, resourceVersion
 
 /** Runs events at their times. @returns the end, and all effects in order */
 function run(...events: readonly (readonly [at: number, event: ElectionEvent])[]) {
-  let election = startElection("me", timings);
+  let election = startElection("me", timings, 0);
   const effects: ElectionEffect[] = [];
   for (const [at, event] of events) {
     const [next, now] = step(election, event, at);
@@ -28,6 +28,7 @@ function run(...events: readonly (readonly [at: number, event: ElectionEvent])[]
 }
 
 const leading = [
+  [0, { type: "unused" }],
   [0, { type: "observed", lease: undefined }],
   [10, { type: "written", lease: { ...mine, transitions: 0 } }],
 ] as const;
@@ -39,6 +40,37 @@ test("without a Lease one is made, and whoever made it leads", () => {
     { type: "lead", isAlone: false },
   ]);
   assert.equal(nextDeadline(election), 1_000, "it is renewed 1 s after the write was begun");
+});
+
+test("one that begins without a Lease waits for as long as one that was deleted before may be worth, unless nobody has ever led", () => {
+  const waiting = run([0, { type: "observed", lease: undefined }]);
+  assert.deepEqual([waiting.kinds, nextDeadline(waiting.election)], [[], 4_000]);
+  assert.deepEqual(step(waiting.election, { type: "unused" }, 100)[1][0]?.type, "write");
+  const held = run(
+    [0, { type: "observed", lease: other }],
+    [10, { type: "unused" }],
+    [20, { type: "observed", lease: undefined }],
+  );
+  assert.deepEqual([held.kinds, nextDeadline(held.election)], [[], 4_020], "it has seen a Lease");
+  const late = run([0, { type: "observed", lease: undefined }], [1_001, { type: "unused" }]);
+  const later = run([0, { type: "unused" }], [1_001, { type: "observed", lease: undefined }]);
+  assert.deepEqual([late.kinds, later.kinds], [[], []], "it may have stood still while somebody led");
+  const read = run([0, { type: "watch", isForbidden: true }], [10, { type: "read", lease: undefined }]);
+  assert.deepEqual([read.kinds, read.election.heldMs], [["read"], undefined], "the same where it may not be watched");
+});
+
+test("one that makes a Lease anew leads once it has renewed it, unless nobody has ever led: another's may have been deleted just before", () => {
+  const anew = [
+    [0, { type: "observed", lease: undefined }],
+    [4_000, { type: "timer" }],
+    [4_010, { type: "written", lease: { ...mine, transitions: 0 } }],
+  ] as const;
+  const made = run(...anew);
+  assert.deepEqual([made.kinds, made.election.role, nextDeadline(made.election)], [["write"], "standby", 5_000]);
+  const renewed = run(...anew, [5_000, { type: "timer" }], [5_010, { type: "written", lease: mine }]);
+  assert.deepEqual(renewed.kinds, ["write", "write", "lead"]);
+  const gone = run(...anew, [4_500, { type: "observed", lease: undefined }], [5_000, { type: "timer" }]);
+  assert.deepEqual([gone.kinds, nextDeadline(gone.election)], [["write"], 8_500]);
 });
 
 test("nothing is written before the Lease was looked for", () => {
@@ -94,7 +126,7 @@ test("a Lease that was given back is taken at once", () => {
 
 test("a write that was refused or whose fate is unknown is tried again after 1 s", () => {
   for (const type of ["conflict", "failed"] as const) {
-    const { election } = run([0, { type: "observed", lease: undefined }], [200, { type }]);
+    const { election } = run([0, { type: "unused" }], [0, { type: "observed", lease: undefined }], [200, { type }]);
     assert.equal(nextDeadline(election), 1_200, type);
     assert.equal(step(election, { type: "timer" }, 1_200)[1][0]?.type, "write", type);
   }
@@ -121,7 +153,11 @@ test("a leader that stood still may not write, before any of its timers has run"
 });
 
 test("an answer that came after the Lease may have been taken over makes no leader", () => {
-  const { election, kinds } = run([0, { type: "observed", lease: undefined }], [3_000, { type: "written", lease: mine }]);
+  const { election, kinds } = run(
+    [0, { type: "unused" }],
+    [0, { type: "observed", lease: undefined }],
+    [3_000, { type: "written", lease: mine }],
+  );
   assert.deepEqual(kinds, ["write"]);
   assert.equal(election.role, "standby");
 });
@@ -223,7 +259,7 @@ test("a leader that stops gives the Lease back; a standby leaves it alone; both 
 
 /** A process that asks when it is time to, and is refused everything from 0 on; the time is after the last refusal. */
 function refusedUntil(until: number) {
-  let [election] = step(startElection("me", timings), { type: "watch", isForbidden: true }, 0);
+  let [election] = step(startElection("me", timings, 0), { type: "watch", isForbidden: true }, 0);
   let now = 0;
   const kinds: string[] = ["read"];
   while (now < until) {
@@ -263,7 +299,7 @@ test("a process that leads alone may not write, before any of its timers has run
 });
 
 /**
- * People delete the only Lease. Three candidates have clocks that differ. The API is slow, loses answers, is cut off from some
+ * People delete the only Lease. Three candidates have clocks that differ, are killed, and begin again at once. The API is slow, loses answers, is cut off from some
  * candidates, and refuses the Lease or its watch to some for less than half a minute.
  */
 function simulate(seed: number) {
@@ -280,16 +316,21 @@ function simulate(seed: number) {
   }
   let version = 0;
   let lease: { holder: string; durationSeconds: number; transitions: number; resourceVersion: string } | undefined;
-  const candidates: Candidate[] = ["a", "b", "c"].map((name) => ({
+  const offsets = ["a", "b", "c"].map((name) => ({ name, offset: Math.floor(random() * 60_000) - 30_000 }));
+  const candidates: Candidate[] = offsets.map(({ name, offset }) => ({
     name,
-    offset: Math.floor(random() * 60_000) - 30_000,
-    election: startElection(name, timings),
+    offset,
+    election: startElection(name, timings, offset),
     frozenUntil: 0,
     cutUntil: 0,
     forbiddenUntil: 0,
-    inbox: [{ at: Math.floor(random() * 200), event: { type: "observed", lease: undefined } }],
+    inbox: [
+      { at: Math.floor(random() * 200), event: { type: "observed", lease: undefined } },
+      { at: Math.floor(random() * 200), event: { type: "unused" } },
+    ],
     watchedAt: 200,
   }));
+  let lives = 0;
   let leaderless = 0;
   let longestLeaderless = 0;
   const writers: string[] = [];
@@ -299,6 +340,11 @@ function simulate(seed: number) {
       show(now);
     }
     for (const candidate of candidates) {
+      if (now > 2_000 && now < 40_000 && random() < 0.000_5) {
+        candidate.election = startElection(`${candidate.name}${++lives}`, timings, now + candidate.offset);
+        candidate.watchedAt = Math.max(now, candidate.cutUntil) + 20 + random() * 300;
+        candidate.inbox = [{ at: candidate.watchedAt, event: { type: "observed", lease } }];
+      }
       if (now < 40_000 && random() < 0.000_5) candidate.frozenUntil = now + random() * 8_000;
       if (now < 40_000 && random() < 0.000_5) candidate.cutUntil = now + random() * 8_000;
       if (now < 20_000 && candidate.forbiddenUntil === 0 && random() < 0.000_5) {
@@ -321,8 +367,8 @@ function simulate(seed: number) {
     // A candidate that wakes up asks before it writes.
     const may = candidates.filter(({ election, offset, frozenUntil }) => now >= frozenUntil && mayWrite(election, now + offset));
     assert.ok(may.length <= 1, `seed ${seed}, ${now} ms: ${may.map(({ name }) => name).join(" and ")} may write`);
-    leaderless = may.length === 0 ? leaderless + 10 : 0;
-    if (now > 50_000) longestLeaderless = Math.max(longestLeaderless, leaderless);
+    leaderless = may.length === 0 && now > 50_000 ? leaderless + 10 : 0;
+    longestLeaderless = Math.max(longestLeaderless, leaderless);
     writers.push(may[0]?.name ?? "");
   }
   assert.ok(longestLeaderless < 6_000, `seed ${seed}: nobody led for ${longestLeaderless} ms without a fault`);
@@ -350,7 +396,7 @@ function simulate(seed: number) {
     const { holder, durationSeconds, transitions } = effect.record;
     lease = { holder, durationSeconds, transitions, resourceVersion: String(++version) };
     const written = lease;
-    const isLost = random() < 0.05;
+    const isLost = random() < 0.05 && now < 50_000;
     reply(isLost ? { type: "failed" } : { type: "written", lease: written });
     show(now);
   }
@@ -365,7 +411,7 @@ function simulate(seed: number) {
   }
 }
 
-test("in 300 simulated minutes with freezes, cuts, lost answers, refusals, skewed clocks and a Lease that is deleted no two may write at once, and in the end one leads", () => {
+test("in 300 simulated minutes with deaths, freezes, cuts, lost answers, refusals, skewed clocks and a Lease that is deleted no two may write at once, and in the end one leads", () => {
   const leaders = new Set<string>();
   for (let seed = 1; seed <= 300; seed++) for (const name of simulate(seed)) leaders.add(name);
   assert.deepEqual([...leaders].sort(), ["", "a", "b", "c"]);

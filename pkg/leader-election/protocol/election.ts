@@ -39,6 +39,8 @@ export interface Election {
   /** Differs from that of every other process, also of an earlier one in the same Pod. */
   readonly identity: string;
   readonly timings: ElectionTimings;
+  /** When it asked first. */
+  readonly begunAt: Millis;
   /** `alone`: it leads without the Lease, which it has no right to. */
   readonly role: "standby" | "leader" | "alone" | "stopped";
   /** The Lease that the next write replaces: as it was last written here, or seen; undefined without a Lease. */
@@ -53,8 +55,13 @@ export interface Election {
   readonly observed: boolean;
   /** When the Lease was last seen to be another one, or to be gone. */
   readonly changedAt: Millis;
-  /** The time for which the last holder may rely on it, also if it was deleted since; 0 if nobody was seen to hold it. */
-  readonly heldMs: Millis;
+  /**
+   * The time for which the last holder may rely on it, also if it was deleted since; 0 where nobody has ever led, undefined where that is not known
+   * and nobody was seen to hold it.
+   */
+  readonly heldMs: Millis | undefined;
+  /** The Lease was made where there was none, and not renewed since: in between, another one may have made one that was deleted as well. */
+  readonly isMadeAnew: boolean;
   /** When the last write that succeeded was begun; alone, the last request that was forbidden. */
   readonly renewedAt: Millis;
   /** When the request under way was begun. */
@@ -77,6 +84,8 @@ export type ElectionEvent =
   | { readonly type: "failed" }
   /** The API refuses the right to the request (403). */
   | { readonly type: "forbidden" }
+  /** Nobody has ever led: a Lease that is not there was not deleted. */
+  | { readonly type: "unused" }
   /** The watch is refused in the same way, or it is there again. */
   | { readonly type: "watch"; readonly isForbidden: boolean }
   | { readonly type: "timer" }
@@ -93,10 +102,11 @@ export type ElectionEffect =
   | { readonly type: "elected" }
   | { readonly type: "lost"; readonly reason: string };
 
-export function startElection(identity: string, timings: ElectionTimings): Election {
+export function startElection(identity: string, timings: ElectionTimings, now: Millis): Election {
   return {
     identity,
     timings,
+    begunAt: now,
     role: "standby",
     lease: undefined,
     isUnwatched: false,
@@ -104,7 +114,8 @@ export function startElection(identity: string, timings: ElectionTimings): Elect
     isUncertain: false,
     observed: false,
     changedAt: -Infinity,
-    heldMs: 0,
+    heldMs: undefined,
+    isMadeAnew: false,
     renewedAt: -Infinity,
     askingSince: undefined,
     retryAt: -Infinity,
@@ -150,6 +161,8 @@ export function step(election: Election, event: ElectionEvent, now: Millis): [El
       return failed(election, now);
     case "forbidden":
       return forbidden(election, now);
+    case "unused":
+      return due({ ...election, heldMs: election.heldMs ?? (isBeginning(election, now) ? 0 : undefined) }, now);
     case "watch":
       return due({ ...election, isUnwatched: event.isForbidden }, now);
     case "timer":
@@ -174,12 +187,13 @@ function observe(election: Election, watched: Lease | undefined, now: Millis): [
     return [isUncertain || watched === undefined ? { ...seen, lease: watched } : seen, []];
   }
   const isSame = observed && watched?.resourceVersion === lease?.resourceVersion;
+  const isLate = !observed && role === "standby" && !isBeginning(election, now);
   const next = {
     ...seen,
     observed: true,
     lease: watched,
     changedAt: isSame ? changedAt : now,
-    heldMs: heldMs(election, watched),
+    heldMs: heldMs(isLate ? { ...election, heldMs: undefined } : election, watched),
   };
   if (now >= freeAt(next)) return due(next, now);
   // It is enough for this process to know that another one holds the Lease.
@@ -210,7 +224,13 @@ function forbidden(election: Election, now: Millis): [Election, ElectionEffect[]
   if (role === "alone") return due({ ...next, renewedAt: askingSince }, now);
   // Counted from its begin: an answer may be old, as one is that came while the process stood still.
   if (role === "leader" || askingSince < forbiddenSince + aloneAfterMs(election)) return due({ ...next, forbiddenSince }, now);
-  const alone: Election = { ...election, role: "alone", renewedAt: askingSince, forbiddenSince: undefined };
+  const alone: Election = {
+    ...election,
+    role: "alone",
+    heldMs: election.heldMs ?? 0, // It leads, and need not wait to do so by a Lease.
+    renewedAt: askingSince,
+    forbiddenSince: undefined,
+  };
   const [after, effects] = due(asked(alone, now), now);
   return [after, [{ type: "lead", isAlone: true }, ...effects]];
 }
@@ -232,6 +252,7 @@ function written(election: Election, lease: Lease, now: Millis): [Election, Elec
   if (role === "leader") return due({ ...next, renewedAt }, now);
   // An answer that took longer than the Lease is worth is that of a failed attempt.
   if (now >= renewedAt + timings.renewDeadlineMs) return [next, []];
+  if (next.isMadeAnew) return [{ ...next, isMadeAnew: false }, []]; // It leads once it has renewed it.
   return [{ ...next, renewedAt, role: "leader" }, [role === "alone" ? { type: "elected" } : { type: "lead", isAlone: false }]];
 }
 
@@ -247,11 +268,12 @@ function due(election: Election, now: Millis): [Election, ElectionEffect[]] {
 }
 
 function write(election: Election, now: Millis): [Election, ElectionEffect[]] {
-  const { identity, lease, timings } = election;
+  const { identity, role, lease, heldMs, timings } = election;
   const acquires = lease?.holder !== identity;
   const transitions = lease === undefined ? 0 : Math.min(lease.transitions + (acquires ? 1 : 0), maxTransitions);
   const record = { holder: identity, durationSeconds: Math.ceil(timings.leaseMs / 1000), transitions, acquires };
-  return [{ ...election, askingSince: now }, [{ type: "write", record, resourceVersion: lease?.resourceVersion }]];
+  const isMadeAnew = role === "standby" && lease === undefined && heldMs !== 0;
+  return [{ ...election, isMadeAnew, askingSince: now }, [{ type: "write", record, resourceVersion: lease?.resourceVersion }]];
 }
 
 /** Another one holds the Lease, also where it made a new one because this one was deleted. */
@@ -304,14 +326,20 @@ function giveUpAt(election: Election): Millis {
 
 /**
  * When the Lease may be written: at once by its leader, and where it was given back or is this process's own. A Lease that is gone may have been
- * another one's, and counts for as long as if it had just been renewed; where there never was one, nobody goes by it.
+ * another one's, also where this process began after that, and counts for as long as if it had just been renewed; where there never was one, nobody
+ * goes by it.
  */
-function freeAt({ role, lease, identity, changedAt, heldMs }: Election): Millis {
+function freeAt({ role, lease, identity, changedAt, timings, heldMs = timings.leaseMs }: Election): Millis {
   const isFree = role === "leader" || lease?.holder === "" || lease?.holder === identity;
   return isFree || heldMs === 0 ? -Infinity : changedAt + heldMs;
 }
 
-function heldMs(before: Election, lease: Lease | undefined): Millis {
+/** What was asked at the beginning is news as long as this holds; later answers may have waited while the process stood still. */
+function isBeginning({ begunAt, timings }: Election, now: Millis): boolean {
+  return now <= begunAt + timings.retryMs;
+}
+
+function heldMs(before: Election, lease: Lease | undefined): Millis | undefined {
   const isHeld = lease !== undefined && lease.holder !== "";
   return isHeld ? Math.min(lease.durationSeconds * 1000, maxLeaseMs) : before.heldMs;
 }
