@@ -167,6 +167,22 @@ test("a node that has lost the API, and says that another one announces the addr
   assert.equal(merged?.verdict.state, "Announced");
 });
 
+test("a Service that only a node without the API has, and without an address, is gone where a controller does not know it", () => {
+  const pending = { ...verdict("service", "noIPAllocated"), since };
+  const none = { service: "default/gone", addresses: [], verdict: pending };
+  const { target, body } = outdated("n1", byBgp(true));
+  const whole = [{ target, body: { ...body, services: [none] } }];
+  const controller = { program: "controller", pod: "controller", node: "n1", notRunning: undefined } as const;
+  const controllers = [{ target: controller, body: { leader: true, services: [] } }];
+  const merged = (known: typeof controllers) => mergeServices({ all: running, controllers: known, whole, problems: [] });
+  assert.deepEqual(merged(controllers), []);
+  assert.deepEqual(
+    merged([]).map(({ service }) => service),
+    ["default/gone"],
+    "nobody else can know",
+  );
+});
+
 test("a worse verdict does not hide the controller's problem with the Service", () => {
   const problem = { ...verdict("service", "externalIPs"), since };
   const services = [{ service: "default/web", pool: "lan", addresses: [ip], verdict: problem }];

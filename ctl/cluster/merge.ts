@@ -74,6 +74,8 @@ function mergeSaid<V extends BriefVerdict>({ controllers, whole, problems }: Omi
   const ofController = new Map(controllers.flatMap(({ body }) => body.services.map((one) => [one.service, one])));
   const said = new Map<string, SaidOfService<V>>();
   const outdated = new Set([...whole, ...problems].flatMap(({ body }) => (body.apiViewOld === true ? body.node : [])));
+  // What it has without an address may be gone, or have one by now: the controller would know it.
+  const isPast = (node: string) => controllers.length > 0 && outdated.has(node);
   for (const { body } of [...whole, ...problems])
     for (const { service, addresses, verdict } of body.services) {
       const known = said.get(service) ?? {
@@ -83,7 +85,7 @@ function mergeSaid<V extends BriefVerdict>({ controllers, whole, problems }: Omi
       };
       said.set(service, known);
       known.nodes.add(body.node);
-      if (addresses.length === 0) known.without = verdict;
+      if (addresses.length === 0 && !isPast(body.node)) known.without = verdict;
       for (const one of addresses)
         known.addresses.set(one.address, [...(known.addresses.get(one.address) ?? []), { ...one, by: body.node }]);
     }
@@ -100,7 +102,8 @@ function mergeSaid<V extends BriefVerdict>({ controllers, whole, problems }: Omi
       const verdicts = byEach(each.map((one) => one.verdict));
       return each.map((one, index) => ({ ...one, verdict: verdicts[index] ?? one.verdict }));
     });
-    if (decided === undefined && addresses.length === 0 && names.has(service)) return []; // A speaker has not seen its address yet.
+    // A speaker has not seen its address, or its end.
+    if (decided === undefined && addresses.length === 0 && (names.has(service) || known?.without === undefined)) return [];
     const verdict = mergeVerdict(decided?.verdict, addresses, known?.without);
     const isHidden = decided !== undefined && isProblem(decided.verdict) && decided.verdict !== verdict;
     return {

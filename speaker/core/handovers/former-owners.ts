@@ -55,12 +55,20 @@ export function livingFormer(state: SpeakerState, former: string, address: Addre
 
 /**
  * Whether connections go by way of the former owner to a node that had the address before. They would be reset if clients sent to this node before the
- * former owner knows that it is to pass them on; until then clients send to that one.
+ * former owner knows that it is to pass them on; until then clients send to that one. A node whose speaker is away does not say whether it serves it.
  */
-export function servesBefore({ node, members }: SpeakerState, key: string, former: string): boolean {
-  const servers = members.gossip?.servers(key) ?? [];
-  const others = servers.filter((one) => one !== node && one !== former);
-  return others.length > 0 && !servers.includes(former) && members.active.includes(former);
+export function servesBefore(
+  state: SpeakerState,
+  { address, from }: Pick<CurrentHandover, "address" | "from">,
+  now: Millis,
+): boolean {
+  const { node, members, handovers } = state;
+  const servers = members.gossip?.servers(`${address}`) ?? [];
+  if (servers.includes(from) || !members.active.includes(from)) return false;
+  const isOther = (one: string) => one !== node && one !== from;
+  const before = handovers.lastOwners.get(`${address}`)?.before?.node;
+  const isAway = before !== undefined && isOther(before) && !members.active.includes(before);
+  return servers.some(isOther) || (isAway && livesUntil(state, before, address) > now);
 }
 
 /**

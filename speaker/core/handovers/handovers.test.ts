@@ -323,6 +323,24 @@ test("the next owner is silent until the one before it says that it passes packe
   }
 });
 
+test("the next owner is silent, too, where the owner before that one is away, and cannot say that it has connections", () => {
+  for (const isAway of [true, false]) {
+    const { bench, others, hear } = onLan(third);
+    exclude(bench, owner, true);
+    if (isAway) {
+      bench.runner.dispatch({ type: "member", change: "left", node: owner, incarnation: 0, life: 1, macs: undefined });
+      bench.membersChanged(nodes.filter((one) => one !== owner));
+      bench.settle();
+    }
+    exclude(bench, next, true);
+    assert.deepEqual(bench.onWire, isAway ? [] : [x]);
+    others.find(({ name }) => name === next)?.state.setServing(address(x), true);
+    hear();
+    bench.settle();
+    assert.deepEqual(bench.onWire, [x]);
+  }
+});
+
 test("an owner that has it back from a third node: what the two would hand to and fro goes on to the node that served before them", () => {
   const before = (node: string) => {
     const ring = onLan(node);

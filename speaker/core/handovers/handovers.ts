@@ -87,7 +87,7 @@ export function handOver(state: SpeakerState, change: PlacementChange, now: Mill
     const isGuess = known === undefined;
     const waits =
       from !== undefined &&
-      (isGuess ? passesLater(state, placed, pool, from) : from === former && servesBefore(state, key, from));
+      (isGuess ? passesLater(state, placed, pool, from) : from === former && servesBefore(state, { address, from }, now));
     // Clients that send here already have not heard of the former owner: the kernel goes on as before until that one passes packets on.
     const told = waits ? current?.told : undefined;
     if (told === undefined) endHandover(state, key, effects);
@@ -225,7 +225,7 @@ function reviewSome(state: SpeakerState, now: Millis, effects: SpeakerEffect[]):
     if (isLiving(state, current.from, current.address, now)) current.returnsBy = undefined;
     reviewGuess(state, key, current, now);
     reviewServers(state, key, current, now);
-    if (current.guess === undefined && !servesBefore(state, key, current.from)) announceNow(state, key, current.address);
+    if (current.guess === undefined && !servesBefore(state, current, now)) announceNow(state, key, current.address);
     if (livesUntil(state, current.from, current.address) <= now) {
       endHandover(state, key, effects);
       continue;
