@@ -74,7 +74,7 @@ function mergeSaid<V extends BriefVerdict>({ controllers, whole, problems }: Omi
   const ofController = new Map(controllers.flatMap(({ body }) => body.services.map((one) => [one.service, one])));
   const said = new Map<string, SaidOfService<V>>();
   const outdated = new Set([...whole, ...problems].flatMap(({ body }) => (body.apiViewOld === true ? body.node : [])));
-  // What it has without an address may be gone, or have one by now: the controller would know it.
+  // Its Services without an address may be gone, or have one by now. The controller knows them if they are there.
   const isPast = (node: string) => controllers.length > 0 && outdated.has(node);
   for (const { body } of [...whole, ...problems])
     for (const { service, addresses, verdict } of body.services) {

@@ -92,7 +92,7 @@ export class CustomResources implements Disposable {
   /** The text of the last good configuration; undefined where no configuration was ever good. */
   lastGoodChanged(text: string | undefined): void {
     this.#had = liveKinds(text ?? "");
-    if (this.#settling.deadline === Infinity) this.#offer(); // What is changing counts once it has settled.
+    if (this.#settling.deadline === Infinity) this.#offer(); // Changes that are under way count once they have settled.
   }
 
   start(): void {

@@ -27,7 +27,7 @@ export interface ElectorOptions {
   readonly namespace: string;
   /** Name of the Lease. */
   readonly name: string;
-  /** Name of a ConfigMap that each leader writes: where there is none, nobody has led yet, and no Lease was deleted. */
+  /** Name of a ConfigMap that each leader writes. Without it nobody has led yet, and no Lease was deleted. */
   readonly writtenByLeader: string;
   readonly identity: string;
   readonly timings: ElectionTimings;

@@ -60,7 +60,7 @@ export interface Election {
    * and nobody was seen to hold it.
    */
   readonly heldMs: Millis | undefined;
-  /** The Lease was made where there was none, and not renewed since: in between, another one may have made one that was deleted as well. */
+  /** This process made the Lease where it saw none, and has not renewed it since. Another process may have made one that was deleted at once. */
   readonly isMadeAnew: boolean;
   /** When the last write that succeeded was begun; alone, the last request that was forbidden. */
   readonly renewedAt: Millis;
@@ -334,7 +334,7 @@ function freeAt({ role, lease, identity, changedAt, timings, heldMs = timings.le
   return isFree || heldMs === 0 ? -Infinity : changedAt + heldMs;
 }
 
-/** What was asked at the beginning is news as long as this holds; later answers may have waited while the process stood still. */
+/** Answers to the first requests are news for so long. Later ones may have waited while the process stood still. */
 function isBeginning({ begunAt, timings }: Election, now: Millis): boolean {
   return now <= begunAt + timings.retryMs;
 }
