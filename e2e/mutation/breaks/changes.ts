@@ -125,4 +125,19 @@ export const changes: readonly Break[] = [
     after: "const octets = squeezed;",
     tests: ["pkg/core/recording/recorder.test.ts"],
   },
+  {
+    before: "if (this.#settling.deadline === Infinity) this.#offer();",
+    after: "this.#offer();",
+    tests: ["pkg/custom-resources/custom-resources.test.ts"],
+  },
+  {
+    before: ", this.#apart - apartMs);",
+    after: ");",
+    tests: ["pkg/custom-resources/custom-resources.test.ts"],
+  },
+  {
+    before: "if (addresses.length === 0 && !isPast(body.node)) known.without = verdict;",
+    after: "if (addresses.length === 0) known.without = verdict;",
+    tests: ["ctl/cluster/merge.test.ts"],
+  },
 ];

@@ -131,4 +131,14 @@ export const delivery: readonly Break[] = [
     after: "const isAsAble = (_other: string) => true;",
     tests: ["speaker/core/data-path/data-path.test.ts"],
   },
+  {
+    before: "(isAway && livesUntil(state, before, address) > now)",
+    after: "false",
+    tests: handoverTests,
+  },
+  {
+    before: "(current?.told !== undefined || state.handovers.inherited.has(key))",
+    after: "current?.told !== undefined",
+    tests: handoverTests,
+  },
 ];

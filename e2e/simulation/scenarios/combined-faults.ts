@@ -81,6 +81,15 @@ const cutApi = (nodes: readonly number[], cut: boolean) => (world: World) => {
   }
 };
 
+/** The node's connection to the API stays as it is. */
+function restart({ cluster }: World, node: number): void {
+  const isCut = cluster.speakers.get(node)?.connection.isCut === true;
+  cluster.killSpeaker(node);
+  cluster.startSpeaker(node);
+  const speaker = cluster.speakers.get(node);
+  if (speaker !== undefined) speaker.connection.isCut = isCut;
+}
+
 export const mendable: Readonly<Record<string, MendableFault>> = {
   "unknown-pool": { ...request("typo", { annotations: pool("laan") }), causes: ["unknownPool"] },
   "full-family": {
@@ -154,33 +163,25 @@ export const mendable: Readonly<Record<string, MendableFault>> = {
   },
   "one-speaker-hangs": {
     plant: ({ cluster }) => cluster.stallSpeaker(2, 3_600_000),
-    mend: ({ cluster }) => {
-      cluster.killSpeaker(2);
-      cluster.startSpeaker(2);
-    },
+    mend: (world) => restart(world, 2),
     causes: ["twoOwners", "waiting"],
     keepsConditions: true,
     says: /speaker-2 on node-2: it does not answer: /,
   },
   restarted: {
-    plant: ({ cluster }) => {
-      cluster.killSpeaker(0);
-      cluster.startSpeaker(0);
-    },
+    plant: (world) => restart(world, 0),
     touches: "speakers",
     causes: [],
     says: /.*/,
   },
   "earlier-version": {
-    plant: ({ cluster }) => {
-      cluster.earlier.add(0);
-      cluster.killSpeaker(0);
-      cluster.startSpeaker(0);
+    plant: (world) => {
+      world.cluster.earlier.add(0);
+      restart(world, 0);
     },
-    mend: ({ cluster }) => {
-      cluster.earlier.delete(0);
-      cluster.killSpeaker(0);
-      cluster.startSpeaker(0);
+    mend: (world) => {
+      world.cluster.earlier.delete(0);
+      restart(world, 0);
     },
     touches: "speakers",
     causes: [],

@@ -8,6 +8,7 @@ import type { SpeakerEvent } from "../events.ts";
 import { nodesOf } from "../members/nodes.ts";
 import type { PlacementChange } from "../protocols/protocol.ts";
 import { layer2PoolAt, type SpeakerState } from "../state.ts";
+import { announceNow } from "./awaited.ts";
 import {
   isBeginning,
   isLiving,
@@ -91,7 +92,9 @@ export function handOver(state: SpeakerState, change: PlacementChange, now: Mill
     // Clients that send here already have not heard of the former owner: the kernel goes on as before until that one passes packets on.
     const told = waits ? current?.told : undefined;
     if (told === undefined) endHandover(state, key, effects);
-    if (from === undefined || livesUntil(state, from, address) <= now) {
+    const isOver = from === undefined || livesUntil(state, from, address) <= now;
+    if (!waits || isOver) handovers.inherited.delete(key);
+    if (isOver) {
       if (isLeftOver) effects.push({ type: "setHandover", address, handover: undefined });
       return;
     }
@@ -101,11 +104,11 @@ export function handOver(state: SpeakerState, change: PlacementChange, now: Mill
     reviewBeyond(state, key, begun, now);
     // Else the failed owner, when it is back at once, would not learn that the address was here in between.
     if (begun.failed !== undefined) state.members.gossip?.setServing(address, true);
-    if (told === undefined) tell(state, key, pool, effects);
     if (waits) {
       handovers.awaited.set(key, now + awaitedMs);
       dueBy(state, now + awaitedMs);
     }
+    if (told === undefined) tell(state, key, pool, effects);
     dueBy(state, endOf(state, begun));
     return;
   }
@@ -179,15 +182,6 @@ function reclaim(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): vo
     now,
     effects,
   );
-}
-
-/** Whether this node is the owner of the address, and does not announce it yet. */
-export function isAwaited({ handovers }: SpeakerState, address: Address): boolean {
-  return handovers.awaited.has(address.toString());
-}
-
-function announceNow({ handovers, agenda }: SpeakerState, key: string, address: Address): void {
-  if (handovers.awaited.delete(key)) agenda.addresses.set(key, address);
 }
 
 /** Nodes came, went, or can be reached otherwise; or this node's interfaces are others. */
@@ -347,7 +341,6 @@ function serve(state: SpeakerState, address: Address, now: Millis, effects: Spea
 function stopServingSoon(state: SpeakerState, key: string, now: Millis): void {
   const served = state.handovers.served.get(key);
   if (served === undefined) return;
-  state.handovers.inherited.delete(key);
   served.until = now + knownMs;
   dueBy(state, served.until);
 }
@@ -390,7 +383,8 @@ function plan(state: SpeakerState, now: Millis): void {
 /** Tells the kernel where the packets go, where that is different. */
 function tell(state: SpeakerState, key: string, pool: Pool | undefined, effects: SpeakerEffect[], ways = new Ways(state)): void {
   const current = state.handovers.current.get(key);
-  const isKept = current?.told !== undefined && state.handovers.awaited.has(key);
+  // The kernel goes on with what it has of this process, or of the one before.
+  const isKept = state.handovers.awaited.has(key) && (current?.told !== undefined || state.handovers.inherited.has(key));
   if (current === undefined || pool === undefined || isKept) return;
   const next = ways.handoverOf(current, pool);
   if (isSame(next, current.told)) return;
