@@ -7,9 +7,7 @@ export function isAwaited({ handovers }: SpeakerState, address: Address): boolea
   return handovers.awaited.has(address.toString());
 }
 
-/** Ends the wait where there is one. The kernel no longer passes on what an earlier process of this node did. */
+/** Ends the wait where there is one. */
 export function announceNow({ handovers, agenda }: SpeakerState, key: string, address: Address): void {
-  if (!handovers.awaited.delete(key)) return;
-  handovers.inherited.delete(key);
-  agenda.addresses.set(key, address);
+  if (handovers.awaited.delete(key)) agenda.addresses.set(key, address);
 }

@@ -553,6 +553,30 @@ test("a speaker that guesses who owned an address before it is silent for 300 ms
   assert.deepEqual([bench.onWire, handedOver(bench)], [[x], [`${x} to ${own(next)}`]]);
 });
 
+test("what the kernel passes on for an earlier process ends with the wait, also where the former owner fails or the address goes on meanwhile", () => {
+  for (const fault of ["fails", "is excluded"] as const) {
+    const { bench, others, hear } = beginning();
+    for (const { name, state } of others) if (name === third) state.setServing(address(x), true);
+    hear();
+    bench.start();
+    bench.clock.advanceBy(1_000);
+    bench.settle();
+    const told: string[] = [];
+    bench.runner.onStep = (_, effects) =>
+      told.push(...effects.flatMap((one) => (one.type === "setHandover" ? `${one.address}` : [])));
+    if (fault === "fails") bench.membersChanged([owner]);
+    else exclude(bench, owner, true);
+    bench.settle();
+    bench.clock.advanceBy(300);
+    bench.settle();
+    assert.deepEqual(
+      [bench.onWire, new Set(told), bench.state.handovers.inherited.size],
+      [fault === "fails" ? [x] : [], new Set([x]), 0],
+      fault,
+    );
+  }
+});
+
 test("a speaker that guesses a drained former owner is silent for 300 ms, in which the elected one may say that it was the last", () => {
   for (const isTold of [true, false]) {
     const bench = new Bench(next, { hasRing: true });

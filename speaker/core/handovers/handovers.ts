@@ -360,7 +360,8 @@ function endHandover(state: SpeakerState, key: string, effects: SpeakerEffect[])
   state.handovers.current.delete(key);
   announceNow(state, key, current.address);
   if (current.failed !== undefined && !state.handovers.served.has(key)) state.members.gossip?.setServing(current.address, false);
-  if (current.told !== undefined) effects.push({ type: "setHandover", address: current.address, handover: undefined });
+  const isInKernel = current.told !== undefined || state.handovers.inherited.delete(key);
+  if (isInKernel) effects.push({ type: "setHandover", address: current.address, handover: undefined });
   const fields = { event: "handoverEnded", ip: current.address, from: current.from };
   effects.push({ type: "log", level: "debug", message: "packets of connections go no more to the former owner", fields });
 }
@@ -387,7 +388,8 @@ function tell(state: SpeakerState, key: string, pool: Pool | undefined, effects:
   const isKept = state.handovers.awaited.has(key) && (current?.told !== undefined || state.handovers.inherited.has(key));
   if (current === undefined || pool === undefined || isKept) return;
   const next = ways.handoverOf(current, pool);
-  if (isSame(next, current.told)) return;
+  const isInherited = state.handovers.inherited.delete(key);
+  if (!isInherited && isSame(next, current.told)) return;
   current.told = next;
   effects.push({ type: "setHandover", address: current.address, handover: next });
 }
