@@ -133,6 +133,7 @@ export class AsWanted {
       const [name = "", ...others] = holdersOf(cluster, address);
       const spec = cluster.people.services.get(name);
       if (pool === undefined || spec === undefined || others.length > 0 || pool.l2Placement.sticky) continue;
+      if (!isKnownToAll(cluster, node)) continue; // Another part of the ring may begin to answer, and one of the two yields.
       const mayHave = ownersIn(cluster, [...cluster.speakers.keys()], address, spec, pool);
       if (mayHave.includes(node) && preferredOf(cluster, mayHave, pool, mayHave)[0].includes(node))
         return `node-${node} gives ${address} up, which it may have, although nothing happened since ${this.#calmSince} ms`;
@@ -267,6 +268,10 @@ function poolWith(pools: readonly Pool[], address: string): Pool | undefined {
 /** Where IP alone is cut, an address may be left to a node of another part. */
 function isAcross({ lan }: SimulatedCluster, part: readonly number[], owners: readonly number[]): boolean {
   return owners.some((owner) => !part.includes(owner) && part.some((node) => lan.passes(owner, node) && lan.passes(node, owner)));
+}
+
+function isKnownToAll({ speakers }: SimulatedCluster, node: number): boolean {
+  return speakers.values().every(({ process, members }) => !process.isRunning || members.includes(nameOf(node)));
 }
 
 /** Whether there is nothing about its nodes that decides besides the API. */
