@@ -7,7 +7,7 @@ import type { Scene } from "./scene.ts";
 
 const intervalMs = 50;
 const seconds = 10;
-/** Of what one node sends to the others, BFD and the ring's packets alike. */
+/** The owner loses so many of the packets that it sends to the others, of BFD and of the ring alike. */
 const lostPercent = 20;
 const settleMs = 3_000;
 

@@ -122,7 +122,7 @@ for (const apart of [5, 90])
 test("1,000 objects of one apply are one change", async () => {
   const bench = await Bench.start();
   bench.sync();
-  assert.equal(bench.offers.length, 1); // That there is none.
+  assert.equal(bench.offers.length, 1); // It says that there is no object.
   bench.see("l2advertisements", "all", {});
   for (let index = 0; index < 1_000; index++) bench.pool(index);
   await bench.wait(1_000);

@@ -151,17 +151,13 @@ function drawChanges(draw: Draw, until: Millis): Timed<Act>[] {
  */
 function drawStalls(draw: Draw, until: Millis, nodes: number): Timed<Act>[] {
   const stalls = draw.pick(2) === 0 ? 1 + draw.pick(6) : 0;
-  const ofAll = Array.from({ length: stalls }, () => ({
-    at: draw.pick(until + 1),
-    act: { type: "stallSpeaker", node: draw.pick(nodes), length: 50 + draw.pick(450) } as const,
-  }));
-  const isOfMainThreads = draw.pick(2) === 0; // Drawn last, so that a seed is the history that it was before, or nearly.
-  return ofAll.map(({ at, act: { node, length } }) => ({
-    at,
-    act: isOfMainThreads
-      ? { type: "stallMainThread", node, length: length * (1 + draw.pick(10)) }
-      : { type: "stallSpeaker", node, length },
-  }));
+  const drawOne = () => ({ at: draw.pick(until + 1), node: draw.pick(nodes), length: 50 + draw.pick(450) });
+  const drawn = Array.from({ length: stalls }, drawOne);
+  const isOfMainThreads = draw.pick(2) === 0;
+  return drawn.map(({ at, node, length }) => {
+    if (!isOfMainThreads) return { at, act: { type: "stallSpeaker", node, length } };
+    return { at, act: { type: "stallMainThread", node, length: length * (1 + draw.pick(10)) } };
+  });
 }
 
 /** Nodes that cannot deliver to Pods for some time, in half of all histories; at times all at once. */
