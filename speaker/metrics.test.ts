@@ -47,6 +47,7 @@ test("every check of the node is a series, also when it found nothing, and warni
   await values();
   assert.deepEqual(await values(), [
     '{check="addressBound"} 0',
+    '{check="cpuLimited"} 0',
     '{check="flannelAddress"} 0',
     '{check="forwardingOff"} 2',
     '{check="interfaceManaged"} 0',
@@ -61,7 +62,7 @@ test("every check of the node is a series, also when it found nothing, and warni
     '{check="strictArp"} 0',
   ]);
   findings.pop();
-  assert.equal((await values())[2], '{check="forwardingOff"} 1');
+  assert.equal((await values())[3], '{check="forwardingOff"} 1');
 });
 
 test("the counters of layer 2 are read at each scrape, and not added up", async () => {

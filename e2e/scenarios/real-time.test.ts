@@ -60,6 +60,29 @@ suite("real time that the kernel refuses", { skip: await Lab.refusal() }, () => 
   });
 });
 
+suite("a CPU limit", { skip: await Lab.refusal() }, () => {
+  test("a speaker with a limit of less than one processor says so of its node, and has its addresses back", async (context) => {
+    using cgroup = cgroupWithoutRealTime(0.1);
+    if (cgroup === undefined) {
+      context.skip(noCgroupWithoutRealTime);
+      return;
+    }
+    await using cluster = await startCluster({ nodes: 2 });
+    using tool = new Tool(cluster);
+    const address = await (await cluster.expose("web", ["node1", "node2"])).address();
+    const node = await owner(cluster, address);
+    await node.speaker.stop();
+    node.speaker.within = cgroup.launcher;
+    await node.speaker.start();
+    await tool.explains(`node/${node.name}`, [
+      /\(cpuLimited\b/,
+      /has a CPU limit of 100m/,
+      /To do: take the limit away where it is set/,
+    ]);
+    await waitFor("the owner to be back", async () => (await owner(cluster, address)) === node);
+  });
+});
+
 /** How many nodes announce the Service. */
 async function announcing({ nodes }: DemoCluster, service: string): Promise<number> {
   const counts = await Promise.all(nodes.map(({ speaker }) => metric(speaker, "metallb_speaker_announced", { service })));

@@ -47,6 +47,7 @@ class Node {
   mayBeRealTime = true;
   kubeProxy: KubeProxyConfiguration | undefined;
   readonly run = new Map<string, string>();
+  readonly cgroup = new Map<string, string>();
   readonly checks: NodeChecks;
   announced: readonly (Announced | undefined)[] = [];
   services = 1;
@@ -78,6 +79,7 @@ class Node {
       placed: () => [],
       askKubeProxy: async () => this.kubeProxy,
       readRun: (path) => this.run.get(path),
+      readCgroup: (path) => this.cgroup.get(path),
       mayBeRealTime: () => this.mayBeRealTime,
       read: (path) => {
         const text = this.files.get(path);
@@ -133,6 +135,20 @@ test("real time that is refused is found where the process has the capability fo
   assert.deepEqual(checks(60_000), ["realTimeRefused"]);
   node.mayBeRealTime = true;
   assert.deepEqual(checks(60_000), []);
+});
+
+test("a CPU limit of less than one processor is found, and comes and goes", () => {
+  const node = new Node();
+  node.checks.start();
+  const found = (quota: string) => {
+    node.cgroup.set("cpu.max", quota);
+    node.clock.advanceBy(60_000);
+    return node.checks.findings.map((finding) => finding.check === "cpuLimited" && finding.processors);
+  };
+  assert.deepEqual(found("10000 100000\n"), [0.1]);
+  assert.deepEqual(found("100000 100000\n"), []);
+  assert.deepEqual(found("99900 100000\n"), [0.999]);
+  assert.deepEqual(found("max 100000\n"), []);
 });
 
 test("the larger value of an interface and of all is in effect", () => {

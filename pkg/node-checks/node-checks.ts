@@ -6,6 +6,7 @@ import type { InterfaceState } from "#pkg/layer2";
 import { mayBeRealTime } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { type Address, type Family, families, type Prefix, parseAddress, parsePrefix } from "#pkg/net";
+import { cpuLimit } from "./cpu-limit.ts";
 import { askKubeProxy } from "./kube-proxy.ts";
 import type { Announced, Facts, Interface, InterfaceAddress, Kept, KeptInterface, Manager, Settings } from "./rules/facts.ts";
 import { describe, type Finding, identity, kubeProxyIpvs } from "./rules/findings.ts";
@@ -43,6 +44,8 @@ export interface NodeChecksOptions {
   readonly read?: ReadFile;
   /** The same of /run. */
   readonly readRun?: ReadFile;
+  /** The same of /sys/fs/cgroup. */
+  readonly readCgroup?: ReadFile;
   /** Asked where something is kept; that of this node when unset. */
   readonly askKubeProxy?: () => Promise<KubeProxyConfiguration | undefined>;
   /** Whether threads may be real-time; as the kernel has it when unset. */
@@ -68,6 +71,7 @@ export class NodeChecks implements Disposable {
   readonly #options: NodeChecksOptions;
   readonly #read: ReadFile;
   readonly #readRun: ReadFile;
+  readonly #readCgroup: ReadFile;
   readonly #ask: () => Promise<KubeProxyConfiguration | undefined>;
   #kubeProxy: KubeProxyConfiguration | undefined;
   #isStopped = false;
@@ -81,6 +85,7 @@ export class NodeChecks implements Disposable {
     this.#next = new Alarm(options.clock, "node checks", () => this.#check());
     this.#read = options.read ?? readUnder("/proc");
     this.#readRun = options.readRun ?? readUnder("/run");
+    this.#readCgroup = options.readCgroup ?? readUnder("/sys/fs/cgroup");
     this.#ask = options.askKubeProxy ?? (() => askKubeProxy());
   }
 
@@ -232,6 +237,7 @@ export class NodeChecks implements Disposable {
         flannelAddresses: this.#options.flannelAddresses().flatMap((text) => parseAddress(text) ?? []),
       },
       isRealTimeRefused: this.#isRealTimeRefused(),
+      cpuLimit: cpuLimit(this.#read("self/cgroup") ?? "", this.#readCgroup),
       ...announcements,
     };
   }

@@ -24,6 +24,8 @@ export interface Facts {
   readonly kernel: KernelFacts;
   /** The process has the capability to have threads in real time, and the kernel refuses it nevertheless. */
   readonly isRealTimeRefused: boolean;
+  /** How many processors the speaker's threads may take together on average; undefined without a limit. */
+  readonly cpuLimit: number | undefined;
 }
 
 /** Facts about pools of protocol interface. */

@@ -64,6 +64,8 @@ interface FindingFacts {
   readonly flannelAddress: { readonly address: Address; readonly pool: string };
   /** Threads of the speaker that keep time are not real-time on this node. */
   readonly realTimeRefused: unknown;
+  /** The speaker's threads may take less than one processor together. */
+  readonly cpuLimited: { readonly processors: number };
 }
 
 type CheckName = keyof FindingFacts;
@@ -174,6 +176,15 @@ const checks: { readonly [Name in CheckName]: Check<FindingOf<Name>> } = {
         "the kernel gives threads of the speaker no real time, although it has the capability SYS_NICE: " +
         "on a busy node ARP, BFD and the ring may be late, at nice -20",
       next: causes.node.realTimeRefused.next,
+    }),
+  },
+  cpuLimited: {
+    identity: () => "",
+    words: ({ processors }) => ({
+      message:
+        `the speaker has a CPU limit of ${Math.round(processors * 1000)}m: for up to 0.1 s at a time its threads are not run, ` +
+        "so that it starts late, and others may take the node for failed",
+      next: causes.node.cpuLimited.next,
     }),
   },
 };

@@ -50,6 +50,7 @@ const ordinary: Facts = {
   notForwarding: undefined,
   kernel: { pools: [], placed: new Set(), interfaces: [], kubeProxy: undefined, flannelAddresses: [] },
   isRealTimeRefused: false,
+  cpuLimit: undefined,
 };
 const limitedTo = (...interfaces: string[]) => ({ pools: ordinary.pools.map((one) => ({ ...one, interfaces })) });
 const twoNetworks = ["0.0.0.0/0 via dev eth0", "10.0.0.0/24 dev eth0", "10.1.0.0/24 dev eth1"].map(route);

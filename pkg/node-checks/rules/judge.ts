@@ -31,7 +31,13 @@ export function judge(facts: Facts): Finding[] {
     ...promoteSecondaries(facts),
     ...flannelAddress(facts),
     ...(facts.isRealTimeRefused ? [{ check: "realTimeRefused" } as const] : []),
+    ...cpuLimited(facts),
   ];
+}
+
+/** A speaker rests most of the time. It misses its dates where what it does in a moment takes more than it may. */
+function cpuLimited({ cpuLimit: processors }: Facts): readonly FindingOf<"cpuLimited">[] {
+  return processors === undefined || processors >= 1 ? [] : [{ check: "cpuLimited", processors }];
 }
 
 /**

@@ -226,6 +226,7 @@ for (const {
         flannelAddresses: flannel.map(address),
       },
       isRealTimeRefused: false,
+      cpuLimit: undefined,
     };
     assert.deepEqual(judge(facts).map(describe), want);
   });

@@ -168,4 +168,10 @@ export const nodeCauses = {
       "The kernel gives threads of the speaker no real time, because their cgroup has none (CONFIG_RT_GROUP_SCHED). They have the largest share of the processors that others may get too, nice -20.",
     next: "start the node's kernel with rt_group_sched=0 (Linux 6.15 or later), or use one without CONFIG_RT_GROUP_SCHED; else leave the node time to spare, and no BFD below 300 ms",
   },
+  cpuLimited: {
+    states: isDegraded,
+    means:
+      "A CPU limit of less than one processor holds the speaker's threads back: it starts late, and others may take the node for failed.",
+    next: "take the limit away where it is set: in your patch or values, or in a LimitRange of the namespace; the manifests have none",
+  },
 } as const satisfies Readonly<Record<string, Cause>>;
