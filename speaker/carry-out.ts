@@ -34,7 +34,7 @@ export interface Drivers {
   readonly runner: Pick<SpeakerRunner, "dispatch">;
   readonly layer2: Pick<
     Layer2,
-    "begin" | "announce" | "listen" | "withdraw" | "reannounce" | "defend" | "probe" | "challenge" | "setAlone"
+    "begin" | "settled" | "announce" | "listen" | "withdraw" | "reannounce" | "defend" | "probe" | "challenge" | "setAlone"
   >;
   readonly configMaps: Pick<ConfigMapWriter, "write">;
   readonly bgp: Pick<BgpSpeaker, "setPeers" | "setRoutes" | "flush" | "addressesChanged">;
@@ -43,7 +43,7 @@ export interface Drivers {
   readonly kernel: Pick<KernelKeeper, "want" | "complete">;
   readonly handovers: Pick<HandoverKeeper, "check" | "want" | "flush" | "wantSpeakers" | "complete">;
   readonly flowCounter: Pick<FlowCounter, "want">;
-  readonly members: Pick<Members, "start" | "setInterfaces" | "setGossip" | "forgetGossip" | "pullGossip">;
+  readonly members: Pick<Members, "start" | "started" | "setInterfaces" | "setGossip" | "forgetGossip" | "pullGossip">;
   /** Undefined where neither the ring nor a central speaker asks for paths. */
   readonly fastPath: Pick<FastPath, "configure"> | undefined;
   /** A central speaker has them. */
@@ -84,9 +84,10 @@ const carriers: ByKind<SpeakerEffect, "type", [Drivers], void> = {
   followRoutes: (effect, { followedRoutes }) => followedRoutes.follow(effect),
   nameInterfaces: ({ names }, { toldInterfaces }) => toldInterfaces.name(names),
   setKernel: ({ address, items }, { kernel }) => kernel.want(address.toString(), items),
-  completeKernel(_, { kernel, handovers }) {
+  completeKernel(_, { kernel, handovers, layer2, members }) {
     kernel.complete();
     handovers.complete();
+    void layer2.settled().then(() => members.started());
   },
   prepareHandovers: (_, { handovers }) => handovers.check(),
   setHandover: ({ address, handover }, { handovers }) => handovers.want(address, handover),

@@ -174,6 +174,30 @@ for (const seed of seeds) {
   });
 }
 
+for (const maxTurnMs of [1, 100])
+  test(`hash: what a node had is answered for all the while when its speaker starts again (turns of ${maxTurnMs} ms)`, async () => {
+    const three = await begin(3, 1, 0, { config: config("hash"), maxTurnMs });
+    const before = three.owner();
+    const away = before.get("192.0.2.0") ?? -1;
+    three.cluster.killSpeaker(away);
+    await three.pass(3_000);
+    const meanwhile = three.owner();
+    three.forgetMoves();
+    three.cluster.startSpeaker(away);
+    await three.pass(10_000);
+    assert.deepEqual(three.owner(), before);
+    const back = moved(meanwhile, before);
+    for (const address of back) {
+      const [taken, left, ...more] = three.moves.filter((move) => move.address === address);
+      assert.deepEqual(
+        [taken?.on, taken?.node, left?.on, left?.node, more],
+        [true, away, false, meanwhile.get(address), []],
+        address,
+      );
+    }
+    assert.equal(three.moves.length, 2 * back.length, "nothing else moved");
+  });
+
 test("sticky: while a member sends no gossip addresses are placed by hash, and from then on they stay", async () => {
   const foreign = 3;
   const scenes = await Promise.all(["hash", "sticky"].map((placement) => begin(3, 1, 0, { config: config(placement) })));

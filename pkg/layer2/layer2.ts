@@ -170,6 +170,11 @@ export class Layer2 implements AsyncDisposable {
     return this.#answering.promise;
   }
 
+  /** @returns when the thread answers, if it was told to, or this is disposed */
+  async settled(): Promise<void> {
+    if (this.#phase === "answering") await this.#answering.promise;
+  }
+
   /**
    * Answers for `address` from now on, on these interfaces alone, unless the kernel does, and announces it there; does nothing when that is so already. On other
    * interfaces, where it was announced before, it is answered for until the thread has read this.

@@ -100,3 +100,8 @@ export class GossipDelegate implements Disposable {
 export function lifeOf(meta: string | undefined): number | undefined {
   return decodeOffer(decodeMetadata(meta)?.get(MetadataKey.gossip));
 }
+
+/** Whether a member is one of ours that announces nothing yet. */
+export function isStarting(meta: string | undefined): boolean {
+  return decodeMetadata(meta)?.has(MetadataKey.starting) === true;
+}

@@ -107,17 +107,22 @@ export type NodeFields = Pick<
   "labels" | "annotations" | "unschedulable" | "deleting" | "taints" | "flannelAddresses" | "podCIDRs" | "internalIPs"
 >;
 
+/** The members, or whether they count, have changed. */
+export interface RingMembersEvent {
+  readonly type: "members";
+  /** Nodes with a working speaker, and central speakers in the ring, each once, sorted. */
+  readonly active: readonly string[];
+  /** Speakers of another kind, which send no gossip; sorted. */
+  readonly withoutGossip: readonly string[];
+  /** Other speakers that announce nothing yet; absent where nobody says so. */
+  readonly starting?: readonly string[];
+  /** This node is in the ring of those that announce, or has found none. Before, it would take itself for the only one. */
+  readonly isSynced: boolean;
+}
+
 /** The speakers, by their ring or by the readiness of their Pods, and their reports about themselves. */
 export type MemberEvents =
-  | {
-      readonly type: "members";
-      /** Nodes with a working speaker, and central speakers in the ring, each once, sorted. */
-      readonly active: readonly string[];
-      /** Speakers of another kind, which send no gossip; sorted. */
-      readonly withoutGossip: readonly string[];
-      /** This node is in the ring of those that announce, or has found none. Before, it would take itself for the only one. */
-      readonly isSynced: boolean;
-    }
+  | RingMembersEvent
   /** The nodes of `watchNodes` that lost their path by BFD. */
   | { readonly type: "nodePaths"; readonly failed: readonly string[] }
   /** All nodes with a Pod of a speaker, whether that runs or not. Central speakers are told. */

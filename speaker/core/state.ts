@@ -108,6 +108,8 @@ export interface Members {
   central: readonly string[];
   /** Speakers of another kind, which send no gossip; sorted. */
   withoutGossip: readonly string[];
+  /** Other speakers that announce nothing yet. */
+  starting: readonly string[];
   /** Until when a host that nobody knows may be the speaker of one that has just left: MetalLB's leaves before it stops answering. */
   strangersUntil: Millis;
   /** The speakers' reports about themselves; undefined without a ring to send them over. */
@@ -294,6 +296,7 @@ export function createState(options: SpeakerOptions): SpeakerState {
       foreign: new Set(),
       central: announceFor === "all" ? [node] : [],
       withoutGossip: [],
+      starting: [],
       strangersUntil: -Infinity,
       gossip: hasRing ? new GossipState(node) : undefined,
       isSynced: false,

@@ -14,7 +14,7 @@ import { inspectionTimer, inspectSighted, nextInspectionAt, setOccupants } from 
 import { type DataPathEvent, dataPathEvent, dependsOnOthers, nextDataPathAt } from "./data-path/data-path.ts";
 import { beginWithHealthPorts, healthPortsAsked } from "./data-path/health-ports.ts";
 import type { SpeakerEffect } from "./effects.ts";
-import type { SpeakerEvent } from "./events.ts";
+import type { RingMembersEvent, SpeakerEvent } from "./events.ts";
 import { handoverEvent, handoversChanged, handoversConfigured, handoverTimer, servingChanged } from "./handovers/handovers.ts";
 import { nextCarrierAt, releaseCarriers } from "./interfaces/carriers.ts";
 import { interfacesChanged, kernelChanged } from "./interfaces/changes.ts";
@@ -283,7 +283,7 @@ function configChanged(
 
 function membersChanged(
   state: SpeakerState,
-  { active: heard, withoutGossip, isSynced }: Pick<SpeakerState["members"], "active" | "withoutGossip" | "isSynced">,
+  { active: heard, withoutGossip, starting = [], isSynced }: Omit<RingMembersEvent, "type">,
   now: Millis,
   effects: SpeakerEffect[],
 ): void {
@@ -291,15 +291,17 @@ function membersChanged(
   const active = setMembers(state, heard);
   noteStrangers(state, withoutGossip, now);
   state.members.withoutGossip = withoutGossip;
+  state.members.starting = starting;
+  const returned = active.filter((node) => !before.has(node));
   const fields = { event: "membersChanged", nodes: active };
-  effects.push({ type: "log", level: "info", message: "active speakers changed", fields });
+  if (returned.length > 0 || active.length < before.size)
+    effects.push({ type: "log", level: "info", message: "active speakers changed", fields });
   nodesChanged(state, now, effects);
   touchPools(state, state.ownedPools); // Their owners depend on which nodes are active.
   touchPools(state, othersChanged(state, now, effects));
   if (state.apiView.isReporting) touchLocal(state);
   lookAtAll(state);
   handoversChanged(state, now, effects);
-  const returned = active.filter((node) => !before.has(node));
   if (returned.length > 0) nodesReturned(state, returned, now, effects);
   askedMembersChanged(state, now, effects);
   state.members.isSynced = isSynced;

@@ -50,6 +50,7 @@ export function createMembers(options: MembersOptions): { members: Members; memb
   const metadata = new Map([
     [MetadataKey.gossip, encodeOffer(wallClock().getTime())],
     [MetadataKey.macs, macsOf(isBeside ? [] : interfaces)],
+    [MetadataKey.starting, new Uint8Array()],
   ]);
   layer2.setKeys(proofKeys([secret]));
   const memberlist = new MemberlistThread({

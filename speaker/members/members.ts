@@ -19,6 +19,8 @@ export interface Members extends AsyncDisposable {
   forgetGossip(node: string): void;
   /** Exchanges all gossip with a member, some of whose may not have arrived. */
   pullGossip(node: string): void;
+  /** This node announces what it is to: others leave its addresses to it from now on. */
+  started(): void;
   /** For people: `/v1/members`. */
   describe(): Promise<MembersDescription>;
 }

@@ -46,6 +46,8 @@ export class PodMembers implements Members {
 
   pullGossip(): void {}
 
+  started(): void {}
+
   async describe(): Promise<MembersDescription> {
     const members = [...this.#pods.values()].map(({ nodeName, podIPs, ready }) => ({
       node: nodeName ?? "",

@@ -124,7 +124,10 @@ class Bench {
         },
       },
       keys: undefined,
-      metadata: new Map([[MetadataKey.gossip, encodeOffer(1)]]),
+      metadata: new Map([
+        [MetadataKey.gossip, encodeOffer(1)],
+        [MetadataKey.starting, new Uint8Array()],
+      ]),
       gossip: this.state.members.gossip,
       cluster: {
         informer: (_resource, _scope, handlers) => this.#informer(handlers as unknown as Handlers<Pod>) as never,
@@ -715,6 +718,26 @@ test("MAC addresses of members reach the core, whatever these say of them", asyn
   assert.deepEqual([...bench.state.members.macs.nodes], [["02:00:00:00:00:02", "node2"]]);
 });
 
+test("members that say that they start are known for that until they say it no longer", async () => {
+  const bench = await started(two);
+  const gossip = [MetadataKey.gossip, encodeOffer(1)] as const;
+  const starting = encodeMetadata(new Map([gossip, [MetadataKey.starting, new Uint8Array()]]));
+  bench.meet({ ...member("node2", "192.0.2.2"), meta: starting }, { ...member("node3", "192.0.2.3"), meta });
+  assert.deepEqual(bench.state.members.starting, ["node2"]);
+  bench.meet({ ...member("node2", "192.0.2.2"), meta }, { ...member("node3", "192.0.2.3"), meta });
+  assert.deepEqual(bench.state.members.starting, []);
+});
+
+test("that this node starts is said until it has started, and once it is on the network", async () => {
+  const bench = new Bench();
+  bench.members.started();
+  assert.deepEqual(bench.published, []);
+  bench.members.start(false);
+  await settled();
+  bench.members.started();
+  assert.deepEqual(bench.published, [new Map([[MetadataKey.gossip, encodeOffer(1)]])]);
+});
+
 test("its own MAC addresses are published beside all else when they change, and what changed before it was on the network, then", async () => {
   const bench = new Bench();
   const eth0 = { index: 2, name: "eth0", mac: "02:00:00:00:00:09", status: "answering", running: true, addresses: [] } as const;
@@ -725,7 +748,8 @@ test("its own MAC addresses are published beside all else when they change, and 
   await settled();
   bench.members.setInterfaces([eth0]);
   const gossip = [MetadataKey.gossip, encodeOffer(1)] as const;
-  assert.deepEqual(bench.published, [new Map([gossip, [MetadataKey.macs, Uint8Array.of(2, 0, 0, 0, 0, 9)]])]);
+  const starting = [MetadataKey.starting, new Uint8Array()] as const;
+  assert.deepEqual(bench.published, [new Map([gossip, starting, [MetadataKey.macs, Uint8Array.of(2, 0, 0, 0, 0, 9)]])]);
 });
 
 test("where the node has the ring's address no more, the ring gets the one that came in its place on that interface", async () => {

@@ -6,6 +6,7 @@ import type { Log } from "#pkg/log";
 import {
   decodeMetadata,
   type EvidenceView,
+  isStarting,
   lifeOf,
   type MemberEvent,
   type MemberlistThread,
@@ -13,11 +14,11 @@ import {
   type MetadataFields,
   MetadataKey,
 } from "#pkg/memberlist";
-import { equalBytes } from "#pkg/net";
 import { fnv1a } from "#pkg/text";
 import type { MemberEvents } from "../core/index.ts";
-import { decodeMacs, macsOf } from "./macs.ts";
+import { decodeMacs } from "./macs.ts";
 import type { Members, MembersDescription } from "./members.ts";
+import { OwnMetadata } from "./own-metadata.ts";
 import {
   type LargeRing,
   type Moment,
@@ -101,18 +102,16 @@ export class RingMembers implements Members {
   #areOthersPods = false;
   #heard: GossipEntry[] = [];
   readonly #heardOf = new Set<string>(); // nodes
-  #macs: Uint8Array;
-  #publishedMacs: Uint8Array;
+  readonly #metadata: OwnMetadata;
   #nodesWithPod: readonly string[] | undefined; // Told last.
 
   constructor(options: RingMembersOptions) {
     this.#options = options;
-    const { node, metadata, clock } = options;
+    const { node, memberlist, metadata, clock } = options;
     this.#state = newRingState(node, options.large);
     this.#alarm = new Alarm(clock, "memberlist join", () => this.#step({ type: "timer" }));
     this.#gathered = new Alarm(clock, "members gathered", () => this.#tell());
-    this.#macs = metadata.get(MetadataKey.macs) ?? new Uint8Array();
-    this.#publishedMacs = this.#macs;
+    this.#metadata = new OwnMetadata(memberlist, metadata);
   }
 
   start(isLarge: boolean): void {
@@ -134,8 +133,7 @@ export class RingMembers implements Members {
   }
 
   setInterfaces(interfaces: readonly InterfaceState[]): void {
-    this.#macs = macsOf(isCentral(this.#options.node) ? [] : interfaces);
-    this.#publishMacs();
+    this.#metadata.setInterfaces(isCentral(this.#options.node) ? [] : interfaces);
     this.#step({ type: "interfaces", interfaces, address: this.#options.memberlist.address });
   }
 
@@ -151,6 +149,10 @@ export class RingMembers implements Members {
 
   pullGossip(node: string): void {
     this.#options.memberlist.pull(node);
+  }
+
+  started(): void {
+    this.#metadata.started();
   }
 
   async describe(): Promise<MembersDescription> {
@@ -211,8 +213,8 @@ export class RingMembers implements Members {
         this.#pods.start();
         return;
       case "members": {
-        const { active, withoutGossip, isSynced } = this.#state;
-        emit({ type: "members", active, withoutGossip, isSynced });
+        const { active, withoutGossip, starting, isSynced } = this.#state;
+        emit({ type: "members", active, withoutGossip, starting, isSynced });
         return;
       }
       case "log":
@@ -309,7 +311,7 @@ export class RingMembers implements Members {
   #memberChanged(change: MemberEvent["change"], member: MemberView, evidence?: EvidenceView): void {
     const { name, self, incarnation, meta } = member;
     if (this.#heardOf.has(name)) this.#tellOf(name); // It told that before.
-    if (self) this.#publishMacs();
+    if (self) this.#metadata.publish();
     const fields = decodeMetadata(meta);
     const bytes = fields?.get(MetadataKey.macs);
     const macs = bytes && decodeMacs(bytes);
@@ -368,18 +370,12 @@ export class RingMembers implements Members {
     this.#step({ type: "gossip" });
   }
 
-  /** At once, or when this node is on the network. */
-  #publishMacs(): void {
-    const { memberlist, metadata } = this.#options;
-    if (equalBytes(this.#macs, this.#publishedMacs) || !memberlist.running) return;
-    this.#publishedMacs = this.#macs;
-    memberlist.setMetadata(new Map([...metadata, [MetadataKey.macs, this.#macs]]));
-  }
-
   #membersChanged(): void {
     const members = this.#options.memberlist.members();
-    const others = members.filter(({ self, meta }) => !self && lifeOf(meta) === undefined);
-    this.#step({ type: "members", members, withoutGossip: others.map(({ name }) => name).sort() });
+    const others = members.filter(({ self }) => !self);
+    const namesOf = (those: readonly MemberView[]) => those.map(({ name }) => name).sort();
+    const withoutGossip = namesOf(others.filter(({ meta }) => lifeOf(meta) === undefined));
+    this.#step({ type: "members", members, withoutGossip, starting: namesOf(others.filter(({ meta }) => isStarting(meta))) });
   }
 }
 

@@ -135,9 +135,9 @@ export class Bench {
   }
 
   /** These are active now, or else those of `active`. */
-  membersChanged(active = this.active, withoutGossip: readonly string[] = []): void {
+  membersChanged(active = this.active, withoutGossip: readonly string[] = [], starting: readonly string[] = []): void {
     this.active = active;
-    this.runner.dispatch({ type: "members", active, withoutGossip, isSynced: this.#isSynced });
+    this.runner.dispatch({ type: "members", active, withoutGossip, starting, isSynced: this.#isSynced });
   }
 
   setInterfaces(...interfaces: InterfaceState[]): void {

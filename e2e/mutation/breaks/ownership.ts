@@ -17,6 +17,31 @@ export const ownership: readonly Break[] = [
     tests: ["speaker/core/members/foreign-members.test.ts"],
   },
   {
+    before: "|| isAboutToTake(state, pool, node)",
+    after: "",
+    tests: ["speaker/core/members/members.test.ts"],
+  },
+  {
+    before: "&& !pool.keepConnections && pool.kernel === undefined",
+    after: "&& pool.kernel === undefined",
+    tests: ["speaker/core/members/members.test.ts"],
+  },
+  {
+    before: "void layer2.settled().then(() => members.started());",
+    after: "",
+    tests: ["e2e/simulation/placement.test.ts"],
+  },
+  {
+    before: "key !== MetadataKey.starting",
+    after: "true || key",
+    tests: ["speaker/members/ring-members.test.ts"],
+  },
+  {
+    before: "[active, withoutGossip, starting].map",
+    after: "[active, withoutGossip].map",
+    tests: ["speaker/members/ring-members.test.ts"],
+  },
+  {
     before: "digest < lowest",
     after: "digest > lowest",
     tests: ["pkg/placement/place.test.ts"],

@@ -171,7 +171,10 @@ export class SpeakerProcess {
       life,
       isEarlier,
       clock,
-      metadata: new Map([[MetadataKey.macs, macsOf(announceFor === "all" ? [] : [this.#interface])]]),
+      metadata: new Map([
+        [MetadataKey.macs, macsOf(announceFor === "all" ? [] : [this.#interface])],
+        ...(isEarlier ? [] : [[MetadataKey.starting, new Uint8Array()] as const]),
+      ]),
       startMs: startMs(),
       onMainThread: (fn) => process.at(options.ring.now, fn),
       onBroadcast: (octets) => {

@@ -12,6 +12,8 @@ export const MetadataKey = {
   gossip: 2,
   /** The MAC addresses from which the node announces addresses, six octets each, at most eight. */
   macs: 3,
+  /** No octets: the node's speaker starts, and announces nothing yet. */
+  starting: 4,
 } as const;
 
 const maxLength = 512; // Longer ones are refused by the library that the format comes from.

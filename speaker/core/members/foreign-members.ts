@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import { isCentral } from "#pkg/gossip";
-import type { SpeakerEvent } from "../events.ts";
-import type { Members, SpeakerState } from "../state.ts";
+import type { RingMembersEvent, SpeakerEvent } from "../events.ts";
+import type { SpeakerState } from "../state.ts";
 
 // Two speakers that see the same API hear of a new Node within seconds of one another.
 const sureAfterMs: Millis = 20_000;
@@ -35,9 +35,9 @@ export function foreignMembersChanged(state: SpeakerState, type: SpeakerEvent["t
 }
 
 /** The members as the ring has them. */
-export function allMembers({ members }: Pick<SpeakerState, "members">): Pick<Members, "active" | "withoutGossip" | "isSynced"> {
-  const { heard: active, withoutGossip, isSynced } = members;
-  return { active, withoutGossip, isSynced };
+export function allMembers({ members }: Pick<SpeakerState, "members">): Omit<RingMembersEvent, "type"> {
+  const { heard: active, withoutGossip, starting, isSynced } = members;
+  return { active, withoutGossip, starting, isSynced };
 }
 
 /** The ring has these members. @returns those that count */

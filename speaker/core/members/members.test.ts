@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { address } from "#pkg/net/testing";
-import { amongOthers, Bench, owner, x } from "../../testing/speaker-bench.ts";
+import { amongOthers, Bench, loser, owner, x } from "../../testing/speaker-bench.ts";
 import type { MemberEvents } from "../events.ts";
 import type { MacTable } from "../state.ts";
 import { learnMacs, nodeOfMac, viewUncertainty } from "./members.ts";
@@ -88,6 +88,29 @@ test("to have been suspected outweighs any number of lost members, for some time
   assert.equal(viewUncertainty(state.members), 0x8001);
   clock.advanceBy(10_000);
   assert.equal(viewUncertainty(state.members), 1);
+});
+
+/** What the loser of an address has on the wire while the owner is away, starts, and has started; or else another node starts. */
+function whileOneStarts(pool: string, labels: Readonly<Record<string, string>> = {}) {
+  const { bench } = amongOthers(loser, `{name: lan, protocol: layer2, addresses: [192.0.2.0/28], ${pool}}`);
+  const see = (active: readonly string[], starting: readonly string[] = []) => {
+    bench.membersChanged(active, [], starting);
+    bench.clock.advanceBy(60_000);
+    bench.settle();
+    return bench.onWire.join();
+  };
+  bench.setNode(owner, labels);
+  const both = [loser, owner].sort();
+  return [see([loser]), see(both, [owner]), see(both), see(both, [owner])];
+}
+
+test("a node leaves its address to a speaker that joins when that one announces what it is to, and takes over from one that starts again", () => {
+  assert.deepEqual(whileOneStarts("conflict-probe: off"), [x, x, "", x]);
+});
+
+test("a node leaves its address at once to a speaker that starts where that one alone may have it, or connections are passed on to it", () => {
+  assert.deepEqual(whileOneStarts("node-selectors: [{match-labels: {disk: ssd}}]", { disk: "ssd" }), ["", "", "", ""]);
+  assert.deepEqual(whileOneStarts("keep-connections: true"), [x, "", "", ""]);
 });
 
 test("while another node asks about an address, this one reports whether it announces it", () => {

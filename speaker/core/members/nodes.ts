@@ -93,10 +93,18 @@ export function nodesOf(state: SpeakerState, pool: Pool): PoolNodes {
     (node) => viewOf(state, node),
     (family) => undeliveringFor(state, pool, family),
     (node) => preferenceWeight(pool, state.nodes.labels.get(node)),
-    (node) => isDrainedNode(state, node),
+    (node) => isDrainedNode(state, node) || isAboutToTake(state, pool, node),
   );
   state.nodes.pools.set(pool, nodes);
   return nodes;
+}
+
+/**
+ * Whether the node leaves the pool's addresses to others until it can answer for them, as a speaker that starts. Not where others wait for the next
+ * owner anyway (sticky pools), pass connections on to it, or would have the address on their NIC together with it.
+ */
+function isAboutToTake({ members }: SpeakerState, pool: Pool, node: string): boolean {
+  return isIn(members.starting, node) && pool.l2Placement.sticky !== true && !pool.keepConnections && pool.kernel === undefined;
 }
 
 function viewOf({ members: { gossip, withoutGossip } }: SpeakerState, node: string): View | "none" {

@@ -67,6 +67,8 @@ export interface RingState {
   active: readonly string[];
   /** Names of members of another kind. */
   withoutGossip: readonly string[];
+  /** Names of other members that announce nothing yet. */
+  starting: readonly string[];
   /** This node is in the ring of those that announce, or has found none. Before, it would take itself for the only one. */
   isSynced: boolean;
   isJoining: boolean;
@@ -93,7 +95,7 @@ export type RingEvent =
   | { readonly type: "pods"; readonly pods: SpeakerPods; readonly areComplete: boolean }
   /** The answer to `askPods`; undefined without an answer. */
   | { readonly type: "podsAsked"; readonly pods: SpeakerPods | undefined }
-  | { readonly type: "members"; readonly members: readonly MemberView[]; readonly withoutGossip: readonly string[] }
+  | ({ readonly type: "members"; readonly members: readonly MemberView[] } & Pick<RingState, "withoutGossip" | "starting">)
   /** A member may participate now. */
   | { readonly type: "gossip" }
   | { readonly type: "joined"; readonly wanted: SpeakerPods; readonly failures: JoinResult["failures"] }
@@ -136,6 +138,7 @@ export function newRingState(node: string, large = largeRing): RingState {
     members: [],
     active: [],
     withoutGossip: [],
+    starting: [],
     isSynced: false,
     isJoining: false,
     joinAttempts: 0,

@@ -37,7 +37,7 @@ function podsOf(nodes: readonly string[], isReady: boolean): SpeakerPods {
 }
 
 function membersOf(others: readonly string[], withoutGossip: readonly string[] = []): RingEvent {
-  return { type: "members", members: ["node1", ...others].map((name) => memberOf(name)), withoutGossip };
+  return { type: "members", members: ["node1", ...others].map((name) => memberOf(name)), withoutGossip, starting: [] };
 }
 
 const event: fc.Arbitrary<RingEvent> = fc.oneof(
@@ -144,7 +144,11 @@ test("a node that was alone is so no more when gossip says that a member partici
   step(state, membersOf(["node2"]), moment(2_000));
   step(state, membersOf([]), moment(2_000));
   assert.match(problemOf(state, moment(12_000)) ?? "", /alone in its ring/);
-  step(state, { type: "members", members: [memberOf("node1"), memberOf("node2")], withoutGossip: [] }, moment(12_000));
+  step(
+    state,
+    { type: "members", members: [memberOf("node1"), memberOf("node2")], withoutGossip: [], starting: [] },
+    moment(12_000),
+  );
   step(state, { type: "gossip" }, moment(12_001, ["node2"]));
   assert.equal(problemOf(state, moment(20_000, ["node2"])), undefined);
 });
@@ -170,7 +174,7 @@ test("a central speaker announces no address that nodes own: it is no ring to be
   const state = newRingState("node1");
   const central: MemberView = { ...memberOf("node2"), name: "central/node2", port: 7947 };
   const pods: RingEvent = { type: "pods", pods: podsOf(["node2"], true), areComplete: true };
-  const members: RingEvent = { type: "members", members: [memberOf("node1"), central], withoutGossip: [] };
+  const members: RingEvent = { type: "members", members: [memberOf("node1"), central], withoutGossip: [], starting: [] };
   for (const next of [pods, { type: "bound" } as const, members]) step(state, next, moment(0, [central.name]));
   const effects = step(state, { type: "timer" }, moment(1_000, [central.name]));
   assert.deepEqual(effects, [{ type: "join", wanted: podsOf(["node2"], true) }]);
@@ -234,7 +238,11 @@ test("a speaker that starts in a large cluster joins the Pods that it asked for,
   assert.deepEqual(until(10_200), ["join"]);
   assert.deepEqual(until(10_900, membersOf(["node2", "node3"])), ["members", "members"]);
   const suspected = ["node1", "node2", "node3"].map((name) => memberOf(name, name === "node1" ? "alive" : "suspect"));
-  assert.deepEqual(until(10_900, { type: "members", members: suspected, withoutGossip: [] }), [], "each of them is suspected");
+  assert.deepEqual(
+    until(10_900, { type: "members", members: suspected, withoutGossip: [], starting: [] }),
+    [],
+    "each of them is suspected",
+  );
   assert.deepEqual(until(11_200, membersOf(["node2", "node3"])), []);
   assert.deepEqual([state.isSynced, state.arePodsComplete, state.pods.size], [true, false, 0]);
   assert.deepEqual(

@@ -289,12 +289,11 @@ class Turn {
     this.effects.push({ type: "members" });
   }
 
-  #update({ members, withoutGossip }: Extract<RingEvent, { type: "members" }>): void {
+  #update({ members, withoutGossip, starting }: Extract<RingEvent, { type: "members" }>): void {
     const state = this.#state;
-    const active = members.map(({ name }) => name).sort();
-    if (active.join() === state.active.join() && withoutGossip.join() === state.withoutGossip.join()) return;
-    state.active = active;
-    state.withoutGossip = withoutGossip;
+    const now = { active: members.map(({ name }) => name).sort(), withoutGossip, starting };
+    if (listsOf(now) === listsOf(state)) return;
+    Object.assign(state, now);
     this.effects.push({ type: "members" });
   }
 
@@ -312,6 +311,10 @@ function awaitedPods(state: RingState, moment: Moment): SpeakerPods {
   if (isInRing(state, moment)) return new Map();
   const waiting = new Set(state.members.filter(isHeard).map(({ name }) => name));
   return new Map([...state.pods].filter(([, { isReady, node }]) => isReady && !waiting.has(node)));
+}
+
+function listsOf({ active, withoutGossip, starting }: Pick<RingState, "active" | "withoutGossip" | "starting">): string {
+  return [active, withoutGossip, starting].map((names) => names.join()).join(" ");
 }
 
 /** Whether another member announces: it participates, or is of another kind, which never waits. */

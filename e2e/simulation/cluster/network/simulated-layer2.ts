@@ -49,6 +49,8 @@ export class SimulatedLayer2 {
 
   async begin(): Promise<void> {}
 
+  async settled(): Promise<void> {}
+
   announce(address: Address, { answers = true }: { readonly answers?: boolean } = {}): void {
     const { lan, onMove } = this.#options;
     this.watched.delete(`${address}`);
