@@ -24,7 +24,7 @@ test("where the fields of the state are others, the format of checkpoints is ano
   const { format } = controllerCore;
   assert.deepEqual(
     { format, shape: shapeOf(states) },
-    { format: 27, shape: "bafadc61b73d" },
+    { format: 28, shape: "e2bc97a1a613" },
     "raise the format, and put the shape here",
   );
 });

@@ -41,7 +41,7 @@ function describe(effects: readonly ControllerEffect[], hide: Hide): Plain[] {
 
 /** The controller's core, as it is run, recorded and run again. */
 export const controllerCore = defineCore<ControllerState, ControllerEvent, ControllerEffect, ControllerOptions>({
-  format: 27,
+  format: 28,
   createState,
   step,
   nextDeadline,

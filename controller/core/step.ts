@@ -35,7 +35,7 @@ export function step(state: ControllerState, event: ControllerEvent, now: Millis
   react(state, event);
   endStep(state);
   state.summary.work();
-  state.announcements.tellStrays(state.services);
+  state.announcements.tellDue(state.services);
   if (state.announcements.fallsSilent(state.isCurrent, state.services))
     for (const key of state.services.keys()) state.conditions.touch(key);
   lookAtConditions(state);

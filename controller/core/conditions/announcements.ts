@@ -13,6 +13,8 @@ import { announcedType, isAnnounced, reasonOf, silence } from "./desired.ts";
 const maxAtOnce = 500;
 const oneEachMs: Millis = 2_000;
 const otherClassMs: Millis = 30_000;
+// What is true of several nodes changes for one after the other.
+const steadyMs: Millis = 10_000;
 // Two signs of life of a speaker may get lost.
 const silentMs: Millis = 5 * 60_000;
 // Lines may come before their Services do. A writer of the ConfigMaps could make many more up.
@@ -25,7 +27,8 @@ const maxUnknown = 10_000;
 export class Announcements extends PartOf<Context> {
   private readonly hasConditions: boolean;
   private readonly lines = new Map<string, AnnouncedLine>(); // service -> its last line
-  private readonly told = new Map<string, string>(); // service -> see `toTell` of what the last Event said
+  private readonly told = new Map<string, Told>(); // service -> what the last Event said
+  private readonly otherWords = new Deadlines(); // by Service with other words for what was told: when these are told
   private readonly strays = new Deadlines(); // by Service of another class with annotations of ours: when that is told
   private readonly toldStrays = new Set<string>();
   private isWorking = false;
@@ -42,7 +45,11 @@ export class Announcements extends PartOf<Context> {
   }
 
   get nextDeadline(): Millis {
-    return Math.min(this.strays.next, this.isWorking && !this.isSilent ? this.heardAt + silentMs : Infinity);
+    return Math.min(
+      this.strays.next,
+      this.otherWords.next,
+      this.isWorking && !this.isSilent ? this.heardAt + silentMs : Infinity,
+    );
   }
 
   of(service: Service): AnnouncedLine | undefined {
@@ -95,8 +102,8 @@ export class Announcements extends PartOf<Context> {
     this.isSilent = true;
     for (const service of services.values()) {
       if (!isOurs(service) || service.ingress.length === 0) continue;
-      const isTold = (this.told.get(service.key) ?? toldByCondition(service)).startsWith(nobody);
-      this.told.set(service.key, nobody + reasonOf(silence.cause));
+      const isTold = (this.told.get(service.key)?.what ?? toldByCondition(service)).startsWith(nobody);
+      this.told.set(service.key, { what: nobody + reasonOf(silence.cause), message: sentence(silence) });
       if (!isTold && this.#takeOne()) this.context.record(service, "Warning", "notAnnounced", sentence(silence));
     }
     return true;
@@ -114,8 +121,15 @@ export class Announcements extends PartOf<Context> {
     this.#tell(service);
   }
 
-  /** Says so where the class of a Service looks like a mistake. */
-  tellStrays(services: ReadonlyMap<string, Service>): void {
+  /** Tells what has lasted: other words for what was told, and classes of Services that look like a mistake. */
+  tellDue(services: ReadonlyMap<string, Service>): void {
+    const { otherWords, context } = this;
+    for (let key = otherWords.takeDue(context.now); key !== undefined; key = otherWords.takeDue(context.now))
+      this.#tell(services.get(key), true);
+    this.#tellStrays(services);
+  }
+
+  #tellStrays(services: ReadonlyMap<string, Service>): void {
     const { next } = causes.service.otherLoadBalancerClass;
     for (let key = this.#due(); key !== undefined; key = this.#due()) {
       const service = services.get(key);
@@ -130,16 +144,24 @@ export class Announcements extends PartOf<Context> {
     return this.strays.takeDue(this.context.now);
   }
 
-  #tell(service: Service | undefined): void {
+  /** @param haveLasted other words for what was told are told, too */
+  #tell(service: Service | undefined, haveLasted = false): void {
     if (!this.isWorking || service === undefined || !isOurs(service) || service.ingress.length === 0) return;
     const line = this.of(service);
     if (line === undefined || stateOf(line).state === "NotOurs") return;
+    const { key } = service;
     const now = toTell(line);
-    if (now === (this.told.get(service.key) ?? toldByCondition(service))) return;
-    this.told.set(service.key, now);
-    if (!this.#takeOne()) return;
-    if (now === "") this.context.record(service, "Normal", "announcedAgain", line.message);
-    else this.context.record(service, "Warning", now.startsWith(nobody) ? "notAnnounced" : "announcedWithFault", line.message);
+    const { what, message } = this.told.get(key) ?? { what: toldByCondition(service), message: now.message };
+    if (now.what === what && now.message !== message && !haveLasted) {
+      if (!this.otherWords.has(key)) this.otherWords.set(key, this.context.now + steadyMs);
+      return;
+    }
+    this.otherWords.set(key, Infinity);
+    if (now.what !== "" || what !== "") this.told.set(key, now);
+    if ((now.what === what && now.message === message) || !this.#takeOne()) return;
+    if (now.what === "") this.context.record(service, "Normal", "announcedAgain", line.message);
+    else
+      this.context.record(service, "Warning", now.what.startsWith(nobody) ? "notAnnounced" : "announcedWithFault", line.message);
   }
 
   #takeOne(): boolean {
@@ -161,10 +183,17 @@ export function stateOf({ cause }: AnnouncedLine): { readonly state: Verdict["st
 // Before the cause for which nobody announces a Service. No message of a fault begins with it.
 const nobody = "notAnnounced ";
 
-/** Empty where all is well. A changed fault is told again, and so is a changed cause for which nobody announces the Service. */
-function toTell({ cause, message }: AnnouncedLine): string {
-  if (cause === "announcedWithFault") return message;
-  return isAnnounced(cause) ? "" : nobody + reasonOf(cause);
+/** What an Event says. A changed fault is told again at once, and so is a changed cause for which nobody announces the Service. */
+interface Told {
+  /** Empty where all is well. */
+  readonly what: string;
+  /** Why nobody announces the Service: other words name other nodes, or another remedy. Empty elsewhere. */
+  readonly message: string;
+}
+
+function toTell({ cause, message }: AnnouncedLine): Told {
+  if (cause === "announcedWithFault") return { what: message, message: "" };
+  return isAnnounced(cause) ? { what: "", message: "" } : { what: nobody + reasonOf(cause), message };
 }
 
 function isOfSilence({ type, status, reason }: Condition): boolean {

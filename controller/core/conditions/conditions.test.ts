@@ -343,8 +343,16 @@ test("one Event says that nobody announces a Service, and one that it is announc
   assert.deepEqual(await events(), []);
   say(world, { web: unready });
   assert.deepEqual(await events(), [`default/web: Warning notAnnounced: ${unready.message}`]);
-  say(world, { web: { ...unready, message: "no endpoint is ready yet" } });
-  assert.deepEqual(await events(), [], "other words are no other Event");
+  for (let i = 0; i < 10; i++) {
+    say(world, { web: { ...unready, message: `no endpoint is ready, ${i}` } });
+    assert.deepEqual(await events(500), [], "other words are no other Event before they last");
+  }
+  say(world, { web: unready });
+  assert.deepEqual(await events(), [], "nor where they do not");
+  const other = { ...unready, message: "no endpoint is ready yet" };
+  say(world, { web: other });
+  assert.deepEqual(await events(), [`default/web: Warning notAnnounced: ${other.message}`]);
+  assert.deepEqual(await events(60_000), []);
   const mended = { cause: "noSession", message: "no node has a BGP session" } as const;
   say(world, { web: mended });
   assert.deepEqual(await events(), [`default/web: Warning notAnnounced: ${mended.message}`], "behind the first cause is another");

@@ -10,6 +10,16 @@ const floodTests = ["pkg/memberlist/flood-filter.test.ts"];
 
 /** Promises 1 to 4 where others have a part in them: the node's kernel, NetBox, a restored API, who floods the ring. */
 export const elsewhere: readonly Break[] = [
+  {
+    before: "now.message !== message && !haveLasted",
+    after: "false",
+    tests: ["controller/core/conditions/conditions.test.ts"],
+  },
+  {
+    before: "key = otherWords.takeDue(context.now)) this.#tell(services.get(key), true);",
+    after: "key = otherWords.takeDue(context.now)) this.#tell(services.get(key));",
+    tests: ["controller/core/conditions/conditions.test.ts"],
+  },
   { before: 'notSelected: "nodeNotSelected"', after: 'notSelected: "nodeExcluded"', tests: whyTests },
   { before: 'outOfService: "nodeOutOfService"', after: 'outOfService: "nodeExcluded"', tests: whyTests },
   { before: 'return "noInterface";', after: 'return "notOwner";', tests: whyTests },
