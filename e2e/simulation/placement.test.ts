@@ -175,7 +175,7 @@ for (const seed of seeds) {
 }
 
 for (const maxTurnMs of [1, 100])
-  test(`hash: what a node had is answered for all the while when its speaker starts again (turns of ${maxTurnMs} ms)`, async () => {
+  test(`hash: what a node had is answered for all the while when its speaker starts again, and those that start together take each their own (turns of ${maxTurnMs} ms)`, async () => {
     const three = await begin(3, 1, 0, { config: config("hash"), maxTurnMs });
     const before = three.owner();
     const away = before.get("192.0.2.0") ?? -1;
@@ -196,6 +196,13 @@ for (const maxTurnMs of [1, 100])
       );
     }
     assert.equal(three.moves.length, 2 * back.length, "nothing else moved");
+    for (const node of [0, 1, 2]) three.cluster.killSpeaker(node);
+    await three.pass(3_000);
+    three.forgetMoves();
+    for (const node of [0, 1, 2]) three.cluster.startSpeaker(node);
+    await three.pass(10_000);
+    const all = three.moves.map(({ address, on, node }) => `${address} ${on} ${node}`).sort();
+    assert.deepEqual(all, [...before].map(([address, node]) => `${address} true ${node}`).sort(), "all start together");
   });
 
 test("sticky: while a member sends no gossip addresses are placed by hash, and from then on they stay", async () => {

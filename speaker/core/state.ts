@@ -44,6 +44,8 @@ export interface SpeakerState {
   hasBegun: boolean;
   /** And it is decided which configuration is in force. */
   isStarted: boolean;
+  /** All that there was has been placed: the others hear so. */
+  hasPlacedAll: boolean;
   /** This process leaves the ring, and answers until the others do. It sees them no longer, and places nothing. */
   isLeaving: boolean;
   config: { readonly config: Config; readonly pools: PoolIndex } | undefined;
@@ -108,8 +110,10 @@ export interface Members {
   central: readonly string[];
   /** Speakers of another kind, which send no gossip; sorted. */
   withoutGossip: readonly string[];
-  /** Other speakers that announce nothing yet. */
+  /** Other speakers that announce nothing yet, and started after this one did. */
   starting: readonly string[];
+  /** Those that start together with this one: each leaves the others their addresses. */
+  startedWith: readonly string[];
   /** Until when a host that nobody knows may be the speaker of one that has just left: MetalLB's leaves before it stops answering. */
   strangersUntil: Millis;
   /** The speakers' reports about themselves; undefined without a ring to send them over. */
@@ -283,6 +287,7 @@ export function createState(options: SpeakerOptions): SpeakerState {
     isClusterSynced: false,
     hasBegun: false,
     isStarted: false,
+    hasPlacedAll: false,
     isLeaving: false,
     config: undefined,
     ownedPools: [],
@@ -297,6 +302,7 @@ export function createState(options: SpeakerOptions): SpeakerState {
       central: announceFor === "all" ? [node] : [],
       withoutGossip: [],
       starting: [],
+      startedWith: [],
       strangersUntil: -Infinity,
       gossip: hasRing ? new GossipState(node) : undefined,
       isSynced: false,

@@ -22,7 +22,7 @@ import { interfacesHere, surroundingsToFollow, withoutServices } from "./interfa
 import { apiLost, apiViewTimer, awaitsApi, noteOldViews } from "./members/api-view.ts";
 import { awaitsNodes, followTimer, forgetTold, reconsiderNodes, takeTold, tellOwnNode } from "./members/followed-nodes.ts";
 import { allMembers, foreignMembersChanged, nextMembersAt, setMembers } from "./members/foreign-members.ts";
-import { forgetDeleted, memberChanged, membersSettled, noteStrangers, pullAwaited, reclaimed } from "./members/members.ts";
+import { forgetDeleted, memberChanged, membersSettled, noteKinds, pullAwaited, reclaimed } from "./members/members.ts";
 import { apiViewsChanged, nodeEvent, nodesTold } from "./members/node-changes.ts";
 import { reachabilityChanged } from "./members/nodes.ts";
 import { checkPlacement } from "./placement/placement-warning.ts";
@@ -289,9 +289,7 @@ function membersChanged(
 ): void {
   const before = new Set(state.members.active);
   const active = setMembers(state, heard);
-  noteStrangers(state, withoutGossip, now);
-  state.members.withoutGossip = withoutGossip;
-  state.members.starting = starting;
+  noteKinds(state, withoutGossip, starting, now);
   const returned = active.filter((node) => !before.has(node));
   const fields = { event: "membersChanged", nodes: active };
   if (returned.length > 0 || active.length < before.size)

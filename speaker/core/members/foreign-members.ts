@@ -36,8 +36,8 @@ export function foreignMembersChanged(state: SpeakerState, type: SpeakerEvent["t
 
 /** The members as the ring has them. */
 export function allMembers({ members }: Pick<SpeakerState, "members">): Omit<RingMembersEvent, "type"> {
-  const { heard: active, withoutGossip, starting, isSynced } = members;
-  return { active, withoutGossip, starting, isSynced };
+  const { heard: active, withoutGossip, isSynced } = members;
+  return { active, withoutGossip, starting: [...members.starting, ...members.startedWith].sort(), isSynced };
 }
 
 /** The ring has these members. @returns those that count */

@@ -108,6 +108,20 @@ test("a node leaves its address to a speaker that joins when that one announces 
   assert.deepEqual(whileOneStarts("conflict-probe: off"), [x, x, "", x]);
 });
 
+test("speakers that start together each take what they are to have, and nothing of one another's", () => {
+  const { bench } = amongOthers(loser, "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}", "", (one) =>
+    one.membersChanged([loser, owner].sort(), [], [owner]),
+  );
+  const both = [loser, owner].sort();
+  assert.deepEqual(bench.onWire, []);
+  const see = (starting: readonly string[]) => {
+    bench.membersChanged(both, [], starting);
+    bench.settle();
+    return bench.onWire.join();
+  };
+  assert.deepEqual([see([owner]), see([]), see([owner])], ["", "", x], "until it starts once more");
+});
+
 test("a node leaves its address at once to a speaker that starts where that one alone may have it, or connections are passed on to it", () => {
   assert.deepEqual(whileOneStarts("node-selectors: [{match-labels: {disk: ssd}}]", { disk: "ssd" }), ["", "", "", ""]);
   assert.deepEqual(whileOneStarts("keep-connections: true"), [x, "", "", ""]);

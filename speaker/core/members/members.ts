@@ -94,9 +94,17 @@ function noteMissing(
     missing.set(node, { since: missing.get(node)?.since ?? now, cause: isByBfd ? "failedFast" : "failed" });
 }
 
-/** These are the members that send no gossip now. */
-export function noteStrangers({ members }: SpeakerState, withoutGossip: readonly string[], now: Millis): void {
+/** These members send no gossip now, and these announce nothing yet. */
+export function noteKinds(
+  { members, hasPlacedAll }: SpeakerState,
+  withoutGossip: readonly string[],
+  starting: readonly string[],
+  now: Millis,
+): void {
   if (members.withoutGossip.some((node) => !isIn(withoutGossip, node))) members.strangersUntil = now + leavingMs;
+  members.withoutGossip = withoutGossip;
+  members.startedWith = hasPlacedAll ? members.startedWith.filter((node) => isIn(starting, node)) : starting;
+  members.starting = starting.filter((node) => !isIn(members.startedWith, node));
 }
 
 /** Pulls the gossip of members that are back and whose report has not arrived. */

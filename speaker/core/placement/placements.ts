@@ -123,6 +123,7 @@ export function flushPlaced(state: SpeakerState, effects: SpeakerEffect[]): bool
   const { agenda } = state;
   agenda.isSettled = agenda.addresses.size === 0;
   for (const protocol of all) protocol.flush(agenda.isSettled, effects);
+  state.hasPlacedAll ||= agenda.isSettled;
   return agenda.isSettled;
 }
 
