@@ -84,10 +84,9 @@ const carriers: ByKind<SpeakerEffect, "type", [Drivers], void> = {
   followRoutes: (effect, { followedRoutes }) => followedRoutes.follow(effect),
   nameInterfaces: ({ names }, { toldInterfaces }) => toldInterfaces.name(names),
   setKernel: ({ address, items }, { kernel }) => kernel.want(address.toString(), items),
-  completeKernel(_, { kernel, handovers, layer2, members }) {
+  completeKernel(_, { kernel, handovers }) {
     kernel.complete();
     handovers.complete();
-    void layer2.settled().then(() => members.started());
   },
   prepareHandovers: (_, { handovers }) => handovers.check(),
   setHandover: ({ address, handover }, { handovers }) => handovers.want(address, handover),
@@ -95,6 +94,7 @@ const carriers: ByKind<SpeakerEffect, "type", [Drivers], void> = {
   countFlows: ({ address, isCounted }, { flowCounter }) => flowCounter.want(address, isCounted),
   setGossip: ({ entries }, { members }) => members.setGossip(entries),
   forgetGossip: ({ node }, { members }) => members.forgetGossip(node),
+  tellStarted: (_, { layer2, members }) => void layer2.settled().then(() => members.started()),
   keepPaths: ({ intervalMs }, { fastPath }) => fastPath?.configure(intervalMs),
   watchNodes: ({ nodes }, { nodePaths }) => nodePaths?.watch(nodes),
   pullGossip: ({ node }, { members }) => members.pullGossip(node),

@@ -126,6 +126,8 @@ export type GossipEffect =
   | { readonly type: "keepPaths"; readonly intervalMs: Millis | undefined }
   /** The same with these nodes, which have no speaker in the ring, and with no others. */
   | { readonly type: "watchNodes"; readonly nodes: readonly WatchedNode[] }
+  /** This node announces what it is to, as far as that takes no longer: others leave its addresses to it. */
+  | { readonly type: "tellStarted" }
   /** Some reports of the member may not have arrived here: exchange all gossip with it. */
   | { readonly type: "pullGossip"; readonly node: string };
 

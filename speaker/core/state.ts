@@ -44,8 +44,10 @@ export interface SpeakerState {
   hasBegun: boolean;
   /** And it is decided which configuration is in force. */
   isStarted: boolean;
-  /** All that there was has been placed: the others hear so. */
-  hasPlacedAll: boolean;
+  /** When that was; Infinity before. */
+  startedAt: Millis;
+  /** Others heard that this node announces what it is to. */
+  isTold: boolean;
   /** This process leaves the ring, and answers until the others do. It sees them no longer, and places nothing. */
   isLeaving: boolean;
   config: { readonly config: Config; readonly pools: PoolIndex } | undefined;
@@ -287,7 +289,8 @@ export function createState(options: SpeakerOptions): SpeakerState {
     isClusterSynced: false,
     hasBegun: false,
     isStarted: false,
-    hasPlacedAll: false,
+    startedAt: Infinity,
+    isTold: false,
     isLeaving: false,
     config: undefined,
     ownedPools: [],

@@ -251,6 +251,7 @@ function start(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void
   state.members.gossip?.participate();
   othersChanged(state, now, effects);
   state.isStarted = state.hasBegun = true;
+  state.startedAt = now;
   const ofServices = state.services.rows.keys().flatMap((service) => addressesOf(state.services, service));
   for (const address of [...ofServices, ...slotAddresses(state)]) state.hadOwner.add(address.toString());
   interfacesChanged(state, now, effects);
@@ -387,7 +388,7 @@ function proceed(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): vo
   placeSome(state, pools, now, effects);
   for (const node of stickyPulls(state)) effects.push({ type: "pullGossip", node });
   flush(state, effects);
-  if (!flushPlaced(state, effects)) return;
+  if (!flushPlaced(state, now, effects)) return;
   converged(state, now, effects);
   for (const service of takeServices(state)) {
     reportService(state, service, noteSince(state, service, now), effects);

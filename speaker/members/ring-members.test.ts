@@ -720,7 +720,7 @@ test("MAC addresses of members reach the core, whatever these say of them", asyn
 
 test("members that say that they start are known for that until they say it no longer", async () => {
   const bench = await started(two);
-  bench.state.hasPlacedAll = true; // They start after this one.
+  bench.state.isTold = true; // They start after this one.
   const gossip = [MetadataKey.gossip, encodeOffer(1)] as const;
   const starting = encodeMetadata(new Map([gossip, [MetadataKey.starting, new Uint8Array()]]));
   bench.meet({ ...member("node2", "192.0.2.2"), meta: starting }, { ...member("node3", "192.0.2.3"), meta });

@@ -27,13 +27,18 @@ export const ownership: readonly Break[] = [
     tests: ["speaker/core/members/members.test.ts"],
   },
   {
-    before: "hasPlacedAll ? members.startedWith",
+    before: "|| now >= state.startedAt + maxUntoldMs",
+    after: "",
+    tests: ["speaker/core/members/members.test.ts"],
+  },
+  {
+    before: "isTold ? members.startedWith",
     after: "true ? members.startedWith",
     tests: ["speaker/core/members/members.test.ts"],
   },
   {
-    before: "void layer2.settled().then(() => members.started());",
-    after: "",
+    before: "=> void layer2.settled().then(() => members.started())",
+    after: "=> {}",
     tests: ["e2e/simulation/placement.test.ts"],
   },
   {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { address } from "#pkg/net/testing";
-import { amongOthers, Bench, loser, owner, x } from "../../testing/speaker-bench.ts";
+import { amongOthers, Bench, eth0, loser, owner, pools, x } from "../../testing/speaker-bench.ts";
 import type { MemberEvents } from "../events.ts";
 import type { MacTable } from "../state.ts";
 import { learnMacs, nodeOfMac, viewUncertainty } from "./members.ts";
@@ -120,6 +120,23 @@ test("speakers that start together each take what they are to have, and nothing 
     return bench.onWire.join();
   };
   assert.deepEqual([see([owner]), see([]), see([owner])], ["", "", x], "until it starts once more");
+});
+
+test("a speaker tells the others that it announces what it is to when it has placed all, or a second later", () => {
+  for (const passed of [0, 999, 1_000]) {
+    const bench = new Bench("node1", { hasRing: true });
+    bench.setInterfaces(eth0);
+    bench.setConfig(pools("{name: lan, protocol: layer2, addresses: [10.0.0.0/16]}"));
+    for (let i = 0; i < 500; i++) bench.serve(`default/s${i}`, [`10.0.${i >> 8}.${i & 255}`]);
+    bench.start();
+    bench.proceed();
+    assert.equal(bench.state.isTold, false);
+    bench.clock.advanceBy(passed);
+    bench.proceed();
+    assert.equal(bench.state.isTold, passed === 1_000);
+    bench.settle();
+    assert.equal(bench.state.isTold, true);
+  }
 });
 
 test("a node leaves its address at once to a speaker that starts where that one alone may have it, or connections are passed on to it", () => {

@@ -96,14 +96,14 @@ function noteMissing(
 
 /** These members send no gossip now, and these announce nothing yet. */
 export function noteKinds(
-  { members, hasPlacedAll }: SpeakerState,
+  { members, isTold }: SpeakerState,
   withoutGossip: readonly string[],
   starting: readonly string[],
   now: Millis,
 ): void {
   if (members.withoutGossip.some((node) => !isIn(withoutGossip, node))) members.strangersUntil = now + leavingMs;
   members.withoutGossip = withoutGossip;
-  members.startedWith = hasPlacedAll ? members.startedWith.filter((node) => isIn(starting, node)) : starting;
+  members.startedWith = isTold ? members.startedWith.filter((node) => isIn(starting, node)) : starting;
   members.starting = starting.filter((node) => !isIn(members.startedWith, node));
 }
 

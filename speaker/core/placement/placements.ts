@@ -20,6 +20,8 @@ const byName = Object.entries(protocols) as [ProtocolName, Protocol][];
 
 // Some milliseconds. The first elections for 10,000 addresses take long: at a stretch they would delay all else.
 const maxAtOnce = 100;
+// Those who have the addresses meanwhile take it for a conflict when this node still announces them 2 s later.
+const maxUntoldMs: Millis = 1_000;
 // A turn looks at thousands of nodes before its first placement.
 const maxAtOnceInLargeRing = 50;
 // Some 10 ms. An election hashes the name of each node.
@@ -119,11 +121,14 @@ function countRoutes(placements: readonly AddressPlacement[] = none): number {
 }
 
 /** Placed addresses can be sent now. @returns whether that was all */
-export function flushPlaced(state: SpeakerState, effects: SpeakerEffect[]): boolean {
+export function flushPlaced(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): boolean {
   const { agenda } = state;
   agenda.isSettled = agenda.addresses.size === 0;
   for (const protocol of all) protocol.flush(agenda.isSettled, effects);
-  state.hasPlacedAll ||= agenda.isSettled;
+  if (!state.isTold && (agenda.isSettled || now >= state.startedAt + maxUntoldMs)) {
+    state.isTold = true;
+    effects.push({ type: "tellStarted" });
+  }
   return agenda.isSettled;
 }
 
