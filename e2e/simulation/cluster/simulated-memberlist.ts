@@ -92,12 +92,14 @@ export class SimulatedMemberlist implements Pick<Memberlist, keyof Memberlist> {
     if (isEarlier !== true) simulation.happen(index, { type: "keepPaths", areKept });
   }
 
-  join(addresses: readonly string[]): Promise<Join> {
+  async join(addresses: readonly string[]): Promise<Join> {
     const { simulation, index } = this.#options;
+    if (!simulation.running.includes(index))
+      return { joined: 0, failures: addresses.map((address) => ({ address, reason: "this member is not on the network" })) };
     const { promise, resolve } = Promise.withResolvers<Join>();
     this.#joins.push(resolve);
     simulation.join(index, addresses.map(hostOf));
-    return promise;
+    return await promise;
   }
 
   move(address: string): void {
