@@ -97,11 +97,6 @@ export class GossipDelegate implements Disposable {
 }
 
 /** The life of a member that understands our gossip; undefined for members of another kind. */
-export function lifeOf(meta: string | undefined): number | undefined {
+function lifeOf(meta: string | undefined): number | undefined {
   return decodeOffer(decodeMetadata(meta)?.get(MetadataKey.gossip));
-}
-
-/** Whether a member is one of ours that announces nothing yet. */
-export function isStarting(meta: string | undefined): boolean {
-  return decodeMetadata(meta)?.has(MetadataKey.starting) === true;
 }

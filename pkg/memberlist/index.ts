@@ -7,7 +7,7 @@
 export { Keyring, metallbKey, metallbKeys } from "./codec/keyring.ts";
 export { decodeMetadata, encodeMetadata, type MetadataFields, MetadataKey } from "./codec/metadata.ts";
 export { type MemberlistCounters, roundTripBounds } from "./counters.ts";
-export { GossipDelegate, isStarting, lifeOf } from "./gossip-delegate.ts";
+export { GossipDelegate } from "./gossip-delegate.ts";
 export type { EvidenceView, MemberView } from "./member-view.ts";
 export {
   type JoinResult,

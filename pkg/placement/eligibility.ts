@@ -79,7 +79,7 @@ export interface PoolNodes {
   readonly outdated: readonly string[];
   /** Eligible nodes that know nothing of views, and elect among all: of earlier versions or other kinds; none where no view is behind. */
   readonly withoutViews: readonly string[];
-  /** Eligible nodes that are drained. They have what no other node can have. */
+  /** Eligible nodes that are drained, or have still to start. They have what no other node can have. */
   readonly drained: readonly string[];
   /** Eligible nodes that cannot deliver packets of a family to Pods; none where the pool does not mind, or where that is so of all of them. */
   readonly undelivering: Readonly<Record<Family, readonly string[]>>;

@@ -46,7 +46,7 @@ export interface SpeakerState {
   isStarted: boolean;
   /** When that was; Infinity before. */
   startedAt: Millis;
-  /** Others heard that this node announces what it is to. */
+  /** The others are told that this node announces what it is to. */
   isTold: boolean;
   /** This process leaves the ring, and answers until the others do. It sees them no longer, and places nothing. */
   isLeaving: boolean;

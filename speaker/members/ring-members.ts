@@ -6,8 +6,6 @@ import type { Log } from "#pkg/log";
 import {
   decodeMetadata,
   type EvidenceView,
-  isStarting,
-  lifeOf,
   type MemberEvent,
   type MemberlistThread,
   type MemberView,
@@ -372,10 +370,14 @@ export class RingMembers implements Members {
 
   #membersChanged(): void {
     const members = this.#options.memberlist.members();
-    const others = members.filter(({ self }) => !self);
-    const namesOf = (those: readonly MemberView[]) => those.map(({ name }) => name).sort();
-    const withoutGossip = namesOf(others.filter(({ meta }) => lifeOf(meta) === undefined));
-    this.#step({ type: "members", members, withoutGossip, starting: namesOf(others.filter(({ meta }) => isStarting(meta))) });
+    const withoutGossip: string[] = [];
+    const starting: string[] = [];
+    for (const { name, self, meta } of members) {
+      const fields = self ? undefined : decodeMetadata(meta);
+      if (!self && decodeOffer(fields?.get(MetadataKey.gossip)) === undefined) withoutGossip.push(name);
+      if (fields?.has(MetadataKey.starting)) starting.push(name);
+    }
+    this.#step({ type: "members", members, withoutGossip: withoutGossip.sort(), starting: starting.sort() });
   }
 }
 
