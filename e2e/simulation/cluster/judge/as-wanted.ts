@@ -52,6 +52,7 @@ interface Wanted {
 export class AsWanted {
   readonly #standings = new WeakMap<SpeakerProcess, Standing>();
   readonly #since = new Map<string, { readonly facts: string; readonly at: Millis }>(); // address -> since when the API wants the same of it
+  readonly #nodesChanged = new Map<string, Millis>(); // name -> when its Node was last changed
   #inForce: readonly Pool[] = [];
   readonly #misplaced = new LastingWrongs();
   readonly #misrouted = new LastingWrongs();
@@ -65,6 +66,7 @@ export class AsWanted {
   /** For the API's changes, in their order: looks miss what is back at once. */
   changed({ now }: SimulatedCluster, { plural, key, type }: ObjectChange): void {
     const isMade = plural === "services" && type !== "MODIFIED";
+    if (plural === "nodes") this.#nodesChanged.set(key, now);
     if (isMade || plural === "endpointslices" || plural === "nodes" || key === `${namespace}/config`) this.#calmSince = now;
   }
 
@@ -203,10 +205,19 @@ export class AsWanted {
     return standing?.kind === kind ? now - standing.since : -Infinity;
   }
 
+  /** Whether a node has lost the API before it could tell how its Node has changed, and not long enough for others that go by its word to ask the API. */
+  #isUnread(cluster: SimulatedCluster, node: number, seeing: readonly number[]): boolean {
+    const lost = this.#lasted(cluster, node, "blind");
+    const changed = cluster.now - (this.#nodesChanged.get(nameOf(node)) ?? -Infinity);
+    const goesByWord = (other: number) => cluster.speakers.get(other)?.state.nodes.followed.names !== "all";
+    return lost < oldMs && changed < lost + blindMs && seeing.some(goesByWord);
+  }
+
   *#misplacedIn(cluster: SimulatedCluster, part: readonly number[], wanted: readonly Wanted[]): Iterable<string> {
     const seeing = part.filter((node) => this.#lasted(cluster, node, "seeing") >= 0);
     const blind = part.filter((node) => this.#lasted(cluster, node, "blind") >= blindMs);
     if (seeing.length === 0 || seeing.length + blind.length < part.length) return;
+    if (blind.some((node) => this.#isUnread(cluster, node, seeing))) return;
     const owners = cluster.owners();
     const lostAt = cluster.now - Math.max(0, ...blind.map((node) => this.#lasted(cluster, node, "blind")));
     const names = (nodes: readonly number[]) => nodes.map((node) => `node-${node}`).join(" and ");
