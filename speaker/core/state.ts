@@ -114,7 +114,7 @@ export interface Members {
   withoutGossip: readonly string[];
   /** Other speakers that announce nothing yet, and started after this one did. */
   starting: readonly string[];
-  /** Those that start together with this one: each leaves the others their addresses. */
+  /** Other speakers that start together with this one: each leaves the others their addresses. */
   startedWith: readonly string[];
   /** Until when a host that nobody knows may be the speaker of one that has just left: MetalLB's leaves before it stops answering. */
   strangersUntil: Millis;

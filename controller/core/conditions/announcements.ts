@@ -13,7 +13,7 @@ import { announcedType, isAnnounced, reasonOf, silence } from "./desired.ts";
 const maxAtOnce = 500;
 const oneEachMs: Millis = 2_000;
 const otherClassMs: Millis = 30_000;
-// What is true of several nodes changes for one after the other.
+// Facts about several nodes change one after the other.
 const steadyMs: Millis = 10_000;
 // Two signs of life of a speaker may get lost.
 const silentMs: Millis = 5 * 60_000;
@@ -183,7 +183,7 @@ export function stateOf({ cause }: AnnouncedLine): { readonly state: Verdict["st
 // Before the cause for which nobody announces a Service. No message of a fault begins with it.
 const nobody = "notAnnounced ";
 
-/** What an Event says. A changed fault is told again at once, and so is a changed cause for which nobody announces the Service. */
+/** The text of an Event. A changed fault is told again at once, and so is a changed cause for which nobody announces the Service. */
 interface Told {
   /** Empty where all is well. */
   readonly what: string;

@@ -90,7 +90,7 @@ test("to have been suspected outweighs any number of lost members, for some time
   assert.equal(viewUncertainty(state.members), 1);
 });
 
-/** What the loser of an address has on the wire while the owner is away, starts, and has started; or else another node starts. */
+/** The addresses that the loser announces while the owner is away, starts, has started, and starts once more. */
 function whileOneStarts(pool: string, labels: Readonly<Record<string, string>> = {}) {
   const { bench } = amongOthers(loser, `{name: lan, protocol: layer2, addresses: [192.0.2.0/28], ${pool}}`);
   const see = (active: readonly string[], starting: readonly string[] = []) => {

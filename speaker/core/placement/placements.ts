@@ -20,7 +20,7 @@ const byName = Object.entries(protocols) as [ProtocolName, Protocol][];
 
 // Some milliseconds. The first elections for 10,000 addresses take long: at a stretch they would delay all else.
 const maxAtOnce = 100;
-// Those who have the addresses meanwhile take it for a conflict when this node still announces them 2 s later.
+// The node that has an address meanwhile takes it for a conflict when this one still announces it after 2 s.
 const maxUntoldMs: Millis = 1_000;
 // A turn looks at thousands of nodes before its first placement.
 const maxAtOnceInLargeRing = 50;
