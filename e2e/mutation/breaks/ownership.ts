@@ -17,6 +17,11 @@ export const ownership: readonly Break[] = [
     tests: ["speaker/core/members/foreign-members.test.ts"],
   },
   {
+    before: "new Set([...members.active, ...nodes.labels.keys()])",
+    after: "members.active",
+    tests: ["speaker/core/members/followed-nodes.test.ts"],
+  },
+  {
     before: "|| isAboutToTake(state, pool, node)",
     after: "",
     tests: ["speaker/core/members/members.test.ts"],

@@ -129,6 +129,17 @@ test("another configuration may ask for labels that were told before", () => {
   }
 });
 
+test("another configuration may ask for labels that a node told which is not a member, or not yet", () => {
+  const scene = new Scene();
+  scene.tellAll();
+  scene.tell("node2", { disk: "hdd", rack: "7" });
+  scene.membersChanged(all.filter((name) => name !== "node2"));
+  scene.setConfig(pools(ssd.replace("match-labels: {disk: ssd}", "match-labels: {rack: '7'}")));
+  assert.deepEqual(scene.eligible, []);
+  scene.membersChanged(all);
+  assert.deepEqual(scene.eligible, ["node2"]);
+});
+
 test("while the API is asked for a Node, its word counts and not its speaker's", () => {
   const scene = new Scene();
   scene.tell("node3", { disk: "ssd" });

@@ -113,10 +113,10 @@ export function toldNode(state: SpeakerState, traits: ToldTraits): NodeFields | 
   return { labels: known, unschedulable: false, deleting: false, taints, flannelAddresses: [] };
 }
 
-/** Other labels count, or the words of other speakers: takes over what all of these tell. */
+/** Other labels count, or the words of other speakers: takes over what all of these tell, also those that are no members, or not yet. */
 export function takeTold(state: SpeakerState): void {
   const { members, nodes } = state;
-  for (const node of members.active) {
+  for (const node of new Set([...members.active, ...nodes.labels.keys()])) {
     const traits = heedTold(state, node);
     if (traits === undefined) continue;
     const told = toldNode(state, traits);
