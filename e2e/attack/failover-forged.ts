@@ -7,7 +7,7 @@ import type { Scene } from "./scene.ts";
 
 const intervalMs = 50;
 const seconds = 10;
-/** The owner loses so many of the packets that it sends to the others, of BFD and of the ring alike. */
+/** The share of the owner's packets to the others that is lost, those of BFD and of the ring alike. */
 const lostPercent = 20;
 const settleMs = 3_000;
 

@@ -1,6 +1,6 @@
+import { isDeepStrictEqual } from "node:util";
 import type { InterfaceState } from "#pkg/layer2";
 import { type MemberlistThread, type MetadataFields, MetadataKey } from "#pkg/memberlist";
-import { equalBytes } from "#pkg/net";
 import { macsOf } from "./macs.ts";
 
 /** What this node's member says about itself with each of its announcements in the ring. */
@@ -28,13 +28,8 @@ export class OwnMetadata {
 
   /** To be called when this node is on the network, too. */
   publish(): void {
-    if (areSame(this.#fields, this.#published) || !this.#memberlist.running) return;
+    if (isDeepStrictEqual(this.#fields, this.#published) || !this.#memberlist.running) return;
     this.#published = this.#fields;
     this.#memberlist.setMetadata(this.#fields);
   }
-}
-
-function areSame(some: MetadataFields, others: MetadataFields): boolean {
-  const isSame = (value: Uint8Array, other: Uint8Array | undefined) => other !== undefined && equalBytes(value, other);
-  return some.size === others.size && [...some].every(([key, value]) => isSame(value, others.get(key)));
 }

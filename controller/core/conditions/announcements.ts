@@ -123,25 +123,20 @@ export class Announcements extends PartOf<Context> {
 
   /** Tells what has lasted: other words for what was told, and classes of Services that look like a mistake. */
   tellDue(services: ReadonlyMap<string, Service>): void {
-    const { otherWords, context } = this;
+    const { otherWords, strays, context } = this;
     for (let key = otherWords.takeDue(context.now); key !== undefined; key = otherWords.takeDue(context.now))
       this.#tell(services.get(key), true);
-    this.#tellStrays(services);
-  }
-
-  #tellStrays(services: ReadonlyMap<string, Service>): void {
-    const { next } = causes.service.otherLoadBalancerClass;
-    for (let key = this.#due(); key !== undefined; key = this.#due()) {
-      const service = services.get(key);
+    for (let key = strays.takeDue(context.now); key !== undefined; key = strays.takeDue(context.now)) {
       this.toldStrays.add(key);
-      if (service === undefined || !this.#takeOne()) continue;
-      const message = `nobody gives the Service an address: ${classWords(service).message}; ${next}`;
-      this.context.record(service, "Warning", "otherLoadBalancerClass", message);
+      this.#tellStray(services.get(key));
     }
   }
 
-  #due(): string | undefined {
-    return this.strays.takeDue(this.context.now);
+  #tellStray(service: Service | undefined): void {
+    if (service === undefined || !this.#takeOne()) return;
+    const { next } = causes.service.otherLoadBalancerClass;
+    const message = `nobody gives the Service an address: ${classWords(service).message}; ${next}`;
+    this.context.record(service, "Warning", "otherLoadBalancerClass", message);
   }
 
   /** @param haveLasted other words for what was told are told, too */
@@ -152,13 +147,14 @@ export class Announcements extends PartOf<Context> {
     const { key } = service;
     const now = toTell(line);
     const { what, message } = this.told.get(key) ?? { what: toldByCondition(service), message: now.message };
-    if (now.what === what && now.message !== message && !haveLasted) {
+    const hasOtherWords = now.what === what && now.message !== message;
+    if (hasOtherWords && !haveLasted) {
       if (!this.otherWords.has(key)) this.otherWords.set(key, this.context.now + steadyMs);
       return;
     }
     this.otherWords.set(key, Infinity);
     if (now.what !== "" || what !== "") this.told.set(key, now);
-    if ((now.what === what && now.message === message) || !this.#takeOne()) return;
+    if ((now.what === what && !hasOtherWords) || !this.#takeOne()) return;
     if (now.what === "") this.context.record(service, "Normal", "announcedAgain", line.message);
     else
       this.context.record(service, "Warning", now.what.startsWith(nobody) ? "notAnnounced" : "announcedWithFault", line.message);

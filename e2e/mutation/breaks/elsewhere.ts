@@ -11,7 +11,7 @@ const floodTests = ["pkg/memberlist/flood-filter.test.ts"];
 /** Promises 1 to 4 where others have a part in them: the node's kernel, NetBox, a restored API, who floods the ring. */
 export const elsewhere: readonly Break[] = [
   {
-    before: "now.message !== message && !haveLasted",
+    before: "hasOtherWords && !haveLasted",
     after: "false",
     tests: ["controller/core/conditions/conditions.test.ts"],
   },

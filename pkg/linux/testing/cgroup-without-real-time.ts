@@ -6,11 +6,14 @@ export interface CgroupWithoutRealTime extends Disposable {
   readonly launcher: readonly string[];
 }
 
-/** What a cgroup without real time takes. */
+/** The requirements of a cgroup without real time. */
 export const noCgroupWithoutRealTime =
   "needs root, and a kernel that gives real time by cgroups (CONFIG_RT_GROUP_SCHED, cgroup v1)";
 
-/** @param cpuLimit how many processors all in it may take together; all where absent @returns undefined where this user cannot make one, or the kernel has none; what runs there has to end before it is disposed of */
+/**
+ * @param cpuLimit how many processors all in it may take together; absent: no limit
+ * @returns undefined where this user cannot make one, or the kernel has none; what runs there has to end before it is disposed of
+ */
 export function cgroupWithoutRealTime(cpuLimit?: number): CgroupWithoutRealTime | undefined {
   const folder = `/sys/fs/cgroup/cpu/ingot-test-${process.pid}`;
   if (!existsSync("/sys/fs/cgroup/cpu/cpu.rt_runtime_us")) return undefined;

@@ -111,8 +111,8 @@ class Turn {
   }
 
   /**
-   * In a large ring each Pod that starts would be told to all speakers. There a node that starts joins by itself, and members that look at the Pods in turn
-   * meet a node again that was cut off. A node that has lost the ring follows the Pods at once.
+   * In a large ring each Pod that starts would be told to all speakers. There a node joins by itself when it starts, and the members look at the Pods in
+   * turn, so that they find a node that was cut off. A node that has lost the ring follows the Pods at once.
    */
   followPods(): void {
     const state = this.#state;
