@@ -17,18 +17,21 @@ export interface DataPathOptions {
   readonly lanFaults: () => LanFaults;
   /** The API's Service, as each container is told. */
   readonly api: { readonly host: string; readonly port: number } | undefined;
+  /** Tests have their own. */
+  readonly tryToConnect?: typeof tryConnection;
 }
 
 const everyMs: Millis = 1_000;
 // Until the node's Pod networks are known. The first look is before the speaker announces.
 const waitMs: Millis = 50;
 // A SYN is answered by kernels, within some milliseconds; a second one would leave after 1 s.
-const connectMs: Millis = 600;
+export const connectMs: Millis = 600;
+const soonMs: Millis = 250;
 // After so much more this process stood still, and an answer may wait in the socket.
 const lateMs: Millis = 300;
 const healthMs: Millis = 900;
 /** Connections beyond one each second, until as many seconds had none. */
-const maxAhead = 2;
+const maxAhead = 3;
 // A minute of silence counts, and a request costs more than all else here.
 const healthEveryTurns = 5;
 /** Of kube-proxy, kube-router and Cilium's agent. */
@@ -160,31 +163,46 @@ export class DataPath implements Disposable {
     }
   }
 
-  /** Where a connection is not answered, the next one may decide: it follows at once, and is left out later. */
+  /**
+   * Where a connection is not answered, the next one follows at once, and is left out later: it may decide, or is to a Service that is known in the
+   * stead of one that is not.
+   */
   async #connect(): Promise<void> {
     const { view, clock } = this.#options;
-    for (;;) {
-      const test = view.nextConnectionTest(clock.now());
-      if (test === undefined) return;
-      if (this.#ahead > 0 && !test.isSuspect) {
-        this.#ahead--;
-        return;
-      }
+    let test = view.nextConnectionTest(clock.now());
+    if (this.#ahead > 0 && test?.isSuspect === false) {
+      this.#ahead--;
+      return;
+    }
+    while (test !== undefined) {
       const isSilent = (await this.#try(test)) === "silent";
       if (!isSilent || this.#isDisposed || this.#ahead >= maxAhead) return;
-      if (view.nextConnectionTest(clock.now())?.isSuspect !== true) return;
+      const { isFresh } = test;
+      test = view.nextConnectionTest(clock.now());
+      if (!isFresh && test?.isSuspect !== true) return;
       this.#ahead++;
     }
   }
 
+  /** Silence that cannot decide is told soon, and taken back where the answer comes later: the next attempt, which may decide, does not wait for it. */
   async #try(test: ConnectionTest): Promise<ConnectionResult> {
-    const { emit, api, clock } = this.#options;
+    const { api, clock, tryToConnect = tryConnection } = this.#options;
     const ofService = typeof test.to === "object" ? { host: test.to.address, port: test.to.port } : undefined;
     const to = test.to === "api" ? api : ofService;
     const family = (to && parseAddress(to.host)?.family) ?? test.family;
-    const result = to === undefined ? "untried" : await tryConnection(to.host, to.port, clock);
-    if (!this.#isDisposed) emit({ type: "connected", test: { ...test, family }, result });
-    return result;
+    const tell = (result: ConnectionResult) => {
+      if (!this.#isDisposed) this.#options.emit({ type: "connected", test: { ...test, family }, result });
+      return result;
+    };
+    if (to === undefined) return tell("untried");
+    const outcome = tryToConnect(to.host, to.port, clock);
+    if (test.isSuspect || test.isFresh) return tell(await outcome);
+    const waited = Promise.withResolvers<undefined>();
+    using _ = clock.schedule("connection", clock.now() + soonMs, () => waited.resolve(undefined));
+    const first = await Promise.race([outcome, waited.promise]);
+    if (first !== undefined) return tell(first);
+    void outcome.then((result) => result === "answered" && tell(result));
+    return tell("silent");
   }
 }
 

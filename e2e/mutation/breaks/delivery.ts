@@ -3,6 +3,7 @@ import type { Break } from "../break.ts";
 const handoverTests = ["speaker/core/handovers/handovers.test.ts"];
 const tableTests = ["pkg/handover/state/state.test.ts"];
 const dataPathTests = ["speaker/core/data-path/data-path.test.ts"];
+const driverTests = ["speaker/data-path.test.ts"];
 const pathTests = ["pkg/memberlist/ring/paths.test.ts"];
 
 /** Packets come to Pods: by nodes that can deliver, also those of connections while an address moves, and by paths that nobody is wrong about. */
@@ -130,6 +131,26 @@ export const delivery: readonly Break[] = [
     before: "const isAsAble = (other: string) => unable.includes(node) || !unable.includes(other);",
     after: "const isAsAble = (_other: string) => true;",
     tests: ["speaker/core/data-path/data-path.test.ts"],
+  },
+  {
+    before: "return !isMarking && verdicts.values().some(({ announced }) => announced);",
+    after: "return false;",
+    tests: dataPathTests,
+  },
+  {
+    before: "if (!isFresh && test?.isSuspect !== true) return;",
+    after: "if (test?.isSuspect !== true) return;",
+    tests: driverTests,
+  },
+  {
+    before: "if (test.isSuspect || test.isFresh) return tell(await outcome);",
+    after: "if (soonMs > 0) return tell(await outcome);",
+    tests: driverTests,
+  },
+  {
+    before: 'isFew(tests) && result !== "silent" ? fewEveryMs',
+    after: "isFew(tests) ? fewEveryMs",
+    tests: driverTests,
   },
   {
     before: "(isAway && livesUntil(state, before, address) > now)",

@@ -21,7 +21,7 @@ const knownMs: Millis = 300_000;
 // The API server sees a connection without a request: thousands of nodes make few of them.
 const apiEveryMs: Millis = 30_000;
 const namespacesForAll = 3;
-// The answer of a Service that is not known says little, and takes the place of one that is.
+// The answer of a Service that is not known says little, and takes the place of one that is; its silence says nothing.
 const freshEveryMs: Millis = 10_000;
 const fewEveryMs: Millis = 2_000;
 // Limit of Services that one test looks at.
@@ -36,11 +36,10 @@ export function nextTest(state: SpeakerState, now: Millis): ConnectionTest | und
   const family = nextFamily(dataPath, now);
   const { sample, silent } = dataPath[family].tests;
   const isSuspect = isSuspected(dataPath, family);
-  const ofApi: ConnectionTest = { family, to: "api", scan: dataPath.scan, isSuspect };
+  const ofApi: ConnectionTest = { family, to: "api", scan: dataPath.scan, isSuspect, isFresh: false };
   const apiAt = apiTriedAt(dataPath);
   if (isApiDue(dataPath, family) || (silent.length === 0 && now >= apiAt + apiEveryMs)) return ofApi;
-  const isFew = new Set([...sample.keys()].map(namespaceOf)).size < namespacesForAll;
-  const isFreshDue = !isSuspect && silent.length === 0 && now >= dataPath.freshAt + (isFew ? fewEveryMs : freshEveryMs);
+  const isFreshDue = !isSuspect && silent.length === 0 && now >= dataPath.freshAt;
   const fresh = isFreshDue || sample.size === 0 ? freshTest(state, family) : { ...ofApi, to: undefined };
   if (fresh.to !== undefined) return fresh;
   const all = [...sample].flatMap(([key, { triedAt }]) => ({ key, triedAt, to: targetOf(state, key, family) }));
@@ -50,7 +49,7 @@ export function nextTest(state: SpeakerState, now: Millis): ConnectionTest | und
   const [first] = inTurn;
   if (silent.includes(apiService) && (first === undefined || (rank(silent, first.key) > 0 && apiAt < first.triedAt)))
     return ofApi;
-  return { family, to: first?.to, scan: fresh.scan, isSuspect };
+  return { family, to: first?.to, scan: fresh.scan, isSuspect, isFresh: false };
 }
 
 /** The family of most Services that answered, and now and then the other one; if one is suspected, that one, and the other one now and then. */
@@ -102,10 +101,15 @@ function freshTest(state: SpeakerState, first: Family): ConnectionTest {
     at++;
     for (const family of families) {
       const to = isWanted(dataPath[family].tests, key) ? targetOf(state, key, family) : undefined;
-      if (to !== undefined) return { family, to, scan: at, isSuspect: false };
+      if (to !== undefined) return { family, to, scan: at, isSuspect: false, isFresh: true };
     }
   }
-  return { family: first, to: undefined, scan: at, isSuspect: false };
+  return { family: first, to: undefined, scan: at, isSuspect: false, isFresh: true };
+}
+
+/** Whether Services of too few namespaces are known. */
+function isFew({ sample }: ConnectionTests): boolean {
+  return new Set([...sample.keys()].map(namespaceOf)).size < namespacesForAll;
 }
 
 function isWanted({ sample }: ConnectionTests, key: string): boolean {
@@ -140,7 +144,8 @@ export function connectionTried(
   const key = to === undefined || to === "api" ? apiService : to.key;
   const before = key === apiService ? tests.api : tests.sample.get(key);
   // One that never answers is fresh each time: it may not take the place of all others.
-  if (scan !== dataPath.scan || before === undefined) dataPath.freshAt = now;
+  if (scan !== dataPath.scan || before === undefined)
+    dataPath.freshAt = now + (isFew(tests) && result !== "silent" ? fewEveryMs : freshEveryMs);
   dataPath.scan = scan;
   tests.triedAt = now;
   if (to === undefined) return;
@@ -161,7 +166,7 @@ export function connectionTried(
   else {
     tests.answeredAt = now;
     // These are faults of their own.
-    for (const other of tests.silent) tests.sample.delete(other);
+    for (const other of tests.silent) if (other !== key) tests.sample.delete(other);
     tests.silent = [];
     tests.silentAtFirst = [];
   }

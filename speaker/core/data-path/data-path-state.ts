@@ -49,7 +49,7 @@ export const maxHoldMs: Millis = 600_000;
 export interface DataPaths extends Readonly<Record<Family, DataPath>> {
   /** Which Service is looked at next as one to try. */
   scan: number;
-  /** When Services were looked at last. */
+  /** When Services are looked at next. */
   freshAt: Millis;
   /** For each family a NIC that its own settings keep from passing packets on. */
   nics: Readonly<Partial<Record<Family, string | undefined>>>;
@@ -86,6 +86,8 @@ export interface ConnectionTest {
   readonly scan: number;
   /** One before was not answered, and this one may decide. */
   readonly isSuspect: boolean;
+  /** Nothing is known of the Service: its silence decides nothing. */
+  readonly isFresh: boolean;
 }
 
 /** `untried`: the attempt said nothing, because this speaker stood still or could not begin it, or because there is no such address of the family. */

@@ -434,6 +434,31 @@ test("a node that is well counts as able after a second where no other delivers,
   }
 });
 
+test("a route that stays because no node with an endpoint delivers has its node count as able after a second of health", () => {
+  const one = amongOthers(owner, routed, peer);
+  one.bench.serve("default/web", [x], { externalTrafficPolicy: "Local" }, { [owner]: true, [loser]: true });
+  for (const { name, state } of one.others) {
+    state.setDeliveries(new Map([["lan", { IPv4: "carried", IPv6: "noPeer" } as const]]));
+    state.setUndelivered(name === loser ? families : []);
+  }
+  one.hear();
+  look(one);
+  look(one, "conntrackFull");
+  pass(one, 10_000);
+  assert.equal(one.bench.routes.size, 1);
+  look(one);
+  pass(one, 1_000);
+  assert.deepEqual(one.bench.gossip.undelivering([owner], "IPv4"), []);
+  for (const { state } of one.others) state.setUndelivered([]);
+  one.hear();
+  look(one, "conntrackFull");
+  pass(one, 10_000);
+  assert.equal(one.bench.routes.size, 0);
+  look(one);
+  pass(one, 2_000);
+  assert.deepEqual(one.bench.gossip.undelivering([owner], "IPv4"), [owner], "another node delivers");
+});
+
 test("a node that waits counts as able within a second of when the last other node ceases to deliver", () => {
   const one = broken(owner);
   look(one);

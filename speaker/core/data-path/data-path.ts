@@ -115,15 +115,18 @@ export function dependsOnOthers({ dataPath }: Pick<SpeakerState, "dataPath">): b
 function isNeeded(state: SpeakerState, family: Family): boolean {
   if (nobodyDelivers(state, family)) return true;
   const ofFamily = ([placement]: readonly AddressPlacement[]) => placement?.address.family === family;
-  return state.placements.values().some((each) => ofFamily(each) && isCandidate(state, each));
+  return state.placements.values().some((each) => ofFamily(each) && isLastResort(state, each));
 }
 
-/** Whether this node may own the address. While it cannot deliver, it may where that is so of all nodes that could own it. */
-export function isCandidate(state: SpeakerState, placements: readonly AddressPlacement[]): boolean {
-  return placements.some(
-    ({ isOwned, candidates, address }) =>
-      isOwned && isIn(candidates, state.node) && poolAt(state, address)?.announceWhen === "delivering",
-  );
+/** Whether the address comes to this node even while it cannot deliver, because no other node delivers it. */
+export function isLastResort(state: SpeakerState, placements: readonly AddressPlacement[]): boolean {
+  return placements.some(({ isOwned, candidates, verdicts, address }) => {
+    if (poolAt(state, address)?.announceWhen !== "delivering") return false;
+    if (isOwned) return isIn(candidates, state.node);
+    // While routes are marked before they go, others may deliver.
+    const isMarking = state.bgp.undelivering.get(address.family)?.isGone === false;
+    return !isMarking && verdicts.values().some(({ announced }) => announced);
+  });
 }
 
 /** Whether a node has been well for long enough, which is shorter where no other node does its work. */

@@ -6,7 +6,7 @@ import type { SpeakerEvent } from "../events.ts";
 import { addressesOf, holderKeys, isReadyOn } from "../services/services.ts";
 import { poolAt, type SpeakerState } from "../state.ts";
 import { areMostOthers } from "./connection-tests.ts";
-import { isCandidate, isWellFor, reportSeenWithout } from "./data-path.ts";
+import { isLastResort, isWellFor, reportSeenWithout } from "./data-path.ts";
 import { maxHoldMs, minHoldMs, type Unserved } from "./data-path-state.ts";
 
 // Under `externalTrafficPolicy: Local` kube-proxy, or what does its work, says on the Service's health check port whether it sends packets to a Pod
@@ -154,7 +154,7 @@ function serves(state: SpeakerState, key: string, changed: Address[], now: Milli
   if (known === undefined) return;
   known.triedAt = now;
   known.servedSince = Math.min(known.servedSince, now);
-  const isNeeded = () => known.addresses.some((address) => isCandidate(state, state.placements.get(`${address}`) ?? []));
+  const isNeeded = () => known.addresses.some((address) => isLastResort(state, state.placements.get(`${address}`) ?? []));
   if (!known.isLeft || !isWellFor(known.holdMs, now - known.servedSince, isNeeded)) return;
   known.isLeft = false;
   changed.push(...known.addresses);
