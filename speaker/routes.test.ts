@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Registry } from "#pkg/metrics";
 import { createState, SpeakerView } from "./core/index.ts";
 import { type RoutesOptions, speakerRoutes } from "./routes.ts";
-import { Bench, gossipTo } from "./testing/speaker-bench.ts";
+import { Bench, gossipTo, pools } from "./testing/speaker-bench.ts";
 
 function seen(isSynced: boolean): SpeakerView {
   const state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: false });
@@ -47,6 +47,17 @@ function outdated(): SpeakerView {
   return new SpeakerView(one.state);
 }
 
+/** All was seen, and the turn in which it places its first addresses is to come, or over. */
+function starting({ hasPlaced = false, hasConfig = true } = {}): SpeakerView {
+  const one = new Bench("node1");
+  if (hasConfig) one.setConfig(pools());
+  one.start();
+  if (hasPlaced) one.settle();
+  one.state.members.isSynced = true;
+  one.state.status.placementWarning = "of pools";
+  return new SpeakerView(one.state);
+}
+
 const warnings = "warning: of pools\nwarning: of BFD\n";
 const refused = { sources: { missing: [], refused: "line 1", apiProblem: undefined } };
 const others = { sources: { missing: ["Nodes"], refused: undefined, apiProblem: undefined }, view: seen(false) };
@@ -62,6 +73,13 @@ const cases: { name: string; options: Partial<RoutesOptions>; want: [number, str
     options: { view: seen(false), members: membersWith("port 7946 must be open") },
     want: [503, "waiting for the other speakers: port 7946 must be open\n"],
   },
+  {
+    name: "before it has placed anything",
+    options: { view: starting() },
+    want: [503, "waiting for the first placement of its addresses\n"],
+  },
+  { name: "where there is nothing to place", options: { view: starting({ hasPlaced: true }) }, want: [200, "ready\n"] },
+  { name: "without a configuration", options: { view: starting({ hasConfig: false }) }, want: [200, "ready\n"] },
   {
     name: "where it cannot announce on layer 2",
     options: { failed: "no packet socket" },

@@ -18,7 +18,7 @@ export interface RoutesOptions {
   /** Why this node cannot announce on layer 2. */
   readonly failed: string | undefined;
   readonly checks: Pick<NodeChecks, "findings">;
-  readonly view: Pick<SpeakerView, "node" | "isRingSynced" | "isOutdated" | "placementWarning" | "pools" | "kernel">;
+  readonly view: Pick<SpeakerView, "node" | "isRingSynced" | "isPlaced" | "isOutdated" | "placementWarning" | "pools" | "kernel">;
   readonly bgp: Pick<BgpSpeaker, "peers">;
   readonly bfd: Pick<Bfd, "warnings">;
   readonly kernel: Pick<KernelKeeper, "interfaces">;
@@ -30,14 +30,17 @@ export interface RoutesOptions {
   readonly viewAge: () => number;
 }
 
-/** Resources that have to be seen before anything is announced, and the ring if it was lost since; empty if all is well. */
+/**
+ * Resources that have to be seen before anything is announced, the ring if it was lost since, and the first placement: a rollout stops
+ * the next speaker when this one is ready. Empty if all is well.
+ */
 export function whatIsMissing(
   { missing }: Pick<Sources, "missing">,
-  { isRingSynced }: Pick<SpeakerView, "isRingSynced">,
+  { isRingSynced, isPlaced }: Pick<SpeakerView, "isRingSynced" | "isPlaced">,
   { problem }: Pick<Members, "problem">,
 ): readonly string[] {
-  if (isRingSynced && problem === undefined) return missing;
-  return [...missing, `the other speakers${problem === undefined ? "" : `: ${problem}`}`];
+  const ring = isRingSynced && problem === undefined ? [] : [`the other speakers${problem === undefined ? "" : `: ${problem}`}`];
+  return [...missing, ...ring, ...(isPlaced ? [] : ["the first placement of its addresses"])];
 }
 
 /** Where other speakers see what changes in the API and this one does not: they announce what is new. */

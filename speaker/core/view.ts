@@ -202,6 +202,12 @@ export class SpeakerView {
     return members.isSynced && (hasBegun || !isClusterSynced);
   }
 
+  /** Whether everything was placed once since the start, or nothing is configured. After a second some is enough, as for the others. */
+  get isPlaced(): boolean {
+    const { isTold, config } = this.#state;
+    return isTold || config === undefined;
+  }
+
   /** Where this node can answer, as the others know it by gossip. */
   get reachability(): Reachability | undefined {
     return this.#state.members.gossip?.reachability(this.#state.node);

@@ -27,14 +27,19 @@ export const ownership: readonly Break[] = [
     tests: ["speaker/core/members/members.test.ts"],
   },
   {
-    before: "&& !pool.keepConnections && pool.kernel === undefined",
-    after: "&& pool.kernel === undefined",
+    before: "pool.l2Placement.sticky !== true && !pool.keepConnections;",
+    after: "pool.l2Placement.sticky !== true;",
     tests: ["speaker/core/members/members.test.ts"],
   },
   {
     before: "|| now >= state.startedAt + maxUntoldMs",
     after: "",
     tests: ["speaker/core/members/members.test.ts"],
+  },
+  {
+    before: "return isTold || config === undefined;",
+    after: "return true;",
+    tests: ["speaker/routes.test.ts"],
   },
   {
     before: "isTold ? members.startedWith",

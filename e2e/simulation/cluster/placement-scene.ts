@@ -84,6 +84,13 @@ export class PlacementScene {
     this.cluster.api.patch("services", keyOf(name), { status: { loadBalancer: { ingress } } });
   }
 
+  /** Speakers end, and leave nothing in their kernels. */
+  async stop(nodes: readonly number[]): Promise<void> {
+    const stopped = nodes.map((node) => this.cluster.stopSpeaker(node));
+    await this.pass(5_000);
+    await Promise.all(stopped);
+  }
+
   speaker(node: number): SpeakerProcess {
     const speaker = this.cluster.speakers.get(node);
     assert.ok(speaker);

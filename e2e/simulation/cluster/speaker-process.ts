@@ -325,7 +325,7 @@ export class SpeakerProcess {
 
   /** Whether it may be counted on: as `/readyz` says. */
   get isReady(): boolean {
-    return this.process.isRunning && this.state.isStarted && this.#members.problem === undefined;
+    return this.process.isRunning && whatIsMissing(this.#sources, new SpeakerView(this.state), this.#members).length === 0;
   }
 
   /** Its formats on the ring are those of the version before. */

@@ -101,10 +101,10 @@ export function nodesOf(state: SpeakerState, pool: Pool): PoolNodes {
 
 /**
  * Whether the node leaves the pool's addresses to others until it can answer for them, as a speaker that starts. Not where others wait for the next
- * owner anyway (sticky pools), pass connections on to it, or would have the address on their NIC together with it.
+ * owner anyway (sticky pools), or pass connections on to it.
  */
 function isAboutToTake({ members }: SpeakerState, pool: Pool, node: string): boolean {
-  return isIn(members.starting, node) && pool.l2Placement.sticky !== true && !pool.keepConnections && pool.kernel === undefined;
+  return isIn(members.starting, node) && pool.l2Placement.sticky !== true && !pool.keepConnections;
 }
 
 function viewOf({ members: { gossip, withoutGossip } }: SpeakerState, node: string): View | "none" {
