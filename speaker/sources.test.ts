@@ -104,7 +104,8 @@ class Bench {
   }
 
   get missing(): readonly string[] {
-    return whatIsMissing(this.sources, new SpeakerView(this.state), { problem: undefined });
+    const { isRingSynced } = new SpeakerView(this.state);
+    return whatIsMissing(this.sources, { isRingSynced, isPlaced: true }, { problem: undefined });
   }
 
   get onWire(): string[] {
