@@ -3,7 +3,7 @@ import { EventEmitter, once } from "node:events";
 import http, { createServer } from "node:http";
 import { syncBuiltinESMExports } from "node:module";
 import type { AddressInfo } from "node:net";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import type { Millis } from "#pkg/clock";
 import { SimulatedClock } from "#pkg/clock/testing";
@@ -175,6 +175,26 @@ test("the core hears of the LAN's faults, each for its family, before it announc
   assert.deepEqual(heard, ["46", "4"]);
 });
 
+type Get = (url: string, options: http.RequestOptions, then: (response: http.IncomingMessage) => void) => EventEmitter;
+
+/** The driver asks kube-proxy for its health by this from now on. */
+function replaceGet(t: TestContext, get: Get): void {
+  t.mock.method(http, "get", get);
+  syncBuiltinESMExports();
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+}
+
+/** A request that fails. */
+function failing(code: string): EventEmitter {
+  const request = new EventEmitter();
+  process.nextTick(() => request.emit("error", Object.assign(new Error("no answer"), { code })));
+  return request;
+}
+
+/** Cluster IPs of Services that never answer. */
 const noAnswer = new Set(["10.96.0.90", "10.96.0.91"]);
 
 /** All addresses of Services, of which some never answer, go through rules that may be flushed; the driver and the core are the speaker's own. */
@@ -227,17 +247,7 @@ async function untilUnable(after: Millis, isDual: boolean): Promise<{ found: Mil
 }
 
 test("a node whose rules for Services are flushed knows within 3 s, also where some Services never answer", async (t) => {
-  const request = () => {
-    const failed = new EventEmitter();
-    process.nextTick(() => failed.emit("error", Object.assign(new Error("nobody listens"), { code: "ECONNREFUSED" })));
-    return failed;
-  };
-  t.mock.method(http, "get", request);
-  syncBuiltinESMExports();
-  t.after(() => {
-    t.mock.restoreAll();
-    syncBuiltinESMExports();
-  });
+  replaceGet(t, () => failing("ECONNREFUSED"));
   const found: Millis[] = [];
   let most = 0;
   for (const isDual of [false, true])
@@ -260,17 +270,10 @@ test("a speaker without a descriptor to ask kube-proxy takes it for what it was"
   const { get } = http;
   let failure: string | undefined;
   let asked = 0;
-  t.mock.method(http, "get", (url: string, options: http.RequestOptions, then: (response: http.IncomingMessage) => void) => {
+  replaceGet(t, (url, options, then) => {
     asked++;
-    if (failure === undefined) return get(url.replace(/:\d+\//, `:${url.includes("10256") ? port : 1}/`), options, then);
-    const request = new EventEmitter();
-    process.nextTick(() => request.emit("error", Object.assign(new Error("no socket"), { code: failure })));
-    return request;
-  });
-  syncBuiltinESMExports();
-  t.after(() => {
-    t.mock.restoreAll();
-    syncBuiltinESMExports();
+    if (failure !== undefined) return failing(failure);
+    return get(url.replace(/:\d+\//, `:${url.includes("10256") ? port : 1}/`), options, then);
   });
   const clock = new SimulatedClock();
   const heard: boolean[] = [];

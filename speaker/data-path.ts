@@ -26,6 +26,7 @@ const everyMs: Millis = 1_000;
 const waitMs: Millis = 50;
 // A SYN is answered by kernels, within some milliseconds; a second one would leave after 1 s.
 export const connectMs: Millis = 600;
+// By then most have been answered.
 const soonMs: Millis = 250;
 // After so much more this process stood still, and an answer may wait in the socket.
 const lateMs: Millis = 300;

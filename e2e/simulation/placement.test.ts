@@ -206,7 +206,7 @@ for (const [maxTurnMs, protocol] of [
       );
     }
     assert.equal(three.moves.length, 2 * back.length, "nothing else moved");
-    if (protocol !== "layer2") return; // Those that start together hear of one another's subnets first.
+    if (protocol !== "layer2") return; // Speakers that start together first take what they have: each has to hear of the others' subnets.
     await end([0, 1, 2]);
     three.forgetMoves();
     for (const node of [0, 1, 2]) three.cluster.startSpeaker(node);

@@ -21,7 +21,7 @@ export interface PlacementSceneOptions {
 
 const startMs: Millis = 8_000;
 
-/** A cluster with Services that have the addresses which they ask for, and who announces these. */
+/** A cluster whose Services ask for their addresses, and the nodes that announce these. */
 export class PlacementScene {
   readonly cluster: SimulatedCluster;
   readonly #seed: number;

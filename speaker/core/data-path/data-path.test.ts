@@ -281,7 +281,7 @@ test("a sign that a node has had since its speaker started is none, until it was
   assert.deepEqual(one.bench.view.pathFaults("IPv4"), ["forwardingOff"]);
 });
 
-/** A speaker that starts with these signs, while so many of the two others were seen without them. */
+/** A speaker starts with these signs. @param without how many of its two neighbors were once seen without them */
 function startingWith(faults: readonly PathFault[], without: number, hasPods = true, text = lan): Among {
   return amongOthers(owner, text, text === lan ? "" : peer, (bench, { others, hear }) => {
     bench.runner.dispatch({ type: "dataPath", faults: { IPv4: faults, IPv6: faults }, hasPods });
