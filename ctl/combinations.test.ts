@@ -204,7 +204,7 @@ test("property: whatever is wrong at once, the dashboard keeps a row for each pr
       const clock = new SimulatedClock();
       await using collector = new Collector({
         namespace: "metallb-system",
-        idleDeployment: async () => undefined,
+        missing: async () => ({}),
         connect: async () => processes,
         cluster: "test",
         clock,

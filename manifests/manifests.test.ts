@@ -19,6 +19,7 @@ interface Container {
   readonly args: string[];
   readonly env: { name: string; value?: string; valueFrom?: { secretKeyRef?: object; fieldRef?: object } }[];
   readonly ports: { name: string; containerPort: number; protocol?: string }[];
+  readonly terminationMessagePolicy: string;
   readonly startupProbe: { httpGet: object };
   readonly livenessProbe: { httpGet: object };
   readonly readinessProbe: { httpGet: object };
@@ -142,6 +143,7 @@ for (const name of ["controller", "speaker"] as const) {
     const common = ["--port=7472", "--config=config", "--log-level=info"];
     assert.deepEqual(container.args, name === "speaker" ? [...common, "--ignore-exclude-lb"] : common);
     assert.deepEqual(container.ports[0], { name: "monitoring", containerPort: 7472 });
+    assert.equal(container.terminationMessagePolicy, "FallbackToLogsOnError");
     assert.deepEqual(container.startupProbe.httpGet, { path: "/healthz", port: "monitoring" });
     assert.deepEqual(container.livenessProbe.httpGet, { path: "/healthz", port: "monitoring" });
     assert.deepEqual(container.readinessProbe.httpGet, { path: "/readyz", port: "monitoring" });

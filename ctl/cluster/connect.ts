@@ -3,12 +3,13 @@ import { connect as connectTcp } from "node:net";
 import { type Duplex, duplexPair } from "node:stream";
 import { type KubeConfig, PortForward } from "@kubernetes/client-node";
 import { SerialQueue } from "#pkg/collections";
-import { fields, list, text } from "#pkg/untrusted";
+import { text } from "#pkg/untrusted";
 import { forCluster, UsageError } from "../command.ts";
 import type { RawObject } from "./api.ts";
 import { argumentsOf, flagOf, memberOf, programOf } from "./installation.ts";
 import { KubeApi } from "./kube-api.ts";
 import { readKubeconfig } from "./kubeconfig.ts";
+import { endingOf, notRunning } from "./pod-state.ts";
 import type { ClusterOptions, Processes, Target } from "./processes.ts";
 
 const standardPort = 7472;
@@ -70,7 +71,8 @@ class ForwardedProcesses implements Processes {
       if (program === undefined || name === undefined) return [];
       this.#ports.set(name, portOf(pod));
       this.#uids.set(name, pod.metadata?.uid ?? name);
-      return [{ program, pod: name, node: memberOf(pod, text(pod.spec?.nodeName)), notRunning: notRunning(pod) }];
+      const node = memberOf(pod, text(pod.spec?.nodeName));
+      return [{ program, pod: name, node, notRunning: notRunning(pod), ending: endingOf(pod) }];
     });
     this.targets = targets.sort((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1));
     const uids = new Set(this.#uids.values());
@@ -246,16 +248,6 @@ function orderOf({ program, node, pod }: Target): string {
 
 function portOf(pod: RawObject): number {
   return Number(flagOf(argumentsOf(pod), "port") ?? standardPort);
-}
-
-function notRunning({ metadata, spec, status }: RawObject): string | undefined {
-  if (metadata?.deletionTimestamp !== undefined) return "the Pod is terminating";
-  if (spec?.nodeName === undefined) return "the Pod is on no node yet";
-  const { phase = "unknown", containerStatuses } = fields(status);
-  if (phase === "Running") return undefined;
-  const { waiting } = fields(fields(list(containerStatuses)[0]).state);
-  const why = text(fields(waiting).reason);
-  return `the Pod is ${phase}${why === "" ? "" : `: ${why}`}`;
 }
 
 /** The library reports only the status of a connection that the API server refused. */

@@ -1,5 +1,17 @@
 import { checkedAnswer } from "./answers.ts";
 
+/** How the process in a Pod ended before it was started again. */
+export interface Ending {
+  /** Such as `it needed more memory than its limit of 100Mi (OOMKilled)`. */
+  readonly how: string;
+  /** ISO 8601; empty where the Pod does not say when. */
+  readonly at: string;
+  /** How often it has been started again. */
+  readonly restarts: number;
+  /** `memory`: it was killed for it; `fault`: it failed; `stop`: the process was stopped, or its node was. */
+  readonly cause: "memory" | "fault" | "stop";
+}
+
 /** One controller or speaker: a Pod. */
 export interface Target {
   readonly program: "controller" | "speaker";
@@ -8,6 +20,8 @@ export interface Target {
   readonly node: string;
   /** Why there is nobody to be asked, as the Pod's status says. */
   readonly notRunning: string | undefined;
+  /** How the process before it in this Pod ended, where there was one. */
+  readonly ending?: Ending | undefined;
 }
 
 /** The processes of one cluster, asked through the API server. */

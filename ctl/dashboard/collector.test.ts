@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { SimulatedClock } from "#pkg/clock/testing";
 import type { Processes } from "../cluster/processes.ts";
-import { idleDeployment } from "../doctor/examine.ts";
+import { missingPods } from "../doctor/missing-pods.ts";
 import { Collector } from "./collector.ts";
 import type { Model } from "./model/rows.ts";
 import { clusterApi, clusterProcesses, type FakeCluster, manyServices } from "./testing/cluster.ts";
@@ -28,7 +28,7 @@ async function started(start: FakeCluster, connect?: (processes: Processes) => P
   };
   const collector = new Collector({
     namespace: "metallb-system",
-    idleDeployment: (found) => idleDeployment(found, api, "metallb-system"),
+    missing: (found) => missingPods(found, api, "metallb-system"),
     connect: () => connect?.(noted) ?? Promise.resolve(noted),
     cluster: "test",
     clock,

@@ -2,6 +2,7 @@ import type { Clock, Millis } from "#pkg/clock";
 import { checkedAnswer, type SpeakerServices } from "../cluster/answers.ts";
 import { isStarting, knowsMore } from "../cluster/merge.ts";
 import { type Answer, isOtherVersion, type Processes, type Target } from "../cluster/processes.ts";
+import type { MissingPods } from "../doctor/missing-pods.ts";
 import { buildModel, type Heard } from "./model/build.ts";
 import { keepRows } from "./model/changes.ts";
 import { eventsBetween, withEvents } from "./model/events.ts";
@@ -11,8 +12,8 @@ import { sampleMs, withSample } from "./model/trends.ts";
 export interface CollectorOptions {
   /** Finds the Pods again, and takes over the connections to Pods that are still there. @throws {Error} if the API server does not list them */
   readonly connect: (before: Processes | undefined) => Promise<Processes>;
-  /** The Deployment of the controller, where it asks for no Pod: without it the silence of a controller has no cause. */
-  readonly idleDeployment: (processes: Pick<Processes, "targets">) => Promise<string | undefined>;
+  /** Why there are no Pods: without it the silence of a program has no cause. */
+  readonly missing: (processes: Pick<Processes, "targets">) => Promise<MissingPods>;
   /** Of controller and speakers. */
   readonly namespace: string;
   /** The name of the cluster on the page. */
@@ -62,7 +63,7 @@ export class Collector implements AsyncDisposable {
   readonly #waiting: (() => void)[] = []; // For one of `atOnce`.
   #running = 0;
   #processes: Processes | undefined;
-  #idleDeployment: string | undefined;
+  #missing: MissingPods = {};
   #listing: string | undefined; // The Pod of the speaker that is asked for all Services.
   #whole: Answer<SpeakerServices> | undefined; // Its latest list, also for as long as no other speaker has sent one after it was lost.
   #model = emptyModel();
@@ -152,13 +153,13 @@ export class Collector implements AsyncDisposable {
 
   /** @throws {Error} if the API server does not answer */
   async #find(): Promise<void> {
-    const { connect, idleDeployment, clock } = this.#options;
+    const { connect, missing, clock } = this.#options;
     const began = clock.now();
     const processes = await connect(this.#processes);
     this.#foundAt = began;
     this.#outage = undefined;
     this.#use(processes);
-    this.#idleDeployment = await idleDeployment(processes);
+    this.#missing = await missing(processes);
     this.#changed();
   }
 
@@ -328,7 +329,7 @@ export class Collector implements AsyncDisposable {
     const before = this.#model;
     const heard = all.map((one) => one.heard);
     const { namespace } = this.#options;
-    const about = { namespace, now: this.#now, idleDeployment: this.#idleDeployment };
+    const about = { namespace, now: this.#now, missing: this.#missing };
     const built = buildModel(before, heard, this.#whole, about);
     const isComplete = all.every(({ isDone }) => isDone);
     // Objects that exist at the beginning are no events.

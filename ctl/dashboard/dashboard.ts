@@ -3,7 +3,7 @@ import { SystemClock } from "#pkg/clock";
 import { simulateNodes } from "../change/simulate.ts";
 import { connectionOptions } from "../cluster/cluster-command.ts";
 import { command, Exit, UsageError, type Values } from "../command.ts";
-import { idleDeployment } from "../doctor/examine.ts";
+import { missingPods } from "../doctor/missing-pods.ts";
 import { askHistory } from "../history/history.ts";
 import { askRecent } from "../history/recent.ts";
 import type { Io } from "../io.ts";
@@ -49,7 +49,7 @@ async function run(values: Values<typeof options>, io: Io): Promise<number> {
   const namespace = await io.cluster.namespace(cluster);
   await using collector = new Collector({
     connect: (before) => io.cluster.connect(cluster, before),
-    idleDeployment: async (processes) => idleDeployment(processes, await io.cluster.api(cluster), systemNamespace),
+    missing: async (processes) => missingPods(processes, await io.cluster.api(cluster), systemNamespace),
     namespace: systemNamespace,
     cluster: context ?? systemNamespace,
     clock: new SystemClock(),

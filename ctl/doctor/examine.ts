@@ -2,9 +2,9 @@ import { fields, list } from "#pkg/untrusted";
 import type { ConfigurationAnswer, ConflictsAnswer, MembersAnswer, VerdictsAnswer } from "../cluster/answers.ts";
 import type { Api, ApiAnswer, RawObject } from "../cluster/api.ts";
 import { askProblems } from "../cluster/ask-services.ts";
-import { programOf } from "../cluster/installation.ts";
 import type { MergedService } from "../cluster/merge.ts";
 import { type Answer, askAll, eachOnce, isOtherVersion, type Processes, type Unreachable } from "../cluster/processes.ts";
+import { type MissingPods, missingPods } from "./missing-pods.ts";
 
 /** Answers of all processes and of the API server. */
 export interface Examined {
@@ -23,8 +23,9 @@ export interface Examined {
   readonly serviceCount: number;
   /** Names of the nodes that are Ready, or why they cannot be listed. */
   readonly nodes: readonly string[] | { readonly unread: string };
-  /** The Deployment of the controller, where it asks for no Pod. */
-  readonly idleDeployment?: string | undefined;
+  readonly missing?: MissingPods;
+  /** ISO 8601. */
+  readonly now: string;
 }
 
 export async function examine(processes: Processes, api: Api | undefined, namespace: string): Promise<Examined> {
@@ -36,6 +37,7 @@ export async function examine(processes: Processes, api: Api | undefined, namesp
     askProblems(processes),
     api?.list("/api/v1/nodes"),
   ]);
+  const ready = nodesOf(nodes);
   return {
     namespace,
     targets: processes.targets,
@@ -51,21 +53,10 @@ export async function examine(processes: Processes, api: Api | undefined, namesp
     conflicts: conflicts.answers,
     services: asked.services,
     serviceCount: Object.values(asked.states).reduce((sum, count) => sum + count, 0),
-    nodes: nodesOf(nodes),
-    idleDeployment: await idleDeployment(processes, api, namespace),
+    nodes: ready,
+    missing: await missingPods(processes, api, namespace, "unread" in ready ? [] : ready),
+    now: new Date().toISOString(),
   };
-}
-
-/** The Deployment of the controller, where it asks for no Pod. Nobody may read Deployments only to be told what is well. */
-export async function idleDeployment(
-  { targets }: Pick<Processes, "targets">,
-  api: Api | undefined,
-  namespace: string,
-): Promise<string | undefined> {
-  if (api === undefined || targets.some(({ program }) => program === "controller")) return undefined;
-  const answer = await api.list(`/apis/apps/v1/namespaces/${encodeURIComponent(namespace)}/deployments`);
-  const all = answer.type === "found" ? (answer.value as readonly RawObject[]) : [];
-  return all.find((one) => programOf(one) === "controller" && one.spec?.replicas === 0)?.metadata?.name;
 }
 
 function nodesOf(nodes: ApiAnswer | undefined): Examined["nodes"] {

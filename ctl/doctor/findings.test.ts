@@ -34,6 +34,7 @@ const well: Examined = {
   services: [],
   serviceCount: 0,
   nodes: ["n1", "n2", "n3"],
+  now: "2026-01-02T03:04:05.000Z",
 };
 const problem = (kind: "node" | "peer" | "pool", name: string, of: Verdict) => ({ kind, name, ...of, since });
 const eth0Down = verdict("node", "noCarrier", {
@@ -58,6 +59,20 @@ const refusedBy = (node: string) =>
     message: `BGP session with 10.0.0.1:179 is not up: refused (from 172.30.0.1${node.slice(1)})`,
   });
 
+const outOfMemory = "it needed more memory than its limit of 100Mi (OOMKilled)";
+const again = `${outOfMemory}, and waits to be started again`;
+const ended = (how: string, cause: "memory" | "fault" | "stop", restarts = 1) => ({
+  how,
+  cause,
+  restarts,
+  at: "2026-01-02T03:03:00Z",
+});
+const refusal = {
+  because: "Kubernetes refuses the Pods of DaemonSet speaker",
+  said: 'pods "speaker-" is forbidden',
+  fix: "kubectl -n metallb-system describe quota,limits",
+};
+
 const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
   { name: "nothing", of: {}, want: [] },
   {
@@ -69,6 +84,52 @@ const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
     name: "processes that do not answer for one reason",
     of: { unreachable: ["n1", "n2"].map((node) => ({ target: target(`speaker-${node}`), why: "no answer within 3 s" })) },
     want: ["error: speakers speaker-n1, speaker-n2 on n1, n2: they do not answer: no answer within 3 s"],
+  },
+  {
+    name: "speakers that need more memory than they may have, that failed thrice and once, that were stopped, and a failure of yesterday",
+    of: {
+      targets: [
+        {
+          ...target("controller-n1"),
+          ending: { ...ended("it ended with exit code 1 (Error)", "fault"), at: "2026-01-01T01:00:00Z" },
+        },
+        { ...target("speaker-n1"), ending: ended(outOfMemory, "memory", 7) },
+        { ...target("speaker-n2"), ending: ended("it ended with exit code 255 (Unknown)", "stop") },
+        { ...target("speaker-n3"), ending: ended("it ended with exit code 1 (Error): no such flag", "fault", 3) },
+        { ...target("central-n1"), ending: ended("it ended with exit code 137 (Error)", "fault") },
+      ],
+    },
+    want: [
+      `warning: speaker speaker-n1: ${outOfMemory}; started again: speaker-n1 7 times, 65s ago`,
+      "warning: speaker speaker-n3: it ended with exit code 1 (Error): no such flag; started again: speaker-n3 3 times, 65s ago",
+      "note: speaker speaker-n2: it ended with exit code 255 (Unknown); started again: speaker-n2 1 time, 65s ago",
+      "note: speaker central-n1: it ended with exit code 137 (Error); started again: central-n1 1 time, 65s ago",
+    ],
+  },
+  {
+    name: "a speaker that waits to be started again, once",
+    of: {
+      targets: [
+        ...well.targets.slice(0, 3),
+        { ...target("speaker-n3"), notRunning: again, ending: ended(outOfMemory, "memory", 7) },
+      ],
+      unreachable: [{ target: { ...target("speaker-n3"), ending: ended(outOfMemory, "memory", 7) }, why: again }],
+    },
+    want: [`error: speaker speaker-n3 on n3: it does not answer: ${again}`],
+  },
+  {
+    name: "Pods that Kubernetes refuses on all nodes",
+    of: { targets: [target("controller-n1")], nodes: [], missing: { speaker: refusal } },
+    want: [
+      'error: speaker: no speaker runs, because Kubernetes refuses the Pods of DaemonSet speaker: no address is announced (it says: pods "speaker-" is forbidden)',
+    ],
+  },
+  {
+    name: "a Pod that Kubernetes refuses on one node",
+    of: { nodes: ["n1", "n2", "n3", "n4"], missing: { speaker: refusal } },
+    want: [
+      'error: node n4: no speaker runs there: it announces nothing, because Kubernetes refuses the Pods of DaemonSet speaker (it says: pods "speaker-" is forbidden)',
+    ],
   },
   {
     name: "nodes that may not be listed",

@@ -1,11 +1,12 @@
-import { list, listOf, plural } from "#pkg/text";
+import { age, counted, list, listOf, plural } from "#pkg/text";
 import type { CauseOf } from "#pkg/verdict";
 import type { MergedService } from "../cluster/merge.ts";
-import { isOtherVersion, isWithoutSpeakers, type Target } from "../cluster/processes.ts";
+import { type Ending, isOtherVersion, isWithoutSpeakers, type Target } from "../cluster/processes.ts";
 import { lagging } from "../views/lagging.ts";
 import { visible } from "../views/members.ts";
 import type { Examined } from "./examine.ts";
 import { type Finding, worstFirst } from "./finding.ts";
+import type { Missing } from "./missing-pods.ts";
 import { isNicDown, undecided, verdictFindings, withoutConsequences } from "./roots.ts";
 
 /** Everything that is wrong, one finding for each cause. A NIC that is down is one cause, without its consequences. */
@@ -31,6 +32,7 @@ function findingsWithout({ members, verdicts, ...rest }: Examined, cutOff: Reado
   const waiting = examined.services.filter(isWaiting).map(({ service }) => service);
   return worstFirst([
     ...processFindings(examined, { controller: waiting, speaker: orphans }),
+    ...endingFindings(examined),
     ...configurationFindings(examined),
     ...ringFindings(examined),
     ...nodeFindings(examined),
@@ -78,7 +80,7 @@ const inSight: readonly string[] = [
 
 /** @param affected Services that lack the work of all processes of a program */
 function processFindings(
-  { namespace, targets, isNodeLocal = false, unreachable, configurations, idleDeployment }: Examined,
+  { namespace, targets, isNodeLocal = false, unreachable, configurations, missing = {} }: Examined,
   affected: Readonly<Record<Target["program"], readonly string[]>>,
 ): Finding[] {
   const check = "processes";
@@ -104,7 +106,7 @@ function processFindings(
           found: `${those.length === 1 ? "it does" : "they do"} not answer: ${why}`,
           fix: isForbidden
             ? `kubectl auth can-i create pods --subresource=portforward -n ${namespace}; docs/ingotctl.md has a Role that is enough`
-            : `kubectl -n ${namespace} describe pod ${target.pod}; kubectl -n ${namespace} logs ${target.pod}`,
+            : fixOf(target, namespace),
           ...hurt(target.program),
         },
       ];
@@ -112,19 +114,20 @@ function processFindings(
   );
   for (const [program, kind, effect] of programs) {
     if (isNodeLocal || targets.some((target) => target.program === program)) continue;
-    const isIdle = program === "controller" && idleDeployment !== undefined;
+    const why = missing[program];
     const scale = `kubectl -n ${namespace} scale deployment`;
     const orScale = program === "controller" ? `, and ${scale} NAME --replicas=1 where it asks for 0` : "";
     findings.push({
       check,
       severity,
       where: program,
-      found: isIdle
-        ? `no controller runs, because Deployment ${idleDeployment} is scaled to 0 replicas: ${effect}`
-        : `there is no Pod of a ${program} in namespace ${namespace}: ${effect}`,
-      fix: isIdle
-        ? `${scale} ${idleDeployment} --replicas=1`
-        : `kubectl -n ${namespace} describe ${kind}${orScale}; or name the namespace that they run in by --system-namespace`,
+      found:
+        why === undefined
+          ? `there is no Pod of a ${program} in namespace ${namespace}: ${effect}`
+          : `no ${program} runs, because ${why.because}: ${effect}${inItsWords(why)}`,
+      fix:
+        why?.fix ??
+        `kubectl -n ${namespace} describe ${kind}${orScale}; or name the namespace that they run in by --system-namespace`,
       ...hurt(program),
     });
   }
@@ -153,6 +156,50 @@ function processFindings(
       fix: `kubectl -n ${namespace} rollout status daemonset`,
     });
   return findings;
+}
+
+/** Processes that ended lately and run again. */
+function endingFindings({ targets, namespace, now }: Examined): Finding[] {
+  const ended = targets.flatMap((target) => {
+    const { ending, notRunning } = target;
+    const isLately = ending !== undefined && Date.parse(now) - Date.parse(ending.at) < latelyMs;
+    return isLately && notRunning === undefined && ending.restarts > 0 ? [{ target, ending }] : [];
+  });
+  return [...Map.groupBy(ended, ({ target, ending }) => `${target.program} ${ending.how}`).values()].flatMap((those) => {
+    const [first] = those;
+    if (first === undefined) return [];
+    const { target, ending } = first;
+    const again = listOf(
+      those,
+      (one) => `${one.target.pod} ${counted(one.ending.restarts, "time")}, ${age(one.ending.at, new Date(now))} ago`,
+    );
+    return {
+      check: "processes",
+      severity: those.some((one) => isLikelyAgain(one.ending)) ? "warning" : "note",
+      where: `${plural(those.length, target.program)} ${listOf(those, (one) => one.target.pod)}`,
+      found: `${ending.how}; started again: ${again}`,
+      fix: fixOf(target, namespace),
+    };
+  });
+}
+
+const latelyMs = 3_600_000;
+
+/** Whether the process may end of the same again. Once, it may have been killed by hand. */
+function isLikelyAgain({ cause, restarts }: Ending): boolean {
+  return cause === "memory" || (cause === "fault" && restarts > 2);
+}
+
+function fixOf({ program, pod, ending }: Target, namespace: string): string {
+  if (ending?.cause === "memory")
+    return `let the ${program} have more memory (the manifests: 1Gi): resources.limits.memory of its container`;
+  const logs = `kubectl -n ${namespace} logs ${pod}`;
+  if (ending !== undefined) return `${logs} --previous; kubectl -n ${namespace} describe pod ${pod}`;
+  return `kubectl -n ${namespace} describe pod ${pod}; ${logs}`;
+}
+
+function inItsWords({ said }: Missing): string {
+  return said === undefined ? "" : ` (it says: ${said})`;
 }
 
 const programs = [
@@ -214,16 +261,18 @@ const noRing: Finding = {
   fix: "give them the key of one: METALLB_ML_SECRET_KEY and METALLB_ML_BIND_ADDR, as the manifests do",
 };
 
-function nodeFindings({ nodes, targets, namespace }: Examined): Finding[] {
+function nodeFindings({ nodes, targets, namespace, missing = {} }: Examined): Finding[] {
   if ("unread" in nodes) {
     const found = `they cannot be listed: ${nodes.unread}; a node without a speaker is not noticed`;
     return [{ check: "rights", severity: "note", where: "nodes", found, fix: "kubectl auth can-i list nodes" }];
   }
   const without = nodes.filter((node) => !targets.some((target) => target.program === "speaker" && target.node === node));
   if (without.length === 0) return [];
-  const found = `no speaker runs there: ${without.length === 1 ? "it announces" : "they announce"} nothing`;
+  const why = missing.speaker;
+  const found = `no speaker runs there: ${without.length === 1 ? "it announces" : "they announce"} nothing${why === undefined ? "" : `, because ${why.because}${inItsWords(why)}`}`;
   const fix = `if they are to announce: kubectl -n ${namespace} describe daemonset, for its node selector and tolerations`;
-  return [{ check: "nodes", severity: "note", where: `node ${list(without)}`, found, fix }];
+  const severity = why === undefined ? "note" : "error";
+  return [{ check: "nodes", severity, where: `node ${list(without)}`, found, fix: why?.fix ?? fix }];
 }
 
 /** Addresses of pools that other hosts have: no Service gets one. */

@@ -15,6 +15,7 @@ import type {
 import { type MergedService, mergePools, mergeServices } from "../../cluster/merge.ts";
 import type { Answer, Target, Unreachable } from "../../cluster/processes.ts";
 import { findingsOf } from "../../doctor/findings.ts";
+import type { MissingPods } from "../../doctor/missing-pods.ts";
 import { keepRows } from "./changes.ts";
 import type {
   AddressRow,
@@ -102,7 +103,7 @@ export function buildModel(
 interface About {
   readonly namespace: string;
   readonly now: string;
-  readonly idleDeployment: string | undefined;
+  readonly missing: MissingPods;
 }
 
 /** The causes of all that is not well, as far as processes answer. Processes that have not been asked yet do not count. */
@@ -110,7 +111,7 @@ function causeRows(
   before: Model,
   heard: readonly Heard[],
   services: readonly MergedService[],
-  { namespace, now, idleDeployment }: About,
+  { namespace, now, missing }: About,
 ): CauseRow[] {
   const answering = heard.filter(answers);
   const findings = findingsOf({
@@ -124,7 +125,8 @@ function causeRows(
     services,
     serviceCount: services.length,
     nodes: [], // The API server is not asked for them.
-    idleDeployment,
+    missing,
+    now,
   });
   return findings.map((finding): CauseRow => {
     const { check, where, cause = "", services: [first = ""] = [] } = finding;

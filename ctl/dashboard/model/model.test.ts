@@ -194,7 +194,7 @@ test("each cause of one node has a row of its own", () => {
   const { causes } = buildModel(emptyModel(), heard, undefined, {
     namespace: "metallb-system",
     now: since,
-    idleDeployment: undefined,
+    missing: {},
   });
   assert.deepEqual(
     [...causes.values()].flatMap(({ cause = [] }) => cause),
