@@ -49,7 +49,7 @@ test("a DaemonSet whose Pods are refused says why, by its latest event, with wha
     speaker: {
       because: "Kubernetes refuses the Pods of DaemonSet speaker",
       said: violation,
-      fix: "kubectl label namespace metallb-system pod-security.kubernetes.io/enforce=privileged",
+      fix: "kubectl label namespace metallb-system pod-security.kubernetes.io/enforce=privileged --overwrite",
     },
   };
   assert.deepEqual(await missing([target("controller", "n1")], api(lists)), expected);

@@ -87,7 +87,7 @@ function refused(owner: string, said: string, namespace: string): Missing {
     because: `Kubernetes refuses the Pods of ${owner}`,
     said: escapeControls(short),
     fix: /violates PodSecurity/.test(words)
-      ? `kubectl label namespace ${namespace} pod-security.kubernetes.io/enforce=privileged`
+      ? `kubectl label namespace ${namespace} pod-security.kubernetes.io/enforce=privileged --overwrite`
       : `let the namespace admit them: kubectl -n ${namespace} describe quota,limits; and see who else decides on its Pods`,
   };
 }

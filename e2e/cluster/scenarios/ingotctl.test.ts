@@ -3,8 +3,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { patience } from "#e2e/cluster";
 import { programFile, waitFor } from "#e2e/lab";
-import type { CommandError } from "../command.ts";
 import { steps } from "../steps.ts";
+import { ingotctl } from "./ingotctl.ts";
 import { config, InstalledCluster, namespace } from "./installed.ts";
 
 const program = programFile("ingotctl");
@@ -64,24 +64,6 @@ interface Dashboard {
 
 async function dashboard(on: InstalledCluster, kubeconfig: string, questions: readonly string[]): Promise<Dashboard> {
   return JSON.parse(await on.cluster.client.run([process.execPath, "-e", openDashboard, program, kubeconfig, ...questions]));
-}
-
-interface Printed {
-  readonly status: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** `ingotctl` as an administrator uses it, on a host of the cluster's LAN. */
-async function ingotctl(on: InstalledCluster, args: readonly string[], kubeconfig = on.cluster.kubeconfig): Promise<Printed> {
-  const state = `XDG_STATE_HOME=${join(on.cluster.directory, "state")}`;
-  try {
-    const command = ["env", state, process.execPath, program, ...args, "--kubeconfig", kubeconfig];
-    return { status: 0, out: await on.cluster.client.run(command), err: "" };
-  } catch (error) {
-    const { message, stdout, stderr } = error as CommandError;
-    return { status: Number(/exit status (\d+)/.exec(message)?.[1]), out: stdout, err: stderr };
-  }
 }
 
 async function explains(on: InstalledCluster, subject: string, wanted: RegExp): Promise<string> {

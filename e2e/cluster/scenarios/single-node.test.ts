@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { patience } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import { steps } from "../steps.ts";
+import { ingotctl } from "./ingotctl.ts";
 import { InstalledCluster, namespace } from "./installed.ts";
 import { assertNothingLost, print } from "./packets.ts";
 
@@ -71,4 +72,73 @@ alone("a client that knows the node loses nothing while its only speaker is repl
   print("rolled on a single node", streamed);
   assertNothingLost(streamed);
   assert.equal(await on.owner(web), "node1");
+});
+
+/** Waits until doctor says it of this, and returns the remedy that it names. */
+async function found(on: InstalledCluster, where: RegExp, what: RegExp): Promise<string> {
+  const named = async () => {
+    const { findings } = JSON.parse((await ingotctl(on, ["doctor", "-o", "json"])).out);
+    const one = findings.find((each: { where: string; found: string }) => where.test(each.where) && what.test(each.found));
+    assert.ok(one !== undefined, JSON.stringify(findings));
+    return `${one.severity} ${one.fix}`;
+  };
+  return waitFor(`doctor to find ${what}`, named, patience);
+}
+
+alone("doctor says that a speaker lacks memory, and the last words of one that refuses its flags", async (on) => {
+  const limit = (memory: string) =>
+    on.kubectl(
+      "-n",
+      namespace,
+      "set",
+      "resources",
+      "daemonset/speaker",
+      `--limits=memory=${memory}`,
+      `--requests=memory=${memory}`,
+    );
+  await limit("24Mi");
+  const memory =
+    /^it does not answer: it needed more memory than its limit of 24Mi \(OOMKilled\), and waits to be started again$/;
+  assert.match(await found(on, /^speaker speaker-\S+ on node1$/, memory), /^error .*resources\.limits\.memory/);
+  await limit("1Gi");
+  await on.rolledOut("daemonset/speaker");
+
+  const args = JSON.parse(
+    await on.kubectl("-n", namespace, "get", "daemonset/speaker", "-o", "jsonpath={.spec.template.spec.containers[0].args}"),
+  );
+  const set = (to: readonly string[]) => {
+    const patch = [{ op: "replace", path: "/spec/template/spec/containers/0/args", value: to }];
+    return on.kubectl("-n", namespace, "patch", "daemonset/speaker", "--type=json", "--patch", JSON.stringify(patch));
+  };
+  await set([...args, "--no-such-flag"]);
+  const words =
+    /^it does not answer: it ended with exit code 2 \(Error\): unknown flag --no-such-flag; see --help, and waits to be started again$/;
+  assert.match(await found(on, /^speaker speaker-\S+ on node1$/, words), /^error kubectl .*logs speaker-\S+ --previous/);
+  await set(args);
+  await on.rolledOut("daemonset/speaker");
+});
+
+alone("doctor says that the namespace refuses Pods, and its remedy lets them in", async (on) => {
+  await on.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=baseline", "--overwrite");
+  await on.kubectl("-n", namespace, "delete", "pod", await on.podOn("node1", "speaker"));
+  const refused =
+    /^no speaker runs, because Kubernetes refuses the Pods of DaemonSet speaker: .*violates PodSecurity "baseline:latest"/;
+  const [severity, ...fix] = (await found(on, /^speaker$/, refused)).split(" ");
+  assert.equal(severity, "error");
+  assert.equal(fix.shift(), "kubectl");
+  await on.kubectl(...fix);
+  await on.rolledOut("daemonset/speaker");
+
+  await on.apply({
+    apiVersion: "v1",
+    kind: "LimitRange",
+    metadata: { name: "small", namespace },
+    spec: { limits: [{ type: "Container", max: { memory: "512Mi" } }] },
+  });
+  await on.kubectl("-n", namespace, "delete", "pod", await on.podOn("node1", "controller"));
+  const tooMuch =
+    /^no controller runs, because Kubernetes refuses the Pods of Deployment controller: .*maximum memory usage per Container is 512Mi/;
+  assert.match(await found(on, /^controller$/, tooMuch), /^error .*describe quota,limits/);
+  await on.kubectl("-n", namespace, "delete", "limitrange", "small");
+  await on.rolledOut("deployment/controller");
 });
