@@ -140,4 +140,19 @@ export const changes: readonly Break[] = [
     after: "if (addresses.length === 0) known.without = verdict;",
     tests: ["ctl/cluster/merge.test.ts"],
   },
+  {
+    before: "all.find(({ name }) => name === programOf(pod)) ?? all[0] ?? {};\n}\n\n/** As the Pod has it",
+    after: "all[0] ?? {};\n}\n\n/** As the Pod has it",
+    tests: ["ctl/cluster/pod-state.test.ts"],
+  },
+  {
+    before: "if (!(Number(there) < Number(wanted))) continue;",
+    after: "",
+    tests: ["ctl/doctor/missing-pods.test.ts"],
+  },
+  {
+    before: "return isLately && notRunning === undefined && ending.restarts > 0",
+    after: "return ending !== undefined && notRunning === undefined && ending.restarts > 0",
+    tests: ["ctl/doctor/findings.test.ts"],
+  },
 ];
