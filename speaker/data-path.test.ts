@@ -4,14 +4,11 @@ import http, { createServer } from "node:http";
 import { syncBuiltinESMExports } from "node:module";
 import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
-import { setImmediate } from "node:timers/promises";
-import type { Millis } from "#pkg/clock";
 import { SimulatedClock } from "#pkg/clock/testing";
 import { silentLog } from "#pkg/log/testing";
 import type { LanFaults } from "#pkg/node-checks";
 import type { SpeakerEvent } from "./core/index.ts";
-import { type Conntrack, connectMs, DataPath, readConntrack, resultOf } from "./data-path.ts";
-import { amongOthers, owner, x } from "./testing/speaker-bench.ts";
+import { type Conntrack, DataPath, readConntrack } from "./data-path.ts";
 
 const header = "entries  clashres found insert_failed drop early_drop";
 
@@ -50,12 +47,6 @@ test("a kernel without such a table, or with other columns, is not full", () => 
   assert.equal(readConntrack(undefined, missing), undefined);
   for (const text of ["", "entries\n", "a b c\n1 2\n"])
     assert.equal(readConntrack({ dropped: 0, isFull: false }, () => text)?.isFull ?? false, false);
-});
-
-test("an attempt to connect that fails for want of something on this node says nothing of the way to Pods", () => {
-  for (const code of ["ECONNREFUSED", "ECONNRESET"]) assert.equal(resultOf(code), "answered", code);
-  for (const code of ["EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT", undefined]) assert.equal(resultOf(code), "silent", code);
-  for (const code of ["EMFILE", "EADDRNOTAVAIL", "ENOBUFS", "EPERM"]) assert.equal(resultOf(code), "untried", code);
 });
 
 test("kube-proxy is asked on the ports that the core names, and the core hears of what is not as before", async () => {
@@ -110,37 +101,6 @@ test("kube-proxy is asked on the ports that the core names, and the core hears o
   await next(0);
 });
 
-test("the next connection follows one that is not answered at once, and one each second is not exceeded in the long run", async () => {
-  const clock = new SimulatedClock();
-  const counts: number[] = []; // Connections in each turn.
-  const to = { key: "default/web", address: "224.0.0.1", port: 80 }; // The kernel sends no SYN there.
-  using dataPath = new DataPath({
-    view: {
-      isClusterSynced: true,
-      podCIDRs: [],
-      nextConnectionTest: () => ({ family: "IPv4", to, scan: 0, isSuspect: counts.length < 2, isFresh: false }),
-      // Asked as each turn begins, while the first connection is tried.
-      nextHealthPorts(scan) {
-        counts.push(0);
-        return { ports: [], scan, isQuiet: true };
-      },
-    },
-    emit(event) {
-      if (event.type === "connected" && event.result === "silent") counts.push((counts.pop() ?? 0) + 1);
-    },
-    clock,
-    log: silentLog,
-    lanFaults: () => ({ withoutIpv6: undefined, notForwarding: undefined }),
-    api: undefined,
-  });
-  dataPath.start();
-  for (const end = performance.now() + 30_000; counts.length < 8 && performance.now() < end; ) {
-    clock.advanceBy(1_000);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  assert.deepEqual(counts.slice(0, 7), [4, 1, 0, 0, 0, 1, 1]);
-});
-
 test("the core hears of the LAN's faults, each for its family, before it announces, and that they are over", async () => {
   const clock = new SimulatedClock();
   const heard: string[] = [];
@@ -193,74 +153,6 @@ function failing(code: string): EventEmitter {
   process.nextTick(() => request.emit("error", Object.assign(new Error("no answer"), { code })));
   return request;
 }
-
-/** Cluster IPs of Services that never answer. */
-const noAnswer = new Set(["10.96.0.90", "10.96.0.91"]);
-
-/** All addresses of Services, of which some never answer, go through rules that may be flushed; the driver and the core are the speaker's own. */
-async function untilUnable(after: Millis, isDual: boolean): Promise<{ found: Millis; perSecond: number }> {
-  const { bench } = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}");
-  const ports = [{ name: "", protocol: "TCP", port: 80 }];
-  const serve = (key: string, address: string, ...clusterIPs: string[]) => bench.serve(key, [address], { clusterIPs, ports });
-  serve("default/web", x, "10.96.0.80", ...(isDual ? ["fd00:10:96::80"] : []));
-  for (const [index, clusterIP] of [...noAnswer].entries()) serve(`tenant/s${index}`, `192.0.2.${index + 9}`, clusterIP);
-  bench.settle();
-  const { clock, view } = bench;
-  let isFlushed = false;
-  let tried = 0;
-  using dataPath = new DataPath({
-    view: {
-      isClusterSynced: true,
-      podCIDRs: [],
-      nextConnectionTest: (now) => view.nextConnectionTest(now),
-      nextHealthPorts: (scan) => ({ ports: [], scan, isQuiet: true }),
-    },
-    emit(event) {
-      if (event.type !== "connected") return;
-      bench.runner.dispatch(event);
-      bench.settle();
-    },
-    clock,
-    log: silentLog,
-    lanFaults: () => ({ withoutIpv6: undefined, notForwarding: undefined }),
-    api: { host: "10.96.0.1", port: 443 },
-    tryToConnect(host) {
-      tried++;
-      if (!isFlushed && !noAnswer.has(host)) return Promise.resolve("answered");
-      return new Promise((resolve) => clock.schedule("no answer", clock.now() + connectMs, () => resolve("silent")));
-    },
-  });
-  dataPath.start();
-  const pass = async (ms: Millis) => {
-    for (const end = clock.now() + ms; clock.now() < end; ) {
-      clock.advanceBy(50);
-      await setImmediate();
-    }
-  };
-  const begun = clock.now();
-  await pass(after);
-  const perSecond = (1_000 * tried) / (clock.now() - begun);
-  isFlushed = true;
-  const flushedAt = clock.now();
-  while (bench.state.dataPath.IPv4.broken.length === 0 && clock.now() < flushedAt + 60_000) await pass(50);
-  return { found: clock.now() - flushedAt, perSecond };
-}
-
-test("a node whose rules for Services are flushed knows within 3 s, also where some Services never answer", async (t) => {
-  replaceGet(t, () => failing("ECONNREFUSED"));
-  const found: Millis[] = [];
-  let most = 0;
-  for (const isDual of [false, true])
-    for (let after = 20_000; after < 31_000; after += 150) {
-      const one = await untilUnable(after, isDual);
-      found.push(one.found);
-      most = Math.max(most, one.perSecond);
-    }
-  assert.ok(Math.max(...found) <= 3_000, `after ${Math.max(...found)} ms`);
-  const mean = found.reduce((sum, one) => sum + one) / found.length;
-  assert.ok(mean <= 1_700, `after ${mean} ms in the mean`);
-  assert.ok(most <= 1.1, `${most} connections a second`);
-});
 
 test("a speaker without a descriptor to ask kube-proxy takes it for what it was", async (t) => {
   await using server = createServer((_, response) => response.end());

@@ -1,38 +1,23 @@
 import { readFileSync } from "node:fs";
 import { get } from "node:http";
-import { connect } from "node:net";
-import { setImmediate } from "node:timers/promises";
-import { Alarm, type Clock, type Millis } from "#pkg/clock";
+import { Alarm, type Millis } from "#pkg/clock";
 import { Rtnetlink, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
-import { type Family, families, parseAddress, parsePrefix } from "#pkg/net";
+import { type Family, families, parsePrefix } from "#pkg/net";
 import type { LanFaults } from "#pkg/node-checks";
-import type { ConnectionResult, ConnectionTest, HealthAnswer, PathFault, SpeakerEvent, SpeakerView } from "./core/index.ts";
+import { ConnectionTester, type ConnectionTesterOptions, ownErrors } from "./connection-tester.ts";
+import type { HealthAnswer, PathFault, SpeakerView } from "./core/index.ts";
 
-export interface DataPathOptions {
+export interface DataPathOptions extends ConnectionTesterOptions {
   readonly view: Pick<SpeakerView, "isClusterSynced" | "nextConnectionTest" | "nextHealthPorts" | "podCIDRs">;
-  readonly emit: (event: SpeakerEvent) => void;
-  readonly clock: Clock;
   readonly log: Log;
   readonly lanFaults: () => LanFaults;
-  /** The API's Service, as each container is told. */
-  readonly api: { readonly host: string; readonly port: number } | undefined;
-  /** Tests have their own. */
-  readonly tryToConnect?: typeof tryConnection;
 }
 
 const everyMs: Millis = 1_000;
 // Until the node's Pod networks are known. The first look is before the speaker announces.
 const waitMs: Millis = 50;
-// A SYN is answered by kernels, within some milliseconds; a second one would leave after 1 s.
-export const connectMs: Millis = 600;
-// By then most have been answered.
-const soonMs: Millis = 250;
-// After so much more this process stood still, and an answer may wait in the socket.
-const lateMs: Millis = 300;
 const healthMs: Millis = 900;
-/** Connections beyond one each second, until as many seconds had none. */
-const maxAhead = 3;
 // A minute of silence counts, and a request costs more than all else here.
 const healthEveryTurns = 5;
 /** Of kube-proxy, kube-router and Cilium's agent. */
@@ -43,10 +28,11 @@ const forwarding: Readonly<Record<Family, string>> = {
 };
 const enoughUsed = 0.9;
 
-/** Looks once a second whether this node's kernel brings packets to Pods, and tries one connection. It tells the core of each change. */
+/** Looks once a second whether this node's kernel brings packets to Pods, and has connections tried. It tells the core of each change. */
 export class DataPath implements Disposable {
   readonly #options: DataPathOptions;
   readonly #alarm: Alarm;
+  readonly #tester: ConnectionTester;
   #told: string | undefined;
   #conntrack: Conntrack | undefined;
   #kernel: Rtnetlink | undefined;
@@ -54,7 +40,6 @@ export class DataPath implements Disposable {
   #isDisposed = false;
   #isAsking = false;
   #turns = 0;
-  #ahead = 0;
   #scan = 0; // The Service whose port is asked next.
   /** Which of them are there. */
   readonly #healthy = new Map<number, boolean>(); // port that was healthy -> whether it is
@@ -62,6 +47,7 @@ export class DataPath implements Disposable {
   constructor(options: DataPathOptions) {
     this.#options = options;
     this.#alarm = new Alarm(options.clock, "data path", () => this.#turn());
+    this.#tester = new ConnectionTester(options);
   }
 
   start(): void {
@@ -71,6 +57,7 @@ export class DataPath implements Disposable {
   [Symbol.dispose](): void {
     this.#isDisposed = true;
     this.#alarm[Symbol.dispose]();
+    this.#tester[Symbol.dispose]();
     this.#kernel?.[Symbol.dispose]();
     this.#kernel = undefined;
   }
@@ -80,6 +67,7 @@ export class DataPath implements Disposable {
     const { isClusterSynced } = view;
     this.#alarm.set(clock.now() + (isClusterSynced ? everyMs : waitMs));
     if (!isClusterSynced) return;
+    if (this.#turns === 0) this.#tester.start();
     if (this.#told !== undefined) this.#look();
     if (!this.#isAsking) void this.#ask();
   }
@@ -88,7 +76,7 @@ export class DataPath implements Disposable {
   async #ask(): Promise<void> {
     this.#isAsking = true;
     const health = this.#turns++ % healthEveryTurns === 0 ? this.#askHealth() : undefined;
-    await Promise.all([health, this.#connect(), this.#askServices()]);
+    await Promise.all([health, this.#askServices()]);
     this.#isAsking = false;
   }
 
@@ -163,86 +151,6 @@ export class DataPath implements Disposable {
       return false;
     }
   }
-
-  /**
-   * Where a connection is not answered, the next one follows at once, and is left out later: it may decide, or is to a Service that is known in the
-   * stead of one that is not.
-   */
-  async #connect(): Promise<void> {
-    const { view, clock } = this.#options;
-    let test = view.nextConnectionTest(clock.now());
-    if (this.#ahead > 0 && test?.isSuspect === false) {
-      this.#ahead--;
-      return;
-    }
-    while (test !== undefined) {
-      const isSilent = (await this.#try(test)) === "silent";
-      if (!isSilent || this.#isDisposed || this.#ahead >= maxAhead) return;
-      const { isFresh } = test;
-      test = view.nextConnectionTest(clock.now());
-      if (!isFresh && test?.isSuspect !== true) return;
-      this.#ahead++;
-    }
-  }
-
-  /** Silence that cannot decide is told soon, and taken back where the answer comes later: the next attempt, which may decide, does not wait for it. */
-  async #try(test: ConnectionTest): Promise<ConnectionResult> {
-    const { api, clock, tryToConnect = tryConnection } = this.#options;
-    const ofService = typeof test.to === "object" ? { host: test.to.address, port: test.to.port } : undefined;
-    const to = test.to === "api" ? api : ofService;
-    const family = (to && parseAddress(to.host)?.family) ?? test.family;
-    const tell = (result: ConnectionResult) => {
-      if (!this.#isDisposed) this.#options.emit({ type: "connected", test: { ...test, family }, result });
-      return result;
-    };
-    if (to === undefined) return tell("untried");
-    const outcome = tryToConnect(to.host, to.port, clock);
-    if (test.isSuspect || test.isFresh) return tell(await outcome);
-    const waited = Promise.withResolvers<undefined>();
-    using _ = clock.schedule("connection", clock.now() + soonMs, () => waited.resolve(undefined));
-    const first = await Promise.race([outcome, waited.promise]);
-    if (first !== undefined) return tell(first);
-    void outcome.then((result) => result === "answered" && tell(result));
-    return tell("silent");
-  }
-}
-
-/** Connects by the node's own kernel, and closes at once. */
-async function tryConnection(host: string, port: number, clock: Clock): Promise<ConnectionResult> {
-  const begun = clock.now();
-  const socket = connect({ host, port });
-  const outcome = new Promise<ConnectionResult>((resolve) => {
-    socket.once("connect", () => resolve("answered"));
-    socket.once("error", ({ code }: NodeJS.ErrnoException) => resolve(resultOf(code)));
-  });
-  const waited = new Promise<"waited">((resolve) => setTimeout(resolve, connectMs, "waited"));
-  const first = await Promise.race([outcome, waited]);
-  try {
-    if (first !== "waited") return first;
-    await setImmediate(); // Answers that came meanwhile are read now.
-    const last = await Promise.race([outcome, setImmediate("silent" as const)]);
-    return last === "silent" && clock.now() > begun + connectMs + lateMs ? "untried" : last;
-  } finally {
-    socket.destroy();
-  }
-}
-
-// This process or its node lacks something, or forbids it: of the way to Pods that says nothing.
-const ownErrors: ReadonlySet<string | undefined> = new Set([
-  "EACCES",
-  "EADDRNOTAVAIL",
-  "EAGAIN",
-  "EMFILE",
-  "ENFILE",
-  "ENOBUFS",
-  "ENOMEM",
-  "EPERM",
-]);
-
-/** The result of an attempt to connect that ended with an error. A backend that refuses has been reached. */
-export function resultOf(code: string | undefined): ConnectionResult {
-  if (code === "ECONNREFUSED" || code === "ECONNRESET") return "answered";
-  return ownErrors.has(code) ? "untried" : "silent";
 }
 
 /** kube-proxy's answers for a Service. */

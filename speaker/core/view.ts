@@ -247,9 +247,9 @@ export class SpeakerView {
     return this.#state.dataPath[family].broken;
   }
 
-  /** The connection that this node tries next. */
-  nextConnectionTest(now: Millis): ConnectionTest | undefined {
-    return nextTest(this.#state, now);
+  /** The connection that this node tries next. @param isFirst see `nextTest` */
+  nextConnectionTest(now: Millis, isFirst?: boolean): ConnectionTest | undefined {
+    return nextTest(this.#state, now, isFirst);
   }
 
   /** Health check ports of Services to ask next. */

@@ -3,7 +3,7 @@ import type { Break } from "../break.ts";
 const handoverTests = ["speaker/core/handovers/handovers.test.ts"];
 const tableTests = ["pkg/handover/state/state.test.ts"];
 const dataPathTests = ["speaker/core/data-path/data-path.test.ts"];
-const driverTests = ["speaker/data-path.test.ts"];
+const testerTests = ["speaker/connection-tester.test.ts"];
 const pathTests = ["pkg/memberlist/ring/paths.test.ts"];
 
 /** Packets come to Pods: by nodes that can deliver, also those of connections while an address moves, and by paths that nobody is wrong about. */
@@ -138,19 +138,34 @@ export const delivery: readonly Break[] = [
     tests: dataPathTests,
   },
   {
-    before: "if (!isFresh && test?.isSuspect !== true) return;",
-    after: "if (test?.isSuspect !== true) return;",
-    tests: driverTests,
+    before: "const decides = isSilent && next?.isSuspect === true;",
+    after: "const decides = false;",
+    tests: testerTests,
   },
   {
-    before: "if (test.isSuspect || test.isFresh) return tell(await outcome);",
-    after: "if (soonMs > 0) return tell(await outcome);",
-    tests: driverTests,
+    before: "if (test.isSuspect || this.#slow.has(to.host)) {",
+    after: "if (soonMs > 0) {",
+    tests: testerTests,
   },
   {
-    before: 'isFew(tests) && result !== "silent" ? fewEveryMs',
-    after: "isFew(tests) ? fewEveryMs",
-    tests: driverTests,
+    before: "this.#slow.add(to.host);",
+    after: "this.#slow.delete(to.host);",
+    tests: ["speaker/connection-tester-drawn.test.ts"],
+  },
+  {
+    before: "    tests.silentSince = now;\n",
+    after: "    if (tests.silent.length === 0) tests.silentSince = now;\n",
+    tests: ["speaker/connection-tester-drawn.test.ts"],
+  },
+  {
+    before: "return beside === undefined ? ofApi : { ...ofApi, beside };",
+    after: "return ofApi;",
+    tests: testerTests,
+  },
+  {
+    before: "return areAll && new Set(",
+    after: "return new Set(",
+    tests: dataPathTests,
   },
   {
     before: "(isAway && livesUntil(state, before, address) > now)",

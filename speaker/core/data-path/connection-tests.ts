@@ -21,15 +21,18 @@ const knownMs: Millis = 300_000;
 // The API server sees a connection without a request: thousands of nodes make few of them.
 const apiEveryMs: Millis = 30_000;
 const namespacesForAll = 3;
-// The answer of a Service that is not known says little, and takes the place of one that is; its silence says nothing.
+// Most Services that are not known are silent, once all that answer are: that says nothing.
 const freshEveryMs: Millis = 10_000;
 const fewEveryMs: Millis = 2_000;
 // Limit of Services that one test looks at.
 const maxLooked = 200;
 const otherEveryMs: Millis = 3_000;
 
-/** The connection to try next; undefined where no Service can be tried. */
-export function nextTest(state: SpeakerState, now: Millis): ConnectionTest | undefined {
+/**
+ * The connection to try next; undefined where no Service can be tried.
+ * @param isFirst it is to one that is known, where there is one: another one may follow it at once
+ */
+export function nextTest(state: SpeakerState, now: Millis, isFirst = false): ConnectionTest | undefined {
   const { dataPath, services, config } = state;
   const pools = config?.config.pools ?? [];
   if (services.rows.size === 0 || pools.every(({ announceWhen }) => announceWhen === "alive")) return undefined;
@@ -38,18 +41,38 @@ export function nextTest(state: SpeakerState, now: Millis): ConnectionTest | und
   const isSuspect = isSuspected(dataPath, family);
   const ofApi: ConnectionTest = { family, to: "api", scan: dataPath.scan, isSuspect, isFresh: false };
   const apiAt = apiTriedAt(dataPath);
-  if (isApiDue(dataPath, family) || (silent.length === 0 && now >= apiAt + apiEveryMs)) return ofApi;
-  const isFreshDue = !isSuspect && silent.length === 0 && now >= dataPath.freshAt;
+  if (isApiDue(dataPath, family)) {
+    const beside = testBeside(state, family);
+    return beside === undefined ? ofApi : { ...ofApi, beside };
+  }
+  if (now >= apiAt + (isSuspect || isApiKnown(dataPath) ? apiEveryMs : freshEveryMs)) return ofApi;
+  const first = nextKnown(state, family);
+  // The API's Service answers: the tenants of these are the reason, and no other one is known.
+  const isExplained = first !== undefined && rank(silent, first.key) > 0 && !isApiSilent(dataPath);
+  const isFreshDue = (isExplained || !(isFirst || isSuspect)) && now >= dataPath.freshAt;
   const fresh = isFreshDue || sample.size === 0 ? freshTest(state, family) : { ...ofApi, to: undefined };
   if (fresh.to !== undefined) return fresh;
-  const all = [...sample].flatMap(([key, { triedAt }]) => ({ key, triedAt, to: targetOf(state, key, family) }));
+  if (silent.includes(apiService) && (first === undefined || (rank(silent, first.key) > 0 && apiAt < first.triedAt)))
+    return ofApi;
+  return { family, to: first?.to, scan: fresh.scan, isSuspect: isSuspect && !isExplained, isFresh: false };
+}
+
+/** The Service of the sample that is tried next. */
+function nextKnown(state: SpeakerState, family: Family) {
+  const { sample, silent } = state.dataPath[family].tests;
+  const all = [...sample].map(([key, { triedAt }]) => ({ key, triedAt, to: targetOf(state, key, family) }));
   const inTurn = all
     .filter(({ to }) => to !== undefined)
     .sort((a, b) => rank(silent, a.key) - rank(silent, b.key) || a.triedAt - b.triedAt);
-  const [first] = inTurn;
-  if (silent.includes(apiService) && (first === undefined || (rank(silent, first.key) > 0 && apiAt < first.triedAt)))
-    return ofApi;
-  return { family, to: first?.to, scan: fresh.scan, isSuspect, isFresh: false };
+  return inTurn[0];
+}
+
+/** Beside the API's Service, so that a node that delivers neither family knows it of both at once. */
+function testBeside(state: SpeakerState, family: Family): ConnectionTest | undefined {
+  const other = family === "IPv4" ? "IPv6" : "IPv4";
+  if (state.dataPath[other].broken.includes("noConnection")) return undefined;
+  const to = nextKnown(state, other)?.to;
+  return to && { family: other, to, scan: state.dataPath.scan, isSuspect: true, isFresh: false };
 }
 
 /** The family of most Services that answered, and now and then the other one; if one is suspected, that one, and the other one now and then. */
@@ -71,11 +94,16 @@ function isSuspected(dataPath: DataPaths, family: Family): boolean {
 /** Whether the API's Service is to tell if a tenant is the reason for silence. */
 function isApiDue(dataPath: DataPaths, family: Family): boolean {
   const { silent, silentSince } = dataPath[family].tests;
-  return silent.length > 0 && apiTriedAt(dataPath) < silentSince;
+  return silent.length > 0 && isApiKnown(dataPath) && apiTriedAt(dataPath) < silentSince;
 }
 
 function apiTriedAt({ IPv4, IPv6 }: DataPaths): Millis {
   return Math.max(IPv4.tests.api.triedAt, IPv6.tests.api.triedAt);
+}
+
+/** Only what answered before can be silent. */
+function isApiKnown(dataPath: DataPaths): boolean {
+  return families.some((family) => dataPath[family].tests.api.answeredAt > -Infinity);
 }
 
 /** It has one family, and kube-proxy serves both. */
@@ -93,18 +121,30 @@ function rank(silent: readonly string[], key: string): number {
  * begins at `scan`.
  */
 function freshTest(state: SpeakerState, first: Family): ConnectionTest {
-  const { dataPath } = state;
-  const { rows } = state.services;
-  const from = dataPath.scan < rows.size ? dataPath.scan : 0;
-  let at = from;
-  for (const key of rows.keys().drop(from).take(maxLooked)) {
-    at++;
+  const all = families.length * state.services.rows.size;
+  const { scan } = state.dataPath;
+  const found = freshFrom(state, scan < all ? scan : 0);
+  const isEnd = typeof found === "number" && found >= all;
+  const next = isEnd && scan < all ? freshFrom(state, 0) : found;
+  return typeof next === "number" ? { family: first, to: undefined, scan: next, isSuspect: false, isFresh: true } : next;
+}
+
+/** @returns where the next look begins, where it has found none */
+function freshFrom(state: SpeakerState, from: number): ConnectionTest | number {
+  let at = from - (from % families.length);
+  for (const key of state.services.rows
+    .keys()
+    .drop(at / families.length)
+    .take(maxLooked))
     for (const family of families) {
-      const to = isWanted(dataPath[family].tests, key) ? targetOf(state, key, family) : undefined;
-      if (to !== undefined) return { family, to, scan: at, isSuspect: false, isFresh: true };
+      if (at++ < from) continue;
+      const { tests } = state.dataPath[family];
+      const to = isWanted(tests, key) ? targetOf(state, key, family) : undefined;
+      if (to === undefined) continue;
+      const isSuspect = tests.answeredAt === -Infinity && isEnough([...tests.silentAtFirst, key]);
+      return { family, to, scan: at, isSuspect, isFresh: true };
     }
-  }
-  return { family: first, to: undefined, scan: at, isSuspect: false, isFresh: true };
+  return at;
 }
 
 /** Whether Services of too few namespaces are known. */
@@ -143,22 +183,21 @@ export function connectionTried(
   const { tests } = dataPath[family];
   const key = to === undefined || to === "api" ? apiService : to.key;
   const before = key === apiService ? tests.api : tests.sample.get(key);
-  // One that never answers is fresh each time: it may not take the place of all others.
-  if (scan !== dataPath.scan || before === undefined)
-    dataPath.freshAt = now + (isFew(tests) && result !== "silent" ? fewEveryMs : freshEveryMs);
+  if (scan !== dataPath.scan || before === undefined) dataPath.freshAt = now + (isFew(tests) ? fewEveryMs : freshEveryMs);
   dataPath.scan = scan;
   tests.triedAt = now;
   if (to === undefined) return;
   const isKnown = before !== undefined && now - before.answeredAt < knownMs;
   const answeredAt = result === "answered" ? now : (before?.answeredAt ?? -Infinity);
   const tried = { triedAt: now, answeredAt };
-  if (to !== "api" && result === "silent" && tests.answeredAt === -Infinity && tests.silentAtFirst.length < namespacesForAll)
-    tests.silentAtFirst = [...new Set([...tests.silentAtFirst, namespaceOf(key)])];
+  const isNodeSuspect = families.some((each) => isSuspected(dataPath, each) || dataPath[each].broken.length > 0);
+  const isAtFirst = to !== "api" && result === "silent" && tests.answeredAt === -Infinity && !isNodeSuspect;
+  if (isAtFirst && !isEnough(tests.silentAtFirst)) tests.silentAtFirst = [...tests.silentAtFirst, key];
   if (to === "api") tests.api = tried;
   else if (isKnown || result === "answered") tests.sample.set(key, tried);
   else tests.sample.delete(key);
   if (result === "silent" && isKnown && !tests.silent.some((other) => namespaceOf(other) === namespaceOf(key))) {
-    if (tests.silent.length === 0) tests.silentSince = now;
+    tests.silentSince = now;
     tests.silent = [...tests.silent, key];
   }
   if (result !== "answered") return;
@@ -172,13 +211,20 @@ export function connectionTried(
   }
 }
 
+/** Whether so many Services were silent before any answered that tenants are no reason: all, or twelve, and of three namespaces at least. */
+function isEnough(silentAtFirst: readonly string[]): boolean {
+  const different = new Set(silentAtFirst).size;
+  const areAll = different < silentAtFirst.length || different >= maxSample;
+  return areAll && new Set(silentAtFirst.map(namespaceOf)).size >= namespacesForAll;
+}
+
 /**
  * Whether Services that answered before are silent now, and neither one tenant nor a node that is gone can be the reason. Where none has answered
- * since this speaker started, Services of three namespaces are silent, and Services answered most other nodes.
+ * since this speaker started, all Services are silent, or many, and Services answered most other nodes.
  */
 export function nobodyAnswers(state: SpeakerState, family: Family): boolean {
   const { silent, silentAtFirst } = state.dataPath[family].tests;
-  if (silentAtFirst.length >= namespacesForAll) return areOthersWithout(state, family, "noConnection");
+  if (isEnough(silentAtFirst)) return areOthersWithout(state, family, "noConnection");
   const tenants = silent.filter((key) => key !== apiService && isAlive(state, key, family));
   const isApiThere = seesApi(state) || state.dataPath[family].since.has("noConnection");
   const isApiAway = isApiThere && isApiSilent(state.dataPath);

@@ -47,7 +47,7 @@ export const minHoldMs: Millis = 30_000;
 export const maxHoldMs: Millis = 600_000;
 
 export interface DataPaths extends Readonly<Record<Family, DataPath>> {
-  /** Which Service is looked at next as one to try. */
+  /** Which Service is looked at next as one to try, in which family: two for each Service. */
   scan: number;
   /** When Services are looked at next. */
   freshAt: Millis;
@@ -82,12 +82,14 @@ export interface ConnectionTest {
   readonly family: Family;
   /** A Service's cluster IP, or the API's Service; undefined where none of the Services that were looked at can be tried. */
   readonly to: { readonly key: string; readonly address: string; readonly port: number } | "api" | undefined;
-  /** Which Service is looked at after that. */
+  /** Which Service is looked at after that: see `DataPaths.scan`. */
   readonly scan: number;
-  /** One before was not answered, and this one may decide. */
+  /** Its silence may decide, since others are silent. */
   readonly isSuspect: boolean;
-  /** Nothing is known of the Service: its silence decides nothing. */
+  /** Nothing is known of the Service. */
   readonly isFresh: boolean;
+  /** One of the other family that is tried at the same time, and decides with it. */
+  readonly beside?: ConnectionTest;
 }
 
 /** `untried`: the attempt said nothing, because this speaker stood still or could not begin it, or because there is no such address of the family. */
@@ -105,8 +107,9 @@ export interface ConnectionTests {
   readonly sample: Map<string, Known>; // key of a Service that answered -> the last tests of it
   /** Names of Services that did not answer since a Service last did, one for each namespace; `apiService` for the API's. */
   silent: readonly string[];
+  /** When the latest of them joined. */
   silentSince: Millis;
-  /** Namespaces of which a Service did not answer, before any did; three at most. */
+  /** Services that did not answer before any did, each once or, at the end, one of them twice: that were all. */
   silentAtFirst: readonly string[];
   /** The API's Service. */
   api: Known;

@@ -709,3 +709,13 @@ test("of 10,000 Services one is tried at a time, twelve in turn and two of a nam
   assert.ok(new Set(tried).size <= 13 + 1);
   assert.ok(tried.filter((key) => key === undefined).length <= 5);
 });
+
+test("a node whose speaker starts beside Services of many namespaces that never answer nodes, as under network policies, can deliver", () => {
+  const one = serving(["hangs1", "hangs2", "hangs3", "hangs4", "a"]);
+  for (const { state } of one.others) state.setSeenWithout(seenWithoutBits({ IPv4: ["noConnection"], IPv6: [] }));
+  one.hear();
+  for (let seconds = 0; seconds < 120; seconds++) {
+    tryAll(one, 1, (key) => (key?.startsWith("hangs") ? "silent" : "answered"));
+    assert.deepEqual(one.bench.view.pathFaults("IPv4"), [], `after ${seconds} s`);
+  }
+});

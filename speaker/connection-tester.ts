@@ -1,0 +1,155 @@
+import { connect } from "node:net";
+import { setImmediate } from "node:timers/promises";
+import { Alarm, type Clock, type Millis } from "#pkg/clock";
+import { parseAddress } from "#pkg/net";
+import type { ConnectionResult, ConnectionTest, SpeakerEvent, SpeakerView } from "./core/index.ts";
+
+export interface ConnectionTesterOptions {
+  readonly view: Pick<SpeakerView, "nextConnectionTest">;
+  readonly emit: (event: SpeakerEvent) => void;
+  readonly clock: Clock;
+  /** The API's Service, as each container is told. */
+  readonly api: { readonly host: string; readonly port: number } | undefined;
+  /** Tests have their own. */
+  readonly tryToConnect?: typeof tryConnection;
+}
+
+const everyMs: Millis = 1_000;
+// The connections of the turn before are tried still.
+const againMs: Millis = 50;
+// A SYN is answered by kernels, within some milliseconds; a second one would leave after 1 s.
+export const connectMs: Millis = 600;
+// By then most have been answered.
+const soonMs: Millis = 250;
+// After so much more this process stood still, and an answer may wait in the socket.
+const lateMs: Millis = 300;
+/** Limit of connections beyond one each second. */
+const maxAhead = 3;
+/** More are not in the core's sample. */
+const maxSlow = 100;
+// While there are some beyond, turns come later by a quarter, which makes up for a quarter of one.
+const paid = 0.25;
+
+/** Tries connections to Services by the node's own kernel, one each second in the long run, and tells the core how they ended. */
+export class ConnectionTester implements Disposable {
+  readonly #options: ConnectionTesterOptions;
+  readonly #alarm: Alarm;
+  #isDisposed = false;
+  #isTrying = false;
+  #ahead = 0;
+  /** Addresses whose last answer came late: their silence says nothing sooner. */
+  readonly #slow = new Set<string>();
+
+  constructor(options: ConnectionTesterOptions) {
+    this.#options = options;
+    this.#alarm = new Alarm(options.clock, "connection tests", () => this.#turn());
+  }
+
+  start(): void {
+    this.#alarm.set(this.#options.clock.now());
+  }
+
+  [Symbol.dispose](): void {
+    this.#isDisposed = true;
+    this.#alarm[Symbol.dispose]();
+  }
+
+  #turn(): void {
+    const { clock } = this.#options;
+    if (this.#isTrying) {
+      this.#alarm.set(clock.now() + againMs);
+      return;
+    }
+    this.#alarm.set(clock.now() + everyMs * (this.#ahead > 0 ? 1 + paid : 1));
+    this.#ahead = Math.max(0, this.#ahead - paid);
+    void this.#tryInTurn();
+  }
+
+  /** On a connection without an answer one that may decide follows at once; on others now and then one to a Service that is not known. */
+  async #tryInTurn(): Promise<void> {
+    this.#isTrying = true;
+    const { view, clock } = this.#options;
+    let test = view.nextConnectionTest(clock.now(), true);
+    while (test !== undefined) {
+      const { beside, isFresh } = test;
+      const isSilent = (await this.#try(test, beside && this.#try(beside))) === "silent";
+      const next = this.#isDisposed ? undefined : view.nextConnectionTest(clock.now(), false);
+      const decides = isSilent && next?.isSuspect === true;
+      const isDue = decides ? this.#ahead < maxAhead : next?.isFresh === true && !isFresh && this.#ahead <= 0;
+      this.#ahead += isDue ? (next?.beside === undefined ? 1 : 2) : 0;
+      test = isDue ? next : undefined;
+    }
+    this.#isTrying = false;
+  }
+
+  /**
+   * Silence that cannot decide is told soon, and taken back where the answer comes later: the next attempt, which may decide, does not wait for it.
+   * @param beside an attempt that ends at the same time, and is told of before this one
+   */
+  async #try(test: ConnectionTest, beside?: Promise<unknown>): Promise<ConnectionResult> {
+    const { api, clock, tryToConnect = tryConnection } = this.#options;
+    const ofService = typeof test.to === "object" ? { host: test.to.address, port: test.to.port } : undefined;
+    const to = test.to === "api" ? api : ofService;
+    const family = (to && parseAddress(to.host)?.family) ?? test.family;
+    const tell = (result: ConnectionResult) => {
+      const { beside: _, ...alone } = test;
+      if (!this.#isDisposed) this.#options.emit({ type: "connected", test: { ...alone, family }, result });
+      return result;
+    };
+    if (to === undefined) return tell("untried");
+    const begun = clock.now();
+    const outcome = tryToConnect(to.host, to.port, clock).then((result) => {
+      if (result === "answered" && clock.now() >= begun + soonMs && this.#slow.size < maxSlow) this.#slow.add(to.host);
+      else if (result === "answered") this.#slow.delete(to.host);
+      return result;
+    });
+    if (test.isSuspect || this.#slow.has(to.host)) {
+      await beside;
+      return tell(await outcome);
+    }
+    const waited = Promise.withResolvers<undefined>();
+    using _ = clock.schedule("connection", clock.now() + soonMs, () => waited.resolve(undefined));
+    const first = await Promise.race([outcome, waited.promise]);
+    if (first !== undefined) return tell(first);
+    void outcome.then((result) => result === "answered" && tell(result));
+    return tell("silent");
+  }
+}
+
+/** Connects by the node's own kernel, and closes at once. */
+async function tryConnection(host: string, port: number, clock: Clock): Promise<ConnectionResult> {
+  const begun = clock.now();
+  const socket = connect({ host, port });
+  const outcome = new Promise<ConnectionResult>((resolve) => {
+    socket.once("connect", () => resolve("answered"));
+    socket.once("error", ({ code }: NodeJS.ErrnoException) => resolve(resultOf(code)));
+  });
+  const waited = new Promise<"waited">((resolve) => setTimeout(resolve, connectMs, "waited"));
+  const first = await Promise.race([outcome, waited]);
+  try {
+    if (first !== "waited") return first;
+    await setImmediate(); // Answers that came meanwhile are read now.
+    const last = await Promise.race([outcome, setImmediate("silent" as const)]);
+    return last === "silent" && clock.now() > begun + connectMs + lateMs ? "untried" : last;
+  } finally {
+    socket.destroy();
+  }
+}
+
+// This process or its node lacks something, or forbids it: of the way to Pods that says nothing.
+export const ownErrors: ReadonlySet<string | undefined> = new Set([
+  "EACCES",
+  "EADDRNOTAVAIL",
+  "EAGAIN",
+  "EMFILE",
+  "ENFILE",
+  "ENOBUFS",
+  "ENOMEM",
+  "EPERM",
+]);
+
+/** The result of an attempt to connect that ended with an error. A backend that refuses has been reached. */
+export function resultOf(code: string | undefined): ConnectionResult {
+  if (code === "ECONNREFUSED" || code === "ECONNRESET") return "answered";
+  return ownErrors.has(code) ? "untried" : "silent";
+}

@@ -1,0 +1,80 @@
+import { setImmediate } from "node:timers/promises";
+import type { Millis } from "#pkg/clock";
+import { seenWithoutBits } from "#pkg/gossip";
+import { ConnectionTester, connectMs } from "../connection-tester.ts";
+import { amongOthers, owner } from "./speaker-bench.ts";
+
+export interface TriedService {
+  /** `namespace/name`. */
+  readonly key: string;
+  readonly address: string;
+  readonly clusterIPs: readonly string[];
+}
+
+/** When the kernel has an answer of an address, in milliseconds from now; undefined: never. */
+export type Answers = (host: string) => Millis | undefined;
+
+const apiAddress = "10.96.0.1";
+const stepMs: Millis = 50;
+
+/** The speaker of a node that connects to Services: its own driver and core, among others to which Services have answered. */
+export class TryingNode implements Disposable {
+  readonly bench: ReturnType<typeof amongOthers>["bench"];
+  /** How many connections it has tried. */
+  tried = 0;
+  readonly #tester: ConnectionTester;
+
+  constructor(services: readonly TriedService[], answers: Answers) {
+    const { bench, others, hear } = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}");
+    this.bench = bench;
+    bench.setService("default/web", undefined);
+    const ports = [{ name: "", protocol: "TCP", port: 80 }];
+    for (const { key, address, clusterIPs } of services) bench.serve(key, [address], { clusterIPs, ports });
+    for (const { state } of others) state.setSeenWithout(seenWithoutBits({ IPv4: ["noConnection"], IPv6: ["noConnection"] }));
+    hear();
+    bench.settle();
+    const { clock, view } = bench;
+    const after = (ms: Millis, result: "answered" | "silent") =>
+      new Promise<typeof result>((resolve) => clock.schedule("connection", clock.now() + ms, () => resolve(result)));
+    this.#tester = new ConnectionTester({
+      view,
+      emit(event) {
+        if (event.type !== "connected") return;
+        console.log(
+          bench.clock.now(),
+          event.test.family,
+          typeof event.test.to === "object" ? event.test.to.key : event.test.to,
+          event.result,
+          event.test.isSuspect ? "suspect" : "",
+          event.test.isFresh ? "fresh" : "",
+        );
+        bench.runner.dispatch(event);
+        bench.settle();
+      },
+      clock,
+      api: { host: apiAddress, port: 443 },
+      tryToConnect: (host) => {
+        this.tried++;
+        const ms = answers(host);
+        return ms === undefined || ms > connectMs ? after(connectMs, "silent") : after(ms, "answered");
+      },
+    });
+    this.#tester.start();
+  }
+
+  get now(): Millis {
+    return this.bench.clock.now();
+  }
+
+  async pass(ms: Millis): Promise<void> {
+    for (const end = this.now + ms; this.now < end; ) {
+      this.bench.clock.advanceBy(stepMs);
+      await setImmediate();
+      this.bench.settle();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#tester[Symbol.dispose]();
+  }
+}
