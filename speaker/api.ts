@@ -25,7 +25,7 @@ export interface ApiOptions {
   readonly bfd: Pick<Bfd, "describe">;
   readonly kernel: Pick<KernelKeeper, "restored" | "interfaces" | "status">;
   readonly members: Pick<Members, "describe">;
-  /** Resources that have to be seen before anything is announced; empty once they have been. */
+  /** Resources that have to be seen before anything is announced, and, later, the ring where it was lost. */
   readonly missing: () => readonly string[];
   readonly recorder: Recorder;
   readonly selfTest: Pick<SelfTest, "tried">;
@@ -190,7 +190,7 @@ export function speakerApi(options: ApiOptions): Routes {
       const well: string[] | undefined = asked.query.get("brief") === "names" ? [] : undefined; // Filled while the others are read.
       return {
         ...self(),
-        missing: missing(),
+        missing: view.isPlaced ? [] : missing(),
         apiViewOld: view.isOutdated || undefined,
         services: asked.query.has("brief") ? briefServices(asked, well) : services(asked),
         well,

@@ -41,6 +41,12 @@ interface Condition {
   readonly message: string;
 }
 
+/** Of which something false was said once. */
+const known: readonly (readonly string[])[] = [
+  // The last node that announces has lost the ring, too.
+  ["one-speaker-gone", "ring-cut", "one-excluded"],
+];
+
 /** Some faults, of which no two break the same. */
 function draw(seed: number): readonly string[] {
   const random = seededRandom(seed);
@@ -201,6 +207,7 @@ class Play {
 
 suite("of faults that are there together nothing false is said, each comes up, and none is left once all are mended", () => {
   for (const name of Object.keys(mendable)) test(`${name} alone`, () => Play.run([name], 1));
+  for (const names of known) test(names.join(", "), () => Play.run(names, 1));
   for (let seed = from; seed < from + count; seed++) {
     const names = draw(seed);
     test(`${names.join(", ")} (${seed})`, () => Play.run(names, seed));

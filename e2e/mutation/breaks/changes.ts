@@ -146,6 +146,11 @@ export const changes: readonly Break[] = [
     tests: ["ctl/cluster/pod-state.test.ts"],
   },
   {
+    before: "missing: view.isPlaced ? [] : missing(),",
+    after: "missing: missing(),",
+    tests: ["e2e/simulation/combined-faults.test.ts"],
+  },
+  {
     before: "if (!(Number(there) < Number(wanted))) continue;",
     after: "",
     tests: ["ctl/doctor/missing-pods.test.ts"],
