@@ -109,7 +109,7 @@ export interface ConnectionTests {
   silent: readonly string[];
   /** When the latest of them joined. */
   silentSince: Millis;
-  /** Services that did not answer before any did, each once or, at the end, one of them twice: that were all. */
+  /** Services that were silent before any answered. Once all have been tried, one of them is here twice. */
   silentAtFirst: readonly string[];
   /** The API's Service. */
   api: Known;
