@@ -71,12 +71,13 @@ export class ConnectionTester implements Disposable {
     const { view, clock } = this.#options;
     let test = view.nextConnectionTest(clock.now(), true);
     while (test !== undefined) {
-      const { beside, isFresh } = test;
-      const isSilent = (await this.#try(test, beside && this.#try(beside))) === "silent";
+      const { beside = [], isFresh } = test;
+      const others = Promise.all(beside.map((one) => this.#try(one)));
+      const isSilent = (await this.#try(test, others)) === "silent";
       const next = this.#isDisposed ? undefined : view.nextConnectionTest(clock.now(), false);
       const decides = isSilent && next?.isSuspect === true;
       const isDue = decides ? this.#ahead < maxAhead : next?.isFresh === true && !isFresh && this.#ahead <= 0;
-      this.#ahead += isDue ? (next?.beside === undefined ? 1 : 2) : 0;
+      this.#ahead += isDue ? 1 + (next?.beside?.length ?? 0) : 0;
       test = isDue ? next : undefined;
     }
     this.#isTrying = false;
@@ -84,7 +85,7 @@ export class ConnectionTester implements Disposable {
 
   /**
    * Silence that cannot decide is told soon, and taken back where the answer comes later: the next attempt, which may decide, does not wait for it.
-   * @param beside an attempt that ends at the same time, and is told of before this one
+   * @param beside attempts that end at the same time, and are told of before this one
    */
   async #try(test: ConnectionTest, beside?: Promise<unknown>): Promise<ConnectionResult> {
     const { api, clock, tryToConnect = tryConnection } = this.#options;

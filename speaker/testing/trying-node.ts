@@ -40,14 +40,6 @@ export class TryingNode implements Disposable {
       view,
       emit(event) {
         if (event.type !== "connected") return;
-        console.log(
-          bench.clock.now(),
-          event.test.family,
-          typeof event.test.to === "object" ? event.test.to.key : event.test.to,
-          event.result,
-          event.test.isSuspect ? "suspect" : "",
-          event.test.isFresh ? "fresh" : "",
-        );
         bench.runner.dispatch(event);
         bench.settle();
       },

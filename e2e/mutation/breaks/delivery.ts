@@ -102,8 +102,8 @@ export const delivery: readonly Break[] = [
     tests: dataPathTests,
   },
   { before: '|| state.dataPath[family].since.has("noConnection");', after: ";", tests: dataPathTests },
-  { before: "(isApiAway && tenants.length > 0)", after: "isApiSilent", tests: dataPathTests },
-  { before: "tenants.length >= namespacesForAll ||", after: "tenants.length >= 1 ||", tests: dataPathTests },
+  { before: "if (!isApiAway || tenants.length === 0) return", after: "if (!isApiAway) return", tests: dataPathTests },
+  { before: "return tenants.length >= namespacesForAll;", after: "return tenants.length >= 1;", tests: dataPathTests },
   {
     before: "return ready.length > 0 && !ready.some(({ nodeName }) => isGone(nodeName));",
     after: "return ready.length > 0;",
@@ -158,9 +158,19 @@ export const delivery: readonly Break[] = [
     tests: ["speaker/connection-tester-drawn.test.ts"],
   },
   {
-    before: "return beside === undefined ? ofApi : { ...ofApi, beside };",
+    before: "return { ...ofApi, beside: testsBeside(state, family) };",
     after: "return ofApi;",
     tests: testerTests,
+  },
+  {
+    before: "return tenants.length >= Math.min(namespacesWithApi, namespaces.size);",
+    after: "return true;",
+    tests: dataPathTests,
+  },
+  {
+    before: "isSuspected(dataPath, family) && !isExplained(dataPath, family);",
+    after: "isSuspected(dataPath, family);",
+    tests: ["speaker/connection-tester-drawn.test.ts"],
   },
   {
     before: "return areAll && new Set(",

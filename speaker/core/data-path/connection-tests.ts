@@ -21,6 +21,8 @@ const knownMs: Millis = 300_000;
 // The API server sees a connection without a request: thousands of nodes make few of them.
 const apiEveryMs: Millis = 30_000;
 const namespacesForAll = 3;
+// Where the API's Service is silent, too. One of several API servers may be gone while one tenant's Service hangs.
+const namespacesWithApi = 2;
 // Most Services that are not known are silent, once all that answer are: that says nothing.
 const freshEveryMs: Millis = 10_000;
 const fewEveryMs: Millis = 2_000;
@@ -41,38 +43,44 @@ export function nextTest(state: SpeakerState, now: Millis, isFirst = false): Con
   const isSuspect = isSuspected(dataPath, family);
   const ofApi: ConnectionTest = { family, to: "api", scan: dataPath.scan, isSuspect, isFresh: false };
   const apiAt = apiTriedAt(dataPath);
-  if (isApiDue(dataPath, family)) {
-    const beside = testBeside(state, family);
-    return beside === undefined ? ofApi : { ...ofApi, beside };
-  }
+  if (isApiDue(dataPath, family)) return { ...ofApi, beside: testsBeside(state, family) };
   if (now >= apiAt + (isSuspect || isApiKnown(dataPath) ? apiEveryMs : freshEveryMs)) return ofApi;
-  const first = nextKnown(state, family);
-  // The API's Service answers: the tenants of these are the reason, and no other one is known.
-  const isExplained = first !== undefined && rank(silent, first.key) > 0 && !isApiSilent(dataPath);
-  const isFreshDue = (isExplained || !(isFirst || isSuspect)) && now >= dataPath.freshAt;
+  const [first] = knownInTurn(state, family);
+  const isTenants = first !== undefined && isExplained(dataPath, family);
+  const isFreshDue = (isTenants || !(isFirst || isSuspect)) && now >= dataPath.freshAt;
   const fresh = isFreshDue || sample.size === 0 ? freshTest(state, family) : { ...ofApi, to: undefined };
   if (fresh.to !== undefined) return fresh;
   if (silent.includes(apiService) && (first === undefined || (rank(silent, first.key) > 0 && apiAt < first.triedAt)))
     return ofApi;
-  return { family, to: first?.to, scan: fresh.scan, isSuspect: isSuspect && !isExplained, isFresh: false };
+  const test = { family, to: first?.to, scan: fresh.scan, isSuspect: isSuspect && !isTenants, isFresh: false };
+  if (!test.isSuspect || !isApiSilent(dataPath)) return test;
+  return { ...test, beside: testsBeside(state, family).filter(({ to }) => to !== "api" && to?.address !== first?.to.address) };
 }
 
-/** The Service of the sample that is tried next. */
-function nextKnown(state: SpeakerState, family: Family) {
+/** Services of the sample that can be tried, in turn. */
+function knownInTurn(state: SpeakerState, family: Family) {
   const { sample, silent } = state.dataPath[family].tests;
-  const all = [...sample].map(([key, { triedAt }]) => ({ key, triedAt, to: targetOf(state, key, family) }));
-  const inTurn = all
-    .filter(({ to }) => to !== undefined)
-    .sort((a, b) => rank(silent, a.key) - rank(silent, b.key) || a.triedAt - b.triedAt);
-  return inTurn[0];
+  const found = [...sample].flatMap(([key, { triedAt }]) => {
+    const to = targetOf(state, key, family);
+    return to === undefined ? [] : [{ key, triedAt, to }];
+  });
+  return found.sort((a, b) => rank(silent, a.key) - rank(silent, b.key) || a.triedAt - b.triedAt);
 }
 
-/** Beside the API's Service, so that a node that delivers neither family knows it of both at once. */
-function testBeside(state: SpeakerState, family: Family): ConnectionTest | undefined {
-  const other = family === "IPv4" ? "IPv6" : "IPv4";
-  if (state.dataPath[other].broken.includes("noConnection")) return undefined;
-  const to = nextKnown(state, other)?.to;
-  return to && { family: other, to, scan: state.dataPath.scan, isSuspect: true, isFresh: false };
+/** All that it takes beside the API's silence to decide on both families: Services of two namespaces of each. */
+function testsBeside(state: SpeakerState, family: Family): readonly ConnectionTest[] {
+  return families.flatMap((each) => {
+    const { broken, tests } = state.dataPath[each];
+    if (each !== family && broken.includes("noConnection")) return [];
+    const byNamespace = Map.groupBy(knownInTurn(state, each), ({ key }) => namespaceOf(key));
+    const untold = [...byNamespace.values()].flatMap(([first]) =>
+      first === undefined || rank(tests.silent, first.key) > 0 ? [] : first.to,
+    );
+    const wanted = namespacesWithApi - new Set(tests.silent.filter((key) => key !== apiService).map(namespaceOf)).size;
+    return untold
+      .slice(0, Math.max(0, wanted))
+      .map((to) => ({ family: each, to, scan: state.dataPath.scan, isSuspect: true, isFresh: false }));
+  });
 }
 
 /** The family of most Services that answered, and now and then the other one; if one is suspected, that one, and the other one now and then. */
@@ -80,7 +88,8 @@ function nextFamily(dataPath: DataPaths, now: Millis): Family {
   const size = (family: Family) => dataPath[family].tests.sample.size;
   const [most, other] = size("IPv6") > size("IPv4") ? (["IPv6", "IPv4"] as const) : (["IPv4", "IPv6"] as const);
   if (size(other) === 0) return most;
-  const [first, second] = !isSuspected(dataPath, most) && isSuspected(dataPath, other) ? [other, most] : [most, other];
+  const isUrgent = (family: Family) => isSuspected(dataPath, family) && !isExplained(dataPath, family);
+  const [first, second] = !isUrgent(most) && isUrgent(other) ? [other, most] : [most, other];
   return !isApiDue(dataPath, first) && now >= dataPath[second].tests.triedAt + otherEveryMs ? second : first;
 }
 
@@ -89,6 +98,12 @@ function isSuspected(dataPath: DataPaths, family: Family): boolean {
   const { broken, tests } = dataPath[family];
   const isSilent = tests.silent.length > 0 || (tests.sample.size > 0 && isApiSilent(dataPath));
   return isSilent && !broken.includes("noConnection");
+}
+
+/** Whether tenants are the reason for the silence, since the API's Service answers, and no other Service is known. */
+function isExplained(dataPath: DataPaths, family: Family): boolean {
+  const { sample, silent } = dataPath[family].tests;
+  return !isApiSilent(dataPath) && !isApiDue(dataPath, family) && sample.keys().every((key) => rank(silent, key) > 0);
 }
 
 /** Whether the API's Service is to tell if a tenant is the reason for silence. */
@@ -228,7 +243,9 @@ export function nobodyAnswers(state: SpeakerState, family: Family): boolean {
   const tenants = silent.filter((key) => key !== apiService && isAlive(state, key, family));
   const isApiThere = seesApi(state) || state.dataPath[family].since.has("noConnection");
   const isApiAway = isApiThere && isApiSilent(state.dataPath);
-  return tenants.length >= namespacesForAll || (isApiAway && tenants.length > 0);
+  if (!isApiAway || tenants.length === 0) return tenants.length >= namespacesForAll;
+  const namespaces = new Set(knownInTurn(state, family).map(({ key }) => namespaceOf(key)));
+  return tenants.length >= Math.min(namespacesWithApi, namespaces.size);
 }
 
 /** Whether changes in the API are seen by this node, or by most others: this one reaches it by its Service, too. */

@@ -88,8 +88,8 @@ export interface ConnectionTest {
   readonly isSuspect: boolean;
   /** Nothing is known of the Service. */
   readonly isFresh: boolean;
-  /** One of the other family that is tried at the same time, and decides with it. */
-  readonly beside?: ConnectionTest;
+  /** Those that are tried at the same time, and decide with it. */
+  readonly beside?: readonly ConnectionTest[];
 }
 
 /** `untried`: the attempt said nothing, because this speaker stood still or could not begin it, or because there is no such address of the family. */

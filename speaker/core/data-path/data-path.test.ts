@@ -74,6 +74,8 @@ function tryAll(one: Among, count: number, result: (key: string | undefined) => 
   const tried: (string | undefined)[] = [];
   for (let i = 0; i < count; i++) {
     const next = one.bench.view.nextConnectionTest(one.bench.clock.now());
+    for (const test of next?.beside ?? [])
+      if (typeof test.to === "object") one.bench.runner.dispatch({ type: "connected", test, result: result(test.to.key) });
     if (next !== undefined) {
       const key = typeof next.to === "object" ? next.to.key : undefined;
       if (next.to !== undefined) tried.push(key);
@@ -717,5 +719,19 @@ test("a node whose speaker starts beside Services of many namespaces that never 
   for (let seconds = 0; seconds < 120; seconds++) {
     tryAll(one, 1, (key) => (key?.startsWith("hangs") ? "silent" : "answered"));
     assert.deepEqual(one.bench.view.pathFaults("IPv4"), [], `after ${seconds} s`);
+  }
+});
+
+test("one of several API servers is away while a tenant's Service hangs: a node that knows others asks them", () => {
+  for (const seconds of [20, 25, 31, 33]) {
+    const one = serving(["hangs", "a", "b"]);
+    tryAll(one, seconds, () => "answered");
+    const before = one.bench.clock.now();
+    while (one.bench.clock.now() < before + 60_000) {
+      tryAll(one, 1, (key) => (key === undefined || key.startsWith("hangs") ? "silent" : "answered"));
+      assert.deepEqual(one.bench.view.pathFaults("IPv4"), [], `after ${seconds} s, and ${one.bench.clock.now() - before} ms`);
+    }
+    tryAll(one, 4, () => "silent");
+    assert.deepEqual(one.bench.view.pathFaults("IPv4"), ["noConnection"]);
   }
 });
