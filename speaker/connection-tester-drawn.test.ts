@@ -9,6 +9,8 @@ import { type TriedService, TryingNode } from "./testing/trying-node.ts";
 /** `make nightly` has others. */
 const count = Number(process.env.PATH_TEST_SEEDS ?? 60);
 const from = Number(process.env.PATH_TEST_FROM ?? 1);
+/** Seeds that found something once. */
+const known = [1210, 1515, 2270, 5414];
 
 interface Tenant extends TriedService {
   readonly answersAfter: Millis | undefined;
@@ -110,7 +112,8 @@ async function judge({ tenants, flushed, withoutApi }: Story): Promise<void> {
 }
 
 test(`a node takes itself for unable when its rules are flushed, and never for what tenants do (${count} seeds from ${from})`, async () => {
-  for (let seed = from; seed < from + count; seed++) {
+  const drawn = Array.from({ length: count }, (_, index) => from + index);
+  for (const seed of [...known, ...drawn]) {
     const story = draw(seed);
     await judge(story).catch((error: Error) => assert.fail(`seed ${seed}: ${error.message}\n${JSON.stringify(story, null, 1)}`));
   }

@@ -153,8 +153,8 @@ export const delivery: readonly Break[] = [
     tests: ["speaker/connection-tester-drawn.test.ts"],
   },
   {
-    before: "    tests.silentSince = now;\n",
-    after: "    if (tests.silent.length === 0) tests.silentSince = now;\n",
+    before: "if (before.triedAt === before.answeredAt) tests.silentSince = now;",
+    after: "if (tests.silent.length === 0) tests.silentSince = now;",
     tests: ["speaker/connection-tester-drawn.test.ts"],
   },
   {

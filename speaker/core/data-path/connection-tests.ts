@@ -211,9 +211,9 @@ export function connectionTried(
   if (to === "api") tests.api = tried;
   else if (isKnown || result === "answered") tests.sample.set(key, tried);
   else tests.sample.delete(key);
-  if (result === "silent" && isKnown && !tests.silent.some((other) => namespaceOf(other) === namespaceOf(key))) {
-    tests.silentSince = now;
-    tests.silent = [...tests.silent, key];
+  if (result === "silent" && isKnown) {
+    if (before.triedAt === before.answeredAt) tests.silentSince = now;
+    if (rank(tests.silent, key) === 0) tests.silent = [...tests.silent, key];
   }
   if (result !== "answered") return;
   if (to === "api") tests.silent = tests.silent.filter((other) => other !== apiService);

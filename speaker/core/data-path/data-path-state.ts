@@ -107,7 +107,7 @@ export interface ConnectionTests {
   readonly sample: Map<string, Known>; // key of a Service that answered -> the last tests of it
   /** Names of Services that did not answer since a Service last did, one for each namespace; `apiService` for the API's. */
   silent: readonly string[];
-  /** When the latest of them joined. */
+  /** When a Service was silent last that had answered the time before. */
   silentSince: Millis;
   /** Services that were silent before any answered. Once all have been tried, one of them is here twice. */
   silentAtFirst: readonly string[];

@@ -735,3 +735,25 @@ test("one of several API servers is away while a tenant's Service hangs: a node 
     assert.deepEqual(one.bench.view.pathFaults("IPv4"), ["noConnection"]);
   }
 });
+
+test("the API's silence is no sign alone, nor beside one tenant's while a Service of another one is known", () => {
+  const ended = ({ bench }: Among, to: string, result: ConnectionResult) => {
+    const { scan } = bench.state.dataPath;
+    const service = { key: to, address: "10.96.0.1", port: 80 };
+    const test = { family: "IPv4", to: to === "api" ? to : service, scan, isSuspect: false, isFresh: false } as const;
+    bench.runner.dispatch({ type: "connected", test, result });
+    bench.settle();
+  };
+  const one = serving(["hangs", "a"]);
+  tryAll(one, 20, () => "answered");
+  ended(one, "hangs/s0", "silent");
+  ended(one, "api", "silent");
+  assert.deepEqual(one.bench.view.pathFaults("IPv4"), []);
+  ended(one, "a/s1", "silent");
+  assert.deepEqual(one.bench.view.pathFaults("IPv4"), ["noConnection"]);
+
+  const two = serving([]);
+  ended(two, "api", "answered");
+  ended(two, "api", "silent");
+  assert.deepEqual(two.bench.view.pathFaults("IPv4"), []);
+});
