@@ -72,6 +72,7 @@ test("a change of one interface leaves what is known of the others untouched", a
   const named = (wanted: string) => layer2.interfaces().find(({ name }) => name === wanted);
   ip("link add pod0 type veth peer name in0");
   await until(() => named("pod0")?.status === "down");
+  await until(() => named("lan0")?.unfit === undefined); // Until nobody else is known to have its IPv6 address.
   const other = named("lan0");
   assert.ok(other);
   ip("link set pod0 up");
