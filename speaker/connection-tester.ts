@@ -72,12 +72,13 @@ export class ConnectionTester implements Disposable {
     let test = view.nextConnectionTest(clock.now(), true);
     while (test !== undefined) {
       const { beside = [], isFresh } = test;
+      this.#ahead += beside.length;
       const others = Promise.all(beside.map((one) => this.#try(one)));
       const isSilent = (await this.#try(test, others)) === "silent";
       const next = this.#isDisposed ? undefined : view.nextConnectionTest(clock.now(), false);
       const decides = isSilent && next?.isSuspect === true;
       const isDue = decides ? this.#ahead < maxAhead : next?.isFresh === true && !isFresh && this.#ahead <= 0;
-      this.#ahead += isDue ? 1 + (next?.beside?.length ?? 0) : 0;
+      if (isDue) this.#ahead++;
       test = isDue ? next : undefined;
     }
     this.#isTrying = false;

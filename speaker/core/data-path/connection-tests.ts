@@ -87,7 +87,8 @@ function testsBeside(state: SpeakerState, family: Family): readonly ConnectionTe
 function nextFamily(dataPath: DataPaths, now: Millis): Family {
   const size = (family: Family) => dataPath[family].tests.sample.size;
   const [most, other] = size("IPv6") > size("IPv4") ? (["IPv6", "IPv4"] as const) : (["IPv4", "IPv6"] as const);
-  if (size(other) === 0) return most;
+  // A node that could not deliver from the start on is to know soon that it can.
+  if (size(other) === 0 && !dataPath[other].broken.includes("noConnection")) return most;
   const isUrgent = (family: Family) => isSuspected(dataPath, family) && !isExplained(dataPath, family);
   const [first, second] = !isUrgent(most) && isUrgent(other) ? [other, most] : [most, other];
   return !isApiDue(dataPath, first) && now >= dataPath[second].tests.triedAt + otherEveryMs ? second : first;
