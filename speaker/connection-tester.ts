@@ -23,8 +23,8 @@ export const connectMs: Millis = 600;
 const soonMs: Millis = 250;
 // After so much more this process stood still, and an answer may wait in the socket.
 const lateMs: Millis = 300;
-/** Limit of connections beyond one each second. */
-const maxAhead = 3;
+/** Beyond one each second; with more none follows at once. A Service that hangs takes four, and a failure soon after it is to be found as soon. */
+const maxAhead = 6;
 /** More are not in the core's sample. */
 const maxSlow = 100;
 // While there are some beyond, turns come later by a quarter, which makes up for a quarter of one.
