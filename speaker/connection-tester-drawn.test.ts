@@ -38,7 +38,7 @@ function draw(seed: number): Story {
     const clusterIPs = [`10.96.1.${index}`, ...(isOfDual ? [`fd00:96::1:${index}`] : [])];
     const key = `${"abcdef"[pick(6)]}/s${index}`;
     const kind = index === well ? pick(2) : pick(5);
-    // Those that begin to be silent are of fewer namespaces than it takes for a sign.
+    // Services of more namespaces that begin to be silent would be a sign.
     const dies = kind === 4 && (isAway ? /^a/ : /^[ab]/).test(key);
     const answersAfter = kind === 3 ? undefined : kind === 1 ? 200 + pick(350) : pick(60);
     return { key, address: `192.0.2.${index}`, clusterIPs, answersAfter, until: dies ? pick(60_000) : Infinity };

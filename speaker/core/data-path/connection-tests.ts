@@ -67,7 +67,7 @@ function knownInTurn(state: SpeakerState, family: Family) {
   return found.sort((a, b) => rank(silent, a.key) - rank(silent, b.key) || a.triedAt - b.triedAt);
 }
 
-/** All that it takes beside the API's silence to decide on both families: Services of two namespaces of each. */
+/** Services of two namespaces of each family: with the API's silence theirs decides. */
 function testsBeside(state: SpeakerState, family: Family): readonly ConnectionTest[] {
   return families.flatMap((each) => {
     const { broken, tests } = state.dataPath[each];

@@ -88,7 +88,7 @@ export interface ConnectionTest {
   readonly isSuspect: boolean;
   /** Nothing is known of the Service. */
   readonly isFresh: boolean;
-  /** Those that are tried at the same time, and decide with it. */
+  /** Other tests that begin at the same time, and decide with it. */
   readonly beside?: readonly ConnectionTest[];
 }
 
