@@ -18,7 +18,7 @@ import { stepMs, timedIngotctl, timeoutMs, turns } from "./testing/timed-ingotct
 
 // Commands beside processes that fail in several ways at once, judged by rules that hold for all of them.
 
-/** What may be wrong with one process. */
+/** Conditions of one process. */
 const names = ["well", "hung", "refusing", "pending", "old", "garbled", "starting"] as const;
 type Condition = (typeof names)[number];
 

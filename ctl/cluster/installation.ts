@@ -2,7 +2,7 @@ import { configurationKinds, type LiveObject, liveObjectText, liveText } from "#
 import { centralName } from "#pkg/gossip";
 import { configKey, lastGoodKey, mayRenumber, statusConfigMap } from "#pkg/live-config";
 import { type LoadBalancerClasses, readClasses } from "#pkg/service";
-import { fields, list, text } from "#pkg/untrusted";
+import { type Fields, fields, list, text } from "#pkg/untrusted";
 import { UsageError } from "../command.ts";
 import type { Api, ApiAnswer, RawObject, ReadApi } from "./api.ts";
 
@@ -124,9 +124,14 @@ function isCentralPod({ metadata }: RawObject): boolean {
  * program counts as an argument too.
  */
 export function argumentsOf(pod: RawObject): readonly string[] {
-  const containers = list(fields(pod.spec).containers).map(fields);
-  const { command, args } = containers.find(({ name }) => name === programOf(pod)) ?? containers[0] ?? {};
+  const { command, args } = ownOf(pod, pod.spec?.containers);
   return [...list(command), ...list(args)].map(text);
+}
+
+/** Of something that a Pod has of each of its containers, that of ours: others may have been added. */
+export function ownOf(pod: RawObject, containers: unknown): Fields {
+  const all = list(containers).map(fields);
+  return all.find(({ name }) => name === programOf(pod)) ?? all[0] ?? {};
 }
 
 /** The value of a flag, as `--name=value` or `--name value`; the last one counts. */

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { request as plainRequest } from "node:http";
 import { type RequestOptions, request } from "node:https";
-import { escapeControls } from "#pkg/text";
+import { escapeControls, shorten } from "#pkg/text";
 import { fields, octetsUpTo, parsed, text } from "#pkg/untrusted";
 import type { Api, ApiAnswer } from "./api.ts";
 import { readKubeconfig, type UserKubeconfig } from "./kubeconfig.ts";
@@ -114,5 +114,5 @@ function answer(status: number, body: string): ApiAnswer {
 }
 
 function oneLine(text: string): string {
-  return escapeControls(text.length > 300 ? `${text.slice(0, 300)}…` : text);
+  return escapeControls(shorten(text, 300));
 }

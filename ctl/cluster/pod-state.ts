@@ -1,7 +1,7 @@
-import { escapeControls } from "#pkg/text";
+import { escapeControls, shorten } from "#pkg/text";
 import { type Fields, fields, list, parsed, text } from "#pkg/untrusted";
 import type { RawObject } from "./api.ts";
-import { programOf } from "./installation.ts";
+import { ownOf } from "./installation.ts";
 import type { Ending } from "./processes.ts";
 
 /** Why there is no process to be asked, as the Pod's status says; undefined while its container runs. */
@@ -65,20 +65,17 @@ function lastLine(message: unknown): string {
 /** The rest of a sentence; none where the API says nothing. */
 function after(said: unknown): string {
   const words = text(said).trim();
-  return words === "" ? "" : `: ${escapeControls(words.length > maxSaid ? `${words.slice(0, maxSaid)}…` : words)}`;
+  return words === "" ? "" : `: ${escapeControls(shorten(words, maxSaid))}`;
 }
 
 const maxSaid = 300;
 
-/** The status of the container of ours: others may have been added to the Pod. */
+/** The status of our container. */
 function container(pod: RawObject): Fields {
-  const all = list(fields(pod.status).containerStatuses).map(fields);
-  return all.find(({ name }) => name === programOf(pod)) ?? all[0] ?? {};
+  return ownOf(pod, fields(pod.status).containerStatuses);
 }
 
 /** As the Pod has it; empty without one. */
 function memoryLimit(pod: RawObject): string {
-  const all = list(pod.spec?.containers).map(fields);
-  const { resources } = all.find(({ name }) => name === programOf(pod)) ?? all[0] ?? {};
-  return text(fields(fields(resources).limits).memory);
+  return text(fields(fields(ownOf(pod, pod.spec?.containers).resources).limits).memory);
 }

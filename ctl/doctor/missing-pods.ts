@@ -1,4 +1,4 @@
-import { escapeControls } from "#pkg/text";
+import { escapeControls, shorten } from "#pkg/text";
 import { type Fields, fields, list, text } from "#pkg/untrusted";
 import type { Api, RawObject } from "../cluster/api.ts";
 import { programOf } from "../cluster/installation.ts";
@@ -82,10 +82,9 @@ async function listed(api: Api, path: string): Promise<readonly RawObject[]> {
 /** @param said Kubernetes' words, such as `Error creating: pods "speaker-" is forbidden: violates PodSecurity "baseline:latest": …` */
 function refused(owner: string, said: string, namespace: string): Missing {
   const words = said.replace(/^Error creating: /, "");
-  const short = words.length > maxSaid ? `${words.slice(0, maxSaid)}…` : words;
   return {
     because: `Kubernetes refuses the Pods of ${owner}`,
-    said: escapeControls(short),
+    said: escapeControls(shorten(words, maxSaid)),
     fix: /violates PodSecurity/.test(words)
       ? `kubectl label namespace ${namespace} pod-security.kubernetes.io/enforce=privileged --overwrite`
       : `let the namespace admit them: kubectl -n ${namespace} describe quota,limits; and see who else decides on its Pods`,

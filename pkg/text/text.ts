@@ -16,9 +16,9 @@ export function quote(found: string): string {
   return /passw/i.test(found) ? '"…"' : escapeControls(JSON.stringify(shorten(found)));
 }
 
-/** At most 60 characters. */
-export function shorten(found: string): string {
-  return found.length > 60 ? `${upTo(found, 60)}…` : found;
+/** At most 60 characters, or so many. */
+export function shorten(found: string, most = 60): string {
+  return found.length > most ? `${upTo(found, most)}…` : found;
 }
 
 /** At most `length` UTF-16 code units from the beginning, and no half of a character, which would become another character in UTF-8. */

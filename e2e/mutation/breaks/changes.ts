@@ -141,8 +141,8 @@ export const changes: readonly Break[] = [
     tests: ["ctl/cluster/merge.test.ts"],
   },
   {
-    before: "all.find(({ name }) => name === programOf(pod)) ?? all[0] ?? {};\n}\n\n/** As the Pod has it",
-    after: "all[0] ?? {};\n}\n\n/** As the Pod has it",
+    before: "all.find(({ name }) => name === programOf(pod)) ?? all[0] ?? {};",
+    after: "all[0] ?? {};",
     tests: ["ctl/cluster/pod-state.test.ts"],
   },
   {
