@@ -114,5 +114,5 @@ function answer(status: number, body: string): ApiAnswer {
 }
 
 function oneLine(text: string): string {
-  return escapeControls(shorten(text, 300));
+  return escapeControls(shorten(text, { most: 300 }));
 }

@@ -65,7 +65,7 @@ function lastLine(message: unknown): string {
 /** The rest of a sentence; none where the API says nothing. */
 function after(said: unknown): string {
   const words = text(said).trim();
-  return words === "" ? "" : `: ${escapeControls(shorten(words, maxSaid))}`;
+  return words === "" ? "" : `: ${escapeControls(shorten(words, { most: maxSaid }))}`;
 }
 
 const maxSaid = 300;

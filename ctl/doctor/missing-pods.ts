@@ -84,7 +84,7 @@ function refused(owner: string, said: string, namespace: string): Missing {
   const words = said.replace(/^Error creating: /, "");
   return {
     because: `Kubernetes refuses the Pods of ${owner}`,
-    said: escapeControls(shorten(words, maxSaid)),
+    said: escapeControls(shorten(words, { most: maxSaid })),
     fix: /violates PodSecurity/.test(words)
       ? `kubectl label namespace ${namespace} pod-security.kubernetes.io/enforce=privileged --overwrite`
       : `let the namespace admit them: kubectl -n ${namespace} describe quota,limits; and see who else decides on its Pods`,

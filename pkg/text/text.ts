@@ -16,8 +16,8 @@ export function quote(found: string): string {
   return /passw/i.test(found) ? '"…"' : escapeControls(JSON.stringify(shorten(found)));
 }
 
-/** At most 60 characters, or so many. */
-export function shorten(found: string, most = 60): string {
+/** At most 60 characters, or so many. (An object has the length, as a number could be the index that `map` hands over.) */
+export function shorten(found: string, { most = 60 }: { readonly most?: number } = {}): string {
   return found.length > most ? `${upTo(found, most)}…` : found;
 }
 

@@ -196,7 +196,7 @@ export class Statuses extends PartOf<Context> {
     });
     if (count === 1) return; // Once may be a slip of the hand.
     const message =
-      `Another controller or an admission webhook overwrote the status with ${quotedList(service.ingress.slice(0, 2).map(shorten))}; it is set to ${quotedList(status)} again in ` +
+      `Another controller or an admission webhook overwrote the status with ${quotedList(service.ingress.slice(0, 2).map((address) => shorten(address)))}; it is set to ${quotedList(status)} again in ` +
       `${(wait / 1000).toFixed(1)} s. Run one controller only, or give the Service the load balancer class of the other one; have no webhook change statuses`;
     this.context.record(service, "Warning", "StatusOverwritten", message);
   }
