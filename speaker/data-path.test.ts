@@ -70,6 +70,7 @@ test("kube-proxy is asked on the ports that the core names, and the core hears o
     clock,
     log: silentLog,
     lanFaults: () => ({ withoutIpv6: undefined, notForwarding: undefined }),
+    ownAddresses: () => [],
     api: undefined,
   });
   dataPath.start();
@@ -120,6 +121,7 @@ test("the core hears of the LAN's faults, each for its family, before it announc
     clock,
     log: silentLog,
     lanFaults: () => lan,
+    ownAddresses: () => [],
     api: undefined,
   });
   dataPath.start();
@@ -177,7 +179,7 @@ test("a speaker without a descriptor to ask kube-proxy takes it for what it was"
   };
   const emit = (event: SpeakerEvent) => void (event.type === "dataPath" && heard.push(event.faults.IPv4.includes("proxySilent")));
   const lanFaults = () => ({ withoutIpv6: undefined, notForwarding: undefined });
-  using dataPath = new DataPath({ view, emit, clock, log: silentLog, lanFaults, api: undefined });
+  using dataPath = new DataPath({ view, emit, clock, log: silentLog, lanFaults, ownAddresses: () => [], api: undefined });
   dataPath.start();
   const turns = async (count: number) => {
     for (let turn = 0; turn < count; turn++) {
@@ -213,6 +215,7 @@ test("a fault that is over at the next look is told to be, also while an answer 
     clock,
     log: silentLog,
     lanFaults: () => lan,
+    ownAddresses: () => [],
     api: undefined,
   });
   dataPath.start();

@@ -1,14 +1,14 @@
 import { readFileSync } from "node:fs";
-import { get } from "node:http";
 import { Alarm, type Millis } from "#pkg/clock";
 import { Rtnetlink, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { type Family, families, parsePrefix } from "#pkg/net";
 import type { LanFaults } from "#pkg/node-checks";
-import { ConnectionTester, type ConnectionTesterOptions, ownErrors } from "./connection-tester.ts";
+import { ConnectionTester, type ConnectionTesterOptions } from "./connection-tester.ts";
 import type { HealthAnswer, PathFault, SpeakerView } from "./core/index.ts";
+import { HealthClient, type HealthClientOptions, type HealthStatus } from "./health-client.ts";
 
-export interface DataPathOptions extends ConnectionTesterOptions {
+export interface DataPathOptions extends ConnectionTesterOptions, HealthClientOptions {
   readonly view: Pick<SpeakerView, "isClusterSynced" | "nextConnectionTest" | "nextHealthPorts" | "podCIDRs">;
   readonly log: Log;
   readonly lanFaults: () => LanFaults;
@@ -17,7 +17,6 @@ export interface DataPathOptions extends ConnectionTesterOptions {
 const everyMs: Millis = 1_000;
 // Until the node's Pod networks are known. The first look is before the speaker announces.
 const waitMs: Millis = 50;
-const healthMs: Millis = 900;
 // A minute of silence counts, and a request costs more than all else here.
 const healthEveryTurns = 5;
 /** Of kube-proxy, kube-router and Cilium's agent. */
@@ -33,6 +32,7 @@ export class DataPath implements Disposable {
   readonly #options: DataPathOptions;
   readonly #alarm: Alarm;
   readonly #tester: ConnectionTester;
+  readonly #health: HealthClient;
   #told: string | undefined;
   #conntrack: Conntrack | undefined;
   #kernel: Rtnetlink | undefined;
@@ -48,6 +48,7 @@ export class DataPath implements Disposable {
     this.#options = options;
     this.#alarm = new Alarm(options.clock, "data path", () => this.#turn());
     this.#tester = new ConnectionTester(options);
+    this.#health = new HealthClient(options);
   }
 
   start(): void {
@@ -105,7 +106,11 @@ export class DataPath implements Disposable {
   }
 
   async #askHealth(): Promise<void> {
-    const answers = await Promise.all(healthPorts.map(async (port) => [port, await healthOf(port)] as const));
+    const isAny = this.#healthy.values().some((isHealthy) => isHealthy); // The others' ports need not be looked for.
+    const kindOf = (port: number) => (isAny && !this.#healthy.has(port) ? undefined : `${port}`);
+    const answers = await Promise.all(
+      healthPorts.map(async (port) => [port, await this.#health.ask(port, kindOf(port))] as const),
+    );
     for (const [port, answer] of answers)
       if (answer === 200 || (answer !== "untried" && this.#healthy.has(port))) this.#healthy.set(port, answer === 200);
     if (this.#told === undefined && !this.#isDisposed) this.#look();
@@ -118,7 +123,7 @@ export class DataPath implements Disposable {
     this.#scan = scan;
     const answers = new Map<string, HealthAnswer>();
     const asked = ports.map(async ({ key, port }) => {
-      answers.set(key, answersByStatus.get(await healthOf(port)) ?? "silent");
+      answers.set(key, answersByStatus.get(await this.#health.ask(port, "Services")) ?? "silent");
     });
     await Promise.all(asked);
     const isSame = isQuiet && answers.values().every((answer) => answer !== "serves none");
@@ -154,22 +159,10 @@ export class DataPath implements Disposable {
 }
 
 /** kube-proxy's answers for a Service. */
-const answersByStatus: ReadonlyMap<number | string | undefined, HealthAnswer> = new Map([
+const answersByStatus: ReadonlyMap<HealthStatus, HealthAnswer> = new Map([
   [200, "serves"],
   [503, "serves none"],
 ]);
-
-/** The status; undefined without an answer; `untried` where this process lacks something to ask. */
-function healthOf(port: number): Promise<number | "untried" | undefined> {
-  return new Promise((resolve) => {
-    const request = get(`http://127.0.0.1:${port}/healthz`, { agent: false, timeout: healthMs }, (response) => {
-      response.resume();
-      resolve(response.statusCode);
-    });
-    request.once("timeout", () => request.destroy(new Error(`Port ${port} does not answer`)));
-    request.once("error", ({ code }: NodeJS.ErrnoException) => resolve(ownErrors.has(code) ? "untried" : undefined));
-  });
-}
 
 export interface Conntrack {
   readonly dropped: number;

@@ -23,6 +23,7 @@ import { followEndpoints } from "./endpoints.ts";
 import { Faults } from "./faults.ts";
 import { flags } from "./flags.ts";
 import { FollowedRoutes } from "./followed-routes.ts";
+import { addressesOn } from "./health-client.ts";
 import { createKernel } from "./kernel.ts";
 import { lastConnections } from "./last-connections.ts";
 import { createMembers, whyNoRing } from "./members/create-members.ts";
@@ -113,7 +114,9 @@ await runDaemon({
     const selfTest = stack.use(new SelfTest({ view, layer2, asker, emit, clock, log }));
     const api = { host: process.env.KUBERNETES_SERVICE_HOST ?? "", port: Number(process.env.KUBERNETES_SERVICE_PORT) };
     const lanFaults = () => checks.lanFaults();
-    const dataPath = stack.use(new DataPath({ view, emit, clock, log, lanFaults, api: api.host === "" ? undefined : api }));
+    const ownAddresses = () => addressesOn(layer2.interfaces());
+    const ofPath = { view, lanFaults, ownAddresses, api: api.host === "" ? undefined : api };
+    const dataPath = stack.use(new DataPath({ ...ofPath, emit, clock, log }));
     const prober = new Prober({ view, layer2, asker, members, cluster: common.cluster });
     const viewAge = () => view.viewAgeSeconds(clock.now());
     const { registry, metrics, timings } = speakerMetrics({

@@ -40,6 +40,7 @@ export class ClusterNode {
   readonly directory: string;
   readonly #daemons = new Map<NodeProgram, Daemon>(); // those that were started
   #proxyMode: NodeOptions["proxyMode"];
+  #nodePortAddresses = "";
 
   constructor(options: NodeOptions) {
     this.#options = options;
@@ -86,12 +87,20 @@ export class ClusterNode {
     await this.#startProxy();
   }
 
+  /** Goes on with kube-proxy that listens for NodePorts and health checks on these addresses: CIDRs, or `primary`. Its rules stay. */
+  async setNodePortAddresses(addresses: string): Promise<void> {
+    await this.kill("kube-proxy");
+    this.#nodePortAddresses = addresses;
+    await this.#startProxy();
+  }
+
   async #startProxy(): Promise<void> {
     const { host, kcp, pki, server } = this.#options;
     const proxy = await pki.issue(`${host.name}-proxy`, "/CN=system:kube-proxy", ["DNS:proxy"]);
     this.#daemon("kube-proxy", [
       ...[kcp, "kube-proxy", "--kubeconfig", await pki.kubeconfig(`${host.name}-proxy`, server, proxy)],
       ...["--hostname-override", host.name, "--proxy-mode", this.#proxyMode, "--cluster-cidr", podCidrs],
+      ...(this.#nodePortAddresses === "" ? [] : ["--nodeport-addresses", this.#nodePortAddresses]),
       // Settings of the whole machine, which are not ours to change.
       ...["--conntrack-max-per-core=0", "--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0"],
     ]);

@@ -18,13 +18,14 @@ const random = seededRandom(seed);
 const pick = (limit: number): number => Math.floor(random() * limit);
 // Each failure of a node that comes soon after another one doubles the wait.
 const long = { ...patience, timeout: 900_000 };
+const proxyMode = pick(2) === 0 ? "nftables" : "iptables";
 const all: readonly PathFault[] = Object.values(pathFaults);
 
 let web: string;
 const step = steps(async () => {
   const on = await startDual((address) => {
     web = address;
-  });
+  }, proxyMode);
   await makeTenant(on, "node1");
   return on;
 });
@@ -38,26 +39,29 @@ async function ableOwner(on: InstalledCluster): Promise<string | undefined> {
   return able.filter((one) => one).length > 1 && (await isAble(on, owner)) ? owner : undefined;
 }
 
-step(`an address leaves nodes that cannot deliver, and no others (${count} acts, seed ${seed})`, async (on) => {
-  console.log(`seed ${seed}`);
-  const faults = Array.from({ length: count }, () => all[pick(all.length)]).flatMap((fault) => fault ?? []);
-  for (const fault of faults) {
-    const owner = await waitFor("two nodes that can deliver, of which one owns the address", () => ableOwner(on), long);
-    let undo = async () => {};
-    const lost = await outage(on, web, async () => {
-      undo = await fault.begin(on, owner);
-      if (fault.sign === undefined) return sleep(2_000);
-      await on.ownerOtherThan(owner, web);
-      await on.answer(web);
-    });
-    console.log(`${fault.name}: ${lost} ms without a connection`);
-    if (fault.sign === undefined) {
-      assert.equal(await on.owner(web), owner, fault.name);
-      assert.ok(await isAble(on, owner), fault.name);
-    } else if (fault.sign !== "noConnection" && fault.sign !== "conntrackFull" && pick(2) === 0) await restarts(on, owner);
-    await undo();
-  }
-});
+step(
+  `an address leaves nodes that cannot deliver, and no others (${count} acts, seed ${seed}, kube-proxy in mode ${proxyMode})`,
+  async (on) => {
+    console.log(`seed ${seed}`);
+    const faults = Array.from({ length: count }, () => all[pick(all.length)]).flatMap((fault) => fault ?? []);
+    for (const fault of faults) {
+      const owner = await waitFor("two nodes that can deliver, of which one owns the address", () => ableOwner(on), long);
+      let undo = async () => {};
+      const lost = await outage(on, web, async () => {
+        undo = await fault.begin(on, owner);
+        if (fault.sign === undefined) return sleep(2_000);
+        await on.ownerOtherThan(owner, web);
+        await on.answer(web);
+      });
+      console.log(`${fault.name}: ${lost} ms without a connection`);
+      if (fault.sign === undefined) {
+        assert.equal(await on.owner(web), owner, fault.name);
+        assert.ok(await isAble(on, owner), fault.name);
+      } else if (fault.sign !== "noConnection" && fault.sign !== "conntrackFull" && pick(2) === 0) await restarts(on, owner);
+      await undo();
+    }
+  },
+);
 
 /** The speaker of a node that cannot deliver starts again, and leaves the addresses where they are. */
 async function restarts(on: InstalledCluster, node: string): Promise<void> {

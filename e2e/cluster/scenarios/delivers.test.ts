@@ -51,7 +51,8 @@ step("a Service whose backend refuses connections, and one whose backend does no
   assert.deepEqual(await signs(on, owner), []);
 });
 
-step("kube-proxy of the owner does not know of the Pod of a Local Service there: another node with one answers", async (on) => {
+/** A Local Service, of whose Pod on the owner kube-proxy hears no more: the address moves. */
+async function movesWhereProxyIsBehind(on: InstalledCluster): Promise<void> {
   const names = on.cluster.nodes.map(({ name }) => name);
   const ports = [{ name: "http", port: 80, targetPort: 9, protocol: "TCP" }];
   const spec = { type: "LoadBalancer", externalTrafficPolicy: "Local", ports };
@@ -72,7 +73,19 @@ step("kube-proxy of the owner does not know of the Pod of a Local Service there:
   await on.apply(slice(owner, { "service.kubernetes.io/service-proxy-name": "other" })); // kube-proxy does not look at such.
   await on.ownerOtherThan(owner, address);
   await on.kubectl("delete", "service", "local");
+}
+
+step("kube-proxy of the owner does not know of the Pod of a Local Service there: another node with one answers", async (on) => {
+  await movesWhereProxyIsBehind(on);
 });
+
+step(
+  "so does another node where kube-proxy listens on the nodes' own addresses alone, as it does in mode nftables",
+  async (on) => {
+    for (const node of on.cluster.nodes) await node.setNodePortAddresses("primary");
+    await movesWhereProxyIsBehind(on);
+  },
+);
 
 let first: string;
 

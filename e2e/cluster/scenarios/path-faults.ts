@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { patience } from "#e2e/cluster";
+import { patience, type RealClusterOptions } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import { config, InstalledCluster } from "./installed.ts";
 
@@ -150,8 +150,11 @@ export async function signs(on: InstalledCluster, node: string): Promise<string[
 export const dualConfig = config.replace("172.30.0.219", "172.30.0.219, 'fd00:30::200-fd00:30::219'");
 
 /** A cluster with a Service of both families. @param noteAddress is told the Service's IPv4 address */
-export async function startDual(noteAddress: (address: string) => void): Promise<InstalledCluster> {
-  const on = await InstalledCluster.start({ nodes: 3 });
+export async function startDual(
+  noteAddress: (address: string) => void,
+  proxyMode: RealClusterOptions["proxyMode"] = "iptables",
+): Promise<InstalledCluster> {
+  const on = await InstalledCluster.start({ nodes: 3, proxyMode });
   await on.deploy(3);
   await setPodNetworks(on);
   await on.install(dualConfig);

@@ -3,6 +3,7 @@ import type { Break } from "../break.ts";
 const handoverTests = ["speaker/core/handovers/handovers.test.ts"];
 const tableTests = ["pkg/handover/state/state.test.ts"];
 const dataPathTests = ["speaker/core/data-path/data-path.test.ts"];
+const healthTests = ["speaker/health-client.test.ts"];
 const testerTests = ["speaker/connection-tester.test.ts"];
 const pathTests = ["pkg/memberlist/ring/paths.test.ts"];
 
@@ -114,6 +115,14 @@ export const delivery: readonly Break[] = [
     after: 'if (announceWhen === "alive" || gossip === undefined) return [];',
     tests: dataPathTests,
   },
+  { before: "await this.#search(port, kind);", after: "", tests: healthTests },
+  { before: "this.#options.ownAddresses().includes(host)", after: "true", tests: healthTests },
+  {
+    before: "if (running !== undefined) return running;",
+    after: "if (running !== undefined) return Promise.resolve();",
+    tests: healthTests,
+  },
+  { before: "clock.now() + searchEveryMs", after: "clock.now()", tests: healthTests },
   // Paths between speakers.
   { before: 'adminDown: "unknown", };', after: 'adminDown: "down", };', tests: ["speaker/members/fast-path.test.ts"] },
   { before: "(paths.distrusted.get(node)?.until ?? Infinity) === Infinity", after: "true", tests: pathTests },
