@@ -15,7 +15,7 @@ import { clusterCommand } from "../cluster/cluster-command.ts";
 import type { MergedAddress } from "../cluster/merge.ts";
 import { coloured } from "../cluster/output.ts";
 import { asFarAsKnown, askAll, only, type Processes, type Unreachable } from "../cluster/processes.ts";
-import { UsageError } from "../command.ts";
+import { unknownSubject } from "../cluster/subject.ts";
 import { withoutConsequences } from "../doctor/roots.ts";
 import type { Screen } from "../io.ts";
 import { askPeers, isPeer } from "./peers.ts";
@@ -81,9 +81,7 @@ async function explanationOf(processes: Processes, subject: string, namespace: s
   if (subject === "config") return explainConfiguration(processes);
   const address = parseAddress(subject);
   if (address === undefined)
-    throw new UsageError(
-      `cannot explain ${JSON.stringify(subject)}: it is no IP address, nor svc/NAME, node/NAME, peer/NAME, pool/NAME or config`,
-    );
+    throw unknownSubject("cannot explain", subject, "svc/NAME, node/NAME, peer/NAME, pool/NAME or config");
   return explainAddress(processes, address.toString());
 }
 

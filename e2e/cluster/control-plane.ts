@@ -1,6 +1,7 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { waitFor } from "#e2e/lab";
+import { urlHost } from "#pkg/net";
 import { patience, type RunOptions } from "./command.ts";
 import type { Daemon } from "./daemon.ts";
 import type { Host } from "./lan.ts";
@@ -8,6 +9,11 @@ import type { Pki } from "./pki.ts";
 
 export const serviceCidrs = "10.96.0.0/16,fd00:10:96::/112";
 export const podCidrs = "10.244.0.0/16,fd00:244::/32";
+
+/** Those of them that a host's families have. */
+export function cidrsFor({ addresses }: Host, cidrs: string): string {
+  return cidrs.split(",").slice(-addresses.length).join();
+}
 
 /** One finished request, as the API server's audit log has it. */
 export interface ApiRequest {
@@ -96,8 +102,8 @@ export class ControlPlane {
   static async start(host: Host, kcp: string, directory: string, pki: Pki): Promise<ControlPlane> {
     const server = await pki.issue("apiserver", "/CN=kube-apiserver", [
       "IP:127.0.0.1",
-      `IP:${host.ipv4}`,
-      "IP:10.96.0.1", // The Service `kubernetes`.
+      ...host.addresses.map((address) => `IP:${address}`),
+      ...["IP:10.96.0.1", "IP:fd00:10:96::1"], // The Service `kubernetes`.
       "DNS:localhost",
       "DNS:kubernetes.default.svc",
     ]);
@@ -110,8 +116,8 @@ export class ControlPlane {
       ...["--listen-peer-urls", "http://127.0.0.1:2380"],
     ]);
     const apiServer = host.daemon("kube-apiserver", [
-      ...[kcp, "kube-apiserver", `--etcd-servers=${etcdUrl}`, `--service-cluster-ip-range=${serviceCidrs}`],
-      ...["--bind-address=0.0.0.0", "--secure-port=6443", `--advertise-address=${host.ipv4}`],
+      ...[kcp, "kube-apiserver", `--etcd-servers=${etcdUrl}`, `--service-cluster-ip-range=${cidrsFor(host, serviceCidrs)}`],
+      ...["--bind-address=::", "--secure-port=6443", `--advertise-address=${host.addresses[0]}`],
       ...[
         `--tls-cert-file=${server.certificate}`,
         `--tls-private-key-file=${server.key}`,
@@ -175,5 +181,5 @@ export class ControlPlane {
 }
 
 export function apiServerUrl(controlPlane: Host): string {
-  return `https://${controlPlane.ipv4}:6443`;
+  return `https://${urlHost(controlPlane.addresses[0] ?? "")}:6443`;
 }

@@ -5,9 +5,13 @@ import { patience, type RunOptions } from "./command.ts";
 import type { Daemon } from "./daemon.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-/** A machine on the LAN, dual-stack. */
+/** The families of a cluster: of its hosts, Pods and Services. */
+export type Families = "dual-stack" | "IPv6";
+
+/** A machine on the LAN. */
 export class Host {
   readonly name: string;
+  readonly #families: Families;
   /** On `eth0`, as is `ipv6`. */
   get ipv4(): string {
     return `172.30.0.${this.#number}`;
@@ -15,14 +19,19 @@ export class Host {
   get ipv6(): string {
     return `fd00:30::${this.#number}`;
   }
+  /** Those that it has, IPv4 first. */
+  get addresses(): readonly string[] {
+    return this.#families === "IPv6" ? [this.ipv6] : [this.ipv4, this.ipv6];
+  }
   readonly #sandbox: Sandbox;
   #number: number;
   #relay: Promise<Relay> | undefined;
 
-  constructor(sandbox: Sandbox, name: string, number: number) {
+  constructor(sandbox: Sandbox, name: string, number: number, families: Families) {
     this.#sandbox = sandbox;
     this.name = name;
     this.#number = number;
+    this.#families = families;
   }
 
   /** Runs a command to its end in this host's network; paths have to be absolute. See `run`. */
@@ -95,32 +104,28 @@ export function podPrefixes(node: number): { ipv4: string; ipv6: string } {
 export const routedPrefix = "198.51.100.0/24";
 
 /** Makes a switch with a host for the control plane, a client, a router and the nodes, which have routes to each other's Pods. */
-export async function createLan(sandbox: Sandbox, nodeCount: number): Promise<Lan> {
-  const controlPlane = new Host(sandbox, "cp", 1);
-  const router = new Host(sandbox, "router", 2);
-  const client = new Host(sandbox, "client", 100);
-  const nodes = Array.from({ length: nodeCount }, (_, i) => new Host(sandbox, `node${i + 1}`, 11 + i));
+export async function createLan(sandbox: Sandbox, nodeCount: number, families: Families): Promise<Lan> {
+  const host = (name: string, number: number) => new Host(sandbox, name, number, families);
+  const [controlPlane, router, client] = [host("cp", 1), host("router", 2), host("client", 100)];
+  const nodes = Array.from({ length: nodeCount }, (_, i) => host(`node${i + 1}`, 11 + i));
   const lan = new Switch(switchNamespace(sandbox), "lan");
   await lan.start();
   const all = [controlPlane, client, router, ...nodes];
   await sandbox.run(undefined, ["ip", "-batch", "-"], { input: all.map(({ name }) => `netns add ${name}\n`).join("") });
   for (const host of all) await lan.connect(host, host.name, "eth0");
   const script: string[] = [];
-  for (const { name, ipv4, ipv6 } of all) {
+  for (const { name, addresses } of all) {
     const ip = `ip -n ${name}`;
-    script.push(
-      `${ip} link set lo up`,
-      `${ip} link set eth0 up`,
-      `${ip} addr add ${ipv4}/24 dev eth0`,
-      `${ip} addr add ${ipv6}/64 dev eth0 nodad`,
-    );
+    script.push(`${ip} link set lo up`, `${ip} link set eth0 up`);
+    for (const address of addresses)
+      script.push(`${ip} addr add ${address.includes(":") ? `${address}/64` : `${address}/24`} dev eth0 nodad`);
   }
   const forward = "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding";
   for (const { name } of [router, ...nodes]) script.push(`nsenter --net=/run/netns/${name} sh -ec '${forward}'`);
   // Its clients are on the link of its next hops, where it would tell them to take the direct way.
   const redirects = "for each in all eth0; do echo 0 > /proc/sys/net/ipv4/conf/$each/send_redirects; done";
   script.push(`nsenter --net=/run/netns/${router.name} sh -ec '${redirects}'`);
-  script.push(`ip -n ${client.name} route add ${routedPrefix} via ${router.ipv4}`);
+  if (families === "dual-stack") script.push(`ip -n ${client.name} route add ${routedPrefix} via ${router.ipv4}`);
   await sandbox.run(undefined, ["sh", "-ec", script.join("\n")]);
   const made = { lan, controlPlane, client, router, nodes };
   await setRoutes(sandbox, made);
@@ -143,18 +148,15 @@ function switchNamespace(sandbox: Sandbox): SwitchNamespace {
 
 /** Gives all nodes their default gateway, and everybody the routes to the nodes' Pods. */
 export async function setRoutes(sandbox: Sandbox, { controlPlane, nodes }: Lan): Promise<void> {
-  const script = nodes.flatMap(({ name }) => [
-    `ip -n ${name} route replace default via ${controlPlane.ipv4}`,
-    `ip -n ${name} route replace default via ${controlPlane.ipv6}`,
-  ]);
+  const script = nodes.flatMap(({ name }) =>
+    controlPlane.addresses.map((gateway) => `ip -n ${name} route replace default via ${gateway}`),
+  );
   for (const [i, to] of nodes.entries()) {
     const pods = podPrefixes(i + 1);
     for (const from of [controlPlane, ...nodes]) {
       if (from === to) continue;
-      script.push(
-        `ip -n ${from.name} route replace ${pods.ipv4} via ${to.ipv4}`,
-        `ip -n ${from.name} route replace ${pods.ipv6} via ${to.ipv6}`,
-      );
+      for (const gateway of to.addresses)
+        script.push(`ip -n ${from.name} route replace ${gateway.includes(":") ? pods.ipv6 : pods.ipv4} via ${gateway}`);
     }
   }
   await sandbox.run(undefined, ["sh", "-ec", script.join("\n")]);

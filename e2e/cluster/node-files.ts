@@ -57,13 +57,18 @@ export function socketOf(directory: string): string {
   return join(directory, "containerd.sock");
 }
 
-export function cniConfig(directory: string, node: number): object {
-  const { ipv4, ipv6 } = podPrefixes(node);
+/** @param directory the node's */
+export function cniConfig({ host, number }: NodeOptions, directory: string): object {
+  const { ipv4, ipv6 } = podPrefixes(number);
+  const families = [
+    { subnet: ipv4, dst: "0.0.0.0/0" },
+    { subnet: ipv6, dst: "::/0" },
+  ].slice(-host.addresses.length);
   const ipam = {
     type: "host-local",
     dataDir: join(directory, "ipam"),
-    ranges: [[{ subnet: ipv4 }], [{ subnet: ipv6 }]],
-    routes: [{ dst: "0.0.0.0/0" }, { dst: "::/0" }],
+    ranges: families.map(({ subnet }) => [{ subnet }]),
+    routes: families.map(({ dst }) => ({ dst })),
   };
   const bridge = { type: "bridge", bridge: "cni0", isGateway: true, hairpinMode: true, ipam };
   return { cniVersion: "0.4.0", name: "pods", plugins: [bridge] };

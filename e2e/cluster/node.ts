@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { waitFor } from "#e2e/lab";
 import { patience } from "./command.ts";
-import { podCidrs } from "./control-plane.ts";
+import { cidrsFor, podCidrs } from "./control-plane.ts";
 import type { Daemon } from "./daemon.ts";
 import type { Host } from "./lan.ts";
 import { copyDisk } from "./node-disk.ts";
@@ -58,15 +58,14 @@ export class ClusterNode {
     const { host, kcp, pki, server, snapshotter } = this.#options;
     const directory = this.directory;
     await mkdir(join(directory, "cni"), { recursive: true });
-    await writeFile(join(directory, "cni", "10-pods.conflist"), JSON.stringify(cniConfig(directory, this.#options.number)));
+    await writeFile(join(directory, "cni", "10-pods.conflist"), JSON.stringify(cniConfig(this.#options, directory)));
     await writeFile(join(directory, "containerd.toml"), containerdConfig(directory, snapshotter));
     if (!existsSync(join(directory, "root"))) await copyDisk(this.#options.disk, join(directory, "root"));
     this.#daemon("containerd", ["containerd", "-c", join(directory, "containerd.toml")]);
 
     const own = await pki.issue(host.name, `/O=system:nodes/CN=system:node:${host.name}`, [
       `DNS:${host.name}`,
-      `IP:${host.ipv4}`,
-      `IP:${host.ipv6}`,
+      ...host.addresses.map((address) => `IP:${address}`),
     ]);
     const kubelet = kubeletConfig(this.#options, directory, own);
     await writeFile(join(directory, "kubelet.yaml"), JSON.stringify(kubelet)); // JSON is YAML.
@@ -74,7 +73,7 @@ export class ClusterNode {
     const kubeconfig = await pki.kubeconfig(host.name, server, own);
     this.#daemon("kubelet", [
       ...[kcp, "kubelet", "--config", join(directory, "kubelet.yaml"), "--kubeconfig", kubeconfig],
-      ...["--root-dir", join(directory, "kubelet"), "--hostname-override", host.name, "--node-ip", `${host.ipv4},${host.ipv6}`],
+      ...["--root-dir", join(directory, "kubelet"), "--hostname-override", host.name, "--node-ip", host.addresses.join()],
     ]);
     await this.#startProxy();
   }
@@ -99,7 +98,7 @@ export class ClusterNode {
     const proxy = await pki.issue(`${host.name}-proxy`, "/CN=system:kube-proxy", ["DNS:proxy"]);
     this.#daemon("kube-proxy", [
       ...[kcp, "kube-proxy", "--kubeconfig", await pki.kubeconfig(`${host.name}-proxy`, server, proxy)],
-      ...["--hostname-override", host.name, "--proxy-mode", this.#proxyMode, "--cluster-cidr", podCidrs],
+      ...["--hostname-override", host.name, "--proxy-mode", this.#proxyMode, "--cluster-cidr", cidrsFor(host, podCidrs)],
       ...(this.#nodePortAddresses === "" ? [] : ["--nodeport-addresses", this.#nodePortAddresses]),
       // Settings of the whole machine, which are not ours to change.
       ...["--conntrack-max-per-core=0", "--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0"],

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type Switch, waitFor } from "#e2e/lab";
 import { type CommandError, patience, type RunOptions } from "./command.ts";
 import { type ApiRequest, apiServerUrl, ControlPlane, readAuditLog, serviceCidrs } from "./control-plane.ts";
-import { createLan, type Host, type Lan, setRoutes } from "./lan.ts";
+import { createLan, type Families, type Host, type Lan, setRoutes } from "./lan.ts";
 import { ClusterNode } from "./node.ts";
 import { nodeDisk } from "./node-disk.ts";
 import type { NodeOptions } from "./node-files.ts";
@@ -18,6 +18,8 @@ export interface RealClusterOptions {
   readonly kcp: string;
   /** Mode of kube-proxy; iptables unless given. */
   readonly proxyMode?: NodeOptions["proxyMode"];
+  /** Dual-stack unless given. */
+  readonly families?: Families;
   /** After how long a node that says nothing is no longer Ready; 5 minutes unless given, which no busy machine keeps a node silent for. */
   readonly nodeMonitorGraceSeconds?: number;
 }
@@ -58,6 +60,7 @@ export class RealCluster implements AsyncDisposable {
     nodes: nodeCount,
     kcp,
     proxyMode = "iptables",
+    families = "dual-stack",
     nodeMonitorGraceSeconds = 300,
   }: RealClusterOptions): Promise<RealCluster> {
     checkRequirements();
@@ -67,7 +70,7 @@ export class RealCluster implements AsyncDisposable {
     try {
       await mkdir(join(directory, "pki"));
       const pki = await Pki.create(join(directory, "pki"));
-      const lan = await createLan(sandbox, nodeCount);
+      const lan = await createLan(sandbox, nodeCount, families);
       const controlPlane = await ControlPlane.start(lan.controlPlane, kcp, directory, pki);
       const snapshotter = await chooseSnapshotter(sandbox);
       const disk = nodeCount > 0 ? await nodeDisk(sandbox, kcp, snapshotter) : "";

@@ -165,8 +165,8 @@ export async function startDual(
 
 /** Gives the nodes the networks of their Pods, as a controller of nodes does. */
 export async function setPodNetworks(on: InstalledCluster): Promise<void> {
-  for (const [index, { name }] of on.cluster.nodes.entries()) {
-    const podCIDRs = [`10.244.${index + 1}.0/24`, `fd00:244:${index + 1}::/64`];
+  for (const [index, { name, host }] of on.cluster.nodes.entries()) {
+    const podCIDRs = [`10.244.${index + 1}.0/24`, `fd00:244:${index + 1}::/64`].slice(-host.addresses.length);
     await on.kubectl("patch", "node", name, "-p", JSON.stringify({ spec: { podCIDR: podCIDRs[0], podCIDRs } }));
   }
 }
