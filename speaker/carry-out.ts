@@ -21,6 +21,7 @@ import { encodeQuarantine, quarantineConfigMap, quarantineKey } from "#pkg/quara
 import type { BgpSpeaker } from "./bgp/bgp-speaker.ts";
 import type { ConfigMapWriter, ConfigMapWriterOptions } from "./config-map-writer.ts";
 import type { SpeakerEffect, SpeakerEvent, SpeakerRunner } from "./core/index.ts";
+import type { DataPath } from "./data-path.ts";
 import type { FollowedRoutes } from "./followed-routes.ts";
 import type { FastPath } from "./members/fast-path.ts";
 import type { Members } from "./members/members.ts";
@@ -49,6 +50,7 @@ export interface Drivers {
   /** A central speaker has them. */
   readonly nodePaths: Pick<NodePaths, "watch"> | undefined;
   readonly sources: Pick<Sources, "startConfig" | "followNodes">;
+  readonly dataPath: Pick<DataPath, "tryFirst">;
   readonly checks: Pick<NodeChecks, "changed">;
   readonly events: Pick<EventRecorder, "record">;
   readonly timings: SpeakerTimings;
@@ -107,6 +109,7 @@ const carriers: ByKind<SpeakerEffect, "type", [Drivers], void> = {
   },
   converged: ({ afterMs }, { timings }) => timings.convergence.observe(afterMs / 1000),
   startMembers: ({ isLarge }, { members }) => members.start(isLarge),
+  tryFirst: (effect, { dataPath }) => dataPath.tryFirst(effect),
   startConfig: (_, { sources }) => sources.startConfig(),
   followNodes: ({ names }, { sources }) => sources.followNodes(names),
   publishInterfaces({ interfaces }, { members, bgp }) {

@@ -16,7 +16,7 @@ test("an attempt to connect that fails for want of something on this node says n
 test("what may decide follows at once on a connection that is not answered, and one each second is not exceeded in the long run", async () => {
   const clock = new SimulatedClock();
   const begun: Millis[] = [];
-  const to = { key: "default/web", address: "10.96.0.80", port: 80 };
+  const to = { key: "default/web", address: "10.96.0.80", port: 80, isHere: false };
   let isSilent = false;
   using tester = new ConnectionTester({
     view: { nextConnectionTest: () => ({ family: "IPv4", to, scan: 0, isSuspect: isSilent, isFresh: false }) },
@@ -94,4 +94,38 @@ test("a node whose rules for Services are flushed knows of both families within 
   const mean = found.reduce((sum, one) => sum + one) / found.length;
   assert.ok(mean <= 1_700, `after ${mean} ms in the mean`);
   assert.ok(most <= 1.1, `${most} connections a second`);
+});
+
+test("a speaker begins with the first answer, whatever else does not answer, and without any when the attempts have ended", async () => {
+  const services = ["a", "b", "c"].map((namespace, index) => ({
+    key: `${namespace}/web`,
+    address: `192.0.2.${index}`,
+    clusterIPs: [`10.96.1.${index}`],
+  }));
+  const begunAfter = async (answers: (host: string) => Millis | undefined) => {
+    using node = new TryingNode(services, answers);
+    while (!node.bench.state.isStarted) await node.pass(50);
+    return node.now;
+  };
+  assert.equal(await begunAfter((host) => (host === "10.96.1.1" ? 0 : undefined)), 50);
+  assert.equal(await begunAfter(() => undefined), connectMs);
+});
+
+test("a Service whose answers come late is told silent once, and is waited for from then on", async () => {
+  const clock = new SimulatedClock();
+  const to = { key: "default/web", address: "10.96.0.80", port: 80, isHere: false };
+  const told: string[] = [];
+  using tester = new ConnectionTester({
+    view: { nextConnectionTest: () => ({ family: "IPv4", to, scan: 0, isSuspect: false, isFresh: false }) },
+    emit: (event) => void (event.type === "connected" && told.push(event.result)),
+    clock,
+    api: undefined,
+    tryToConnect: () => new Promise((resolve) => clock.schedule("connection", clock.now() + 400, () => resolve("answered"))),
+  });
+  tester.start();
+  for (let turn = 0; turn < 60; turn++) {
+    clock.advanceBy(50);
+    await setImmediate();
+  }
+  assert.deepEqual(told, ["silent", "answered", "answered", "answered"]);
 });

@@ -2,7 +2,7 @@ import { connect } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { Alarm, type Clock, type Millis } from "#pkg/clock";
 import { parseAddress } from "#pkg/net";
-import type { ConnectionResult, ConnectionTest, SpeakerEvent, SpeakerView } from "./core/index.ts";
+import type { ConnectionResult, ConnectionTest, SpeakerEffect, SpeakerEvent, SpeakerView } from "./core/index.ts";
 
 export interface ConnectionTesterOptions {
   readonly view: Pick<SpeakerView, "nextConnectionTest">;
@@ -30,7 +30,10 @@ const maxSlow = 100;
 // While there are some beyond, turns come later by a quarter, which makes up for a quarter of one.
 const paid = 0.25;
 
-/** Tries connections to Services by the node's own kernel, one each second in the long run, and tells the core how they ended. */
+/**
+ * Tries connections to Services by the node's own kernel, some at once before the speaker begins and then one each second in the long run. It tells the
+ * core how they ended.
+ */
 export class ConnectionTester implements Disposable {
   readonly #options: ConnectionTesterOptions;
   readonly #alarm: Alarm;
@@ -47,6 +50,30 @@ export class ConnectionTester implements Disposable {
 
   start(): void {
     this.#alarm.set(this.#options.clock.now());
+  }
+
+  /** Tries all of them at once, and tells the core as soon as it can begin. Answers that come later are told one by one. */
+  async tryFirst({ tests, areAll }: Extract<SpeakerEffect, { readonly type: "tryFirst" }>): Promise<void> {
+    const { emit } = this.#options;
+    const tried: { readonly test: ConnectionTest; readonly result: ConnectionResult }[] = [];
+    const unanswered = new Set(tests.map(({ family }) => family));
+    let isTold = false;
+    const tell = () => {
+      if (!isTold && !this.#isDisposed) emit({ type: "triedFirst", tried, areAll });
+      isTold = true;
+    };
+    const attempts = tests.map(async (test) => {
+      const result = test.to === undefined || test.to === "api" ? "untried" : await this.#connect(test.to.address, test.to.port);
+      if (isTold) {
+        if (result === "answered" && !this.#isDisposed) emit({ type: "connected", test, result });
+        return;
+      }
+      tried.push({ test, result });
+      if (result === "answered") unanswered.delete(test.family);
+      if (unanswered.size === 0) tell();
+    });
+    await Promise.all(attempts);
+    tell();
   }
 
   [Symbol.dispose](): void {
@@ -89,7 +116,7 @@ export class ConnectionTester implements Disposable {
    * @param beside attempts that end at the same time, and are told of before this one
    */
   async #try(test: ConnectionTest, beside?: Promise<unknown>): Promise<ConnectionResult> {
-    const { api, clock, tryToConnect = tryConnection } = this.#options;
+    const { api, clock } = this.#options;
     const ofService = typeof test.to === "object" ? { host: test.to.address, port: test.to.port } : undefined;
     const to = test.to === "api" ? api : ofService;
     const family = (to && parseAddress(to.host)?.family) ?? test.family;
@@ -99,12 +126,7 @@ export class ConnectionTester implements Disposable {
       return result;
     };
     if (to === undefined) return tell("untried");
-    const begun = clock.now();
-    const outcome = tryToConnect(to.host, to.port, clock).then((result) => {
-      if (result === "answered" && clock.now() >= begun + soonMs && this.#slow.size < maxSlow) this.#slow.add(to.host);
-      else if (result === "answered") this.#slow.delete(to.host);
-      return result;
-    });
+    const outcome = this.#connect(to.host, to.port);
     if (test.isSuspect || this.#slow.has(to.host)) {
       await beside;
       return tell(await outcome);
@@ -115,6 +137,15 @@ export class ConnectionTester implements Disposable {
     if (first !== undefined) return tell(first);
     void outcome.then((result) => result === "answered" && tell(result));
     return tell("silent");
+  }
+
+  async #connect(host: string, port: number): Promise<ConnectionResult> {
+    const { clock, tryToConnect = tryConnection } = this.#options;
+    const begun = clock.now();
+    const result = await tryToConnect(host, port, clock);
+    if (result === "answered" && clock.now() >= begun + soonMs && this.#slow.size < maxSlow) this.#slow.add(host);
+    else if (result === "answered") this.#slow.delete(host);
+    return result;
   }
 }
 

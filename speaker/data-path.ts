@@ -51,6 +51,10 @@ export class DataPath implements Disposable {
     this.#health = new HealthClient(options);
   }
 
+  tryFirst(effect: Parameters<ConnectionTester["tryFirst"]>[0]): void {
+    void this.#tester.tryFirst(effect);
+  }
+
   start(): void {
     this.#alarm.set(this.#options.clock.now());
   }

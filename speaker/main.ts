@@ -161,6 +161,7 @@ await runDaemon({
       fastPath,
       nodePaths,
       sources,
+      dataPath,
       checks,
       events,
       timings,

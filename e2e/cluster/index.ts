@@ -12,7 +12,7 @@ export type { Daemon } from "./daemon.ts";
 export { helmIsMissing, installedHelm, isHelm3 } from "./helm.ts";
 export { buildIngotImage, ingotImage } from "./ingot-image.ts";
 export { findKcp } from "./kcp.ts";
-export { Host } from "./lan.ts";
+export { Host, podPrefixes } from "./lan.ts";
 export type { ClusterNode, NodeProgram } from "./node.ts";
 export { RealCluster, type RealClusterOptions } from "./real-cluster.ts";
 export { releaseFiles } from "./release-files.ts";

@@ -23,6 +23,8 @@ export interface Service extends ObjectMeta, ServiceFields {
   readonly ports: readonly ServicePort[];
   /** `spec.loadBalancerSourceRanges` says who may connect. */
   readonly isForSome: boolean;
+  /** `internalTrafficPolicy: Local`: a node without a ready Pod drops what goes to the cluster IPs. */
+  readonly isInternalLocal?: true;
   /** The port of each node that says whether it has a ready Pod, under `externalTrafficPolicy: Local`; 0 for none. */
   readonly healthCheckNodePort: number;
   /** Fields of entries besides the address: `ports`, and an `ipMode` that is not the API server's default. Address -> fields. */

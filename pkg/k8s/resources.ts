@@ -136,6 +136,7 @@ function projectService(
         .flatMap(projectPort),
     ),
     isForSome: list(spec.loadBalancerSourceRanges).length > 0,
+    ...(spec.internalTrafficPolicy === "Local" && { isInternalLocal: true as const }),
     healthCheckNodePort: spec.externalTrafficPolicy === "Local" ? portNumber(spec.healthCheckNodePort) : 0,
     selector: shortMap(textMap(spec.selector)),
     externalTrafficPolicy: spec.externalTrafficPolicy === "Local" ? "Local" : "Cluster",

@@ -6,9 +6,10 @@ import type { Handover } from "#pkg/handover";
 import type { EventText, ReportEffect } from "#pkg/k8s";
 import type { Item } from "#pkg/kernel";
 import type { InterfaceState } from "#pkg/layer2";
-import type { Address } from "#pkg/net";
+import type { Address, Family } from "#pkg/net";
 import type { BgpRoute, NodePeer } from "#pkg/placement";
 import type { Occupant } from "#pkg/quarantine";
+import type { ConnectionTest } from "./data-path/data-path-state.ts";
 
 /** Actions that drivers carry out, in this order. */
 export type SpeakerEffect =
@@ -36,6 +37,8 @@ export type SpeakerEffect =
   | { readonly type: "startMembers"; readonly isLarge: boolean }
   /** Follow these Nodes in the API from now on, in place of those before. */
   | { readonly type: "followNodes"; readonly names: "all" | readonly string[] }
+  /** Try these connections at once, then deliver `triedFirst`. */
+  | { readonly type: "tryFirst"; readonly tests: readonly ConnectionTest[]; readonly areAll: Readonly<Record<Family, boolean>> }
   /** Decide which configuration is in force, then deliver `start`. */
   | { readonly type: "startConfig" }
   /** All interfaces of this node, without addresses of Services, whenever something about one of them changed: the others know its MAC addresses. */

@@ -44,6 +44,16 @@ export type SpeakerEvent =
   | { readonly type: "dataPath"; readonly faults: PathFaults; readonly nics?: DataPaths["nics"]; readonly hasPods: boolean }
   /** This node tried a connection to a Service. */
   | { readonly type: "connected"; readonly test: ConnectionTest; readonly result: ConnectionResult }
+  /**
+   * The first connections were tried; of each family one was answered, or all have ended.
+   * @property tried those that have ended
+   * @property areAll these Services were all that can be tried
+   */
+  | {
+      readonly type: "triedFirst";
+      readonly tried: readonly { readonly test: ConnectionTest; readonly result: ConnectionResult }[];
+      readonly areAll: Readonly<Record<Family, boolean>>;
+    }
   /** The health check ports of these Services were asked; not told where all are as before. */
   | { readonly type: "healthPorts"; readonly answers: ReadonlyMap<string, HealthAnswer> } // key -> answer
   | TimerEvent

@@ -1,6 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import { hasOwners, layer2PoolsOf } from "#pkg/config";
 import type { GossipChanges, GossipEntry } from "#pkg/gossip";
+import { beginWhenSynced } from "./begin.ts";
 import {
   aloneChanged,
   announcersChanged,
@@ -19,8 +20,8 @@ import { handoverEvent, handoversChanged, handoversConfigured, handoverTimer, se
 import { nextCarrierAt, releaseCarriers } from "./interfaces/carriers.ts";
 import { interfacesChanged, kernelChanged } from "./interfaces/changes.ts";
 import { interfacesHere, surroundingsToFollow, withoutServices } from "./interfaces/nics.ts";
-import { apiLost, apiViewTimer, awaitsApi, noteOldViews } from "./members/api-view.ts";
-import { awaitsNodes, followTimer, forgetTold, reconsiderNodes, takeTold, tellOwnNode } from "./members/followed-nodes.ts";
+import { apiLost, apiViewTimer, noteOldViews } from "./members/api-view.ts";
+import { followTimer, forgetTold, reconsiderNodes, takeTold, tellOwnNode } from "./members/followed-nodes.ts";
 import { allMembers, foreignMembersChanged, nextMembersAt, setMembers } from "./members/foreign-members.ts";
 import { forgetDeleted, memberChanged, membersSettled, noteKinds, pullAwaited, reclaimed } from "./members/members.ts";
 import { apiViewsChanged, nodeEvent, nodesTold } from "./members/node-changes.ts";
@@ -120,6 +121,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       touch(state, namespaceChanged(state, event.name, event.labels));
       break;
     case "configRead":
+      state.dataPath.isWanted ||= event.config.pools.some(({ announceWhen }) => announceWhen === "delivering");
       if (state.announceFor !== "all" && event.config.pools.some((pool) => hasOwners(pool) || pool.nextHopSlots.length > 0))
         effects.push({ type: "prepareLayer2" });
       break;
@@ -167,6 +169,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       break;
     case "dataPath":
     case "connected":
+    case "triedFirst":
       dataPathStep(state, event, now, effects);
       break;
     case "healthPorts":
@@ -234,15 +237,6 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
     default:
       event satisfies never;
   }
-}
-
-/** When all has been seen that the first decision on the configuration takes. */
-function beginWhenSynced(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
-  if (state.hasBegun || !state.isClusterSynced || !state.members.isSynced || awaitsNodes(state, now) || awaitsApi(state, now))
-    return;
-  state.hasBegun = true;
-  const fields = { event: "stateSynced", services: state.services.rows.size };
-  effects.push({ type: "log", level: "info", message: "synced, announcing addresses", fields }, { type: "startConfig" });
 }
 
 /** Until now the state was still arriving and nothing was announced; from now on it is whole. No routes are to be marked before they go. */

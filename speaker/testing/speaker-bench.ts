@@ -61,6 +61,9 @@ export class Bench {
   readonly recorded: string[] = []; // Kubernetes events of Services, as `service: reason`.
   readonly written: string[] = []; // Addresses that were written as occupied, or as free.
   onGossip = (_entries: readonly OwnEntry[]): void => {};
+  /** Before it begins it waits for what becomes of these connections. */
+  onTryFirst = (_effect: Extract<SpeakerEffect, { type: "tryFirst" }>): void => {};
+  onStartConfig = (): void => {};
   log: Log = silentLog; // It gets lines of all levels.
   readonly clock = new SimulatedClock();
   readonly runner = new CoreRunner(speakerCore, this.clock, () => 0.5);
@@ -228,6 +231,12 @@ export class Bench {
         break;
       case "setGossip":
         this.onGossip(effect.entries);
+        break;
+      case "tryFirst":
+        this.onTryFirst(effect);
+        break;
+      case "startConfig":
+        this.onStartConfig();
         break;
       case "setRoutes":
         this.#setRoutes(effect.address.toString(), effect.routes);

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import type { Millis } from "#pkg/clock";
 import { seenWithoutBits } from "#pkg/gossip";
 import { ConnectionTester, connectMs } from "../connection-tester.ts";
-import { amongOthers, owner } from "./speaker-bench.ts";
+import { Bench, eth0, gossipTo, loser, owner, pools } from "./speaker-bench.ts";
 
 export interface TriedService {
   /** `namespace/name`. */
@@ -12,34 +12,35 @@ export interface TriedService {
 }
 
 /** When the kernel has an answer of an address, in milliseconds from now; undefined: never. */
-export type Answers = (host: string) => Millis | undefined;
+export type Answers = (host: string, now: Millis) => Millis | undefined;
 
 const apiAddress = "10.96.0.1";
 const stepMs: Millis = 50;
 
-/** The speaker of a node that connects to Services: its own driver and core, among others to which Services have answered. */
+/** The speaker of a node that begins, and connects to Services: its own driver and core, among others to which Services have answered. */
 export class TryingNode implements Disposable {
-  readonly bench: ReturnType<typeof amongOthers>["bench"];
+  readonly bench: Bench;
   /** How many connections it has tried. */
   tried = 0;
   readonly #tester: ConnectionTester;
+  readonly #services: readonly TriedService[];
 
   constructor(services: readonly TriedService[], answers: Answers) {
-    const { bench, others, hear } = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}");
+    const bench = new Bench(owner, { hasRing: true, isSynced: true });
     this.bench = bench;
-    bench.setService("default/web", undefined);
-    const ports = [{ name: "", protocol: "TCP", port: 80 }];
-    for (const { key, address, clusterIPs } of services) bench.serve(key, [address], { clusterIPs, ports });
+    const { others, hear } = gossipTo(bench);
     for (const { state } of others) state.setSeenWithout(seenWithoutBits({ IPv4: ["noConnection"], IPv6: ["noConnection"] }));
     hear();
-    bench.settle();
+    bench.setInterfaces(eth0);
+    const ports = [{ name: "", protocol: "TCP", port: 80 }];
+    for (const { key, address, clusterIPs } of services) bench.serve(key, [address], { clusterIPs, ports }, { [owner]: true });
+    this.#services = services;
     const { clock, view } = bench;
     const after = (ms: Millis, result: "answered" | "silent") =>
       new Promise<typeof result>((resolve) => clock.schedule("connection", clock.now() + ms, () => resolve(result)));
     this.#tester = new ConnectionTester({
       view,
       emit(event) {
-        if (event.type !== "connected") return;
         bench.runner.dispatch(event);
         bench.settle();
       },
@@ -47,11 +48,23 @@ export class TryingNode implements Disposable {
       api: { host: apiAddress, port: 443 },
       tryToConnect: (host) => {
         this.tried++;
-        const ms = answers(host);
+        const ms = answers(host, clock.now());
         return ms === undefined || ms > connectMs ? after(connectMs, "silent") : after(ms, "answered");
       },
     });
-    this.#tester.start();
+    bench.onTryFirst = (effect) => void this.#tester.tryFirst(effect);
+    bench.onStartConfig = () => {
+      bench.setConfig(pools("{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}"));
+      bench.start();
+      this.#tester.start();
+    };
+    bench.runner.dispatch({ type: "nodesListed" });
+    bench.runner.dispatch({ type: "clusterSynced" });
+  }
+
+  /** All Pods are here, or on another node. */
+  setPods(areHere: boolean): void {
+    for (const { key } of this.#services) this.bench.endpoints(key, { [areHere ? owner : loser]: true });
   }
 
   get now(): Millis {

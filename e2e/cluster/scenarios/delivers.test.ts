@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { patience } from "#e2e/cluster";
+import { patience, podPrefixes } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import { steps } from "../steps.ts";
 import type { InstalledCluster } from "./installed.ts";
@@ -118,5 +118,55 @@ step("the bridge of the Pods is gone: another node answers, also after the speak
 });
 
 step("the table of connections is full: another node answers", async (on) => {
-  await moves(on, pathFaults.conntrackFull);
+  const { undo } = await moves(on, pathFaults.conntrackFull);
+  await undo();
+});
+
+step("a speaker that starts on a node which reaches no Pods of other nodes leaves addresses where they are", async (on) => {
+  await on.kubectl("delete", "service", "web");
+  const pods = await on.get("pods", "-l", "app=web");
+  const names = ["one", "two", "three"]; // Namespaces, as it takes three.
+  const served = async (without = "") => {
+    const those = pods.filter(({ spec }) => spec?.nodeName !== without);
+    const endpoints = those.map(({ spec, status }) => ({
+      addresses: [status?.podIP],
+      conditions: { ready: true },
+      nodeName: spec?.nodeName,
+    }));
+    for (const namespace of names)
+      await on.apply({
+        apiVersion: "discovery.k8s.io/v1",
+        kind: "EndpointSlice",
+        addressType: "IPv4",
+        endpoints,
+        metadata: { name: "web", namespace, labels: { "kubernetes.io/service-name": "web" } },
+        ports: [{ name: "http", port: 8080, protocol: "TCP" }],
+      });
+  };
+  for (const namespace of names) {
+    await on.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+    const ports = [{ name: "http", port: 80, protocol: "TCP" }];
+    await on.apply({
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "web", namespace },
+      spec: { type: "LoadBalancer", ports },
+    });
+  }
+  await served();
+  const first = ["-n", "one", "get", "service", "web", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"];
+  const address = await waitFor("an address", () => on.kubectl(...first), patience);
+  await on.answer(address);
+  const node = await on.owner(address);
+  await served(node);
+  const { host } = on.cluster.node(node);
+  for (const [index, other] of on.cluster.nodes.entries())
+    if (other.name !== node) await host.run(["ip", "route", "replace", "blackhole", podPrefixes(index + 1).ipv4]);
+  const lost = await outage(on, address, async () => {
+    await on.killPod(await on.podOn(node, "speaker"));
+    const next = await on.ownerOtherThan(node, address);
+    await waitFor(`the new speaker of ${node} to say so`, async () => (await signs(on, node)).includes("noConnection"), patience);
+    for (let look = 0; look < 5; look++) assert.equal(await on.owner(address), next);
+  });
+  console.log(`a speaker starts on a node that reaches no Pods: ${lost} ms without a connection`);
 });

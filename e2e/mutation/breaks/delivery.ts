@@ -3,6 +3,7 @@ import type { Break } from "../break.ts";
 const handoverTests = ["speaker/core/handovers/handovers.test.ts"];
 const tableTests = ["pkg/handover/state/state.test.ts"];
 const dataPathTests = ["speaker/core/data-path/data-path.test.ts"];
+const firstTests = ["speaker/core/data-path/first-connections.test.ts"];
 const healthTests = ["speaker/health-client.test.ts"];
 const testerTests = ["speaker/connection-tester.test.ts"];
 const pathTests = ["pkg/memberlist/ring/paths.test.ts"];
@@ -104,7 +105,7 @@ export const delivery: readonly Break[] = [
   },
   { before: '|| state.dataPath[family].since.has("noConnection");', after: ";", tests: dataPathTests },
   { before: "if (!isApiAway || tenants.length === 0) return", after: "if (!isApiAway) return", tests: dataPathTests },
-  { before: "return tenants.length >= namespacesForAll;", after: "return tenants.length >= 1;", tests: dataPathTests },
+  { before: "return sure.length >= namespacesForAll;", after: "return sure.length >= 1;", tests: dataPathTests },
   {
     before: "return ready.length > 0 && !ready.some(({ nodeName }) => isGone(nodeName));",
     after: "return ready.length > 0;",
@@ -113,6 +114,21 @@ export const delivery: readonly Break[] = [
   {
     before: 'if (announceWhen === "alive" || gossip === undefined || withoutGossip.length > 0) return [];',
     after: 'if (announceWhen === "alive" || gossip === undefined) return [];',
+    tests: dataPathTests,
+  },
+  {
+    before: 'if (dataPath.first !== "over" && now >= dataPath.first.until) dataPath.first = "over";',
+    after: "",
+    tests: firstTests,
+  },
+  { before: "if (awaitsConnections(state, now, effects)) return;", after: "", tests: firstTests },
+  { before: 'ofFamily.every(({ result }) => result === "silent")', after: "true", tests: firstTests },
+  { before: "if (counts.size < namespacesForAll) return { tests: [], areAll: false };", after: "", tests: firstTests },
+  { before: "row?.service.isInternalLocal && !isHere", after: "false", tests: firstTests },
+  { before: "if (unanswered.size === 0) tell();", after: "", tests: ["speaker/connection-tester.test.ts"] },
+  {
+    before: "const sure = tenants.filter((key) => !hasMoved(state, family, key));",
+    after: "const sure = tenants;",
     tests: dataPathTests,
   },
   { before: "await this.#search(port, kind);", after: "", tests: healthTests },
@@ -157,9 +173,9 @@ export const delivery: readonly Break[] = [
     tests: testerTests,
   },
   {
-    before: "this.#slow.add(to.host);",
-    after: "this.#slow.delete(to.host);",
-    tests: ["speaker/connection-tester-drawn.test.ts"],
+    before: "this.#slow.add(host);",
+    after: "this.#slow.delete(host);",
+    tests: ["speaker/connection-tester.test.ts"],
   },
   {
     before: "if (before.triedAt === before.answeredAt) tests.silentSince = now;",
@@ -172,7 +188,7 @@ export const delivery: readonly Break[] = [
     tests: testerTests,
   },
   {
-    before: "return tenants.length >= Math.min(namespacesWithApi, namespaces.size);",
+    before: "return sure.length >= Math.min(namespacesWithApi, namespacesOf(knownForSure));",
     after: "return true;",
     tests: dataPathTests,
   },

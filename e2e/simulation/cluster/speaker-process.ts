@@ -276,6 +276,7 @@ export class SpeakerProcess {
       fastPath: { configure: () => this.#memberlist.keepPaths(options.keepsPaths) },
       nodePaths: undefined,
       sources: this.#sources,
+      dataPath: { tryFirst: () => {} },
       checks: { changed: () => {} },
       events: {
         record: (about: { namespace: string; name: string }, type: string, reason: string, message: string) =>

@@ -3,9 +3,9 @@ import { type PathSign, seenWithoutBit } from "#pkg/gossip";
 import { type Family, families, parseAddress } from "#pkg/net";
 import type { SpeakerEvent } from "../events.ts";
 import { portOf } from "../services/self-tests.ts";
-import { endpointsOf } from "../services/services.ts";
+import { endpointsOf, isReadyOn } from "../services/services.ts";
 import type { SpeakerState } from "../state.ts";
-import type { ConnectionTest, ConnectionTests, DataPaths } from "./data-path-state.ts";
+import type { ConnectionTarget, ConnectionTest, ConnectionTests, DataPaths } from "./data-path-state.ts";
 
 // Connections from this node, by its own kernel, to cluster IPs: they go the way that packets of clients go from here on, and no other node can
 // answer for these addresses. A connection that is refused proves the way, too. One tenant's Service that does not answer says nothing of the
@@ -14,13 +14,13 @@ import type { ConnectionTest, ConnectionTests, DataPaths } from "./data-path-sta
 
 const apiService = "/kubernetes"; // In no tenant's namespace.
 // More say little more.
-const maxSample = 12;
+export const maxSample = 12;
 const maxOfNamespace = 2;
 // How long a Service counts as one that answers.
 const knownMs: Millis = 300_000;
 // The API server sees a connection without a request: thousands of nodes make few of them.
 const apiEveryMs: Millis = 30_000;
-const namespacesForAll = 3;
+export const namespacesForAll = 3;
 // Where the API's Service is silent, too. One of several API servers may be gone while one tenant's Service hangs.
 const namespacesWithApi = 2;
 // Most Services that are not known are silent, once all that answer are: that says nothing.
@@ -173,14 +173,15 @@ function isWanted({ sample }: ConnectionTests, key: string): boolean {
   return [...sample.keys()].filter((other) => namespaceOf(other) === namespaceOf(key)).length < maxOfNamespace;
 }
 
-/** Undefined where this node cannot try the Service, or its endpoints may be on nodes that are gone. */
-function targetOf(state: SpeakerState, key: string, family: Family) {
+/** Undefined where this node cannot try the Service, its cluster IPs need a Pod here, or its endpoints may be on nodes that are gone. */
+export function targetOf(state: SpeakerState, key: string, family: Family): ConnectionTarget | undefined {
   const row = state.services.rows.get(key);
   const found = portOf(state, [key]);
   const address = row?.service.clusterIPs.find((text) => parseAddress(text)?.family === family);
   if (found === undefined || address === undefined || row?.addresses.length === 0 || !isAlive(state, key, family))
     return undefined;
-  return { key, address, port: found.port };
+  const isHere = isReadyOn(state.services, key, state.node, family);
+  return row?.service.isInternalLocal && !isHere ? undefined : { key, address, port: found.port, isHere };
 }
 
 function isAlive({ services, members }: SpeakerState, key: string, family: Family): boolean {
@@ -192,13 +193,16 @@ function isAlive({ services, members }: SpeakerState, key: string, family: Famil
 
 /** A connection was tried. */
 export function connectionTried(
-  dataPath: DataPaths,
+  state: SpeakerState,
   { test: { family, to, scan }, result }: Omit<Extract<SpeakerEvent, { readonly type: "connected" }>, "type">,
   now: Millis,
 ): void {
+  const { dataPath } = state;
   const { tests } = dataPath[family];
   const key = to === undefined || to === "api" ? apiService : to.key;
-  const before = key === apiService ? tests.api : tests.sample.get(key);
+  const isHereNow = isReadyOn(state.services, key, state.node, family);
+  const ofSample = tests.sample.get(key);
+  const before = key === apiService ? tests.api : ofSample;
   if (scan !== dataPath.scan || before === undefined) dataPath.freshAt = now + (isFew(tests) ? fewEveryMs : freshEveryMs);
   dataPath.scan = scan;
   tests.triedAt = now;
@@ -210,11 +214,19 @@ export function connectionTried(
   const isAtFirst = to !== "api" && result === "silent" && tests.answeredAt === -Infinity && !isNodeSuspect;
   if (isAtFirst && !isEnough(tests.silentAtFirst)) tests.silentAtFirst = [...tests.silentAtFirst, key];
   if (to === "api") tests.api = tried;
-  else if (isKnown || result === "answered") tests.sample.set(key, tried);
+  else if (result === "answered") tests.sample.set(key, { ...tried, wasHere: to.isHere || isHereNow, hasMoved: false });
+  else if (isKnown && ofSample !== undefined)
+    tests.sample.set(key, {
+      ...ofSample,
+      ...tried,
+      hasMoved: ofSample.hasMoved || (ofSample.wasHere && !(to.isHere && isHereNow)),
+    });
   else tests.sample.delete(key);
   if (result === "silent" && isKnown) {
     if (before.triedAt === before.answeredAt) tests.silentSince = now;
-    if (rank(tests.silent, key) === 0) tests.silent = [...tests.silent, key];
+    const ofNamespace = tests.silent.find((other) => namespaceOf(other) === namespaceOf(key));
+    if (ofNamespace === undefined || (hasMoved(state, family, ofNamespace) && !hasMoved(state, family, key)))
+      tests.silent = [...tests.silent.filter((other) => other !== ofNamespace), key];
   }
   if (result !== "answered") return;
   if (to === "api") tests.silent = tests.silent.filter((other) => other !== apiService);
@@ -244,9 +256,18 @@ export function nobodyAnswers(state: SpeakerState, family: Family): boolean {
   const tenants = silent.filter((key) => key !== apiService && isAlive(state, key, family));
   const isApiThere = seesApi(state) || state.dataPath[family].since.has("noConnection");
   const isApiAway = isApiThere && isApiSilent(state.dataPath);
-  if (!isApiAway || tenants.length === 0) return tenants.length >= namespacesForAll;
-  const namespaces = new Set(knownInTurn(state, family).map(({ key }) => namespaceOf(key)));
-  return tenants.length >= Math.min(namespacesWithApi, namespaces.size);
+  const sure = tenants.filter((key) => !hasMoved(state, family, key));
+  if (!isApiAway || tenants.length === 0) return sure.length >= namespacesForAll;
+  const known = knownInTurn(state, family).map(({ key }) => key);
+  const knownForSure = known.filter((key) => !hasMoved(state, family, key));
+  if (knownForSure.length === 0) return tenants.length >= namespacesOf(known);
+  return sure.length >= Math.min(namespacesWithApi, namespacesOf(knownForSure));
+}
+
+/** Whether the Service answered when it had a Pod on this node, and is silent without one: policies of the Service or of its Pods may keep other nodes out. */
+function hasMoved({ dataPath, services, node }: SpeakerState, family: Family, key: string): boolean {
+  const known = dataPath[family].tests.sample.get(key);
+  return known !== undefined && (known.hasMoved || (known.wasHere && !isReadyOn(services, key, node, family)));
 }
 
 /** Whether changes in the API are seen by this node, or by most others: this one reaches it by its Service, too. */
@@ -268,6 +289,10 @@ export function areMostOthers({ node, members }: SpeakerState, bit: number): boo
   return 2 * others.filter((other) => ((members.gossip?.seenWithout(other) ?? 0) & bit) !== 0).length > others.length;
 }
 
-function namespaceOf(key: string): string {
+function namespacesOf(keys: readonly string[]): number {
+  return new Set(keys.map(namespaceOf)).size;
+}
+
+export function namespaceOf(key: string): string {
   return key.slice(0, key.indexOf("/"));
 }

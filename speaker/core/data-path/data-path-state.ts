@@ -47,6 +47,10 @@ export const minHoldMs: Millis = 30_000;
 export const maxHoldMs: Millis = 600_000;
 
 export interface DataPaths extends Readonly<Record<Family, DataPath>> {
+  /** The connections before this speaker begins: undefined until they are tried. */
+  first: { readonly until: Millis } | "over" | undefined;
+  /** Some pool asks for connections, of the configurations that were read; undefined before any was. */
+  isWanted: boolean | undefined;
   /** Which Service is looked at next as one to try, in which family: two for each Service. */
   scan: number;
   /** When Services are looked at next. */
@@ -58,7 +62,16 @@ export interface DataPaths extends Readonly<Record<Family, DataPath>> {
 }
 
 export function noDataPaths(): DataPaths {
-  return { IPv4: noDataPath(), IPv6: noDataPath(), scan: 0, freshAt: -Infinity, nics: {}, hasPods: false };
+  return {
+    IPv4: noDataPath(),
+    IPv6: noDataPath(),
+    first: undefined,
+    isWanted: undefined,
+    scan: 0,
+    freshAt: -Infinity,
+    nics: {},
+    hasPods: false,
+  };
 }
 
 function noDataPath(): DataPath {
@@ -77,11 +90,19 @@ function noDataPath(): DataPath {
   };
 }
 
+export interface ConnectionTarget {
+  readonly key: string;
+  readonly address: string;
+  readonly port: number;
+  /** The Service has a ready Pod on this node, which its policies, or those of its Pods, may ask for. */
+  readonly isHere: boolean;
+}
+
 /** A connection to try. */
 export interface ConnectionTest {
   readonly family: Family;
   /** A Service's cluster IP, or the API's Service; undefined where none of the Services that were looked at can be tried. */
-  readonly to: { readonly key: string; readonly address: string; readonly port: number } | "api" | undefined;
+  readonly to: ConnectionTarget | "api" | undefined;
   /** Which Service is looked at after that: see `DataPaths.scan`. */
   readonly scan: number;
   /** Its silence may decide, since others are silent. */
@@ -103,8 +124,15 @@ interface Known {
   readonly answeredAt: Millis;
 }
 
+interface KnownService extends Known {
+  /** When it answered it had a ready Pod on this node. */
+  readonly wasHere: boolean;
+  /** It has been silent since, while it had none. */
+  readonly hasMoved: boolean;
+}
+
 export interface ConnectionTests {
-  readonly sample: Map<string, Known>; // key of a Service that answered -> the last tests of it
+  readonly sample: Map<string, KnownService>; // key of a Service that answered -> the last tests of it
   /** Names of Services that did not answer since a Service last did, one for each namespace; `apiService` for the API's. */
   silent: readonly string[];
   /** When a Service was silent last that had answered the time before. */

@@ -594,6 +594,19 @@ test("Services that never answered, or on nodes that are gone, say nothing", () 
   assert.deepEqual(two.bench.view.pathFaults("IPv4"), []);
 });
 
+test("Services that answered while their Pods were on this node, and have none here, are a sign with the API's silence alone", () => {
+  const one = serving(["a", "b", "c"]);
+  const keys = ["a/s0", "b/s1", "c/s2"];
+  for (const key of keys) one.bench.endpoints(key, { [owner]: true });
+  tryAll(one, 12, () => "answered");
+  for (const key of keys) one.bench.endpoints(key, { [loser]: true });
+  tryAll(one, 24, (key) => (key === undefined ? "answered" : "silent"));
+  assert.deepEqual(one.bench.view.pathFaults("IPv4"), []);
+  tryAll(one, 12, () => "answered");
+  tryAll(one, 12, () => "silent");
+  assert.deepEqual(one.bench.view.pathFaults("IPv4"), ["noConnection"]);
+});
+
 test("when neither a Service nor the API answers, a node cannot deliver after two tests, and can when both answer again", () => {
   const one = serving(["a"]);
   tryAll(one, 20, () => "answered");
@@ -739,7 +752,7 @@ test("one of several API servers is away while a tenant's Service hangs: a node 
 test("the API's silence is no sign alone, nor beside one tenant's while a Service of another one is known", () => {
   const ended = ({ bench }: Among, to: string, result: ConnectionResult) => {
     const { scan } = bench.state.dataPath;
-    const service = { key: to, address: "10.96.0.1", port: 80 };
+    const service = { key: to, address: "10.96.0.1", port: 80, isHere: false };
     const test = { family: "IPv4", to: to === "api" ? to : service, scan, isSuspect: false, isFresh: false } as const;
     bench.runner.dispatch({ type: "connected", test, result });
     bench.settle();

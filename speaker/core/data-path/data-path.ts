@@ -10,6 +10,7 @@ import { undeliveringFor } from "../members/nodes.ts";
 import { poolAt, type SpeakerState } from "../state.ts";
 import { areOthersWithout, connectionTried, nobodyAnswers } from "./connection-tests.ts";
 import { type DataPath, maxHoldMs, minHoldMs, type PathFault } from "./data-path-state.ts";
+import { firstTried, nextFirstAt } from "./first-connections.ts";
 
 // Whether this node's kernel brings packets to the Pods of Services, for each family by itself. A node that cannot deliver says so on the ring, and
 // the others choose owners among nodes that can. It counts as able again after some time of health, which doubles where it fails again soon: an
@@ -29,7 +30,7 @@ const lookAgainMs: Millis = 1_000;
 // While Services answer, the rules that kube-proxy left do.
 const answeredMs: Millis = 10_000;
 
-export type DataPathEvent = Extract<SpeakerEvent, { readonly type: "dataPath" | "connected" | "timer" }>;
+export type DataPathEvent = Extract<SpeakerEvent, { readonly type: "dataPath" | "connected" | "triedFirst" | "timer" }>;
 
 /**
  * Signs were looked for, a connection was tried, a deadline is over, or other nodes are there than before: undefined. @returns whether the node counts
@@ -42,7 +43,8 @@ export function dataPathEvent(
   effects: SpeakerEffect[],
 ): boolean {
   const before = brokenFamilies(state);
-  if (event?.type === "connected") connectionTried(state.dataPath, event, now);
+  if (event?.type === "connected") connectionTried(state, event, now);
+  if (event?.type === "triedFirst") firstTried(state, event, now);
   if (event?.type === "dataPath") Object.assign(state.dataPath, { hasPods: event.hasPods, nics: event.nics ?? {} });
   for (const family of families) {
     const dataPath = state.dataPath[family];
@@ -76,7 +78,7 @@ export function brokenFamilies({ dataPath }: Pick<SpeakerState, "dataPath">): re
 
 /** When the next of all this is decided. */
 export function nextDataPathAt({ dataPath }: Pick<SpeakerState, "dataPath">): Millis {
-  return Math.min(dataPath.IPv4.dueAt, dataPath.IPv6.dueAt);
+  return Math.min(dataPath.IPv4.dueAt, dataPath.IPv6.dueAt, nextFirstAt(dataPath));
 }
 
 function noteSigns(dataPath: DataPath, faults: readonly PathFault[]): void {

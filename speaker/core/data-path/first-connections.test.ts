@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { PathSign } from "#pkg/gossip";
+import { seenWithoutBits } from "#pkg/gossip";
+import type { Service } from "#pkg/k8s";
+import { Bench, eth0, gossipTo, loser, owner, pools } from "../../testing/speaker-bench.ts";
+import type { SpeakerEffect } from "../effects.ts";
+import type { ConnectionResult } from "./data-path-state.ts";
+
+type TryFirst = Extract<SpeakerEffect, { type: "tryFirst" }>;
+
+const lan = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}";
+
+/** A speaker that has seen all that it begins with, among others to which Services have answered. */
+class Starting {
+  readonly bench = new Bench(owner, { hasRing: true, isSynced: true });
+  asked: TryFirst | undefined;
+
+  constructor(
+    keys: readonly string[],
+    { others = ["noConnection"] as readonly PathSign[], fields = {} as Partial<Service>, on = owner, text = lan } = {},
+  ) {
+    const { bench } = this;
+    const ring = gossipTo(bench);
+    for (const { state } of ring.others) state.setSeenWithout(seenWithoutBits({ IPv4: others, IPv6: [] }));
+    ring.hear();
+    bench.setInterfaces(eth0);
+    const { config } = pools(text);
+    bench.runner.dispatch({ type: "configRead", config });
+    for (const [index, key] of keys.entries())
+      bench.serve(key, [`192.0.2.${index}`], { clusterIPs: [`10.96.0.${index}`], ...fields }, { [on]: true });
+    bench.onTryFirst = (effect) => {
+      this.asked = effect;
+    };
+    bench.onStartConfig = () => {
+      bench.setConfig(pools(text));
+      bench.start();
+    };
+    bench.runner.dispatch({ type: "nodesListed" });
+    bench.runner.dispatch({ type: "clusterSynced" });
+    bench.settle();
+  }
+
+  get hasBegun(): boolean {
+    return this.bench.state.isStarted;
+  }
+
+  get isUnable(): boolean {
+    return this.bench.gossip.undelivering([owner], "IPv4").length > 0;
+  }
+
+  answer(resultOf: (key: string) => ConnectionResult): void {
+    assert.ok(this.asked);
+    const { tests, areAll } = this.asked;
+    const tried = tests.map((one) => ({ test: one, result: resultOf(typeof one.to === "object" ? one.to.key : "") }));
+    this.bench.runner.dispatch({ type: "triedFirst", tried, areAll });
+    this.bench.settle();
+  }
+
+  pass(ms: number): void {
+    this.bench.clock.advanceBy(ms);
+    this.bench.settle();
+  }
+}
+
+const three = ["a/one", "b/one", "c/one"];
+const many = Array.from({ length: 14 }, (_, index) => `${"abcd"[index % 4]}/s${index}`);
+
+test("a node on which no Service answers when its speaker begins leaves its addresses to others from the start, until one answers for 30 s", () => {
+  for (const keys of [three, many]) {
+    const one = new Starting(keys);
+    assert.equal(one.hasBegun, false);
+    assert.equal(one.asked?.tests.length, Math.min(12, keys.length));
+    one.answer(() => "silent");
+    assert.deepEqual([one.hasBegun, one.isUnable, one.bench.onWire], [true, true, []]);
+    one.pass(60_000);
+    assert.deepEqual(one.bench.onWire, []);
+    const to = { key: keys[0] ?? "", address: "10.96.0.0", port: 80, isHere: false };
+    const tried = { family: "IPv4" as const, to, scan: 0, isSuspect: false, isFresh: true };
+    one.bench.runner.dispatch({ type: "connected", test: tried, result: "answered" });
+    one.pass(29_999);
+    assert.deepEqual([one.isUnable, one.bench.onWire], [true, []]);
+    one.pass(1);
+    assert.equal(one.isUnable, false);
+    assert.ok(one.bench.onWire.length > 0);
+  }
+});
+
+test("one that answers is enough, and what this node could not try says nothing", () => {
+  for (const resultOf of [
+    (key: string) => (key === "b/one" ? "answered" : "silent") as ConnectionResult,
+    () => "untried" as const,
+  ]) {
+    const one = new Starting(three);
+    one.answer(resultOf);
+    assert.deepEqual([one.hasBegun, one.isUnable, one.bench.onWire.length > 0], [true, false, true]);
+  }
+});
+
+test("it takes all: where one of few could not be tried, the others' silence says nothing", () => {
+  const one = new Starting([...three, "a/two"]);
+  one.answer((key) => (key === "a/two" ? "untried" : "silent"));
+  assert.deepEqual([one.isUnable, one.bench.onWire.length > 0], [false, true]);
+});
+
+test("a speaker begins after a second in any case, and counts what is told later", () => {
+  const one = new Starting(three);
+  one.pass(999);
+  assert.equal(one.hasBegun, false);
+  one.pass(1);
+  assert.deepEqual([one.hasBegun, one.isUnable], [true, false]);
+  one.answer(() => "silent");
+  assert.deepEqual([one.isUnable, one.bench.onWire], [true, []]);
+});
+
+test("nothing is tried where silence would say nothing: too few namespaces, nodes without answers, a Pod that has to be here, pools that do not ask", () => {
+  for (const one of [
+    new Starting(["a/one", "a/two", "b/one"]),
+    new Starting(three, { others: [] }),
+    new Starting(three, { fields: { isInternalLocal: true }, on: loser }),
+    new Starting(three, { text: lan.replace("{", "{announce-when: alive, ") }),
+  ])
+    assert.deepEqual([one.asked, one.hasBegun], [undefined, true]);
+  assert.ok(new Starting(three, { fields: { isInternalLocal: true } }).asked, "it is here");
+});

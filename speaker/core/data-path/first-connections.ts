@@ -1,0 +1,83 @@
+import type { Millis } from "#pkg/clock";
+import { isCentral } from "#pkg/gossip";
+import { type Family, families } from "#pkg/net";
+import type { SpeakerEffect } from "../effects.ts";
+import type { SpeakerEvent } from "../events.ts";
+import type { SpeakerState } from "../state.ts";
+import { areOthersWithout, connectionTried, maxSample, namespaceOf, namespacesForAll, targetOf } from "./connection-tests.ts";
+import type { ConnectionTest, DataPaths } from "./data-path-state.ts";
+
+// A node that has just booted may reach the API before its network plugin works. So a speaker tries some Services at once before others leave addresses
+// to its node, where these were answered. It begins as soon as one answers.
+
+/** All attempts have ended by then, unless this process stands still. */
+const longestMs: Millis = 1_000;
+/** Limit of Services that are looked at. */
+const maxLooked = 2_000;
+
+/** Whether the speaker is to begin later, because the first connections are tried; it has them tried where it is called first. */
+export function awaitsConnections(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): boolean {
+  const { dataPath } = state;
+  if (dataPath.first === undefined) {
+    const IPv4 = firstTests(state, "IPv4");
+    const IPv6 = firstTests(state, "IPv6");
+    const tests = [...IPv4.tests, ...IPv6.tests];
+    dataPath.first = tests.length === 0 ? "over" : { until: now + longestMs };
+    const areAll = { IPv4: IPv4.areAll, IPv6: IPv6.areAll };
+    if (tests.length > 0) effects.push({ type: "tryFirst", tests, areAll });
+  }
+  if (dataPath.first !== "over" && now >= dataPath.first.until) dataPath.first = "over";
+  return dataPath.first !== "over";
+}
+
+/** When the speaker begins in any case; Infinity where it does not wait. */
+export function nextFirstAt({ first }: Pick<DataPaths, "first">): Millis {
+  return first === undefined || first === "over" ? Infinity : first.until;
+}
+
+/** Twelve Services of as many namespaces as there are, or all; none where their silence would say nothing. */
+function firstTests(
+  state: SpeakerState,
+  family: Family,
+): { readonly tests: readonly ConnectionTest[]; readonly areAll: boolean } {
+  const { rows } = state.services;
+  // A central speaker brings no packets to Pods.
+  const isUnwanted = isCentral(state.node) || state.dataPath.isWanted === false;
+  if (isUnwanted || !areOthersWithout(state, family, "noConnection")) return { tests: [], areAll: false };
+  const counts = new Map<string, number>(); // namespace -> Services of it so far
+  const found = [...rows.keys().take(maxLooked)].flatMap((key) => {
+    const to = targetOf(state, key, family);
+    if (to === undefined) return [];
+    const nth = counts.get(namespaceOf(key)) ?? 0;
+    counts.set(namespaceOf(key), nth + 1);
+    return { to, nth };
+  });
+  if (counts.size < namespacesForAll) return { tests: [], areAll: false };
+  const some = found.toSorted((a, b) => a.nth - b.nth).slice(0, maxSample);
+  const { scan } = state.dataPath;
+  return {
+    tests: some.map(({ to }) => ({ family, to, scan, isSuspect: true, isFresh: true })),
+    areAll: found.length <= maxSample && rows.size <= maxLooked,
+  };
+}
+
+/** The first connections were tried, so far that one was answered, or all have ended. */
+export function firstTried(
+  state: SpeakerState,
+  { tried, areAll }: Extract<SpeakerEvent, { readonly type: "triedFirst" }>,
+  now: Millis,
+): void {
+  const { dataPath } = state;
+  dataPath.first = "over";
+  // Silence counts where nothing was answered.
+  const inTurn = tried.toSorted((a, b) => Number(b.result === "answered") - Number(a.result === "answered"));
+  for (const one of inTurn) connectionTried(state, one, now);
+  for (const family of families) {
+    const { tests } = dataPath[family];
+    const ofFamily = tried.filter(({ test }) => test.family === family);
+    const [first] = tests.silentAtFirst;
+    // That all have been tried is told by one that is there twice.
+    if (first !== undefined && areAll[family] && ofFamily.every(({ result }) => result === "silent"))
+      tests.silentAtFirst = [...tests.silentAtFirst, first];
+  }
+}
