@@ -260,8 +260,13 @@ export function nobodyAnswers(state: SpeakerState, family: Family): boolean {
   if (!isApiAway || tenants.length === 0) return sure.length >= namespacesForAll;
   const known = knownInTurn(state, family).map(({ key }) => key);
   const knownForSure = known.filter((key) => !hasMoved(state, family, key));
-  if (knownForSure.length === 0) return tenants.length >= namespacesOf(known);
+  if (knownForSure.length === 0) return tenants.length >= namespacesOf(known) && isApiLast(state.dataPath, family);
   return sure.length >= Math.min(namespacesWithApi, namespacesOf(knownForSure));
+}
+
+/** Whether the API's Service was tried since any Service was. */
+function isApiLast(dataPath: DataPaths, family: Family): boolean {
+  return dataPath[family].tests.sample.values().every(({ triedAt }) => triedAt <= apiTriedAt(dataPath));
 }
 
 /** Whether the Service answered when it had a Pod on this node, and is silent without one: policies of the Service or of its Pods may keep other nodes out. */
