@@ -25,6 +25,8 @@ interface Story {
   readonly tenants: readonly Tenant[];
   /** Nothing of these families is answered then, as after kube-proxy's rules are flushed. */
   readonly flushed: { readonly of: readonly Family[]; readonly at: Millis; readonly until: Millis };
+  /** Other nodes tell that Services answer them. */
+  readonly othersAnswer: boolean;
   /** All Pods are on another node then, as while this one is drained. */
   readonly drained: { readonly at: Millis; readonly until: Millis };
   /** One of so many API servers is away then, to which that part of the connections goes. */
@@ -56,7 +58,14 @@ function draw(seed: number): Story {
   const awayAt = pick(2) === 0 ? pick(at) : until + pick(10_000);
   const withoutApi = { at: awayAt, until: isAway ? awayAt + pick(40_000) : 0, oneOf: 1 + pick(3) };
   const drainedAt = pick(2) === 0 ? 3_000 + pick(60_000) : Infinity;
-  return { tenants, flushed: { of, at, until }, withoutApi, drained: { at: drainedAt, until: drainedAt + pick(60_000) } };
+  const othersAnswer = pick(2) === 0;
+  return {
+    tenants,
+    othersAnswer,
+    flushed: { of, at, until },
+    withoutApi,
+    drained: { at: drainedAt, until: drainedAt + pick(60_000) },
+  };
 }
 
 // Each Service is looked at once in each of its families: one every 5 s, and after one that does not answer 10 s later.
@@ -70,7 +79,7 @@ const foundWithin: Millis = 3_000;
 const foundByTenants: Millis = 20_000;
 const ableAfter: Millis = 50_000;
 
-async function judge({ tenants, flushed, withoutApi, drained }: Story): Promise<void> {
+async function judge({ tenants, othersAnswer, flushed, withoutApi, drained }: Story): Promise<void> {
   let asked = 0;
   const answers = (host: string, now: Millis): Millis | undefined => {
     const family = parseAddress(host)?.family ?? "IPv4";
@@ -81,7 +90,7 @@ async function judge({ tenants, flushed, withoutApi, drained }: Story): Promise<
     return now < tenant.until && !(tenant.isOnlyForPodsNode && isDrained(now)) ? tenant.answersAfter : undefined;
   };
   const isDrained = (now: Millis) => now >= drained.at && now < drained.until;
-  using node = new TryingNode(tenants, answers);
+  using node = new TryingNode(tenants, answers, othersAnswer);
   for (const [at, areHere] of [
     [drained.at, false],
     [drained.until, true],
@@ -108,7 +117,7 @@ async function judge({ tenants, flushed, withoutApi, drained }: Story): Promise<
   if (flushed.at === 0)
     for (const family of flushed.of) {
       const ofFamily = tenants.filter(({ clusterIPs }) => clusterIPs.some((ip) => parseAddress(ip)?.family === family));
-      const isSign = new Set(ofFamily.map(({ key }) => key[0])).size >= 3;
+      const isSign = new Set(ofFamily.map(({ key }) => key[0])).size >= (othersAnswer ? 1 : 3);
       assert.deepEqual(faults(family), isSign ? ["noConnection"] : [], `${family} at its start`);
     }
 
@@ -134,7 +143,8 @@ async function judge({ tenants, flushed, withoutApi, drained }: Story): Promise<
     const isByApi = isAll && isApiKnown;
     if (namespaces.size < (isByApi ? 1 : 3) || !(isByApi || areSure(family))) continue;
     const isSoon = isAll && !isDrainedThen && (isByApi || flushed.at >= settledMs);
-    const limit = flushed.at + (isSoon ? foundWithin : foundByTenants);
+    // By Services alone each family takes its own.
+    const limit = flushed.at + (isSoon ? foundWithin * (isByApi ? 1 : used.length) : foundByTenants);
     while (node.now < Math.min(limit, flushed.until) && faults(family).length === 0) await node.pass(100);
     if (node.now < flushed.until) assert.deepEqual(faults(family), ["noConnection"], `${family} at ${node.now}`);
   }

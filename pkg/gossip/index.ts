@@ -13,6 +13,7 @@ export { decodeEntries, decodeOffer, encodeEntries, encodeOffer, type GossipEntr
 export type { Link } from "./codec/link-codec.ts";
 export { labelHash, type ToldTraits, toldLabel } from "./codec/traits-codec.ts";
 export {
+  answeredBits,
   type Deliveries,
   type Delivery,
   type Fault,

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type { Millis } from "#pkg/clock";
-import { seenWithoutBits } from "#pkg/gossip";
+import { answeredBits, seenWithoutBits } from "#pkg/gossip";
 import { ConnectionTester, connectMs } from "../connection-tester.ts";
 import { Bench, eth0, gossipTo, loser, owner, pools } from "./speaker-bench.ts";
 
@@ -25,11 +25,14 @@ export class TryingNode implements Disposable {
   readonly #tester: ConnectionTester;
   readonly #services: readonly TriedService[];
 
-  constructor(services: readonly TriedService[], answers: Answers) {
+  /** @param othersAnswer Services without a Pod on other nodes answer these now, and did not only before */
+  constructor(services: readonly TriedService[], answers: Answers, othersAnswer = false) {
     const bench = new Bench(owner, { hasRing: true, isSynced: true });
     this.bench = bench;
     const { others, hear } = gossipTo(bench);
-    for (const { state } of others) state.setSeenWithout(seenWithoutBits({ IPv4: ["noConnection"], IPv6: ["noConnection"] }));
+    const now = othersAnswer ? answeredBits.IPv4 | answeredBits.IPv6 : 0;
+    const before = seenWithoutBits({ IPv4: ["noConnection"], IPv6: ["noConnection"] });
+    for (const { state } of others) state.setSeenWithout(before | now);
     hear();
     bench.setInterfaces(eth0);
     const ports = [{ name: "", protocol: "TCP", port: 80 }];

@@ -123,7 +123,10 @@ export const delivery: readonly Break[] = [
   },
   { before: "if (awaitsConnections(state, now, effects)) return;", after: "", tests: firstTests },
   { before: 'ofFamily.every(({ result }) => result === "silent")', after: "true", tests: firstTests },
-  { before: "if (counts.size < namespacesForAll) return { tests: [], areAll: false };", after: "", tests: firstTests },
+  { before: "counts.size < (isOneEnough ? 1 : namespacesForAll)", after: "false", tests: firstTests },
+  { before: "if (areAllSilent(silentAtFirst)) return", after: "if (silentAtFirst.length > 0) return", tests: firstTests },
+  { before: "isAtFirst && !areAllSilent(tests.silentAtFirst) &&", after: "isAtFirst &&", tests: dataPathTests },
+  { before: "!wasHere && answeredAt > now", after: "answeredAt > now", tests: dataPathTests },
   { before: "row?.service.isInternalLocal && !isHere", after: "false", tests: firstTests },
   { before: "if (unanswered.size === 0) tell();", after: "", tests: ["speaker/connection-tester.test.ts"] },
   {
@@ -198,8 +201,8 @@ export const delivery: readonly Break[] = [
     tests: ["speaker/connection-tester-drawn.test.ts"],
   },
   {
-    before: "return areAll && new Set(",
-    after: "return new Set(",
+    before: "return areMany && namespacesOf(silentAtFirst) >=",
+    after: "return namespacesOf(silentAtFirst) >=",
     tests: dataPathTests,
   },
   {

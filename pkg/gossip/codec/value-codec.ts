@@ -33,7 +33,7 @@ export interface NodeSummary {
   readonly viewUncertainty: number;
   /** The node's in the ring when it reported this. 0 to 2^32 - 1. */
   readonly incarnation: number;
-  /** The signs that it was once without since its speaker started: see `seenWithoutBits` and `healthPortBit`. */
+  /** The signs that it was once without since its speaker started: see `seenWithoutBits`, `healthPortBit` and `answeredBits`. */
   readonly seenWithout: number;
   /** Of two nodes that announce one address, it leaves the address to the one that sees the API. Earlier versions do not. */
   readonly heedsViews: boolean;
@@ -121,6 +121,9 @@ export function isUndelivered(report: DataPathReport | undefined, family: Family
 
 /** Beyond the bits of signs: kube-proxy has said on some health check port that it has a Pod. */
 export const healthPortBit = 256;
+
+/** And that a Service without a Pod on this node answered it lately. */
+export const answeredBits: Readonly<Record<Family, number>> = { IPv4: 512, IPv6: 1024 };
 
 /** A bit for each of these signs, those of IPv4 below those of IPv6. */
 export function seenWithoutBits(signs: Readonly<Record<Family, readonly PathSign[]>>): number {

@@ -1,5 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import { type PathSign, seenWithoutBit } from "#pkg/gossip";
+import { answeredBits, type PathSign, seenWithoutBit } from "#pkg/gossip";
 import { type Family, families, parseAddress } from "#pkg/net";
 import type { SpeakerEvent } from "../events.ts";
 import { portOf } from "../services/self-tests.ts";
@@ -212,7 +212,8 @@ export function connectionTried(
   const tried = { triedAt: now, answeredAt };
   const isNodeSuspect = families.some((each) => isSuspected(dataPath, each) || dataPath[each].broken.length > 0);
   const isAtFirst = to !== "api" && result === "silent" && tests.answeredAt === -Infinity && !isNodeSuspect;
-  if (isAtFirst && !isEnough(tests.silentAtFirst)) tests.silentAtFirst = [...tests.silentAtFirst, key];
+  if (isAtFirst && !areAllSilent(tests.silentAtFirst) && !isEnough(tests.silentAtFirst))
+    tests.silentAtFirst = [...tests.silentAtFirst, key];
   if (to === "api") tests.api = tried;
   else if (result === "answered") tests.sample.set(key, { ...tried, wasHere: to.isHere || isHereNow, hasMoved: false });
   else if (isKnown && ofSample !== undefined)
@@ -241,18 +242,23 @@ export function connectionTried(
 
 /** Whether so many Services were silent before any answered that tenants are no reason: all, or twelve, and of three namespaces at least. */
 function isEnough(silentAtFirst: readonly string[]): boolean {
-  const different = new Set(silentAtFirst).size;
-  const areAll = different < silentAtFirst.length || different >= maxSample;
-  return areAll && new Set(silentAtFirst.map(namespaceOf)).size >= namespacesForAll;
+  const areMany = areAllSilent(silentAtFirst) || silentAtFirst.length >= maxSample;
+  return areMany && namespacesOf(silentAtFirst) >= namespacesForAll;
+}
+
+/** Whether all Services were silent before any answered: one is there twice. */
+function areAllSilent(silentAtFirst: readonly string[]): boolean {
+  return new Set(silentAtFirst).size < silentAtFirst.length;
 }
 
 /**
  * Whether Services that answered before are silent now, and neither one tenant nor a node that is gone can be the reason. Where none has answered
- * since this speaker started, all Services are silent, or many, and Services answered most other nodes.
+ * since this speaker started, all Services are silent, or many, and Services answered most other nodes; of fewer namespaces, they do now.
  */
 export function nobodyAnswers(state: SpeakerState, family: Family): boolean {
   const { silent, silentAtFirst } = state.dataPath[family].tests;
   if (isEnough(silentAtFirst)) return areOthersWithout(state, family, "noConnection");
+  if (areAllSilent(silentAtFirst)) return areMostOthers(state, answeredBits[family]);
   const tenants = silent.filter((key) => key !== apiService && isAlive(state, key, family));
   const isApiThere = seesApi(state) || state.dataPath[family].since.has("noConnection");
   const isApiAway = isApiThere && isApiSilent(state.dataPath);

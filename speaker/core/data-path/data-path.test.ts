@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { pathSigns, seenWithoutBit, seenWithoutBits } from "#pkg/gossip";
+import { answeredBits, pathSigns, seenWithoutBit, seenWithoutBits } from "#pkg/gossip";
 import { families, parseAddress } from "#pkg/net";
 import { drainLabel } from "#pkg/placement";
 import { amongOthers, loser, nodes, owner, x } from "../../testing/speaker-bench.ts";
@@ -373,6 +373,25 @@ test("a node on which no Service has answered since its speaker started cannot d
     pass(one, 30_000);
     assert.deepEqual(one.bench.view.pathFaults("IPv4"), []);
   }
+});
+
+test("a node tells the others while a Service without a Pod there answers it, and one with a Pod there is none", () => {
+  const one = serving(["a"]);
+  const isTold = () => (one.bench.gossip.seenWithout(owner) & answeredBits.IPv4) !== 0;
+  one.bench.endpoints("a/s0", { [owner]: true });
+  tryAll(one, 5, () => "answered");
+  assert.equal(isTold(), false);
+  one.bench.endpoints("a/s0", { [loser]: true });
+  tryAll(one, 5, () => "answered");
+  assert.equal(isTold(), true);
+  tryAll(one, 45, () => "silent");
+  assert.equal(isTold(), false);
+});
+
+test("Services of few namespaces that never answer are remembered once", () => {
+  const one = serving(["a", "b"]);
+  tryAll(one, 200, () => "silent");
+  assert.ok(one.bench.state.dataPath.IPv4.tests.silentAtFirst.length <= 3);
 });
 
 test("a kube-proxy that is silent moves nothing for a minute, nor while Services answer", () => {

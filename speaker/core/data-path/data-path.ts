@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import { isIn } from "#pkg/collections";
 import type { Config } from "#pkg/config";
-import { healthPortBit, type PathSign, pathSigns, seenWithoutBits } from "#pkg/gossip";
+import { answeredBits, healthPortBit, type PathSign, pathSigns, seenWithoutBits } from "#pkg/gossip";
 import { type Family, families } from "#pkg/net";
 import type { AddressPlacement } from "#pkg/placement";
 import type { SpeakerEffect } from "../effects.ts";
@@ -27,6 +27,8 @@ const confirmMs: Readonly<Record<PathFault, Millis>> = {
 };
 // By then no other node may deliver any more.
 const lookAgainMs: Millis = 1_000;
+// Each Service of the sample is tried more often than that.
+const answeredLatelyMs: Millis = 40_000;
 // While Services answer, the rules that kube-proxy left do.
 const answeredMs: Millis = 10_000;
 
@@ -52,7 +54,7 @@ export function dataPathEvent(
     const signs = dataPath.signs.filter((fault) => !dataPath.original.has(fault) || isOdd(state, family, fault));
     judge(dataPath, nobodyAnswers(state, family) ? [...signs, "noConnection"] : signs, () => isNeeded(state, family), now);
   }
-  reportSeenWithout(state);
+  reportSeenWithout(state, now);
   const after = brokenFamilies(state);
   const broken = after.filter((family) => !before.includes(family));
   const able = before.filter((family) => !after.includes(family));
@@ -89,9 +91,14 @@ function noteSigns(dataPath: DataPath, faults: readonly PathFault[]): void {
 }
 
 /** Other nodes that begin judge themselves by what this one was once without. */
-export function reportSeenWithout({ members, dataPath: { IPv4, IPv6 }, healthPorts }: SpeakerState): void {
-  const bits = seenWithoutBits({ IPv4: seenWithout(IPv4), IPv6: seenWithout(IPv6) });
-  members.gossip?.setSeenWithout(bits | (healthPorts.isSeen ? healthPortBit : 0));
+export function reportSeenWithout({ members, dataPath, healthPorts }: SpeakerState, now: Millis): void {
+  const signs = seenWithoutBits({ IPv4: seenWithout(dataPath.IPv4), IPv6: seenWithout(dataPath.IPv6) });
+  const answered = families.map((family) => (isAnswered(dataPath[family], now) ? answeredBits[family] : 0));
+  members.gossip?.setSeenWithout(answered.reduce((bits, bit) => bits | bit, signs | (healthPorts.isSeen ? healthPortBit : 0)));
+}
+
+function isAnswered({ tests }: DataPath, now: Millis): boolean {
+  return tests.sample.values().some(({ answeredAt, wasHere }) => !wasHere && answeredAt > now - answeredLatelyMs);
 }
 
 function seenWithout({ isSeen, original, tests }: DataPath): readonly PathSign[] {

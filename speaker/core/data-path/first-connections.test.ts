@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { PathSign } from "#pkg/gossip";
-import { seenWithoutBits } from "#pkg/gossip";
+import { answeredBits, type PathSign, seenWithoutBits } from "#pkg/gossip";
 import type { Service } from "#pkg/k8s";
 import { Bench, eth0, gossipTo, loser, owner, pools } from "../../testing/speaker-bench.ts";
 import type { SpeakerEffect } from "../effects.ts";
@@ -18,17 +17,24 @@ class Starting {
 
   constructor(
     keys: readonly string[],
-    { others = ["noConnection"] as readonly PathSign[], fields = {} as Partial<Service>, on = owner, text = lan } = {},
+    {
+      others = ["noConnection"] as readonly PathSign[],
+      othersAnswer = false,
+      fields = {} as Partial<Service>,
+      on = owner,
+      text = lan,
+    } = {},
   ) {
     const { bench } = this;
     const ring = gossipTo(bench);
-    for (const { state } of ring.others) state.setSeenWithout(seenWithoutBits({ IPv4: others, IPv6: [] }));
+    const bits = seenWithoutBits({ IPv4: others, IPv6: [] }) | (othersAnswer ? answeredBits.IPv4 : 0);
+    for (const { state } of ring.others) state.setSeenWithout(bits);
     ring.hear();
     bench.setInterfaces(eth0);
     const { config } = pools(text);
     bench.runner.dispatch({ type: "configRead", config });
     for (const [index, key] of keys.entries())
-      bench.serve(key, [`192.0.2.${index}`], { clusterIPs: [`10.96.0.${index}`], ...fields }, { [on]: true });
+      bench.serve(key, [`192.0.2.${index + 1}`], { clusterIPs: [`10.96.0.${index}`], ...fields }, { [on]: true });
     bench.onTryFirst = (effect) => {
       this.asked = effect;
     };
@@ -67,8 +73,12 @@ const three = ["a/one", "b/one", "c/one"];
 const many = Array.from({ length: 14 }, (_, index) => `${"abcd"[index % 4]}/s${index}`);
 
 test("a node on which no Service answers when its speaker begins leaves its addresses to others from the start, until one answers for 30 s", () => {
-  for (const keys of [three, many]) {
-    const one = new Starting(keys);
+  for (const [keys, othersAnswer] of [
+    [three, false],
+    [many, false],
+    [["a/one"], true],
+  ] as const) {
+    const one = new Starting(keys, { othersAnswer });
     assert.equal(one.hasBegun, false);
     assert.equal(one.asked?.tests.length, Math.min(12, keys.length));
     one.answer(() => "silent");
@@ -95,6 +105,20 @@ test("one that answers is enough, and what this node could not try says nothing"
     one.answer(resultOf);
     assert.deepEqual([one.hasBegun, one.isUnable, one.bench.onWire.length > 0], [true, false, true]);
   }
+});
+
+test("where a node tells that Services answer it now, all that are silent are a sign for one that starts, and one of them is none", () => {
+  for (const isSilent of [true, false]) {
+    const one = new Starting(["a/one", "a/two"], { othersAnswer: true });
+    one.answer((key) => (isSilent || key === "a/two" ? "silent" : "answered"));
+    assert.equal(one.isUnable, isSilent);
+  }
+  const some = new Starting(
+    Array.from({ length: 13 }, (_, index) => `a/s${index}`),
+    { othersAnswer: true },
+  );
+  some.answer(() => "silent");
+  assert.equal(some.isUnable, false, "one was not tried");
 });
 
 test("it takes all: where one of few could not be tried, the others' silence says nothing", () => {

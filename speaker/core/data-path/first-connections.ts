@@ -1,10 +1,18 @@
 import type { Millis } from "#pkg/clock";
-import { isCentral } from "#pkg/gossip";
+import { answeredBits, isCentral } from "#pkg/gossip";
 import { type Family, families } from "#pkg/net";
 import type { SpeakerEffect } from "../effects.ts";
 import type { SpeakerEvent } from "../events.ts";
 import type { SpeakerState } from "../state.ts";
-import { areOthersWithout, connectionTried, maxSample, namespaceOf, namespacesForAll, targetOf } from "./connection-tests.ts";
+import {
+  areMostOthers,
+  areOthersWithout,
+  connectionTried,
+  maxSample,
+  namespaceOf,
+  namespacesForAll,
+  targetOf,
+} from "./connection-tests.ts";
 import type { ConnectionTest, DataPaths } from "./data-path-state.ts";
 
 // A node that has just booted may reach the API before its network plugin works. So a speaker tries some Services at once before others leave addresses
@@ -43,7 +51,8 @@ function firstTests(
   const { rows } = state.services;
   // A central speaker brings no packets to Pods.
   const isUnwanted = isCentral(state.node) || state.dataPath.isWanted === false;
-  if (isUnwanted || !areOthersWithout(state, family, "noConnection")) return { tests: [], areAll: false };
+  const isOneEnough = areMostOthers(state, answeredBits[family]);
+  if (isUnwanted || !(isOneEnough || areOthersWithout(state, family, "noConnection"))) return { tests: [], areAll: false };
   const counts = new Map<string, number>(); // namespace -> Services of it so far
   const found = [...rows.keys().take(maxLooked)].flatMap((key) => {
     const to = targetOf(state, key, family);
@@ -52,7 +61,7 @@ function firstTests(
     counts.set(namespaceOf(key), nth + 1);
     return { to, nth };
   });
-  if (counts.size < namespacesForAll) return { tests: [], areAll: false };
+  if (counts.size < (isOneEnough ? 1 : namespacesForAll)) return { tests: [], areAll: false };
   const some = found.toSorted((a, b) => a.nth - b.nth).slice(0, maxSample);
   const { scan } = state.dataPath;
   return {

@@ -95,7 +95,7 @@ export function healthPortsAsked(state: SpeakerState, { answers }: Asked, now: M
   for (const [key, answer] of answers) {
     if (answer === "serves") {
       healthPorts.isSeen = true;
-      reportSeenWithout(state);
+      reportSeenWithout(state, now);
       serves(state, key, changed, now, effects);
     } else if (answer === "silent") saysNothing(state, key, now);
     else if ((!state.isStarted || isSeen(state)) && portOf(state, key) !== undefined)
