@@ -104,8 +104,13 @@ export const delivery: readonly Break[] = [
     tests: dataPathTests,
   },
   { before: '|| state.dataPath[family].since.has("noConnection");', after: ";", tests: dataPathTests },
-  { before: "if (!isApiAway || tenants.length === 0) return", after: "if (!isApiAway) return", tests: dataPathTests },
-  { before: "return sure.length >= namespacesForAll;", after: "return sure.length >= 1;", tests: dataPathTests },
+  { before: "if (!isApiAway || tenants.length === 0) {", after: "if (!isApiAway) {", tests: dataPathTests },
+  { before: "return areEnough && areMostOthers(", after: "return areMostOthers(", tests: dataPathTests },
+  {
+    before: "if (sure.length >= namespacesForAll) return true;",
+    after: "if (sure.length >= 1) return true;",
+    tests: dataPathTests,
+  },
   {
     before: "return ready.length > 0 && !ready.some(({ nodeName }) => isGone(nodeName));",
     after: "return ready.length > 0;",

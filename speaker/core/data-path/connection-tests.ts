@@ -263,11 +263,22 @@ export function nobodyAnswers(state: SpeakerState, family: Family): boolean {
   const isApiThere = seesApi(state) || state.dataPath[family].since.has("noConnection");
   const isApiAway = isApiThere && isApiSilent(state.dataPath);
   const sure = tenants.filter((key) => !hasMoved(state, family, key));
-  if (!isApiAway || tenants.length === 0) return sure.length >= namespacesForAll;
+  if (sure.length >= namespacesForAll) return true;
   const known = knownInTurn(state, family).map(({ key }) => key);
+  if (!isApiAway || tenants.length === 0) {
+    // Policies keep out most nodes, or none.
+    const areEnough = tenants.length >= namespacesForAll && areSilent(state.dataPath[family].tests, known);
+    return areEnough && areMostOthers(state, answeredBits[family]);
+  }
   const knownForSure = known.filter((key) => !hasMoved(state, family, key));
   if (knownForSure.length === 0) return tenants.length >= namespacesOf(known) && isApiLast(state.dataPath, family);
   return sure.length >= Math.min(namespacesWithApi, namespacesOf(knownForSure));
+}
+
+/** Whether none of these was answered the last time. */
+function areSilent({ sample }: ConnectionTests, keys: readonly string[]): boolean {
+  const isSilent = ({ triedAt, answeredAt } = { triedAt: 0, answeredAt: 0 }) => answeredAt < triedAt;
+  return keys.every((key) => isSilent(sample.get(key)));
 }
 
 /** Whether the API's Service was tried since any Service was. */
@@ -275,7 +286,7 @@ function isApiLast(dataPath: DataPaths, family: Family): boolean {
   return dataPath[family].tests.sample.values().every(({ triedAt }) => triedAt <= apiTriedAt(dataPath));
 }
 
-/** Whether the Service answered when it had a Pod on this node, and is silent without one: policies of the Service or of its Pods may keep other nodes out. */
+/** Whether the Service answered when it had a Pod on this node, and has none, or had none when it was silent: its policies may keep other nodes out. */
 function hasMoved({ dataPath, services, node }: SpeakerState, family: Family, key: string): boolean {
   const known = dataPath[family].tests.sample.get(key);
   return known !== undefined && (known.hasMoved || (known.wasHere && !isReadyOn(services, key, node, family)));

@@ -613,7 +613,7 @@ test("Services that never answered, or on nodes that are gone, say nothing", () 
   assert.deepEqual(two.bench.view.pathFaults("IPv4"), []);
 });
 
-test("Services that answered while their Pods were on this node, and have none here, are a sign with the API's silence alone", () => {
+test("Services that answered while their Pods were on this node, and have none here, are a sign with the API's silence, or others' answers", () => {
   const one = serving(["a", "b", "c"]);
   const keys = ["a/s0", "b/s1", "c/s2"];
   for (const key of keys) one.bench.endpoints(key, { [owner]: true });
@@ -621,7 +621,13 @@ test("Services that answered while their Pods were on this node, and have none h
   for (const key of keys) one.bench.endpoints(key, { [loser]: true });
   tryAll(one, 24, (key) => (key === undefined ? "answered" : "silent"));
   assert.deepEqual(one.bench.view.pathFaults("IPv4"), []);
+  for (const { state } of one.others) state.setSeenWithout(answeredBits.IPv4);
+  one.hear();
+  tryAll(one, 1, (key) => (key === undefined ? "answered" : "silent"));
+  assert.deepEqual(one.bench.view.pathFaults("IPv4"), ["noConnection"], "others get answers");
   tryAll(one, 12, () => "answered");
+  pass(one, 30_000);
+  assert.deepEqual(one.bench.view.pathFaults("IPv4"), []);
   tryAll(one, 12, () => "silent");
   assert.deepEqual(one.bench.view.pathFaults("IPv4"), ["noConnection"]);
 });
