@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock/testing";
 import { addressesOn, HealthClient } from "./health-client.ts";
 
-const own = "127.0.0.2"; // Of the loopback network all addresses are the node's.
+const own = "127.0.0.2"; // All addresses of the loopback network belong to the node.
 
 /** A health port on one address alone. */
 async function listenOn(host: string, status = 200): Promise<{ server: Server; port: number; asked: () => number }> {

@@ -10,7 +10,7 @@ import type { Pki } from "./pki.ts";
 export const serviceCidrs = "10.96.0.0/16,fd00:10:96::/112";
 export const podCidrs = "10.244.0.0/16,fd00:244::/32";
 
-/** Those of them that a host's families have. */
+/** The CIDRs among these of the families that the host has. */
 export function cidrsFor({ addresses }: Host, cidrs: string): string {
   return cidrs.split(",").slice(-addresses.length).join();
 }

@@ -19,7 +19,7 @@ export class Host {
   get ipv6(): string {
     return `fd00:30::${this.#number}`;
   }
-  /** Those that it has, IPv4 first. */
+  /** All its addresses, IPv4 first. */
   get addresses(): readonly string[] {
     return this.#families === "IPv6" ? [this.ipv6] : [this.ipv4, this.ipv6];
   }

@@ -123,7 +123,7 @@ step("the table of connections is full: another node answers", async (on) => {
 });
 
 step("a speaker that starts on a node which reaches no Pods of other nodes leaves addresses where they are", async (on) => {
-  // Those of a tenant have endpoints that are no Pods.
+  // Endpoints of the tenant's Services are no Pods.
   await on.kubectl("-n", "tenant", "delete", "service", "--all");
   await on.kubectl("delete", "service", "web");
   const pods = await on.get("pods", "-l", "app=web");

@@ -28,7 +28,7 @@ const step = steps(async () => {
 const answers = (on: InstalledCluster) =>
   waitFor(`an answer from ${web}`, () => on.cluster.client.get(`http://[${web}]/`), patience);
 
-/** The node whose MAC address the client has for the address, once it has asked anew. */
+/** The node that answers the client for the address now. */
 async function owner(on: InstalledCluster): Promise<string> {
   await on.cluster.client.run(["ip", "-6", "neigh", "flush", "to", web]);
   await answers(on);

@@ -122,7 +122,7 @@ export const delivery: readonly Break[] = [
     tests: dataPathTests,
   },
   {
-    before: 'if (dataPath.first !== "over" && now >= dataPath.first.until) dataPath.first = "over";',
+    before: 'if (now >= nextFirstAt(dataPath)) dataPath.first = "over";',
     after: "",
     tests: firstTests,
   },

@@ -10,7 +10,7 @@ import { undeliveringFor } from "../members/nodes.ts";
 import { poolAt, type SpeakerState } from "../state.ts";
 import { areOthersWithout, connectionTried, nobodyAnswers } from "./connection-tests.ts";
 import { type DataPath, maxHoldMs, minHoldMs, type PathFault } from "./data-path-state.ts";
-import { firstTried, nextFirstAt } from "./first-connections.ts";
+import { firstTimer, firstTried, nextFirstAt } from "./first-connections.ts";
 
 // Whether this node's kernel brings packets to the Pods of Services, for each family by itself. A node that cannot deliver says so on the ring, and
 // the others choose owners among nodes that can. It counts as able again after some time of health, which doubles where it fails again soon: an
@@ -47,6 +47,7 @@ export function dataPathEvent(
   const before = brokenFamilies(state);
   if (event?.type === "connected") connectionTried(state, event, now);
   if (event?.type === "triedFirst") firstTried(state, event, now);
+  firstTimer(state.dataPath, now);
   if (event?.type === "dataPath") Object.assign(state.dataPath, { hasPods: event.hasPods, nics: event.nics ?? {} });
   for (const family of families) {
     const dataPath = state.dataPath[family];

@@ -10,7 +10,7 @@ type TryFirst = Extract<SpeakerEffect, { type: "tryFirst" }>;
 
 const lan = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}";
 
-/** A speaker that has seen all that it begins with, among others to which Services have answered. */
+/** A speaker that knows the cluster and its ring, and is about to begin. Services have answered the others. */
 class Starting {
   readonly bench = new Bench(owner, { hasRing: true, isSynced: true });
   asked: TryFirst | undefined;
@@ -135,6 +135,14 @@ test("a speaker begins after a second in any case, and counts what is told later
   assert.deepEqual([one.hasBegun, one.isUnable], [true, false]);
   one.answer(() => "silent");
   assert.deepEqual([one.isUnable, one.bench.onWire], [true, []]);
+});
+
+test("where the ring is lost meanwhile the wait ends all the same, once", () => {
+  const one = new Starting(three);
+  one.bench.runner.dispatch({ type: "members", active: [owner], withoutGossip: [], isSynced: false });
+  one.pass(5_000);
+  assert.equal(one.bench.state.dataPath.first, "over");
+  assert.equal(one.hasBegun, false);
 });
 
 test("nothing is tried where silence would say nothing: too few namespaces, nodes without answers, a Pod that has to be here, pools that do not ask", () => {

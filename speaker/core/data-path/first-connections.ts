@@ -34,11 +34,15 @@ export function awaitsConnections(state: SpeakerState, now: Millis, effects: Spe
     const areAll = { IPv4: IPv4.areAll, IPv6: IPv6.areAll };
     if (tests.length > 0) effects.push({ type: "tryFirst", tests, areAll });
   }
-  if (dataPath.first !== "over" && now >= dataPath.first.until) dataPath.first = "over";
   return dataPath.first !== "over";
 }
 
-/** When the speaker begins in any case; Infinity where it does not wait. */
+/** The speaker waits no longer than that. */
+export function firstTimer(dataPath: DataPaths, now: Millis): void {
+  if (now >= nextFirstAt(dataPath)) dataPath.first = "over";
+}
+
+/** Until when the speaker waits; Infinity where it does not. */
 export function nextFirstAt({ first }: Pick<DataPaths, "first">): Millis {
   return first === undefined || first === "over" ? Infinity : first.until;
 }
