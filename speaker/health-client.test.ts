@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock/testing";
 import { addressesOn, HealthClient } from "./health-client.ts";
@@ -85,4 +85,29 @@ test("addresses are those of both families, on interfaces that lead to no Pod, w
   const addresses = ["192.0.2.1/24", "2001:db8::1/64", "fe80::1/64"];
   const texts = addressesOn([{ addresses }, { addresses: ["10.244.0.1/32"], leadsToPod: true }]);
   assert.deepEqual(texts, ["192.0.2.1", "2001:db8::1"]);
+});
+
+test("a port that sends its header or its body for ever is left after a second", async () => {
+  const sockets = new Set<Socket>();
+  await using server = createTcpServer((socket) => {
+    sockets.add(socket);
+    const bytes = sockets.size === 1 ? "x" : "HTTP/1.1 200 OK\r\n\r\n"; // The first has a header without an end.
+    if (sockets.size === 1) socket.write("HTTP/1.1 200 OK\r\nlong: ");
+    const drip = setInterval(() => socket.write(bytes), 100);
+    socket
+      .on("error", () => {})
+      .on("close", () => {
+        clearInterval(drip);
+        sockets.delete(socket);
+      });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const { client } = createClient();
+  assert.equal(await client.ask(port, undefined), undefined, "a header");
+  assert.equal(await client.ask(port, undefined), 200, "a body");
+  for (const end = performance.now() + 10_000; sockets.size > 0 && performance.now() < end; )
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal(sockets.size, 0);
 });

@@ -81,11 +81,10 @@ export function addressesOn(interfaces: readonly Pick<InterfaceState, "addresses
 function ask(host: string, port: number): Promise<HealthStatus> {
   const url = `http://${urlHost(host)}:${port}/healthz`;
   return new Promise((resolve) => {
-    const request = get(url, { agent: false, timeout: answerMs }, (response) => {
-      response.resume();
+    const request = get(url, { agent: false, signal: AbortSignal.timeout(answerMs) }, (response) => {
       resolve(response.statusCode);
+      response.destroy(); // It may be endless.
     });
-    request.once("timeout", () => request.destroy(new Error(`Port ${port} does not answer`)));
     request.once("error", ({ code }: NodeJS.ErrnoException) => resolve(ownErrors.has(code) ? "untried" : undefined));
   });
 }
