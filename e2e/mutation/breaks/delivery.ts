@@ -129,6 +129,8 @@ export const delivery: readonly Break[] = [
   { before: "if (awaitsConnections(state, now, effects)) return;", after: "", tests: firstTests },
   { before: 'ofFamily.every(({ result }) => result === "silent")', after: "true", tests: firstTests },
   { before: "counts.size < (isOneEnough ? 1 : namespacesForAll)", after: "false", tests: firstTests },
+  { before: "Math.ceil(minAttempts / tests.length)", after: "1", tests: firstTests },
+  { before: "if (byService.get(serviceOf(one)) === one)", after: "", tests: firstTests },
   { before: "if (areAllSilent(silentAtFirst)) return", after: "if (silentAtFirst.length > 0) return", tests: firstTests },
   { before: "isAtFirst && !areAllSilent(tests.silentAtFirst) &&", after: "isAtFirst &&", tests: dataPathTests },
   { before: "!wasHere && answeredAt > now", after: "answeredAt > now", tests: dataPathTests },

@@ -73,14 +73,14 @@ const three = ["a/one", "b/one", "c/one"];
 const many = Array.from({ length: 14 }, (_, index) => `${"abcd"[index % 4]}/s${index}`);
 
 test("a node on which no Service answers when its speaker begins leaves its addresses to others from the start, until one answers for 30 s", () => {
-  for (const [keys, othersAnswer] of [
-    [three, false],
-    [many, false],
-    [["a/one"], true],
+  for (const [keys, othersAnswer, attempts] of [
+    [three, false, 6],
+    [many, false, 12],
+    [["a/one"], true, 6],
   ] as const) {
     const one = new Starting(keys, { othersAnswer });
     assert.equal(one.hasBegun, false);
-    assert.equal(one.asked?.tests.length, Math.min(12, keys.length));
+    assert.equal(one.asked?.tests.length, attempts);
     one.answer(() => "silent");
     assert.deepEqual([one.hasBegun, one.isUnable, one.bench.onWire], [true, true, []]);
     one.pass(60_000);
@@ -119,6 +119,13 @@ test("where a node tells that Services answer it now, all that are silent are a 
   );
   some.answer(() => "silent");
   assert.equal(some.isUnable, false, "one was not tried");
+});
+
+test("of several attempts to a Service one is enough, too: another of its Pods may hang, or a packet be lost", () => {
+  const one = new Starting(["a/one"], { othersAnswer: true });
+  let attempt = 0;
+  one.answer(() => (++attempt === 5 ? "answered" : "silent"));
+  assert.deepEqual([one.isUnable, one.bench.onWire], [false, ["192.0.2.1"]]);
 });
 
 test("it takes all: where one of few could not be tried, the others' silence says nothing", () => {

@@ -13,13 +13,15 @@ import {
   namespacesForAll,
   targetOf,
 } from "./connection-tests.ts";
-import type { ConnectionTest, DataPaths } from "./data-path-state.ts";
+import type { ConnectionResult, ConnectionTest, DataPaths } from "./data-path-state.ts";
 
 // A node that has just booted may reach the API before its network plugin works. So a speaker tries some Services at once before others leave addresses
 // to its node, where these were answered. It begins as soon as one answers.
 
 /** All attempts have ended by then, unless this process stands still. */
 const longestMs: Millis = 1_000;
+/** So often a family is tried at least: kube-proxy chooses another endpoint each time, and packets are lost. */
+const minAttempts = 6;
 /** Limit of Services that are looked at. */
 const maxLooked = 2_000;
 
@@ -68,11 +70,15 @@ function firstTests(
   if (counts.size < (isOneEnough ? 1 : namespacesForAll)) return { tests: [], areAll: false };
   const some = found.toSorted((a, b) => a.nth - b.nth).slice(0, maxSample);
   const { scan } = state.dataPath;
+  const tests = some.map(({ to }) => ({ family, to, scan, isSuspect: true, isFresh: true }));
   return {
-    tests: some.map(({ to }) => ({ family, to, scan, isSuspect: true, isFresh: true })),
+    tests: Array.from({ length: Math.ceil(minAttempts / tests.length) }, () => tests).flat(),
     areAll: found.length <= maxSample && rows.size <= maxLooked,
   };
 }
+
+// Of several attempts to one Service the first of these counts, and silence where no Service answered.
+const order: readonly ConnectionResult[] = ["answered", "untried", "silent"];
 
 /** The first connections were tried, so far that one was answered, or all have ended. */
 export function firstTried(
@@ -82,9 +88,10 @@ export function firstTried(
 ): void {
   const { dataPath } = state;
   dataPath.first = "over";
-  // Silence counts where nothing was answered.
-  const inTurn = tried.toSorted((a, b) => Number(b.result === "answered") - Number(a.result === "answered"));
-  for (const one of inTurn) connectionTried(state, one, now);
+  const inTurn = tried.toSorted((a, b) => order.indexOf(a.result) - order.indexOf(b.result));
+  const serviceOf = ({ test: { family, to } }: (typeof tried)[number]) => `${family} ${typeof to === "object" ? to.key : to}`;
+  const byService = new Map(inTurn.toReversed().map((one) => [serviceOf(one), one]));
+  for (const one of inTurn) if (byService.get(serviceOf(one)) === one) connectionTried(state, one, now);
   for (const family of families) {
     const { tests } = dataPath[family];
     const ofFamily = tried.filter(({ test }) => test.family === family);
