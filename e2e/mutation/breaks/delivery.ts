@@ -133,7 +133,8 @@ export const delivery: readonly Break[] = [
   { before: "if (byService.get(serviceOf(one)) === one)", after: "", tests: firstTests },
   { before: "if (areAllSilent(silentAtFirst)) return", after: "if (silentAtFirst.length > 0) return", tests: firstTests },
   { before: "isAtFirst && !areAllSilent(tests.silentAtFirst) &&", after: "isAtFirst &&", tests: dataPathTests },
-  { before: "!wasHere && answeredAt > now", after: "answeredAt > now", tests: dataPathTests },
+  { before: "answeredAt > now - answeredLatelyMs", after: "answeredAt > 0", tests: dataPathTests },
+  { before: "|| !isDeliveredHere(state, to)) return [];", after: ") return [];", tests: firstTests },
   { before: "row?.service.isInternalLocal && !isHere", after: "false", tests: firstTests },
   { before: "if (unanswered.size === 0) tell();", after: "", tests: ["speaker/connection-tester.test.ts"] },
   {

@@ -122,7 +122,7 @@ export function isUndelivered(report: DataPathReport | undefined, family: Family
 /** Beyond the bits of signs: kube-proxy has said on some health check port that it has a Pod. */
 export const healthPortBit = 256;
 
-/** And that a Service without a Pod on this node answered it lately. */
+/** And that a Service answered it lately. */
 export const answeredBits: Readonly<Record<Family, number>> = { IPv4: 512, IPv6: 1024 };
 
 /** A bit for each of these signs, those of IPv4 below those of IPv6. */

@@ -3,7 +3,7 @@ import { answeredBits, type PathSign, seenWithoutBit } from "#pkg/gossip";
 import { type Family, families, parseAddress } from "#pkg/net";
 import type { SpeakerEvent } from "../events.ts";
 import { portOf } from "../services/self-tests.ts";
-import { endpointsOf, isReadyOn } from "../services/services.ts";
+import { endpointsOf, isReadyOn, policyOf } from "../services/services.ts";
 import type { SpeakerState } from "../state.ts";
 import type { ConnectionTarget, ConnectionTest, ConnectionTests, DataPaths } from "./data-path-state.ts";
 
@@ -184,6 +184,11 @@ export function targetOf(state: SpeakerState, key: string, family: Family): Conn
   return row?.service.isInternalLocal && !isHere ? undefined : { key, address, port: found.port, isHere };
 }
 
+/** Whether clients reach the Service by way of this node, so that its silence says something before it has ever answered. */
+export function isDeliveredHere(state: SpeakerState, to: ConnectionTarget | "api"): boolean {
+  return to !== "api" && (to.isHere || policyOf(state, to.key) === "Cluster");
+}
+
 function isAlive({ services, members }: SpeakerState, key: string, family: Family): boolean {
   const ready = endpointsOf(services, key, family).filter((each) => each.ready > 0);
   const isGone = (node: string | undefined) =>
@@ -211,7 +216,7 @@ export function connectionTried(
   const answeredAt = result === "answered" ? now : (before?.answeredAt ?? -Infinity);
   const tried = { triedAt: now, answeredAt };
   const isNodeSuspect = families.some((each) => isSuspected(dataPath, each) || dataPath[each].broken.length > 0);
-  const isAtFirst = to !== "api" && result === "silent" && tests.answeredAt === -Infinity && !isNodeSuspect;
+  const isAtFirst = result === "silent" && tests.answeredAt === -Infinity && !isNodeSuspect && isDeliveredHere(state, to);
   if (isAtFirst && !areAllSilent(tests.silentAtFirst) && !isEnough(tests.silentAtFirst))
     tests.silentAtFirst = [...tests.silentAtFirst, key];
   if (to === "api") tests.api = tried;
@@ -266,7 +271,7 @@ export function nobodyAnswers(state: SpeakerState, family: Family): boolean {
   if (sure.length >= namespacesForAll) return true;
   const known = knownInTurn(state, family).map(({ key }) => key);
   if (!isApiAway || tenants.length === 0) {
-    // Policies keep out most nodes, or none.
+    // Those that answer others are not silent because they hang.
     const areEnough = tenants.length >= namespacesForAll && areSilent(state.dataPath[family].tests, known);
     return areEnough && areMostOthers(state, answeredBits[family]);
   }

@@ -99,7 +99,7 @@ export function reportSeenWithout({ members, dataPath, healthPorts }: SpeakerSta
 }
 
 function isAnswered({ tests }: DataPath, now: Millis): boolean {
-  return tests.sample.values().some(({ answeredAt, wasHere }) => !wasHere && answeredAt > now - answeredLatelyMs);
+  return tests.sample.values().some(({ answeredAt }) => answeredAt > now - answeredLatelyMs);
 }
 
 function seenWithout({ isSeen, original, tests }: DataPath): readonly PathSign[] {

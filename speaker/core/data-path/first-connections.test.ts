@@ -157,6 +157,7 @@ test("nothing is tried where silence would say nothing: too few namespaces, node
     new Starting(["a/one", "a/two", "b/one"]),
     new Starting(three, { others: [] }),
     new Starting(three, { fields: { isInternalLocal: true }, on: loser }),
+    new Starting(three, { fields: { externalTrafficPolicy: "Local" }, on: loser }),
     new Starting(three, { text: lan.replace("{", "{announce-when: alive, ") }),
   ])
     assert.deepEqual([one.asked, one.hasBegun], [undefined, true]);

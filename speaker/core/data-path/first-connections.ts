@@ -8,6 +8,7 @@ import {
   areMostOthers,
   areOthersWithout,
   connectionTried,
+  isDeliveredHere,
   maxSample,
   namespaceOf,
   namespacesForAll,
@@ -62,7 +63,7 @@ function firstTests(
   const counts = new Map<string, number>(); // namespace -> Services of it so far
   const found = [...rows.keys().take(maxLooked)].flatMap((key) => {
     const to = targetOf(state, key, family);
-    if (to === undefined) return [];
+    if (to === undefined || !isDeliveredHere(state, to)) return [];
     const nth = counts.get(namespaceOf(key)) ?? 0;
     counts.set(namespaceOf(key), nth + 1);
     return { to, nth };
