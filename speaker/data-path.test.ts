@@ -5,10 +5,12 @@ import { syncBuiltinESMExports } from "node:module";
 import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
 import { SimulatedClock } from "#pkg/clock/testing";
+import type { NetlinkMessage } from "#pkg/linux";
 import { silentLog } from "#pkg/log/testing";
+import { parseAddress } from "#pkg/net";
 import type { LanFaults } from "#pkg/node-checks";
 import type { SpeakerEvent } from "./core/index.ts";
-import { type Conntrack, DataPath, readConntrack } from "./data-path.ts";
+import { type Conntrack, DataPath, leadsToPods, readConntrack } from "./data-path.ts";
 
 const header = "entries  clashres found insert_failed drop early_drop";
 
@@ -225,4 +227,17 @@ test("a fault that is over at the next look is told to be, also while an answer 
   lan = { withoutIpv6: undefined, notForwarding: undefined };
   clock.advanceBy(1_000);
   assert.deepEqual(heard, [true, false]);
+});
+
+test("a veth leads to a Pod unless it has a subnet, as on a node that is a container itself", () => {
+  const veth = (index: number, kind = "veth") => ({ type: "interfaceSet", networkInterface: { index, kind } }) as NetlinkMessage;
+  const address = (interfaceIndex: number, text: string, prefixLength: number) =>
+    ({ type: "addressSet", address: { interfaceIndex, address: parseAddress(text), prefixLength } }) as NetlinkMessage;
+  for (const [what, messages, expected] of [
+    ["the node's own", [veth(2), address(2, "172.18.0.2", 16), address(2, "fe80::1", 64)], false],
+    ["of a bridge", [veth(2), address(2, "172.18.0.2", 16), veth(3), address(3, "fe80::1", 64)], true],
+    ["with its Pod's gateway alone", [veth(3), address(3, "10.244.1.1", 32)], true],
+    ["another kind", [veth(3, "bridge")], false],
+  ] as const)
+    assert.equal(leadsToPods(messages), expected, what);
 });

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { Alarm, type Millis } from "#pkg/clock";
-import { Rtnetlink, SystemCallError } from "#pkg/linux";
+import { type InterfaceAddress, type NetlinkMessage, Rtnetlink, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
-import { type Family, families, parsePrefix } from "#pkg/net";
+import { type Family, families, isLinkLocal, parsePrefix } from "#pkg/net";
 import type { LanFaults } from "#pkg/node-checks";
 import { ConnectionTester, type ConnectionTesterOptions } from "./connection-tester.ts";
 import type { HealthAnswer, PathFault, SpeakerView } from "./core/index.ts";
@@ -149,17 +149,26 @@ export class DataPath implements Disposable {
     }
   }
 
-  /** Whether the node has interfaces to Pods. A node that is a container has one that looks alike. */
+  /** Whether the node has interfaces to Pods. */
   #findPods(): boolean {
     try {
       this.#kernel ??= new Rtnetlink();
-      const { messages } = this.#kernel.dump({ type: "interfaces" });
-      return messages.some((message) => message.type === "interfaceSet" && message.networkInterface.kind === "veth");
+      const messages = [{ type: "interfaces" }, { type: "addresses" }] as const;
+      return leadsToPods(messages.flatMap((what) => this.#kernel?.dump(what).messages ?? []));
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;
       return false;
     }
   }
+}
+
+/** Whether an interface leads to a Pod: a veth without a subnet. A node that is a container itself has one with a subnet. */
+export function leadsToPods(messages: readonly NetlinkMessage[]): boolean {
+  const hasSubnet = ({ address, prefixLength }: InterfaceAddress) => prefixLength < address.bits && !isLinkLocal(address);
+  const addresses = messages.flatMap((message) => (message.type === "addressSet" ? message.address : []));
+  const withSubnet = new Set(addresses.filter(hasSubnet).map(({ interfaceIndex }) => interfaceIndex));
+  const all = messages.flatMap((message) => (message.type === "interfaceSet" ? message.networkInterface : []));
+  return all.some(({ kind, index }) => kind === "veth" && !withSubnet.has(index));
 }
 
 /** kube-proxy's answers for a Service. */

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Act, What } from "./acts.ts";
 import { type Done, gapsOf, spansOf } from "./chronicle.ts";
 import { ActLog } from "./known.ts";
-import { Observer } from "./observer.ts";
+import { Observer, whyNoNetwork } from "./observer.ts";
 import type { Target } from "./targets/target.ts";
 import { type Judgement, judge } from "./verdict.ts";
 
@@ -141,6 +141,16 @@ test("a node without a connected route by an address of its own is found after a
   assert.deepEqual(scene.judgment.reasons, [
     "BROKEN 402.0 s: node2 lost its network: no connected route has 172.30.0.11 as its source",
   ]);
+});
+
+test("a node whose link is down, as without power, has lost no network", () => {
+  for (const [flags, isLost] of [
+    [["BROADCAST", "UP"], true],
+    [["BROADCAST"], false],
+  ] as const) {
+    const links = linksOfNode.map((link) => ({ ...link, flags }));
+    assert.equal(whyNoNetwork(links, []) !== undefined, isLost, `${flags}`);
+  }
 });
 
 test("two that answer for an address are found after 6 s, and not before", async () => {

@@ -47,14 +47,19 @@ function isLeftToOther(node: string, answering: readonly string[], { hears }: Mo
   return heard !== undefined && answering.some((other) => other !== node && hears.has(other) && !heard.includes(other));
 }
 
-/** The node's own addresses, where no connected route has one of them as its source. Undefined where a route does, or there is no address. */
+/**
+ * The node's own addresses, where no connected route has one of them as its source. Undefined where a route does, or there is no address, or the link
+ * is down, as on a node without power.
+ */
 export function whyNoNetwork(
   links: readonly {
+    readonly flags?: readonly string[];
     readonly addr_info?: readonly { readonly local: string; readonly family: string; readonly prefixlen: number }[];
   }[],
   routes: readonly { readonly dev?: string; readonly protocol?: string; readonly prefsrc?: string }[],
 ): string | undefined {
   const own = links
+    .filter(({ flags }) => flags === undefined || flags.includes("UP"))
     .flatMap(({ addr_info: all = [] }) => all)
     .filter(({ family, prefixlen }) => family === "inet" && prefixlen < 32)
     .map(({ local }) => local);
