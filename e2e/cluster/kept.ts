@@ -1,6 +1,6 @@
 import { existsSync, globSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 
 export const cache = resolve(import.meta.dirname, "../../.cache");
 
@@ -24,8 +24,10 @@ export async function kept(
     await make(unfinished);
     if (existsSync(path)) return path;
     for (const other of globSync(`${kind}-*${extension}`, { cwd: cache }))
-      if (!/\.\d+$/.test(other)) await rm(join(cache, other), { recursive: true, force: true });
-    await rename(unfinished, path);
+      if (!/\.\d+$/.test(other) && other !== basename(path)) await rm(join(cache, other), { recursive: true, force: true });
+    await rename(unfinished, path).catch((error) => {
+      if (!existsSync(path)) throw error; // Else the other one was faster.
+    });
     return path;
   } finally {
     await rm(unfinished, { recursive: true, force: true });
