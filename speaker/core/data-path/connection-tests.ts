@@ -271,7 +271,7 @@ export function nobodyAnswers(state: SpeakerState, family: Family): boolean {
   if (sure.length >= namespacesForAll) return true;
   const known = knownInTurn(state, family).map(({ key }) => key);
   if (!isApiAway || tenants.length === 0) {
-    // Those that answer others are not silent because they hang.
+    // A Service that answers other nodes does not hang.
     const areEnough = tenants.length >= namespacesForAll && areSilent(state.dataPath[family].tests, known);
     return areEnough && areMostOthers(state, answeredBits[family]);
   }

@@ -78,7 +78,7 @@ function firstTests(
   };
 }
 
-// Of several attempts to one Service the first of these counts, and silence where no Service answered.
+// The first of these results counts for several attempts to one Service. Silence counts where no Service answered.
 const order: readonly ConnectionResult[] = ["answered", "untried", "silent"];
 
 /** The first connections were tried, so far that one was answered, or all have ended. */
