@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { Alarm, type Millis } from "#pkg/clock";
-import { type InterfaceAddress, type NetlinkMessage, Rtnetlink, SystemCallError } from "#pkg/linux";
+import { canReachHosts } from "#pkg/layer2";
+import { type NetlinkMessage, Rtnetlink, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
-import { type Family, families, isLinkLocal, parsePrefix } from "#pkg/net";
+import { type Family, families, parsePrefix } from "#pkg/net";
 import type { LanFaults } from "#pkg/node-checks";
 import { ConnectionTester, type ConnectionTesterOptions } from "./connection-tester.ts";
 import type { HealthAnswer, PathFault, SpeakerView } from "./core/index.ts";
@@ -162,13 +163,12 @@ export class DataPath implements Disposable {
   }
 }
 
-/** Whether an interface leads to a Pod: a veth without a subnet. A node that is a container itself has one with a subnet. */
+/** Whether an interface leads to a Pod: see `canReachHosts`. */
 export function leadsToPods(messages: readonly NetlinkMessage[]): boolean {
-  const hasSubnet = ({ address, prefixLength }: InterfaceAddress) => prefixLength < address.bits && !isLinkLocal(address);
-  const addresses = messages.flatMap((message) => (message.type === "addressSet" ? message.address : []));
-  const withSubnet = new Set(addresses.filter(hasSubnet).map(({ interfaceIndex }) => interfaceIndex));
   const all = messages.flatMap((message) => (message.type === "interfaceSet" ? message.networkInterface : []));
-  return all.some(({ kind, index }) => kind === "veth" && !withSubnet.has(index));
+  const addresses = messages.flatMap((message) => (message.type === "addressSet" ? message.address : []));
+  const byInterface = Map.groupBy(addresses, ({ interfaceIndex }) => interfaceIndex);
+  return all.some(({ kind, index }) => !canReachHosts({ kind, addresses: byInterface.get(index) ?? [] }));
 }
 
 /** kube-proxy's answers for a Service. */

@@ -9,6 +9,6 @@
  */
 export type { AddressCounters } from "./announced-addresses.ts";
 export { Asker, maxQuestions, sourceFor, type WireAnswer, type WireQuestion } from "./asker.ts";
-export type { InterfaceState } from "./engine/interface-state.ts";
+export { canReachHosts, type InterfaceState } from "./engine/interface-state.ts";
 export { ignoredReasons } from "./frames/answers.ts";
 export { type AddressSighting, Layer2, type Layer2Counters, Layer2Error } from "./layer2.ts";

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { patience, type RealClusterOptions } from "#e2e/cluster";
+import { patience, podPrefixes, type RealClusterOptions } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import { config, InstalledCluster } from "./installed.ts";
 
@@ -10,7 +10,7 @@ type Undo = () => Promise<void>;
 /** Something that happens to a node's way to Pods, or looks like it. */
 export interface PathFault {
   readonly name: string;
-  /** What the speaker says of it; undefined for what is no reason to leave an address to another node. */
+  /** The sign that the speaker names; undefined where the address is to stay. */
   readonly sign: string | undefined;
   readonly begin: (on: InstalledCluster, node: string) => Promise<Undo>;
 }
@@ -166,7 +166,8 @@ export async function startDual(
 /** Gives the nodes the networks of their Pods, as a controller of nodes does. */
 export async function setPodNetworks(on: InstalledCluster): Promise<void> {
   for (const [index, { name, host }] of on.cluster.nodes.entries()) {
-    const podCIDRs = [`10.244.${index + 1}.0/24`, `fd00:244:${index + 1}::/64`].slice(-host.addresses.length);
+    const { ipv4, ipv6 } = podPrefixes(index + 1);
+    const podCIDRs = [ipv4, ipv6].slice(-host.addresses.length);
     await on.kubectl("patch", "node", name, "-p", JSON.stringify({ spec: { podCIDR: podCIDRs[0], podCIDRs } }));
   }
 }

@@ -150,7 +150,7 @@ export const delivery: readonly Break[] = [
     tests: healthTests,
   },
   { before: "clock.now() + searchEveryMs", after: "clock.now()", tests: healthTests },
-  { before: 'kind === "veth" && !withSubnet.has(index)', after: 'kind === "veth"', tests: ["speaker/data-path.test.ts"] },
+  { before: "addresses: byInterface.get(index) ?? []", after: "addresses: []", tests: ["speaker/data-path.test.ts"] },
   // Paths between speakers.
   { before: 'adminDown: "unknown", };', after: 'adminDown: "down", };', tests: ["speaker/members/fast-path.test.ts"] },
   { before: "(paths.distrusted.get(node)?.until ?? Infinity) === Infinity", after: "true", tests: pathTests },

@@ -64,7 +64,7 @@ for (const { name, kind, addresses, want } of addressed)
       const traits = { flags: 0, protocol: undefined, validSeconds: Infinity };
       return { interfaceIndex: 2, address: address(first), prefixLength: Number(length), ...traits };
     });
-    assert.equal(canReachHosts({ ...ethernet, kind, generation: 1, addresses: parsed }), want);
+    assert.equal(canReachHosts({ ...ethernet, kind, addresses: parsed }), want);
   });
 
 const reached: { name: string; link?: Partial<NetworkInterface>; addresses: [string, number][]; want: string[] }[] = [

@@ -52,7 +52,7 @@ export function eligibility(one: NetworkInterface): "eligible" | IneligibleReaso
  * Whether a LAN with other hosts can be behind an interface. One end of a veth pair without an address in a subnet leads to a Pod (Calico's
  * `cali*` and the like): announcements go nowhere, and a node may have hundreds of them.
  */
-export function canReachHosts({ kind, addresses }: TrackedInterface): boolean {
+export function canReachHosts({ kind, addresses }: Pick<TrackedInterface, "kind" | "addresses">): boolean {
   return kind !== "veth" || addresses.some(({ address, prefixLength }) => prefixLength < address.bits && !isLinkLocal(address));
 }
 

@@ -165,7 +165,7 @@ function freshFrom(state: SpeakerState, from: number): ConnectionTest | number {
 
 /** Whether Services of too few namespaces are known. */
 function isFew({ sample }: ConnectionTests): boolean {
-  return new Set([...sample.keys()].map(namespaceOf)).size < namespacesForAll;
+  return namespacesOf([...sample.keys()]) < namespacesForAll;
 }
 
 function isWanted({ sample }: ConnectionTests, key: string): boolean {
