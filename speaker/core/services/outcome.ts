@@ -22,7 +22,7 @@ export interface Outcome {
 /** One address by one protocol. `fault`: what Services on the address suffer from, or why it is not announced. */
 type Found =
   | { readonly how: string; readonly fault: FaultOf | undefined; readonly notGranted?: string | undefined }
-  | { readonly verdict: Verdict; readonly fault?: FaultOf | undefined }
+  | { readonly verdict: Verdict; readonly fault?: FaultOf | undefined; readonly unaware?: readonly string[] }
   | "unknown";
 
 /**
@@ -48,12 +48,12 @@ export function outcomeOf(state: SpeakerState, key: string): Outcome | "unknown"
       missing ??= announced.notGranted;
     } else if (failing === undefined || all.includes("unknown")) isUnknown = true;
     else {
-      const { verdict: wrong, fault: why } = failing;
+      const { verdict: wrong, fault: why, unaware = [] } = failing;
       const message = sentence(
         why === undefined ? { ...wrong, next: remedyFor(wrong, "service", key) } : { ...wrong, next: textOf(why) },
       );
       const line = { cause: wrong.cause as CauseOf<"service">, subject, message };
-      return { line, gist: `${subject} ${wrong.cause} ${gistOf(why) ?? wrong.next}` };
+      return { line, gist: `${subject} ${wrong.cause} ${gistOf(why) ?? wrong.next} ${unaware}` };
     }
   }
   if (isUnknown) return "unknown";
@@ -74,21 +74,18 @@ function found(state: SpeakerState, key: string, placement: AddressPlacement): F
   const { address, isOwned } = placement;
   const result = placement.verdicts.get(key);
   if (result === undefined) return "unknown";
-  const own = result.announced ? undefined : refused(state, key, placement, result);
-  if (!isOwned) return own !== undefined && isCommon(result) ? { verdict: own } : byAnyNode(state, key, placement, own);
-  const { gossip, active } = state.members;
-  const text = address.toString();
-  const isUnaware = (node: string) => node !== state.node && gossip !== undefined && gossip.view(node) !== "current";
-  // A node that has lost the API reports what it announces, and does not hear of changes since.
-  const announcers = gossip === undefined ? [] : [...gossip.announcers(text), ...gossip.owners(text)];
-  const last = announcers.find((node) => active.includes(node) && isUnaware(node));
-  if (own !== undefined && !isCommon(result) && last !== undefined)
-    return { how: `by ${last}, which does not reach the API`, fault: undefined };
+  const announcers = isOwned ? reportersOf(state, address) : announcersOf(state, placement);
+  const unaware = announcers.filter((node) => isUnaware(state, node));
+  const own = result.announced ? undefined : refused(state, key, placement, result, unaware);
+  if (own !== undefined && isCommon(result)) return { verdict: own, unaware };
+  if (!isOwned) return byAnyNode(state, key, placement, own);
+  const [last] = unaware;
+  if (own !== undefined && last !== undefined) return { how: `by ${last}, which does not reach the API`, fault: undefined };
   if (own !== undefined) return { verdict: own };
   const owner = ownerOf(placement);
   if (owner === undefined)
     return { verdict: verdict("service", "unsettled", { message: `the owner of ${address} is about to be settled` }) };
-  if (isUnaware(owner) && !announcers.includes(owner)) {
+  if (isUnaware(state, owner) && !announcers.includes(owner)) {
     const message = `${owner} is to announce ${address}, does not reach the API, and does not announce it`;
     return { verdict: verdict("service", "unsettled", { message, next: causes.node.apiViewOld.next }) };
   }
@@ -98,9 +95,26 @@ function found(state: SpeakerState, key: string, placement: AddressPlacement): F
   return { how: `by ${owner}`, fault: faultOf(state, owner, (about) => suffers(state, key, address, owner, about)) };
 }
 
-function refused(state: SpeakerState, key: string, placement: AddressPlacement, refusal: PlacementRefusal): Verdict {
+/** The active nodes that report that they announce an address with an owner. */
+function reportersOf({ members: { gossip, active } }: SpeakerState, address: Address): readonly string[] {
+  const text = address.toString();
+  return gossip === undefined ? [] : [...gossip.announcers(text), ...gossip.owners(text)].filter((node) => active.includes(node));
+}
+
+/** Whether the node has lost the API: it does not hear of changes since. */
+function isUnaware({ node: self, members: { gossip } }: SpeakerState, node: string): boolean {
+  return node !== self && gossip !== undefined && gossip.view(node) !== "current";
+}
+
+function refused(
+  state: SpeakerState,
+  key: string,
+  placement: AddressPlacement,
+  refusal: PlacementRefusal,
+  unaware: readonly string[] = [],
+): Verdict {
   const policy = policyOf(state, key);
-  return refusalVerdict(state, placement, refusal, { policy, idle: idleEndpointsOf(state.services, key) });
+  return refusalVerdict(state, placement, refusal, { policy, idle: idleEndpointsOf(state.services, key), unaware });
 }
 
 /** Whether all nodes refuse it for this reason, where each speaks for itself. */
@@ -173,10 +187,11 @@ function byAnyNode(state: SpeakerState, key: string, placement: AddressPlacement
  * Whether a node announces what it may announce. One that has lost the API knows no new Service, and does not report all that it announces: what it
  * does not report was told before.
  */
-function mayKnow({ node: self, members: { gossip } }: SpeakerState, node: string, address: Address): boolean {
-  if (node === self || gossip === undefined || gossip.view(node) === "current") return true;
+function mayKnow(state: SpeakerState, node: string, address: Address): boolean {
+  if (!isUnaware(state, node)) return true;
+  const { gossip } = state.members;
   const text = address.toString();
-  return gossip.announcers(text).includes(node) || gossip.advertisers(text).includes(node);
+  return gossip?.announcers(text).includes(node) === true || gossip?.advertisers(text).includes(node) === true;
 }
 
 /** Labels or taints keep some nodes from the address; others that the pool selects lack a peer, so that it takes more than these nodes. */

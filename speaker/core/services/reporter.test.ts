@@ -255,6 +255,27 @@ test("one session that carries the route is enough, on whichever node it is", ()
   assert.deepEqual(bench.gossip.deliveries(first, "lan"), { IPv4: "carried", IPv6: "notCarried" });
 });
 
+test("a Service that lost its endpoints is announced by no node but by those that announced it and have lost the API", () => {
+  for (const text of [lan, routed])
+    for (const announces of [true, false]) {
+      const { bench, others, hear } = amongOthers(first, text, text === routed ? peer : "");
+      const [old] = others;
+      old?.state.setDeliveries(new Map([["lan", announces ? carried : noSession]]));
+      old?.state.setView("old");
+      old?.state.setAnnounced(address(x), announces && text === lan);
+      hear();
+      bench.endpoints("default/web", {});
+      advance(bench, 60_000);
+      const but = announces ? ` that reaches the API, and may still be by ${old?.name}` : "";
+      const says = `noReadyEndpoint: no endpoint is ready (the Service has none), so that ${x} is announced by no node${but}`;
+      assert.equal((said(bench) ?? "").split(";")[0], says);
+      old?.state.setView("current");
+      hear();
+      advance(bench, 60_000);
+      assert.doesNotMatch(said(bench) ?? "", / may still be /);
+    }
+});
+
 test("by BGP a node that has lost the API carries what it reports, and no Service that it may not know is said to be announced by it", () => {
   for (const policy of ["Local", "Cluster"] as const) {
     const { bench, others, hear } = amongOthers(first, routed, peer);

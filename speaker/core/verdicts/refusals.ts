@@ -17,6 +17,8 @@ interface Refused {
   readonly policy: Policy;
   /** How many of its endpoints serve nothing. */
   readonly idle: number;
+  /** Nodes that announced it, and do not hear of changes. */
+  readonly unaware?: readonly string[];
 }
 
 /** Why no node at all may announce an address, although there are speakers and endpoints. */
@@ -67,12 +69,12 @@ const messages: Readonly<
 };
 
 /** Why the address is not announced for a Service. By BGP and in its kernel each node answers for itself. */
-export function refusalVerdict(state: State, placed: Placed, refusal: PlacementRefusal, { policy, idle }: Refused): Verdict {
+export function refusalVerdict(state: State, placed: Placed, refusal: PlacementRefusal, refused: Refused): Verdict {
   const { node } = state;
   const { address, isOwned, owner } = placed;
   switch (refusal.reason) {
     case "noReadyEndpoint":
-      return unreadyVerdict(`${address}`, idle);
+      return unreadyVerdict(`${address}`, refused);
     case "noReadyEndpointOnActiveNode": {
       const tainted = outOfServiceNodes(state);
       const where = tainted.length === 0 ? "" : ` and without the taint ${outOfServiceTaint}`;
@@ -89,13 +91,13 @@ export function refusalVerdict(state: State, placed: Placed, refusal: PlacementR
         evidence: [{ name: "owner", value: `${owner}`, source: "placement" }],
       });
     case "nodeExcluded":
-      if (isOwned) return obstacleVerdict(state, placed, refusal, policy);
+      if (isOwned) return obstacleVerdict(state, placed, refusal, refused.policy);
       return awayVerdict(state, placed);
     case "noNodeSelected":
     case "noInterface":
     case "noKernelAccess":
     case "notInSubnet":
-      return obstacleVerdict(state, placed, refusal as Obstacle, policy);
+      return obstacleVerdict(state, placed, refusal as Obstacle, refused.policy);
     default:
       return verdict("service", refusal.reason, { message: messages[refusal.reason](node, placed) });
   }
@@ -134,8 +136,9 @@ export function allAwayVerdict(state: Pick<State, "members" | "nodes">, address:
   });
 }
 
-function unreadyVerdict(address: string, idle: number): Verdict {
-  const message = `no endpoint is ready (the Service has ${idle || "none"}), so that ${address} is announced by no node`;
+function unreadyVerdict(address: string, { idle, unaware = [] }: Omit<Refused, "policy">): Verdict {
+  const but = unaware.length === 0 ? "" : ` that reaches the API, and may still be by ${list(unaware)}`;
+  const message = `no endpoint is ready (the Service has ${idle || "none"}), so that ${address} is announced by no node${but}`;
   const next =
     idle === 0
       ? "kubectl -n NAMESPACE get service NAME -o wide, and see whether its selector matches Pods that run"
