@@ -51,7 +51,7 @@ test-root: node_modules ## Run what `make test` and `make scenarios` skip for an
 test-nightly: node_modules ## Run the tests that wait for minutes, marked `// Nightly:` (needs root and what e2e needs)
 	@INGOT_BUNDLES=$$(node e2e/cluster/bundles.ts) node e2e/tiers/run.ts nightly $(TESTS)
 
-nightly: node_modules ## Run what takes real minutes, in about an hour: SHORT=1 begins each step (needs root and what e2e needs)
+nightly: node_modules ## Run what takes real minutes, in about two hours: SHORT=1 begins each step (needs root and what e2e needs)
 	@node e2e/tiers/nightly.ts
 
 test-arm64: node_modules ## Run what depends on the processor for arm64, with the image's files (needs qemu-aarch64-static)

@@ -21,7 +21,7 @@ const chance = Math.floor(Date.now() / 86_400_000); // Other examples each day, 
 const computing: readonly (readonly Step[])[] = [
   [{ name: "mutation", argv: ["mutation"], short: ["mutation", "ONLY=pkg/placement/election"] }],
   [
-    { name: "simulate", argv: ["simulate", "SEEDS=2000", `FROM=${chance}`], short: ["simulate", "SEEDS=2"] },
+    { name: "simulate", argv: ["simulate", "SEEDS=500", `FROM=${chance}`], short: ["simulate", "SEEDS=2"] },
     { name: "fuzz", argv: ["fuzz", "TIME=20"], short: ["fuzz", "TIME=1"] },
     { name: "other-examples", argv: ["test", `PROPERTY_SEED=${chance}`], short: ["quick", `PROPERTY_SEED=${chance}`] },
     { name: "arm64", argv: ["test-arm64"], short: ["test-arm64"] },
