@@ -50,6 +50,14 @@ test("what one sets another gets, and broadcasts once", () => {
   assert.deepEqual([b.merge(payload), payloads(b)], [[], []]);
 });
 
+test("what all others have is taken in, and not broadcast", () => {
+  const [a, b] = [new GossipStore("a", 1), new GossipStore("b", 1)];
+  a.set("k", bytes("1"));
+  b.joined("a", 1);
+  assert.equal(b.merge(a.state(), 0, false).length, 1);
+  assert.deepEqual([payloads(b), b.state(), b.digest()], [[], a.state(), a.digest()]);
+});
+
 test("the same value again is no update, unless it is repeated for those that missed it", () => {
   const [a, b] = [new Bench("a"), new Bench("b")];
   a.set("k", bytes("1"));

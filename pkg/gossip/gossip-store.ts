@@ -114,9 +114,11 @@ export class GossipStore {
     return expired;
   }
 
-  /** Takes in what another member sent. @returns the entries of other members that are new; what is no entry is passed over */
-  merge(payload: Uint8Array, now: Millis): GossipEntry[] {
-    return (decodeEntries(payload) ?? []).filter((entry) => this.#merge(entry, now));
+  /**
+   * Takes in what another member sent, to be passed on if it is news. @returns the entries of other members that are new; what is no entry is passed over
+   */
+  merge(payload: Uint8Array, now: Millis, isNews = true): GossipEntry[] {
+    return (decodeEntries(payload) ?? []).filter((entry) => this.#merge(entry, now, isNews));
   }
 
   /** Messages to broadcast that were not taken before, one for each entry: own entries, and entries of others that arrived. */
@@ -146,7 +148,7 @@ export class GossipStore {
     return own;
   }
 
-  #merge(entry: GossipEntry, now: Millis): boolean {
+  #merge(entry: GossipEntry, now: Millis, isNews: boolean): boolean {
     if (entry.node === this.#node) {
       this.#outlive(entry);
       return false;
@@ -162,7 +164,7 @@ export class GossipStore {
     if (known === undefined ? its.entries.size >= maxKeys : entry.version <= known.version) return false;
     put(its, entry);
     if (this.#unknown.has(node)) return false;
-    this.#update(entry);
+    if (isNews) this.#update(entry);
     return true;
   }
 

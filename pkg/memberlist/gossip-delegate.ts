@@ -44,9 +44,9 @@ export class GossipDelegate implements Disposable {
     this.flush();
   }
 
-  /** A user message, or the user state of a push/pull. */
-  receive(payload: Uint8Array): void {
-    this.#merged(this.#store.merge(payload, this.#options.clock.now()));
+  /** A user message, or the user state of a push/pull. @param isNews false: other members have it, and it is not passed on */
+  receive(payload: Uint8Array, isNews = true): void {
+    this.#merged(this.#store.merge(payload, this.#options.clock.now(), isNews));
     this.#setExpiry();
   }
 

@@ -70,7 +70,7 @@ export type MemberlistEvent =
   /** The path to this member made it count as dead here, and it lives: the path is not used for this long. */
   | { readonly type: "pathDistrusted"; readonly member: string; readonly backOff: Millis }
   /** A user message, or user state that came with a view. */
-  | { readonly type: "user"; readonly payload: Uint8Array };
+  | { readonly type: "user"; readonly payload: Uint8Array; readonly isNews: boolean };
 
 /** A member to which a path is kept. */
 export interface PathEnd extends SocketAddress {
@@ -361,7 +361,7 @@ export class Memberlist implements AsyncDisposable {
         break;
       }
       case "user":
-        this.#emit({ type: "user", payload: effect.payload });
+        this.#emit({ type: "user", payload: effect.payload, isNews: effect.isNews });
         break;
       case "roundTrip":
         countRoundTrip(this.#counters, effect.time);

@@ -125,7 +125,7 @@ export class ThreadMember implements AsyncDisposable {
 
   #onEvent(event: MemberlistEvent): void {
     if (event.type === "user") {
-      this.#delegate.receive(event.payload);
+      this.#delegate.receive(event.payload, event.isNews);
       return;
     }
     if (this.#started) this.#post(event); // Before, all of it is in the report `started`.

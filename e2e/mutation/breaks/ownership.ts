@@ -135,12 +135,12 @@ export const ownership: readonly Break[] = [
     tests: mergingTests,
   },
   {
-    before: `if (source === "message" || (source === "view" && wasForgotten(ring, alive))) {`,
-    after: `if (source === "view" && wasForgotten(ring, alive)) {`,
+    before: `if (source === "message" || (source !== "itself" && wasForgotten(ring, alive))) {`,
+    after: `if (source !== "itself" && wasForgotten(ring, alive)) {`,
     tests: mergingTests,
   },
   {
-    before: `if (source === "message" || (source === "view" && wasForgotten(ring, alive))) {`,
+    before: `if (source === "message" || (source !== "itself" && wasForgotten(ring, alive))) {`,
     after: `if (source === "message") {`,
     tests: mergingTests,
   },
@@ -158,6 +158,21 @@ export const ownership: readonly Break[] = [
     before: `if (record === ring.self || dead.from !== ring.self.node || !isCutOff(ring, now)) broadcast`,
     after: "broadcast",
     tests: [...mergingTests, "pkg/memberlist/testing/simulation.test.ts"],
+  },
+  {
+    before: `if (source !== "commonView") broadcast(ring, alive, now);`,
+    after: "broadcast(ring, alive, now);",
+    tests: ["pkg/memberlist/ring/push-pull.test.ts"],
+  },
+  {
+    before: "places.members.length <= answer.states.length / 10",
+    after: "true",
+    tests: ["pkg/memberlist/ring/push-pull.test.ts"],
+  },
+  {
+    before: "if (isNews) this.#update(entry);",
+    after: "this.#update(entry);",
+    tests: ["pkg/gossip/gossip-store.test.ts"],
   },
   {
     before: "return accusers.size <= confirmations && !accusers.has(from);",

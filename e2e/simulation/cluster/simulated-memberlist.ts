@@ -170,7 +170,7 @@ export class SimulatedMemberlist implements Pick<Memberlist, keyof Memberlist> {
         break;
       }
       case "user":
-        this.#delegate.receive(effect.payload);
+        this.#delegate.receive(effect.payload, effect.isNews);
         break;
       case "member": {
         const { change } = effect;

@@ -48,8 +48,8 @@ export type Effect =
       readonly message: PushPull | Ping;
       readonly deadline: Millis;
     }
-  /** A user message, or the user state of a push/pull where that is not empty. */
-  | { readonly type: "user"; readonly payload: Uint8Array }
+  /** A user message, or the user state of a push/pull where that is not empty; not news where all other members have it. */
+  | { readonly type: "user"; readonly payload: Uint8Array; readonly isNews: boolean }
   /** Answer on a stream, then close it. */
   | { readonly type: "reply"; readonly stream: number; readonly message: PushPull | Ack }
   | { readonly type: "close"; readonly stream: number }

@@ -11,11 +11,11 @@ import { broadcast, finishLeave, sendToNode } from "./sending.ts";
 import { confirmSuspicion, extendSuspicion, startSuspicion, suspicionBounds, suspicionDueAt, wantsAccuser } from "./suspicion.ts";
 import { pullSoon } from "./timing.ts";
 
-/**
- * The source of the statement that a node is alive: some message, a member whose view this node has asked for, or the node itself by its
- * answer to a ping.
- */
-type Source = "message" | "view" | "itself";
+/** A whole view: some member's that exchanges it, one that this node has asked for, or one asked for that tells what all members but this node know. */
+export type ViewSource = "message" | "view" | "commonView";
+
+/** The source of the statement that a node is alive: some message, a view, or the node itself by its answer to a ping. */
+type Source = ViewSource | "itself";
 
 export function mergeAlive(ring: Ring, alive: Alive, now: Millis, source: Source = "message"): void {
   if (alive.node === ring.self.node && ring.leave !== "none") return;
@@ -25,7 +25,7 @@ export function mergeAlive(ring: Ring, alive: Alive, now: Millis, source: Source
   let record = ring.records.get(alive.node);
   if (record === undefined) {
     if (alive.incarnation === 0) return; // No node announces it.
-    if (source === "message" || (source === "view" && wasForgotten(ring, alive))) {
+    if (source === "message" || (source !== "itself" && wasForgotten(ring, alive))) {
       askNewcomer(ring, alive, endpoint, now);
       return;
     }
@@ -41,7 +41,7 @@ export function mergeAlive(ring: Ring, alive: Alive, now: Millis, source: Source
     record.incarnation = -1; // It is another process, and so all of its announcements are newer.
   }
   if (record === ring.self) mergeAliveSelf(ring, alive, now);
-  else if (alive.incarnation > record.incarnation) adoptAlive(ring, record, { ...alive, endpoint }, now);
+  else if (alive.incarnation > record.incarnation) adoptAlive(ring, record, { ...alive, endpoint }, now, source);
 }
 
 /** Whether a node was gone in that incarnation, or a later one, and is forgotten: a view in which it lives is older than that. */
@@ -91,11 +91,11 @@ function mergeAliveSelf(ring: Ring, { incarnation, meta, versions }: Alive, now:
   if (incarnation > self.incarnation || !same) refute(ring, incarnation, undefined, now);
 }
 
-function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis): void {
+function adoptAlive(ring: Ring, record: NodeRecord, alive: Alive, now: Millis, source: Source): void {
   const evidence = evidenceOf(ring, record, undefined, now);
   ring.suspicions.delete(record.node);
   ring.unanswered.delete(record.node);
-  broadcast(ring, alive, now);
+  if (source !== "commonView") broadcast(ring, alive, now);
   const before = record.status;
   const metaChanged = (record.meta ?? "") !== (alive.meta ?? "");
   record.incarnation = alive.incarnation;
@@ -226,7 +226,7 @@ function askSuccessor(ring: Ring, record: NodeRecord, now: Millis): void {
  * Merges a node's view of the whole ring, which the node sent unasked or as an answer. A node that the view calls dead is only suspected
  * here, so that the accused can refute.
  */
-export function mergeStates(ring: Ring, states: readonly MemberState[], source: "message" | "view", now: Millis): void {
+export function mergeStates(ring: Ring, states: readonly MemberState[], source: ViewSource, now: Millis): void {
   for (const { node, status, incarnation, endpoint, meta, versions } of states) {
     if (status === "alive") mergeAlive(ring, { type: "alive", node, incarnation, endpoint, meta, versions }, now, source);
     else if (status === "left") mergeDead(ring, { type: "dead", node, incarnation, from: node }, now);

@@ -212,6 +212,50 @@ test("an unknown node in a view that was asked for arrives with what it says of 
   assert.deepEqual(lone.queued(), [alive("n", 3, { meta, endpoint: at(9) })]);
 });
 
+const viewOf = (count: number) =>
+  Array.from({ length: count }, (_, i) =>
+    state(`n${i}`, 1, { endpoint: { address: Uint8Array.of(10, 0, i >> 8, i & 255), port: 7946 } }),
+  );
+
+test("the view of a large ring is nobody's news to one that knows few of it: one that joins passes on its own, and what another view has besides", () => {
+  const lone = new LoneRing();
+  lone.quieten();
+  lone.step({ type: "join", join: 1, endpoints: [at(97)] });
+  const [{ exchange } = { exchange: -1 }] = lone.take("exchange");
+  lone.meet(alive("a", 1)); // It has heard of this node before the answer has arrived.
+  lone.ring.broadcasts.take(1e6, 0);
+  lone.step({ type: "exchanged", exchange, message: { ...pushPull(viewOf(2_000)), userState: Uint8Array.of(9) } });
+  assert.deepEqual(
+    lone.effects.filter(({ type }) => type === "user"),
+    [{ type: "user", payload: Uint8Array.of(9), isNews: false }],
+  );
+  assert.equal(lone.view("n1999"), "alive 1");
+  lone.effects = [];
+  lone.step({ type: "broadcast", topic: "own", text: "news" });
+  lone.advanceTo(1_000);
+  const sent = lone.sends().flatMap(({ messages }) => messages);
+  assert.ok(
+    sent.some(({ type }) => type === "user"),
+    "in its first packets",
+  );
+  assert.ok(!sent.some(({ type }) => type === "alive"));
+  lone.pull(viewOf(2_001));
+  assert.deepEqual(
+    lone
+      .queued()
+      .filter(({ type }) => type === "alive")
+      .map((message) => message.type === "alive" && message.node),
+    ["n2000"],
+  );
+});
+
+test("the first view of a small ring is passed on: of several that start together each may know another part", () => {
+  const lone = new LoneRing();
+  lone.quieten();
+  lone.pull(viewOf(99));
+  assert.equal(lone.queued().length, 99);
+});
+
 test("user state goes with each view as it is then, and what comes with one is emitted", () => {
   let own = 1;
   const lone = new LoneRing({ userState: () => Uint8Array.of(own++) });
@@ -221,7 +265,7 @@ test("user state goes with each view as it is then, and what comes with one is e
   lone.step({ type: "request", stream: 1, from: at(97), message });
   const types = lone.effects.map(({ type }) => type);
   assert.deepEqual(types, ["reply", "member", "user"], "members are emitted before their user state");
-  assert.deepEqual(lone.effects.at(-1), { type: "user", payload: Uint8Array.of(9) });
+  assert.deepEqual(lone.effects.at(-1), { type: "user", payload: Uint8Array.of(9), isNews: true });
   lone.effects = lone.effects.slice(0, 1);
   assert.deepEqual(
     lone.take("reply").map(({ message }) => message.type === "pushPull" && message.userState),
@@ -237,7 +281,7 @@ test("user state goes with each view as it is then, and what comes with one is e
 test("a user message in a packet is emitted", () => {
   const lone = LoneRing.among("a");
   lone.packet({ type: "user", payload: Uint8Array.of(7) });
-  assert.deepEqual(lone.effects, [{ type: "user", payload: Uint8Array.of(7) }]);
+  assert.deepEqual(lone.effects, [{ type: "user", payload: Uint8Array.of(7), isNews: true }]);
 });
 
 test("a view is exchanged at once with a member that is asked for, and with nobody else", () => {

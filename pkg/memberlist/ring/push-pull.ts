@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import type { Ack, Endpoint, MemberState, NodeName, PushPull, StreamMessage, Versions } from "../codec/messages.ts";
 import { chooseRandom } from "./choice.ts";
-import { mergeStates, onNewcomerAck } from "./merging.ts";
+import { mergeStates, onNewcomerAck, type ViewSource } from "./merging.ts";
 import { isMember, type NodeRecord, stateOf } from "./node-record.ts";
 import { onStreamAck } from "./probing.ts";
 import { type ExchangePurpose, nextSequence, ownPing, type Ring } from "./ring.ts";
@@ -112,7 +112,7 @@ export function onExchangeEnd(ring: Ring, exchange: number, result: StreamMessag
     onNewcomerAck(ring, purpose.sequence, now);
     return;
   }
-  const problem = typeof result === "string" ? result : mergePushPull(ring, result, "view", now);
+  const problem = typeof result === "string" ? result : mergePushPull(ring, result, viewOf(ring, result), now);
   if (purpose.type === "pushPull") {
     if (problem !== undefined) ring.effects.push({ type: "exchangeProblem", with: purpose.to, reason: problem });
     return;
@@ -125,8 +125,19 @@ export function onExchangeEnd(ring: Ring, exchange: number, result: StreamMessag
   goOnJoining(ring, purpose.join, now);
 }
 
+/**
+ * A large view that one asked for who knows few of its members is nobody's news: this node does not pass it on. With 5,000 members that would be 20,000
+ * messages, which fill its packets for half an hour, and its own news would wait for two minutes, until each of them was sent once. Members that
+ * the one that answers lacks are few, and learn of these by comparing views.
+ */
+function viewOf({ places }: Ring, answer: StreamMessage): ViewSource {
+  const isCommon =
+    answer.type === "pushPull" && answer.states.length >= many && places.members.length <= answer.states.length / 10;
+  return isCommon ? "commonView" : "view";
+}
+
 /** @returns why nothing was merged */
-function mergePushPull(ring: Ring, message: StreamMessage, source: "message" | "view", now: Millis): string | undefined {
+function mergePushPull(ring: Ring, message: StreamMessage, source: ViewSource, now: Millis): string | undefined {
   if (message.type === "error") return `the other reports: ${message.message}`;
   if (message.type !== "pushPull") return `the other sends ${message.type} instead of push/pull`;
   const problem = versionProblem(message.states, ring.order);
@@ -136,7 +147,8 @@ function mergePushPull(ring: Ring, message: StreamMessage, source: "message" | "
   }
   ring.counters.pushPulls++;
   mergeStates(ring, message.states, source, now);
-  if (message.userState.length > 0) ring.effects.push({ type: "user", payload: message.userState });
+  const isNews = source !== "commonView";
+  if (message.userState.length > 0) ring.effects.push({ type: "user", payload: message.userState, isNews });
   return undefined;
 }
 

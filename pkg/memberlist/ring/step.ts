@@ -197,7 +197,7 @@ function onMessage(ring: Ring, message: PacketMessage, from: Endpoint, now: Mill
       answerAccusation(ring, message, from);
       break;
     case "user":
-      ring.effects.push(message);
+      ring.effects.push({ ...message, isNews: true });
       break;
     default:
       message satisfies never;
