@@ -53,7 +53,7 @@ export function outcomeOf(state: SpeakerState, key: string): Outcome | "unknown"
         why === undefined ? { ...wrong, next: remedyFor(wrong, "service", key) } : { ...wrong, next: textOf(why) },
       );
       const line = { cause: wrong.cause as CauseOf<"service">, subject, message };
-      return { line, gist: `${subject} ${wrong.cause} ${gistOf(why) ?? wrong.next} ${unaware}` };
+      return { line, gist: [subject, wrong.cause, gistOf(why) ?? wrong.next, ...unaware].join(" ") };
     }
   }
   if (isUnknown) return "unknown";
