@@ -127,8 +127,8 @@ export function onExchangeEnd(ring: Ring, exchange: number, result: StreamMessag
 
 /**
  * A large view that one asked for who knows few of its members is nobody's news: this node does not pass it on. With 5,000 members that would be 20,000
- * messages, which fill its packets for half an hour, and its own news would wait for two minutes, until each of them was sent once. Members that
- * the one that answers lacks are few, and learn of these by comparing views.
+ * messages in 24,000 full packets, of which the first 1,500 would go before news of its own, as these are short. Members that the one that answers
+ * lacks are few, and learn of these by comparing views.
  */
 function viewOf({ places }: Ring, answer: StreamMessage): ViewSource {
   const isCommon =
