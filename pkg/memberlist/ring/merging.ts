@@ -11,7 +11,7 @@ import { broadcast, finishLeave, sendToNode } from "./sending.ts";
 import { confirmSuspicion, extendSuspicion, startSuspicion, suspicionBounds, suspicionDueAt, wantsAccuser } from "./suspicion.ts";
 import { pullSoon } from "./timing.ts";
 
-/** A whole view: some member's that exchanges it, one that this node has asked for, or one asked for that tells what all members but this node know. */
+/** The source of a whole view: a member sent it unasked, or this node asked for it. A common view is an answer that all other members know already. */
 export type ViewSource = "message" | "view" | "commonView";
 
 /** The source of the statement that a node is alive: some message, a view, or the node itself by its answer to a ping. */

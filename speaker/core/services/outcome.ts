@@ -6,6 +6,7 @@ import { list } from "#pkg/text";
 import { type CauseOf, causes, remedyFor, sentence, type Verdict, verdict } from "#pkg/verdict";
 import { occupiedVerdict } from "../conflicts/conflict-reports.ts";
 import { eligibilityOf } from "../members/nodes.ts";
+import { reportedAnnouncers } from "../protocols/announcers.ts";
 import type { SpeakerState } from "../state.ts";
 import { allAwayVerdict, refusalVerdict } from "../verdicts/refusals.ts";
 import { type FaultOf, faultOf, gistOf, sessionFault, suffers, textOf } from "./faults.ts";
@@ -74,18 +75,20 @@ function found(state: SpeakerState, key: string, placement: AddressPlacement): F
   const { address, isOwned } = placement;
   const result = placement.verdicts.get(key);
   if (result === undefined) return "unknown";
-  const announcers = isOwned ? reportersOf(state, address) : announcersOf(state, placement);
-  const unaware = announcers.filter((node) => isUnaware(state, node));
-  const own = result.announced ? undefined : refused(state, key, placement, result, unaware);
-  if (own !== undefined && isCommon(result)) return { verdict: own, unaware };
+  if (!result.announced && isCommon(result)) {
+    const unaware = unawareAnnouncers(state, placement);
+    return { verdict: refused(state, key, placement, result, unaware), unaware };
+  }
+  const own = result.announced ? undefined : refused(state, key, placement, result);
   if (!isOwned) return byAnyNode(state, key, placement, own);
-  const [last] = unaware;
-  if (own !== undefined && last !== undefined) return { how: `by ${last}, which does not reach the API`, fault: undefined };
-  if (own !== undefined) return { verdict: own };
+  if (own !== undefined) {
+    const [last] = unawareAnnouncers(state, placement);
+    return last === undefined ? { verdict: own } : { how: `by ${last}, which does not reach the API`, fault: undefined };
+  }
   const owner = ownerOf(placement);
   if (owner === undefined)
     return { verdict: verdict("service", "unsettled", { message: `the owner of ${address} is about to be settled` }) };
-  if (isUnaware(state, owner) && !announcers.includes(owner)) {
+  if (isUnaware(state, owner) && !reportedAnnouncers(state, address).announcers.includes(owner)) {
     const message = `${owner} is to announce ${address}, does not reach the API, and does not announce it`;
     return { verdict: verdict("service", "unsettled", { message, next: causes.node.apiViewOld.next }) };
   }
@@ -95,15 +98,18 @@ function found(state: SpeakerState, key: string, placement: AddressPlacement): F
   return { how: `by ${owner}`, fault: faultOf(state, owner, (about) => suffers(state, key, address, owner, about)) };
 }
 
-/** The active nodes that report that they announce an address with an owner. */
-function reportersOf({ members: { gossip, active } }: SpeakerState, address: Address): readonly string[] {
-  const text = address.toString();
-  return gossip === undefined ? [] : [...gossip.announcers(text), ...gossip.owners(text)].filter((node) => active.includes(node));
-}
-
 /** Whether the node has lost the API: it does not hear of changes since. */
 function isUnaware({ node: self, members: { gossip } }: SpeakerState, node: string): boolean {
   return node !== self && gossip !== undefined && gossip.view(node) !== "current";
+}
+
+/** The nodes that announce it, and have lost the API. */
+function unawareAnnouncers(state: SpeakerState, placement: AddressPlacement): readonly string[] {
+  const { active, central } = state.members;
+  if (!placement.isOwned)
+    return [...active, ...central].filter((node) => isUnaware(state, node) && deliveryOf(state, node, placement) === "carried");
+  const { announcers } = reportedAnnouncers(state, placement.address);
+  return announcers.filter((node) => isUnaware(state, node) && active.includes(node));
 }
 
 function refused(
@@ -118,9 +124,9 @@ function refused(
 }
 
 /** Whether all nodes refuse it for this reason, where each speaks for itself. */
-function isCommon(refusal: PlacementRefusal | { readonly announced: true }): boolean {
+function isCommon({ reason }: PlacementRefusal): boolean {
   const common: readonly string[] = ["ipNotAllowed", "noReadyEndpoint", "notAdvertised", "sharedByTooMany", "protocolNone"];
-  return !refusal.announced && common.includes(refusal.reason);
+  return common.includes(reason);
 }
 
 /** By BGP, or in the kernels of nodes: each node announces by itself. @param own why this node does not */
