@@ -27,7 +27,7 @@ dashboard: node_modules ## Serve the dashboard of that cluster, for a browser on
 	[ -n "$$kubeconfig" ] || { echo "There is no cluster: run make lab in another terminal first"; exit 1; }; \
 	exec node ctl/main.ts dashboard --kubeconfig "$$kubeconfig"
 
-quick: node_modules ## Run the tests that need only a processor, with a tenth of the examples (20 to 50 s)
+quick: node_modules ## Run the tests that need only a processor, with a tenth of the examples (20 to 40 s)
 	@node e2e/tiers/run.ts quick
 
 # What Node compiles is kept for the next process: it is half of the start of each.

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SimulatedClock } from "#pkg/clock/testing";
+import { SimulatedClock, slow } from "#pkg/clock/testing";
 import { parseConfig } from "#pkg/config";
 import { Checkpoints, CoreRunner, coreOf, describeRecording, readRecording, recordLine } from "#pkg/core";
 import { noise, smallRecorder } from "#pkg/core/testing";
@@ -12,6 +12,7 @@ import { controllerCore } from "./core/index.ts";
 const options = { seed: 1, configMap: "metallb-system/config", hasConditions: true, hasPoolAnnotations: true };
 
 test("a thread makes checkpoints of what a controller recorded, from which it is decided again alike", {
+  ...slow,
   timeout: 300_000,
 }, async () => {
   const main = new URL("./main.ts", import.meta.url).href;

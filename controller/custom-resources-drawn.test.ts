@@ -1,4 +1,5 @@
 // Long: hundreds of histories.
+// Scenario: many seeds.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seededRandom } from "#pkg/clock/testing";

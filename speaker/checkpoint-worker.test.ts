@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { slow } from "#pkg/clock/testing";
 import { Checkpoints, coreOf, describeRecording, encode, readRecording } from "#pkg/core";
 import { noise, smallRecorder } from "#pkg/core/testing";
 import { silentLog } from "#pkg/log/testing";
@@ -10,6 +11,7 @@ const options = encode({ node: "node1", ignoreExcludeLabel: false, hasRing: fals
 const main = new URL("./main.ts", import.meta.url).href;
 
 test("a thread makes checkpoints of what a speaker recorded, from which it is decided again alike", {
+  ...slow,
   timeout: 300_000,
 }, async () => {
   using checkpoints = new Checkpoints({ program: "speaker", main, options, onThreadEnd: () => {}, log: silentLog });

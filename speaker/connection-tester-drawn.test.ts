@@ -1,4 +1,4 @@
-// Scenario: many seeds.
+// Long: many seeds.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Millis } from "#pkg/clock";

@@ -1,4 +1,5 @@
 // Long: simulated clusters, one with thousands of addresses.
+// Scenario: it takes half a minute.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { InterfaceState } from "#pkg/layer2";

@@ -1,10 +1,10 @@
 /**
- * For `node --import`: properties try a tenth of their examples, or EXAMPLES times as many. fast-check's own settings can't lower a number that a property names, so its
+ * For `node --import`: properties try EXAMPLES times as many examples. fast-check's own settings can't lower a number that a property names, so its
  * `assert` is replaced where a test imports it.
  */
 import { registerHooks } from "node:module";
 
-const share = Number(process.env.EXAMPLES ?? 0.1);
+const share = Number(process.env.EXAMPLES);
 const source = `import fc from "fast-check";
 export * from "fast-check";
 export default Object.create(fc, { assert: { value: (property, options = {}) =>

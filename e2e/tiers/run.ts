@@ -52,6 +52,7 @@ const preloads = ["same-examples.ts", ...(selection === "quick" ? ["fewer-exampl
   (file) => `--import=./e2e/tiers/${file}`,
 );
 const reports = mkdtempSync(join(tmpdir(), "ingot-tests-"));
+if (selection === "quick") process.env.EXAMPLES ??= "0.1";
 const { EACH: each, COSTS: shown } = process.env;
 const outcomes: Outcome[] = [];
 const costs: (Cost & { readonly file: string })[] = [];
@@ -125,9 +126,11 @@ await Promise.all([...lanes(processors, computing, politely), ...lanes(waitingAt
 contention.stop();
 rmSync(reports, { recursive: true });
 
-for (const { file, name, skipped, failure, ms } of outcomes) {
+/** In `quick` those are skipped that take long, and the totals have their number. */
+const isTold = ({ skipped }: Outcome) => each !== undefined || (skipped !== undefined && selection !== "quick");
+for (const { file, name, skipped, failure, ms } of outcomes.filter(isTold)) {
   if (skipped !== undefined) console.log(`﹣ ${file}: ${name} # ${skipped}`);
-  else if (each) console.log(`${failure === undefined ? "✔" : "✖"} ${file}: ${name} (${(ms / 1000).toFixed(1)} s)`);
+  else console.log(`${failure === undefined ? "✔" : "✖"} ${file}: ${name} (${(ms / 1000).toFixed(1)} s)`);
 }
 for (const { file, ms, cpuMs } of costs.sort((a, b) => b.ms - a.ms).slice(0, Number(shown ?? 0)))
   console.log(`${(ms / 1000).toFixed(1).padStart(8)} s, ${(cpuMs / 1000).toFixed(1).padStart(6)} s of the processors: ${file}`);

@@ -54,7 +54,7 @@ function read(path: string): TestFile {
   return {
     path,
     tier: nightly.test(text) ? "nightly" : isKubernetes ? "kubernetes" : isPure && !isLong ? "quick" : later,
-    computes: (isPure && !isScenario) || /^e2e\/simulation\//.test(path),
+    computes: isPure || /^e2e\/simulation\//.test(path),
     long: isLong,
     alone: isKubernetes || isScenario || alone.test(text),
     root: !isKubernetes && root.test(text),

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { slow } from "#pkg/clock/testing";
 import { AddressRange } from "#pkg/net";
 import { formatProblem, parseConfig, readInput } from "./index.ts";
 import { limits } from "./limits.ts";
@@ -10,7 +11,7 @@ const pools = (count: number, address: (i: number) => string) =>
 const peer = "my-asn: 1, peer-asn: 2, peer-address: 192.0.2.1";
 const tooManyValues = `the text stands for more than ${limits.values} values`;
 
-test("parseConfig: 10,000 pools are read", () => {
+test("parseConfig: 10,000 pools are read", slow, () => {
   const { config, problems } = parseConfig(pools(10_000, (i) => `10.${i >> 8}.${i & 255}.0/28`));
   assert.deepEqual(problems, []);
   assert.equal(config?.pools.length, 10_000);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { loadAll } from "js-yaml";
+import { slow } from "#pkg/clock/testing";
 import { parseConfig } from "#pkg/config";
 import { anyText } from "#pkg/text/testing";
 import { convert, liveObjectText, liveText, parseConfiguration, parseCustomResources } from "./index.ts";
@@ -325,7 +326,7 @@ test("arbitrary text behind the first line has an answer", () => {
   );
 });
 
-test("more objects than can be kept on record are refused, with their size", () => {
+test("more objects than can be kept on record are refused, with their size", slow, () => {
   const texts = Array.from({ length: 9_000 }, (_, index) =>
     liveObjectText((loadAll(pool(`pool-${index}`, `10.${index >> 8}.${index & 255}.0/24`)) as LiveObject[])[0] as LiveObject),
   );

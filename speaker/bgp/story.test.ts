@@ -1,4 +1,4 @@
-// Scenario: many seeds.
+// Long: many seeds.
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import "../../pkg/clock/testing/untracked-promises.ts";

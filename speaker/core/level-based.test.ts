@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededRandom } from "#pkg/clock/testing";
+import { seededRandom, seeds } from "#pkg/clock/testing";
 import { service } from "#pkg/k8s/testing";
 import { families, type Prefix, parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
@@ -8,7 +8,6 @@ import { drainLabel, excludeLabel, type Labels, outOfServiceTaint, ownerOf } fro
 import { annotations } from "#pkg/service";
 import { Bench, eth0, gossipTo, nodes, pools } from "../testing/speaker-bench.ts";
 
-const seeds = 60;
 const changes = 15;
 const self = "node1";
 const lan = "name: lan, addresses: [192.0.2.0/28, 'fd00::/124'], protocol:";
@@ -203,7 +202,7 @@ const parts: readonly ((chance: Chance) => (to: Speaker) => void)[] = [
 ];
 
 test("whatever a speaker has been through, it announces and says what one does that begins in the present state of all things", () => {
-  for (let seed = 0; seed < seeds; seed++) {
+  for (const seed of seeds(60)) {
     const random = seededRandom(seed);
     const chance: Chance = (limit) => Math.floor(random() * limit);
     const present = parts.map((draw) => draw(chance));

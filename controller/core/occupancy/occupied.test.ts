@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { slow } from "#pkg/clock/testing";
 import { annotations } from "#pkg/service";
 import { configText, startWorld } from "../../testing/world.ts";
 
@@ -87,15 +88,19 @@ test("one node's reports take no more than 100 addresses of a pool", async () =>
   assert.equal(held.length, 156);
 });
 
-test("reports in the name of nodes that do not exist take 1,000 addresses in all, those that Services have not among them", async () => {
-  const world = await startWorld(`${configText("main 10.0.0.0/20")}  conflict-probe: strict\n`, { web: {} });
-  world.clock.advanceBy(30_000);
-  world.occupiedBy((i) => `nobody${i}`, ...Array.from({ length: 4096 }, (_, i) => `10.0.${i >> 8}.${i & 255}`));
-  for (let i = 0; i < 3200; i++) world.service(`s${i}`);
-  await world.settle();
-  const held = world.addresses("web", ...Array.from({ length: 3200 }, (_, i) => `s${i}`)).filter((line) => !line.endsWith("="));
-  assert.equal(held.length, 4096 - 999);
-});
+test(
+  "reports in the name of nodes that do not exist take 1,000 addresses in all, those that Services have not among them",
+  slow,
+  async () => {
+    const world = await startWorld(`${configText("main 10.0.0.0/20")}  conflict-probe: strict\n`, { web: {} });
+    world.clock.advanceBy(30_000);
+    world.occupiedBy((i) => `nobody${i}`, ...Array.from({ length: 4096 }, (_, i) => `10.0.${i >> 8}.${i & 255}`));
+    for (let i = 0; i < 3200; i++) world.service(`s${i}`);
+    await world.settle();
+    const held = world.addresses("web", ...Array.from({ length: 3200 }, (_, i) => `s${i}`)).filter((line) => !line.endsWith("="));
+    assert.equal(held.length, 4096 - 999);
+  },
+);
 
 test("when it is free it goes to one that waits for any", async () => {
   const world = await startWorld(config, { a: {}, b: {} });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
+import { slow } from "#pkg/clock/testing";
 import { view } from "../testing/view.ts";
 import { checkPodSecurityPolicies } from "./pod-security-policies.ts";
 
@@ -95,7 +96,7 @@ test("where the API knows PodSecurityPolicies, no Secret of Helm's is read", asy
   );
 });
 
-test("a release that expands to more than any release is not read", async () => {
+test("a release that expands to more than any release is not read", slow, async () => {
   const bomb = revision(1, policy + " ".repeat(65 << 20));
   const [finding] = checkPodSecurityPolicies(await view({ ...installed, [secrets]: [bomb] }));
   assert.equal(finding?.severity, "warning");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { type Millis, Portions } from "#pkg/clock";
-import { SimulatedClock, seededRandom } from "#pkg/clock/testing";
+import { SimulatedClock, seededRandom, seeds } from "#pkg/clock/testing";
 import { type Address, Prefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { encodeMessage } from "../codec/message-codec.ts";
@@ -83,7 +83,7 @@ test("when both connect, at once or one after the other, one session remains", (
 });
 
 test("whatever the network does, they find back to each other when it is well, and leave nothing behind", () => {
-  for (let seed = 1; seed <= 200; seed++) {
+  for (const seed of seeds(200)) {
     const random = seededRandom(seed);
     const chance = (most: number) => Math.floor(random() * most);
     const both = random() < 0.5;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { slow } from "#pkg/clock/testing";
 import type { Message } from "../codec/messages.ts";
 import { keepalive, LoneSession, notification, ourId, refresh, summary, theirOpen, update } from "../testing/lone-session.ts";
 import { describeReason } from "./reason.ts";
@@ -51,7 +52,7 @@ test("a flood ends the session with Cease/Out of Resources", () => {
   assert.ok(capacity({ ...update, forgiven }, 40) < 100_000);
 });
 
-test("a full table of the Internet, even without packing, and KEEPALIVEs as often as may be, are no flood", () => {
+test("a full table of the Internet, even without packing, and KEEPALIVEs as often as may be, are no flood", slow, () => {
   const one = established();
   for (let count = 0; count < 1_200_000; count++) one.message(1, update, 70);
   assert.equal(one.state, "established");

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { slow } from "#pkg/clock/testing";
 import { encodeProof, nonceLength, ProofType, proofFrameLength } from "../frames/proof.ts";
 import { Proofs } from "./proofs.ts";
 
@@ -161,21 +162,25 @@ test("property: a host that sees all frames and has no key proves nothing in the
   );
 });
 
-test("a source gets 5,000 proofs a second, all together 10,000, and wrong answers to a challenge are looked at four times", () => {
-  const proves = make();
-  const made = (source: number) => {
-    const [challenge] = make().challenge(x, prover, [source], 0);
-    let count = 0;
-    for (let i = 0; i < 20_000; i++)
-      if (challenge !== undefined && proves.receive(challenge, prover, 0, announced) !== undefined) count++;
-    return count;
-  };
-  assert.equal(made(asker), 5_000);
-  assert.equal(made(other) + made(other + 1) + made(other + 2), 5_000);
-  const asks = make();
-  const proof = proofOf(make(), challengeBy(asks));
-  const wrong = proof.slice();
-  wrong[proofFrameLength - 1] = (wrong[proofFrameLength - 1] ?? 0) ^ 1;
-  for (let i = 0; i < 4; i++) assert.equal(asks.receive(wrong, asker, 0, announced), undefined);
-  assert.equal(asks.receive(proof, asker, 0, announced), undefined, "nor is a right one then: this node goes on announcing");
-});
+test(
+  "a source gets 5,000 proofs a second, all together 10,000, and wrong answers to a challenge are looked at four times",
+  slow,
+  () => {
+    const proves = make();
+    const made = (source: number) => {
+      const [challenge] = make().challenge(x, prover, [source], 0);
+      let count = 0;
+      for (let i = 0; i < 20_000; i++)
+        if (challenge !== undefined && proves.receive(challenge, prover, 0, announced) !== undefined) count++;
+      return count;
+    };
+    assert.equal(made(asker), 5_000);
+    assert.equal(made(other) + made(other + 1) + made(other + 2), 5_000);
+    const asks = make();
+    const proof = proofOf(make(), challengeBy(asks));
+    const wrong = proof.slice();
+    wrong[proofFrameLength - 1] = (wrong[proofFrameLength - 1] ?? 0) ^ 1;
+    for (let i = 0; i < 4; i++) assert.equal(asks.receive(wrong, asker, 0, announced), undefined);
+    assert.equal(asks.receive(proof, asker, 0, announced), undefined, "nor is a right one then: this node goes on announcing");
+  },
+);

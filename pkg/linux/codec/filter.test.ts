@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { slow } from "#pkg/clock/testing";
 import {
   etherTypeFilter,
   icmpv6Filter,
@@ -167,7 +168,7 @@ test("property: refusalProgram takes what an address opens that is not refused, 
   );
 });
 
-test("refusalProgram takes all of 5,000 members, and a share of others", () => {
+test("refusalProgram takes all of 5,000 members, and a share of others", slow, () => {
   const words = Uint32Array.from({ length: refusalKeys }, (_, index) => Math.imul(index + 1, 0x9e37_79b1));
   for (const length of [4, 16]) {
     const address = (index: number) => {

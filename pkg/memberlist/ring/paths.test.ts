@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededRandom } from "#pkg/clock/testing";
+import { seededRandom, seeds } from "#pkg/clock/testing";
 import { nameOf } from "../testing/simulated-addresses.ts";
 import { SimulatedPaths } from "../testing/simulated-paths.ts";
 import { type Observation, Simulation, type SimulationOptions } from "../testing/simulation.ts";
@@ -54,7 +54,7 @@ function timeToDetect(world: World, victims: readonly number[], limit: number): 
 
 for (const nodes of [2, 3, 4, 10, 50])
   test(`a node that dies among ${nodes} with paths of 10 ms is dead to all within 60 ms`, () => {
-    for (let seed = 1; seed <= 10; seed++) {
+    for (const seed of seeds(10)) {
       const world = ringOf(nodes, { seed });
       world.ring.runFor(seed * 37);
       const time = timeToDetect(world, [nodes - 1], 1_000);
@@ -66,7 +66,7 @@ for (const nodes of [2, 3, 4, 10, 50])
 
 for (const gap of [5, 20, 50, 100, 200, 400, 600])
   test(`a second node of ten that dies ${gap} ms after the first is dead to all within 60 ms, before and after others are watched`, () => {
-    for (let seed = 1; seed <= 8; seed++) {
+    for (const seed of seeds(8)) {
       const world = ringOf(10, { seed });
       world.ring.runFor(seed * 37);
       world.ring.kill(1);
@@ -110,7 +110,7 @@ test("each node of a large ring keeps six paths, and each path is kept at both e
 });
 
 test("a node whose path to one other fails, both ways or one way, takes nobody out of the ring", () => {
-  for (let seed = 1; seed <= 10; seed++) {
+  for (const seed of seeds(10)) {
     const world = ringOf(5, { seed });
     const { ring } = world;
     ring.losePackets(0, 1);
@@ -139,7 +139,7 @@ test("forged packets that take all paths down at once take nobody out of the rin
 
 test("a node that stands still for longer than paths allow is a member again within 100 ms, and the ring alone watches it then", () => {
   for (const nodes of [2, 3, 10])
-    for (let seed = 1; seed <= 5; seed++) {
+    for (const seed of seeds(5)) {
       const world = ringOf(nodes, { seed });
       const { ring, paths } = world;
       ring.runFor(seed * 13);
@@ -159,7 +159,7 @@ test("a node that stands still for longer than paths allow is a member again wit
 });
 
 test("those that are behind a cut take one another for gone, and are one ring again afterwards", () => {
-  for (let seed = 1; seed <= 5; seed++) {
+  for (const seed of seeds(5)) {
     const world = ringOf(7, { seed });
     const { ring } = world;
     ring.cutOff([0, 1]);
@@ -178,7 +178,7 @@ test("those that are behind a cut take one another for gone, and are one ring ag
 });
 
 test("a node that is cut off for half a second distrusts nobody, and is watched again at once", () => {
-  for (let seed = 1; seed <= 10; seed++) {
+  for (const seed of seeds(10)) {
     const world = ringOf(3 + (seed % 3), { seed });
     const { ring } = world;
     ring.cutOff([0]);
@@ -192,7 +192,7 @@ test("a node that is cut off for half a second distrusts nobody, and is watched 
 });
 
 test("several that die together are dead to all, as soon as without paths at the latest", () => {
-  for (let seed = 1; seed <= 10; seed++) {
+  for (const seed of seeds(10)) {
     const world = ringOf(10, { seed, loss: 0.02 });
     assert.ok(timeToDetect(world, [1, 4, 7, 8], 2_000) <= 1_500);
   }
@@ -211,7 +211,7 @@ test("there are no paths in a ring that is not fast, and none once nobody keeps 
 });
 
 test("a node that stands still for 50 to 500 ms is a member of all again within 100 ms of its return, and no other is taken for gone", () => {
-  for (let seed = 1; seed <= 30; seed++) {
+  for (const seed of seeds(30)) {
     const random = seededRandom(seed);
     const nodes = 2 + Math.floor(random() * 9);
     const world = ringOf(nodes, { seed, loss: seed % 3 === 0 ? 0.02 : 0 }, seed % 2 === 0 ? 10 : 50);
@@ -232,7 +232,7 @@ test("a node that stands still for 50 to 500 ms is a member of all again within 
 });
 
 test("loss in one direction, stalls and cuts that overlap end in one ring whose members all count on one another", () => {
-  for (let seed = 1; seed <= 20; seed++) {
+  for (const seed of seeds(20)) {
     const random = seededRandom(seed);
     const pick = (limit: number) => Math.floor(random() * limit);
     const nodes = 3 + pick(6);

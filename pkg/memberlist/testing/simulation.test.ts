@@ -1,4 +1,5 @@
 // Long: rings of 50 for minutes of simulated time.
+// Scenario: many seeds.
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { seededRandom } from "#pkg/clock/testing";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { slow } from "#pkg/clock/testing";
 import { answeredBits, pathSigns, seenWithoutBit, seenWithoutBits } from "#pkg/gossip";
 import { families, parseAddress } from "#pkg/net";
 import { drainLabel } from "#pkg/placement";
@@ -737,7 +738,7 @@ test("when all is silent, at whatever moment and in whatever family first, a nod
     }
 });
 
-test("of 10,000 Services one is tried at a time, twelve in turn and two of a namespace, and the API every 30 s", () => {
+test("of 10,000 Services one is tried at a time, twelve in turn and two of a namespace, and the API every 30 s", slow, () => {
   const one = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.0.0/16]}");
   for (let i = 0; i < 10_000; i++) one.bench.setService(`n${i % 50}/s${i}`, undefined);
   const more = { clusterIPs: ["10.96.0.1"], ports: [{ name: "", protocol: "TCP", port: 80 }] };

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { slow } from "#pkg/clock/testing";
 import { GossipState, GossipStore } from "#pkg/gossip";
 import { GossipNode } from "#pkg/gossip/testing";
 import { families } from "#pkg/net";
@@ -866,7 +867,7 @@ test("a node hands nothing to an address that it has itself by now", () => {
   assert.deepEqual(handedOver(bench), []);
 });
 
-test("where thousands of addresses get another way, a turn changes some hundreds, and the last follow at once", () => {
+test("where thousands of addresses get another way, a turn changes some hundreds, and the last follow at once", slow, () => {
   const count = 4_000;
   const { bench, others, hear } = onLan(next, kept.replace("192.0.2.0/28", "192.0.2.0/28, 10.0.0.0/16"));
   const numbered = (i: number) => `10.0.${i >> 8}.${i & 255}`;

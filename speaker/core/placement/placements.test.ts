@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { slow } from "#pkg/clock/testing";
 import { limits } from "#pkg/config";
 import { service } from "#pkg/k8s/testing";
 import { address } from "#pkg/net/testing";
@@ -40,7 +41,7 @@ function mostOfTurns({ bench, read }: ReturnType<typeof counting>): number {
 // Reports on a hundred Services look at their endpoints too.
 const maxReads = limits.holdersOfAddress + 200;
 
-test("a turn looks at 500 of 10,000 Services on one address, and at no more on many such addresses", () => {
+test("a turn looks at 500 of 10,000 Services on one address, and at no more on many such addresses", slow, () => {
   const one = counting();
   for (let i = 0; i < 10_000; i++) one.bench.setService(`default/s${i}`, service(`default/s${i}`, { ingress: [x] }));
   one.bench.endpoints("default/s0", { node1: true });

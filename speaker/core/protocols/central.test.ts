@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { slow } from "#pkg/clock/testing";
 import { PoolIndex, parseConfig } from "#pkg/config";
 import { centralName } from "#pkg/gossip";
 import { GossipNode } from "#pkg/gossip/testing";
@@ -98,7 +99,7 @@ test("a central speaker has sessions with all routers, and announces a path to e
   assert.deepEqual(paths(bench), { [key]: ["10.0.0.1", "10.0.0.3"] });
 });
 
-test("a tenant that asks for other attributes all the time does not grow a central speaker that serves many nodes", () => {
+test("a tenant that asks for other attributes all the time does not grow a central speaker that serves many nodes", slow, () => {
   const asking = pool.replace("}", ", bgp-advertisements: [{med-from: {annotation: med, min: 0, max: 9999}}]}");
   const bench = central({ text: asking });
   const many = Array.from({ length: 250 }, (_, index) => `node${index + 1}`);

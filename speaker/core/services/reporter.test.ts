@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { slow } from "#pkg/clock/testing";
 import { parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { excludeLabel } from "#pkg/placement";
@@ -497,7 +498,7 @@ test("the next speaker tells all anew when the first is gone or loses the API, a
   assert.equal(bench.tellings, 2);
 });
 
-test("600 of 2,000 Services that nobody announces are told of in few writes, and a churn of them in one each 5 s", () => {
+test("600 of 2,000 Services that nobody announces are told of in few writes, and a churn of them in one each 5 s", slow, () => {
   const { bench } = amongOthers(first, "{name: lan, protocol: layer2, addresses: [10.0.0.0/16]}");
   bench.serve("default/web", []);
   const key = (i: number) => `default/s${i}`;

@@ -1,3 +1,4 @@
+// Scenario: minutes of simulated time.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Scene } from "./scene.ts";
