@@ -82,7 +82,7 @@ function decide(state: ControllerState, key: string, service: Service | undefine
   if (isNew) allocationChanged(state, key, before.allocation, service);
   verdicts.services.decided(key, service, (decision.warning ?? decision.note)?.verdict, isNew);
   wakeWaiting(state, key, before, decision);
-  givenUp.look(key, service);
+  givenUp.look(key, service, statuses.unseenOf(key));
   return decision;
 }
 

@@ -9,13 +9,13 @@ import { freedOf } from "./waiting/waits.ts";
 
 /** Services appeared, changed or went. */
 export function servicesSeen(state: ControllerState, changed: readonly ServiceChange[]): void {
-  const { services, changing, givenUp, configuration } = state;
+  const { services, changing, givenUp, statuses, configuration } = state;
   for (const { key, now } of changed) {
     if (now !== undefined && !services.has(key)) appearedInChange(state, key);
     if (!changing.has(key)) changing.set(key, services.get(key));
     if (now === undefined) services.delete(key);
     else services.set(key, now);
-    if (state.isWorking) givenUp.look(key, now); // On a standby nobody holds anything: each is looked at when it is decided on.
+    if (state.isWorking) givenUp.look(key, now, statuses.unseenOf(key)); // On a standby nobody holds anything: each is looked at when it is decided on.
     configuration.touched.add(key);
   }
 }

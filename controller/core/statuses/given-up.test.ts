@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { mock, test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { ApiError } from "#pkg/k8s";
 import { service } from "#pkg/k8s/testing";
 import { renumberAnnotation } from "#pkg/live-config";
@@ -65,6 +66,40 @@ test("whoever holds such an address is served when the Service that gave it up i
     await world.settle();
     assert.deepEqual(world.addresses("new"), ["new=10.0.0.1"], end);
   }
+});
+
+test("an address that a Service gives up while it is being written into its status is in nobody else's before that has another", async () => {
+  const world = await startWorld(configText("a 10.0.0.1-10.0.0.1 fd00::1-fd00::1"));
+  const answered = Promise.withResolvers<void>();
+  const write = world.cluster.writeIngress.bind(world.cluster);
+  mock.method(world.cluster, "writeIngress", async (...[of, addresses, options]: Parameters<typeof write>) => {
+    const result = await write(of, addresses, options);
+    if (of.key === "default/both") await answered.promise; // Written, and neither answered nor seen.
+    return result;
+  });
+  const pass = async () => {
+    for (let turn = 0; turn < 100; turn++) {
+      world.cluster.deliver();
+      world.clock.advanceBy(100);
+      await setImmediate();
+    }
+  };
+  world.service("both", { clusterIPs: ["10.96.0.1", "fd96::1"] });
+  world.service("six", { clusterIPs: ["fd96::2"], annotations: { "metallb.io/address-pool": "b" } });
+  world.cluster.deliver();
+  world.cluster.silent.add("services");
+  await pass();
+  world.config(configText("a 10.0.0.1-10.0.0.1", "b fd00::1-fd00::1"), { [renumberAnnotation]: "true" });
+  await pass();
+  assert.deepEqual(world.addresses("both", "six"), ["both=10.0.0.1+fd00::1", "six="]);
+  world.cluster.transcript.length = 0;
+  answered.resolve();
+  world.cluster.silent.clear();
+  const lines = await world.settle();
+  assert.deepEqual(
+    lines.filter((line) => line.includes(": status ")),
+    ["default/both: status 10.0.0.1", "default/six: status fd00::1"],
+  );
 });
 
 test("Services that have given up what each other waits for do not wait for ever", async () => {

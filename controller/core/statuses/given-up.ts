@@ -22,19 +22,22 @@ export class GivenUp extends Part {
     this.agenda = agenda;
   }
 
-  /** Takes the Service's status as it is; undefined if there is no such Service. */
-  look(key: string, service: Service | undefined): void {
-    const held = (this.allocator.held(key)?.addresses ?? []).map(String);
+  /**
+   * Takes the Service's status as it is; undefined if there is no such Service.
+   * @param unseen addresses that were written into it, or are being written, and were not seen there
+   */
+  look(key: string, service: Service | undefined, unseen: readonly string[]): void {
     const recorded = service === undefined ? [] : recordedAddresses(service).map(String);
-    this.#set(
-      key,
-      recorded.filter((text) => !held.includes(text)),
-    );
+    this.written(key, [...new Set([...recorded, ...unseen])]);
   }
 
-  /** Its status is what it holds, although nobody has seen that yet. */
-  written(key: string): void {
-    this.#set(key, []);
+  /** Its status has these addresses, although nobody has seen that yet. It may have lost some of them while they were being written. */
+  written(key: string, addresses: readonly string[]): void {
+    const held = (this.allocator.held(key)?.addresses ?? []).map(String);
+    this.#set(
+      key,
+      addresses.filter((text) => !held.includes(text)),
+    );
   }
 
   /** @returns another Service whose status still has the address */

@@ -107,6 +107,11 @@ export class Statuses extends PartOf<Context> {
     return this.written.has(key);
   }
 
+  /** The addresses that were written into the Service's status, or are being written, and were not seen since. */
+  unseenOf(key: string): readonly string[] {
+    return this.written.get(key)?.status ?? [];
+  }
+
   /** Services whose status was written, or is being written, and was not seen since. */
   get unseen(): readonly string[] {
     return [...this.written.keys()];
@@ -224,7 +229,7 @@ export class Statuses extends PartOf<Context> {
     if (write.result === "written") {
       this.writtenAt = this.context.now;
       this.lastWriteMs = write.tookMs;
-      this.givenUp.written(key);
+      this.givenUp.written(key, addresses);
       if (addresses.length > 0) this.context.record(service, "Normal", "IPAllocated", assignedMessage(addresses));
     }
     // After a conflict the newer object is on its way, and decided on as soon as it is here.

@@ -95,7 +95,7 @@ export const changes: readonly Break[] = [
     tests: ["pkg/live-config/live-config.test.ts"],
   },
   {
-    before: "givenUp.look(key, now);",
+    before: "givenUp.look(key, now, statuses.unseenOf(key));",
     after: "",
     tests: ["controller/core/restored.test.ts"],
   },
