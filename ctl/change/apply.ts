@@ -10,7 +10,7 @@ import type { Io } from "../io.ts";
 import { changeText, changeValue, hurts } from "./change-text.ts";
 import { notValid } from "./diff.ts";
 import { type InForce, watchUntilInForce } from "./in-force.ts";
-import { type Trial, tryConfiguration } from "./trial.ts";
+import { inPlaceOf, type Trial, tryConfiguration } from "./trial.ts";
 
 const applyOptions = {
   yes: { short: "y", help: "do not ask" },
@@ -116,14 +116,7 @@ async function writeObject(api: Api, object: NewObject): Promise<void> {
   const collection = `/apis/${apiVersion}/namespaces/${encodeURIComponent(metadata.namespace)}/${plural}`;
   const path = `${collection}/${encodeURIComponent(metadata.name)}`;
   const found = (await optional(api.read(path), what)) as NewObject | undefined;
-  const { labels, annotations } = found?.metadata ?? {};
-  const merged = {
-    ...metadata,
-    ...found?.metadata,
-    labels: { ...labels, ...metadata.labels },
-    annotations: { ...annotations, ...metadata.annotations },
-  };
-  const wanted = { ...found, ...object, metadata: merged };
+  const wanted = inPlaceOf(found, object);
   await done(found === undefined ? api.write("POST", collection, wanted) : api.write("PUT", path, wanted), `write ${what}`);
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { dump } from "js-yaml";
 import { type LiveObject, liveObjectText, liveText, parseConfiguration } from "#pkg/convert";
-import { fingerprint } from "#pkg/live-config";
+import { fingerprint, renumberAnnotation } from "#pkg/live-config";
 import type { Processes } from "../cluster/processes.ts";
 import { Exit } from "../command.ts";
 import { ingotctl } from "../testing/ingotctl.ts";
@@ -112,6 +112,36 @@ test("apply: makes and changes the objects of the file alone, keeps the former o
   assert.match(old, /192\.0\.2\.1-192\.0\.2\.2/);
   const back = await ingotctl("apply old.yaml --yes --backup newer.yaml", { ...given, files: { "old.yaml": old } });
   assert.equal(back.status, Exit.ok, back.err);
+});
+
+test("apply: labels and annotations that an object has in the cluster stay, and count in what is tried", async () => {
+  const given = cluster();
+  const { stored } = given.api;
+  const lan = { ...there.ipaddresspools[0], metadata: { namespace, name: "lan", labels: { zone: "a" } } };
+  const selecting = object("L2Advertisement", "lan", { ipAddressPoolSelectors: [{ matchLabels: { zone: "a" } }] });
+  Object.assign(stored, {
+    [path("ipaddresspools")]: [lan, there.ipaddresspools[1]],
+    [`${path("ipaddresspools")}/lan`]: lan,
+    [path("l2advertisements")]: [selecting],
+    [`${path("l2advertisements")}/lan`]: selecting,
+  });
+  const tried = await ingotctl("diff bigger.yaml", given);
+  assert.match(tried.out, /lan +changed +2 by layer2 +4 by layer2/);
+  const { status, out } = await ingotctl("apply bigger.yaml --yes --backup old.yaml --timeout=1", given);
+  assert.equal(status, Exit.ok, out);
+  assert.deepEqual((stored[`${path("ipaddresspools")}/lan`] as LiveObject).metadata.labels, { zone: "a" });
+});
+
+test("apply: the annotation that lets Services be moved counts on an object of the file, too", async () => {
+  const given = cluster();
+  const smaller = object("IPAddressPool", "lan", { addresses: ["192.0.2.2/32"] });
+  const annotations = { [renumberAnnotation]: "true" };
+  const files = { "smaller.yaml": dump({ ...smaller, metadata: { ...smaller.metadata, annotations } }) };
+  const tried = await ingotctl("diff smaller.yaml", { ...given, files });
+  assert.equal(tried.status, Exit.losses, tried.out);
+  const { status, out } = await ingotctl("apply smaller.yaml --yes --backup old.yaml", { ...given, files });
+  assert.match(out, /^In force in all 3 processes/, out);
+  assert.equal(status, Exit.ok, out);
 });
 
 test("apply: nothing is written that the cluster has already", async () => {

@@ -1,6 +1,6 @@
 import type { Config, ParsedConfig } from "#pkg/config";
 import { hasCustomResources, type LiveObject, liveObjectsIn, liveObjectText, liveText, parseConfiguration } from "#pkg/convert";
-import { fingerprint, problemText } from "#pkg/live-config";
+import { fingerprint, mayRenumber, problemText } from "#pkg/live-config";
 import { maskControls, withoutQuotation } from "#pkg/text";
 import { type ConfigChange, configChange, doubtsOfCentral } from "#pkg/what-if";
 import type { Api } from "../cluster/api.ts";
@@ -19,6 +19,8 @@ interface NewConfiguration {
   readonly config: Config;
   /** The hash that processes give for their configuration in force. */
   readonly hash: string;
+  /** It may leave no pool for addresses in use. */
+  readonly mayRenumber: boolean;
 }
 
 /** A wanted configuration, and its effects on the present cluster. */
@@ -50,11 +52,12 @@ export async function tryConfiguration(
         ? "these are custom resources, and the cluster has its configuration in a ConfigMap: see ingotctl convert"
         : "the cluster has its configuration in MetalLB's custom resources: name a manifest of those",
     );
-  const wanted = alone ?? readOverlay(input, installation, io);
+  const wanted = alone === undefined ? readOverlay(input, installation, io) : { ...alone, mayRenumber: installation.mayRenumber };
   if (wanted === undefined) return undefined;
   const { state, unreachable, doubts } = await takePicture(client, processes, installation);
   const all = [...doubts, ...doubtsOfCentral({ ...state, config: wanted.config })];
-  return { wanted, change: configChange(state, wanted.config), doubts: all, unreachable, client, installation };
+  const change = configChange({ ...state, mayRenumber: wanted.mayRenumber }, wanted.config);
+  return { wanted, change, doubts: all, unreachable, client, installation };
 }
 
 interface Named {
@@ -62,7 +65,7 @@ interface Named {
   readonly text: string;
 }
 
-function readAlone({ name, text: whole }: Named, io: Io): NewConfiguration | undefined {
+function readAlone({ name, text: whole }: Named, io: Io): Omit<NewConfiguration, "mayRenumber"> | undefined {
   const { config, text, problems } = readConfiguration(whole);
   io.err(problemsText(name, problems, whole));
   if (config !== undefined && text !== undefined) return { text, objects: [], config, hash: fingerprint(config) };
@@ -70,22 +73,37 @@ function readAlone({ name, text: whole }: Named, io: Io): NewConfiguration | und
   return undefined;
 }
 
-/** The cluster's objects with those of the file in their place, as `kubectl apply` makes them. */
+/** The cluster's objects with those of the file in their place. */
 function readOverlay(
   { name, text: manifests }: Named,
   { namespace, objects: there }: Installation,
   io: Io,
 ): NewConfiguration | undefined {
   const objects = objectsOf(name, manifests, namespace);
-  const all = [...there, ...objects].map(
-    (object) => [`${object.kind}/${object.metadata.namespace}/${object.metadata.name}`, object] as const,
-  );
-  const text = liveText([...new Map(all).values()].map(liveObjectText));
+  const keyOf = ({ kind, metadata }: LiveObject) => `${kind}/${metadata.namespace}/${metadata.name}`;
+  const overlaid = new Map(there.map((object) => [keyOf(object), object]));
+  for (const object of objects) overlaid.set(keyOf(object), inPlaceOf(overlaid.get(keyOf(object)), object));
+  const all = [...overlaid.values()];
+  const text = liveText(all.map(liveObjectText));
   const { config, problems }: ParsedConfig = parseConfiguration(text);
   for (const problem of problems) io.err(`${name}: ${problem.severity}: ${maskControls(problemText(problem))}\n`);
-  if (config !== undefined) return { text, objects, config, hash: fingerprint(config) };
+  const isAllowed = all.some(({ metadata }) => mayRenumber(metadata.annotations));
+  if (config !== undefined) return { text, objects, config, hash: fingerprint(config), mayRenumber: isAllowed };
   io.err(`${name}: not valid, together with the objects in the cluster\n`);
   return undefined;
+}
+
+/** An object of the file as it is to be in the cluster, where one of this name keeps its other labels and annotations. */
+export function inPlaceOf(found: LiveObject | undefined, object: LiveObject): LiveObject {
+  const labels = { ...found?.metadata.labels, ...object.metadata.labels };
+  const annotations = { ...found?.metadata.annotations, ...object.metadata.annotations };
+  const metadata = {
+    ...object.metadata,
+    ...found?.metadata,
+    ...(Object.keys(labels).length > 0 && { labels }),
+    ...(Object.keys(annotations).length > 0 && { annotations }),
+  };
+  return { ...found, ...object, metadata };
 }
 
 /** @throws {UsageError} */
