@@ -5,7 +5,7 @@ import { loadAll } from "js-yaml";
 import { slow } from "#pkg/clock/testing";
 import { parseConfig } from "#pkg/config";
 import { anyText } from "#pkg/text/testing";
-import { convert, liveObjectText, liveText, parseConfiguration, parseCustomResources } from "./index.ts";
+import { convert, hasCustomResources, liveObjectText, liveText, parseConfiguration, parseCustomResources } from "./index.ts";
 import type { LiveObject } from "./live.ts";
 import { l2, metallb, noOptions, peer, pool } from "./testing/converted.ts";
 
@@ -252,6 +252,25 @@ test("a text that is no custom resources is read as a ConfigMap's", () => {
   const text = "address-pools: [{name: a, protocol: layer2, addresses: [192.0.2.0/28]}]\n";
   assert.deepEqual(parseConfiguration(text), parseConfig(text));
 });
+
+const configMap = "kind: ConfigMap\napiVersion: v1\nmetadata: {name: config}\ndata:\n  config: |\n    address-pools: []\n";
+const asJson = JSON.stringify(loadAll(pool("a", "192.0.2.0/24"))[0]);
+const manifests = [
+  { name: "an object", text: pool("a", "192.0.2.0/24"), has: true },
+  { name: "an object behind a ConfigMap", text: `${configMap}${pool("a", "192.0.2.0/24")}`, has: true },
+  { name: "JSON", text: asJson, has: true },
+  { name: "an object in a List", text: `{"kind": "List", "apiVersion": "v1", "items": [${asJson}]}`, has: true },
+  { name: "an answer of the API", text: "kind: IPAddressPoolList\napiVersion: metallb.io/v1beta1\nitems: []\n", has: true },
+  { name: "an object with an error of YAML", text: "apiVersion: metallb.io/v1beta1\nkind: '\n", has: true },
+  { name: "a ConfigMap", text: configMap, has: false },
+  { name: "a comment above a ConfigMap", text: `# apiVersion: metallb.io/v1beta1\n${configMap}`, has: false },
+  { name: "a comment in a configuration", text: `${configMap}    # apiVersion: metallb.io/v1beta1\n`, has: false },
+  { name: "a text beside a configuration", text: `${configMap}  old: |\n    apiVersion: metallb.io/v1beta1\n`, has: false },
+];
+for (const { name, text, has } of manifests)
+  test(`MetalLB's custom resources ${has ? "are" : "are not"} in ${name}`, () => {
+    assert.equal(hasCustomResources(text), has);
+  });
 
 test("any objects have an answer, and every error is in an object or about the whole", () => {
   const kinds = ["IPAddressPool", "L2Advertisement", "BGPAdvertisement", "BGPPeer", "BFDProfile", "Community", "Other"];

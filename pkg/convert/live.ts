@@ -1,5 +1,15 @@
 import { dump, loadAll } from "js-yaml";
-import { limits, type ParsedConfig, type Problem, parseConfig, readConfig, textAt } from "#pkg/config";
+import {
+  limits,
+  type ParsedConfig,
+  type Problem,
+  Problems,
+  parseConfig,
+  parseManifest,
+  readConfig,
+  textAt,
+  type YamlNode,
+} from "#pkg/config";
 import { fromMetallb } from "./metallb/from-metallb.ts";
 import { schemas } from "./metallb/schemas.ts";
 import { type ManifestObject, nodeAt, type Path, readObjects, refuse, title, warn } from "./objects.ts";
@@ -69,9 +79,19 @@ export function liveObjectsIn(manifests: string, namespace: string): LiveObject[
   return (loadAll(manifests) as unknown[]).flatMap(flat);
 }
 
-/** Whether the documents of a manifest are such objects; what else is among them does not matter. */
+/**
+ * Whether the documents of a manifest are such objects; what else is among them does not matter. Comments and texts inside other objects may name
+ * them, too. A text that cannot be read counts as what it names.
+ */
 export function hasCustomResources(text: string): boolean {
-  return /(^|[\s{,])"?apiVersion"?:\s*["']?metallb\.io\//m.test(text);
+  if (!/(^|[\s{,])"?apiVersion"?:\s*["']?metallb\.io\//m.test(text)) return false;
+  return parseManifest(text, new Problems())?.some(isCustomResource) ?? true;
+}
+
+function isCustomResource(node: YamlNode | undefined): boolean {
+  if (node?.kind !== "mapping") return false;
+  const items = node.entries.get("items")?.value;
+  return textAt(node, "apiVersion").startsWith(`${group}/`) || (items?.kind === "list" && items.items.some(isCustomResource));
 }
 
 /** The configuration that MetalLB's custom resources are. An object counts until it is gone, also while it is being deleted. Never throws. */
