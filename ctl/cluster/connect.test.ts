@@ -165,8 +165,9 @@ function kubeconfigOf(folder: string, file: string, name: string, server: string
   writeFileSync(join(folder, file), JSON.stringify(config));
 }
 
-test("of several files in KUBECONFIG the first to name something wins, as with kubectl, and a file may be missing", () => {
-  withEnvironment({ KUBECONFIG: "FOLDER/missing:FOLDER/none:FOLDER/one:FOLDER/two:FOLDER/three" }, (folder) => {
+test("of several files in KUBECONFIG the first to name something wins, as with kubectl, and one may be missing or empty", () => {
+  withEnvironment({ KUBECONFIG: "FOLDER/missing:FOLDER/blank:FOLDER/none:FOLDER/one:FOLDER/two:FOLDER/three" }, (folder) => {
+    writeFileSync(join(folder, "blank"), "");
     kubeconfigOf(folder, "none", "empty", "https://192.0.2.9", "");
     kubeconfigOf(folder, "one", "default", "https://192.0.2.1:6443");
     kubeconfigOf(folder, "two", "default", "https://192.0.2.2:6443");

@@ -77,10 +77,11 @@ export function readKubeconfig({
   readonly show?: ((text: string) => void) | undefined;
 }): UserKubeconfig {
   const config = new UserKubeconfig();
-  const files = kubeconfig === undefined ? filesOfKubectl() : [kubeconfig];
+  const found = kubeconfig === undefined ? filesOfKubectl() : [kubeconfig];
   const users = new Map<string, Parameters<typeof readUser>[0]>();
   try {
-    if (files.length === 0) config.loadFromDefault();
+    const files = found.filter((file) => readFileSync(file).length > 0); // An empty one says nothing, to kubectl as well.
+    if (found.length === 0) config.loadFromDefault();
     else loadAll(config, files);
     for (const file of files.toReversed())
       for (const { name, user } of list(fields(load(readFileSync(file, "utf8"))).users).map(fields))
@@ -88,7 +89,7 @@ export function readKubeconfig({
   } catch (error) {
     throw new UsageError(`cannot read the kubeconfig: ${withoutQuotation((error as Error).message)}`, { cause: error });
   }
-  if (files.length === 0 && config.getCurrentContext() === "loaded-context" && config.getCurrentCluster()?.server === madeUp)
+  if (found.length === 0 && config.getCurrentContext() === "loaded-context" && config.getCurrentCluster()?.server === madeUp)
     throw new UsageError(
       "there is no kubeconfig: put the one of your cluster where kubectl looks for it, at ~/.kube/config, or name it by KUBECONFIG or --kubeconfig FILE",
     );
