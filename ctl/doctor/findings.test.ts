@@ -243,6 +243,17 @@ const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
     want: ["error: controllers controller-n1: none of them leads: no Service gets an address [1]"],
   },
   {
+    name: "a controller that stands by, beside one that may lead and does not answer",
+    of: {
+      configurations: [configuration("controller-n1", { leader: false })],
+      unreachable: [{ target: target("controller-n2"), why: "no answer within 2 s" }],
+    },
+    want: [
+      "error: controller controller-n2 on n2: it does not answer: no answer within 2 s",
+      "warning: controllers controller-n1: none of them leads: no Service gets an address, unless one that does not answer leads",
+    ],
+  },
+  {
     name: "a controller of MetalLB, which decides all the same",
     of: {
       configurations: well.configurations.slice(1),

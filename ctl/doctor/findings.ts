@@ -133,13 +133,16 @@ function processFindings(
   }
   const leaders = configurations.filter(({ body }) => body.leader === true);
   const controllers = configurations.filter(({ body }) => body.leader !== undefined);
+  const answering = new Set(controllers.map(({ target }) => target));
+  const mayLead = ({ program, notRunning }: Target) => program === "controller" && notRunning === undefined;
+  const isOneSilent = unreachable.some(({ target }) => mayLead(target) && !answering.has(target));
+  const none = `none of them leads: no Service gets an address${isOneSilent ? ", unless one that does not answer leads" : ""}`;
   if (controllers.length > 0 && leaders.length !== 1)
     findings.push({
       check,
-      severity,
+      severity: leaders.length === 0 && isOneSilent ? "warning" : severity,
       where: `controllers ${list(controllers.map(({ target }) => target.pod))}`,
-      found:
-        leaders.length === 0 ? "none of them leads: no Service gets an address" : "more than one takes itself for the leader",
+      found: leaders.length === 0 ? none : "more than one takes itself for the leader",
       fix:
         leaders.length === 0
           ? `wait for --leader-elect-lease-duration (4s by default), for which a leader that died holds its Lease; then kubectl -n ${namespace} get leases, and see the controllers' logs for their rights to it`
