@@ -80,6 +80,26 @@ test("a Service that would lose its address is found, and what MetalLB leaves al
   );
 });
 
+test("of two Services with one address the one is found that the controller lets lose it: sharers come first, then the oldest", async () => {
+  const service = (name: string, ip: string, year: number, annotations: object = {}) => ({
+    metadata: { namespace: "team", name, annotations, creationTimestamp: `${year}-01-01T00:00:00Z` },
+    spec: { type: "LoadBalancer", ports: [{ port: 80 }], clusterIPs: ["10.0.0.1"] },
+    status: { loadBalancer: { ingress: [{ ip }] } },
+  });
+  const services = [
+    service("a", "192.0.2.1", 2026),
+    service("b", "192.0.2.1", 2025),
+    service("c", "192.0.2.2", 2025),
+    service("d", "192.0.2.2", 2026, { "metallb.universe.tf/allow-shared-ip": "k" }),
+  ];
+  const seen = await cluster([pool, all], { "/api/v1/services": services });
+  const none = readClasses("", false);
+  assert.deepEqual(
+    checkServices(seen, checkConfiguration(seen).config, none, none).map(({ where }) => where),
+    ["Service team/c", "Service team/a"],
+  );
+});
+
 test("a class that MetalLB serves, and Ingot would not, is found", async () => {
   const classy = {
     metadata: { namespace: "team", name: "web" },

@@ -1,7 +1,8 @@
 import { Allocator, describe } from "#pkg/allocator";
+import { Settling } from "#pkg/assignment";
 import { type Config, formatProblem, type ParsedConfig, type Problem, readInput } from "#pkg/config";
 import { liveObjectText, liveText, parseConfiguration } from "#pkg/convert";
-import { resources } from "#pkg/k8s";
+import { resources, type Service } from "#pkg/k8s";
 import { claimsClass, type LoadBalancerClasses, readRequest, recordedAddresses } from "#pkg/service";
 import { list, maskControls, quote } from "#pkg/text";
 import { fields, text } from "#pkg/untrusted";
@@ -95,8 +96,7 @@ export function checkServices(
   before: LoadBalancerClasses | undefined,
 ): TakeoverFinding[] {
   const findings: TakeoverFinding[] = [];
-  const allocator = new Allocator();
-  if (config !== undefined) allocator.setPools(config.pools);
+  const served: Service[] = [];
   const ofType = view.services.filter(({ spec }) => text(fields(spec).type) === "LoadBalancer");
   for (const raw of ofType) {
     const where = `Service ${keyOf(raw)}`;
@@ -112,30 +112,43 @@ export function checkServices(
       });
       continue;
     }
-    if (config !== undefined) findings.push(...checkAddresses(raw, where, allocator));
-  }
-  return findings;
-}
-
-function checkAddresses(raw: Raw, where: string, allocator: Allocator): TakeoverFinding[] {
-  const { namespace, name } = metadata(raw);
-  const service = {
-    ...resources.services.project(raw, { key: `${namespace}/${name}`, namespace, name, uid: "", resourceVersion: "" }),
-    isClaimed: true,
-  };
-  const reading = readRequest(service);
-  const recorded = recordedAddresses(service);
-  if (service.hasHostnames)
-    return [
-      {
+    const service = serviceOf(raw);
+    if (!service.hasHostnames) served.push(service);
+    else if (config !== undefined)
+      findings.push({
         severity: "error",
         check: "foreign",
         found: "its status has a host name: another load balancer writes it",
         where,
         advice: "stop that one, or give the Service its load balancer class",
-      },
-    ];
-  if (reading.type === "notOurs" || recorded.length === 0) return [];
+      });
+  }
+  return config === undefined ? findings : [...findings, ...checkAddresses(served, config)];
+}
+
+function serviceOf(raw: Raw): Service {
+  const { namespace, name } = metadata(raw);
+  const meta = { key: `${namespace}/${name}`, namespace, name, uid: "", resourceVersion: "" };
+  return { ...resources.services.project(raw, meta), isClaimed: true };
+}
+
+/** In the order in which the controller lets Services keep what they have: where two may not have the same, the later one loses it. */
+function checkAddresses(services: readonly Service[], { pools }: Config): TakeoverFinding[] {
+  const allocator = new Allocator();
+  allocator.setPools(pools);
+  const byKey = new Map(services.map((service) => [service.key, service]));
+  const settling = new Settling();
+  for (const service of services) settling.add(service);
+  while (!settling.order());
+  const inOrder = settling.keys.flatMap((key) => byKey.get(key) ?? []);
+  return [true, false].flatMap((shares) => inOrder.flatMap((service) => checkAddress(service, shares, allocator)));
+}
+
+/** @param shares as for `keepRecorded` */
+function checkAddress(service: Service, shares: boolean, allocator: Allocator): TakeoverFinding[] {
+  const reading = readRequest(service);
+  const recorded = recordedAddresses(service);
+  if (reading.type === "notOurs" || recorded.length === 0 || shares !== (reading.request.sharingKey !== "")) return [];
   const { unmet } = allocator.restore(reading.request, recorded);
   if (unmet === undefined) return [];
   return [
@@ -143,7 +156,7 @@ function checkAddresses(raw: Raw, where: string, allocator: Allocator): Takeover
       severity: "error",
       check: "address",
       found: `it would not keep ${recorded.join(", ")}: ${describe(unmet)}`,
-      where,
+      where: `Service ${service.key}`,
       advice: "change the pools, or the Service, so that it may keep the address",
     },
   ];
