@@ -3,7 +3,7 @@ import { type Config, formatProblem, type ParsedConfig } from "#pkg/config";
 import type { ConfigReader } from "#pkg/config-reader";
 import { configKey, mayRenumber, renumberAnnotation } from "#pkg/live-config";
 import { counted, escapeControls, list } from "#pkg/text";
-import { type AddressState, newTrial, type ServiceChange, serviceChanges, tryAddresses } from "#pkg/what-if";
+import { type AddressState, doubtsOfNetbox, newTrial, type ServiceChange, serviceChanges, tryAddresses } from "#pkg/what-if";
 import type { AdmissionRequest, AdmissionVerdict } from "./admission.ts";
 
 /** The state to try a configuration on; `config` is the one in force, undefined without one. */
@@ -83,7 +83,7 @@ async function blastRadius(
     const those = changes.filter((one) => one.change === change);
     if (those.length > 0) warnings.push(`${counted(those.length, "Service")} ${verb}: ${list(those.map(described))}`);
   }
-  return warnings.map(escapeControls);
+  return [...warnings, ...doubtsOfNetbox(changes, after)].map(escapeControls);
 }
 
 function unfinished({ looked, decisions }: ReturnType<typeof newTrial>, all: number): string {

@@ -64,6 +64,19 @@ for (const isStandby of [false, true]) {
   });
 }
 
+const inNetbox = "netbox: {url: https://netbox.example.com, token-secret: {name: netbox}, tags: [ingot]}";
+test("a review says that NetBox is not asked, where a pool is kept there and Services would get other addresses", async () => {
+  const kept = `${one}- {name: kept, protocol: layer2, addresses: [10.1.0.0/32], ${inNetbox}}\n`;
+  assert.deepEqual(await review(kept, {}), [
+    "1 Service would get an address: team/waits (10.1.0.0)",
+    'NetBox is not asked: Services may get other addresses, where pools are kept there ("kept")',
+  ]);
+  assert.deepEqual(
+    await review(kept.replace("layer2, addresses: [10.1", "layer2, auto-assign: false, addresses: [10.1"), {}),
+    [],
+  );
+});
+
 test("a review does not wait for labels of namespaces that do not come", async () => {
   assert.deepEqual(await review(forTeam, { labels: false }), []);
 });

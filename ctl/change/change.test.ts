@@ -19,6 +19,10 @@ const files = {
   ),
   "bfd.yaml": `bfd-profiles: [{name: fast}]\n${configuration.replace("peer-asn: 65001}", "peer-asn: 65001, bfd-profile: fast}")}`,
   "gateway.yaml": configuration.replace("peer-address: 10.0.0.1", "peer-address: gateway"),
+  "netbox.yaml": bigger.replace(
+    "192.0.2.4]",
+    "192.0.2.4], netbox: {url: https://netbox.example.com, token-secret: {name: netbox}, tags: [ingot]}",
+  ),
   "tab.yaml": "address-pools:\n\t- name: lan\n",
 };
 const now = new Date("2026-01-02T03:04:05Z");
@@ -36,6 +40,20 @@ const golden: { args: string; out: string[]; status?: number }[] = [
       "",
       "POOL  CHANGE   ADDRESSES    THEN",
       "lan   changed  2 by layer2  4 by layer2",
+    ],
+  },
+  {
+    args: "diff netbox.yaml",
+    out: [
+      "SERVICE       CHANGE  BEFORE  AFTER      WHY",
+      "default/late  gains   -       192.0.2.3",
+      "",
+      "3 Services keep what they have.",
+      "",
+      "POOL  CHANGE   ADDRESSES    THEN",
+      "lan   changed  2 by layer2  4 by layer2",
+      "",
+      'Note: NetBox is not asked: Services may get other addresses, where pools are kept there ("lan").',
     ],
   },
   {

@@ -2,7 +2,7 @@ import type { Config, ParsedConfig } from "#pkg/config";
 import { hasCustomResources, type LiveObject, liveObjectsIn, liveObjectText, liveText, parseConfiguration } from "#pkg/convert";
 import { fingerprint, mayRenumber, problemText } from "#pkg/live-config";
 import { maskControls, withoutQuotation } from "#pkg/text";
-import { type ConfigChange, configChange, doubtsOfCentral } from "#pkg/what-if";
+import { type ConfigChange, configChange, doubtsOfCentral, doubtsOfNetbox } from "#pkg/what-if";
 import type { Api } from "../cluster/api.ts";
 import type { CommandInput, CommandResult } from "../cluster/cluster-command.ts";
 import { takePicture } from "../cluster/cluster-state.ts";
@@ -55,8 +55,12 @@ export async function tryConfiguration(
   const wanted = alone === undefined ? readOverlay(input, installation, io) : { ...alone, mayRenumber: installation.mayRenumber };
   if (wanted === undefined) return undefined;
   const { state, unreachable, doubts } = await takePicture(client, processes, installation);
-  const all = [...doubts, ...doubtsOfCentral({ ...state, config: wanted.config })];
   const change = configChange({ ...state, mayRenumber: wanted.mayRenumber }, wanted.config);
+  const all = [
+    ...doubts,
+    ...doubtsOfCentral({ ...state, config: wanted.config }),
+    ...doubtsOfNetbox(change.services, wanted.config),
+  ];
   return { wanted, change, doubts: all, unreachable, client, installation };
 }
 

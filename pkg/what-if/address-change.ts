@@ -2,6 +2,7 @@ import { type Assignments, assigning } from "#pkg/assignment";
 import { type Config, PoolIndex } from "#pkg/config";
 import { strandedBy } from "#pkg/live-config";
 import { recordedHoldings } from "#pkg/service";
+import { list, quote } from "#pkg/text";
 import type { ClusterState } from "./state.ts";
 
 export interface ServiceChange {
@@ -83,4 +84,11 @@ function serviceChange(key: string, now: Assignments["decisions"], then: Assignm
   if (oldPools !== newPools) return { ...changed("pool"), why: `from pool ${oldPools} to pool ${newPools}` };
   const cause = is?.warning?.verdict.cause;
   return cause !== undefined && cause !== was?.warning?.verdict.cause ? changed("refused") : undefined;
+}
+
+/** Why Services may get other addresses than these changes say, in sentences: nobody asks NetBox what it has. */
+export function doubtsOfNetbox(changes: readonly ServiceChange[], { pools }: Pick<Config, "pools">): readonly string[] {
+  const names = pools.flatMap(({ name, netbox }) => (netbox === undefined ? [] : [quote(name)]));
+  if (names.length === 0 || changes.every(({ change }) => change === "pool")) return [];
+  return [`NetBox is not asked: Services may get other addresses, where pools are kept there (${list(names)})`];
 }
