@@ -226,14 +226,21 @@ test("remedies of processes are for the cluster that is asked, and recordings st
   const labels = { app: "metallb", component: "speaker" };
   const spec = { containers: [{ name: "speaker", image: "i" }], nodeName: "node1" };
   api.create({ apiVersion: "v1", kind: "Pod", metadata: { name: "speaker-a", namespace: "lb", labels }, spec });
+  const evicted = {
+    metadata: { name: "speaker-0", namespace: "lb", labels },
+    spec,
+    status: { phase: "Failed", reason: "Evicted" },
+  };
+  api.create({ apiVersion: "v1", kind: "Pod", ...evicted });
   const folder = mkdtempSync(join(tmpdir(), "ingotctl-"));
   const kubeconfig = join(folder, "config");
   writeFileSync(kubeconfig, api.kubeconfig());
   try {
     const context = readKubeconfig({ kubeconfig, context: undefined }).getCurrentContext();
     await using processes = await connect({ kubeconfig, context, systemNamespace: "lb" });
-    const [target] = processes.targets;
+    const [target, ...others] = processes.targets;
     assert.ok(target);
+    assert.deepEqual(others, []);
     assert.deepEqual(await processes.get(target, "/v1/verdicts"), {
       next: `kubectl --kubeconfig ${kubeconfig} --context ${context} -n lb get pods`,
     });

@@ -6,7 +6,7 @@ import { SerialQueue } from "#pkg/collections";
 import { text } from "#pkg/untrusted";
 import { forCluster, UsageError } from "../command.ts";
 import type { RawObject } from "./api.ts";
-import { argumentsOf, flagOf, memberOf, programOf } from "./installation.ts";
+import { argumentsOf, flagOf, memberOf, programOf, withoutReplaced } from "./installation.ts";
 import { KubeApi } from "./kube-api.ts";
 import { readKubeconfig } from "./kubeconfig.ts";
 import { endingOf, notRunning } from "./pod-state.ts";
@@ -65,7 +65,7 @@ class ForwardedProcesses implements Processes {
   ) {
     this.#forward = new PortForward(config);
     this.#options = options;
-    const targets = pods.flatMap((pod): Target[] => {
+    const targets = withoutReplaced(pods).flatMap((pod): Target[] => {
       const program = programOf(pod);
       const name = pod.metadata?.name;
       if (program === undefined || name === undefined) return [];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { classlessOnly } from "#pkg/service";
 import { fakeApi } from "../testing/api.ts";
-import { flagOf, programOf, readInstallation } from "./installation.ts";
+import { flagOf, programOf, readInstallation, withoutReplaced } from "./installation.ts";
 
 const chart = (component: string) => ({ "app.kubernetes.io/name": "metallb", "app.kubernetes.io/component": component });
 const programs: { name: string; labels?: Readonly<Record<string, string>>; want: string | undefined }[] = [
@@ -49,6 +49,32 @@ test("readInstallation: the ConfigMap, the load balancer class and the excluded 
   const { configMapPath, text, lastGood, classes, ignoreExcludeLabel } = await readInstallation(api, "lb");
   assert.deepEqual([configMapPath, text, lastGood], [`${namespace}/configmaps/mine`, "peers: []", "address-pools: []"]);
   assert.deepEqual([classes, ignoreExcludeLabel], [{ name: "example.com/lb", isDefault: true }, true]);
+});
+
+test("withoutReplaced: Pods that ended count where no other took their place", () => {
+  const of = (name: string, component: string, phase: string, nodeName = "n1") => ({
+    metadata: { name, labels: { app: "metallb", component } },
+    spec: { nodeName },
+    status: { phase },
+  });
+  const namesOf = (...pods: ReturnType<typeof of>[]) => withoutReplaced(pods).map(({ metadata }) => metadata?.name);
+  const evicted = of("evicted", "controller", "Failed");
+  assert.deepEqual(namesOf(evicted), ["evicted"]);
+  assert.deepEqual(namesOf(evicted, of("other", "controller", "Failed", "n2")), ["evicted", "other"]);
+  assert.deepEqual(namesOf(evicted, of("waits", "controller", "Pending", "")), ["waits"]);
+  assert.deepEqual(namesOf(of("shut-down", "controller", "Succeeded"), of("works", "controller", "Running", "n2")), ["works"]);
+  const ended = of("ended", "speaker", "Failed");
+  assert.deepEqual(namesOf(ended, of("elsewhere", "speaker", "Running", "n2")), ["ended", "elsewhere"]);
+  assert.deepEqual(namesOf(ended, of("again", "speaker", "Running")), ["again"]);
+  const central = of("central", "central-speaker", "Failed");
+  assert.deepEqual(namesOf(central, of("other", "central-speaker", "Running", "n2"), ended), ["other", "ended"]);
+});
+
+test("readInstallation: a Pod that was evicted says nothing of how the one in its place is set up", async () => {
+  const running = { ...pod("controller", "--config=mine"), status: { phase: "Running" } };
+  const evicted = { ...pod("controller", "--config=former", "--config-source=crds"), status: { phase: "Failed" } };
+  const { configMapPath, source } = await readInstallation(fakeApi({ [`${namespace}/pods`]: [running, evicted] }), "lb");
+  assert.deepEqual([configMapPath, source], [`${namespace}/configmaps/mine`, "configmap"]);
 });
 
 test("readInstallation: arguments may be in the command, and containers of others before it", async () => {

@@ -36,7 +36,8 @@ export interface ConfigMapObject {
 /** @throws {UsageError} for objects that may not be read */
 export async function readInstallation(api: Api, namespace: string): Promise<Installation> {
   const core = `/api/v1/namespaces/${encodeURIComponent(namespace)}`;
-  const pods = (await needed(api.list(`${core}/pods`), `the Pods of namespace ${namespace}`)) as readonly RawObject[];
+  const all = (await needed(api.list(`${core}/pods`), `the Pods of namespace ${namespace}`)) as readonly RawObject[];
+  const pods = withoutReplaced(all);
   const args = (program: string) => pods.filter((pod) => programOf(pod) === program).flatMap(argumentsOf);
   const [controller, speaker] = [args("controller"), args("speaker")];
   const ofNodes = pods.filter((pod) => programOf(pod) === "speaker" && !isCentralPod(pod)).map(argumentsOf);
@@ -117,6 +118,23 @@ export function memberOf(pod: RawObject, node: string): string {
 function isCentralPod({ metadata }: RawObject): boolean {
   const labels = metadata?.labels ?? {};
   return [labels["app.kubernetes.io/component"], labels.component].includes(centralComponent);
+}
+
+/**
+ * Without Pods that ended and whose place another one took: Kubernetes keeps those of a Deployment, after an eviction or the shutdown of
+ * their node, until there are thousands.
+ */
+export function withoutReplaced(pods: readonly RawObject[]): RawObject[] {
+  const hasEnded = ({ status }: RawObject) => ["Succeeded", "Failed"].includes(text(fields(status).phase));
+  const places = new Set(pods.filter((pod) => !hasEnded(pod)).map(placeOf));
+  return pods.filter((pod) => !hasEnded(pod) || !places.has(placeOf(pod)));
+}
+
+/** Each node has a place for a speaker of its own. */
+function placeOf(pod: RawObject): string {
+  if (isCentralPod(pod)) return centralComponent;
+  const program = programOf(pod);
+  return program === "speaker" ? `${program} ${text(pod.spec?.nodeName)}` : `${program}`;
 }
 
 /**
