@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { classlessOnly } from "#pkg/service";
 import { fakeApi } from "../testing/api.ts";
-import { flagOf, programOf, readInstallation, withoutReplaced } from "./installation.ts";
+import { flagOf, isSet, programOf, readInstallation, withoutReplaced } from "./installation.ts";
 
 const chart = (component: string) => ({ "app.kubernetes.io/name": "metallb", "app.kubernetes.io/component": component });
 const programs: { name: string; labels?: Readonly<Record<string, string>>; want: string | undefined }[] = [
@@ -31,6 +31,17 @@ for (const { args, want } of flags)
     assert.equal(flagOf(args, "port"), want);
   });
 
+const switches: { args: string[]; want: boolean }[] = [
+  { args: [], want: false },
+  { args: ["--port"], want: true },
+  { args: ["--port=true", "--port=false"], want: false },
+  { args: ["--port=0", "-port"], want: true },
+];
+for (const { args, want } of switches)
+  test(`isSet: ${args.join(" ") || "no arguments"}`, () => {
+    assert.equal(isSet(args, "port"), want);
+  });
+
 const namespace = "/api/v1/namespaces/lb";
 const pod = (component: string, ...args: string[]) => ({
   metadata: { labels: { app: "metallb", component } },
@@ -49,6 +60,12 @@ test("readInstallation: the ConfigMap, the load balancer class and the excluded 
   const { configMapPath, text, lastGood, classes, ignoreExcludeLabel } = await readInstallation(api, "lb");
   assert.deepEqual([configMapPath, text, lastGood], [`${namespace}/configmaps/mine`, "peers: []", "address-pools: []"]);
   assert.deepEqual([classes, ignoreExcludeLabel], [{ name: "example.com/lb", isDefault: true }, true]);
+});
+
+test("readInstallation: the component crds takes back what the manifests set, as the last argument", async () => {
+  const speaker = pod("speaker", "--ignore-exclude-lb", "--config-source=crds", "--ignore-exclude-lb=false");
+  const { ignoreExcludeLabel } = await readInstallation(fakeApi({ [`${namespace}/pods`]: [speaker] }), "lb");
+  assert.equal(ignoreExcludeLabel, false);
 });
 
 test("withoutReplaced: Pods that ended count where no other took their place", () => {

@@ -161,12 +161,13 @@ export function flagOf(args: readonly string[], name: string): string | undefine
   return found.at(-1);
 }
 
-/** Whether a switch such as `--name` or `--name=true` is there and on. */
+/** Whether a switch such as `--name` or `--name=true` is there and on; the last one counts. */
 export function isSet(args: readonly string[], name: string): boolean {
-  return args.some((text) => {
+  const found = args.flatMap((text) => {
     const [, flag, value = "true"] = /^--?([^=]+)(?:=(.*))?$/s.exec(text) ?? [];
-    return flag === name && isTrue(value);
+    return flag === name ? [value] : [];
   });
+  return isTrue(found.at(-1) ?? "false");
 }
 
 /** Reads like Go's `strconv.ParseBool`. */
