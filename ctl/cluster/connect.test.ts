@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect as dial } from "node:net";
@@ -166,20 +168,39 @@ function kubeconfigOf(folder: string, file: string, name: string, server: string
 }
 
 test("of several files in KUBECONFIG the first to name something wins, as with kubectl, and one may be missing or empty", () => {
-  withEnvironment({ KUBECONFIG: "FOLDER/missing:FOLDER/blank:FOLDER/none:FOLDER/one:FOLDER/two:FOLDER/three" }, (folder) => {
-    writeFileSync(join(folder, "blank"), "");
-    kubeconfigOf(folder, "none", "empty", "https://192.0.2.9", "");
-    kubeconfigOf(folder, "one", "default", "https://192.0.2.1:6443");
-    kubeconfigOf(folder, "two", "default", "https://192.0.2.2:6443");
-    kubeconfigOf(folder, "three", "edge", "https://192.0.2.3:6443");
-    const options = { kubeconfig: undefined, context: undefined };
-    const config = readKubeconfig(options);
-    assert.deepEqual(
-      [config.getCurrentCluster()?.server, config.getCurrentCluster()?.caFile, config.getCurrentUser()?.token],
-      ["https://192.0.2.1:6443", join(folder, "ca.crt"), "one"],
-    );
-    assert.equal(readKubeconfig({ ...options, context: "edge" }).getCurrentCluster()?.server, "https://192.0.2.3:6443");
-  });
+  withEnvironment(
+    { KUBECONFIG: "FOLDER/missing:FOLDER/blank:FOLDER/comment:FOLDER/none:FOLDER/one:FOLDER/two:FOLDER/three" },
+    (folder) => {
+      writeFileSync(join(folder, "blank"), "");
+      writeFileSync(join(folder, "comment"), "# clusters: []\n");
+      kubeconfigOf(folder, "none", "empty", "https://192.0.2.9", "");
+      kubeconfigOf(folder, "one", "default", "https://192.0.2.1:6443");
+      kubeconfigOf(folder, "two", "default", "https://192.0.2.2:6443");
+      kubeconfigOf(folder, "three", "edge", "https://192.0.2.3:6443");
+      const options = { kubeconfig: undefined, context: undefined };
+      const config = readKubeconfig(options);
+      assert.deepEqual(
+        [config.getCurrentCluster()?.server, config.getCurrentCluster()?.caFile, config.getCurrentUser()?.token],
+        ["https://192.0.2.1:6443", join(folder, "ca.crt"), "one"],
+      );
+      assert.equal(readKubeconfig({ ...options, context: "edge" }).getCurrentCluster()?.server, "https://192.0.2.3:6443");
+    },
+  );
+});
+
+test("a kubeconfig that can be read only once, as from a pipe, is taken whole", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "ingotctl-"));
+  try {
+    const pipe = join(folder, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    kubeconfigOf(folder, "config", "c", "https://192.0.2.1:6443");
+    const writer = spawn("sh", ["-c", 'cat "$0" > "$1"', join(folder, "config"), pipe]);
+    const config = readKubeconfig({ kubeconfig: pipe, context: undefined });
+    assert.deepEqual([config.getCurrentCluster()?.caFile, config.getCurrentUser()?.token], [join(folder, "ca.crt"), "config"]);
+    await once(writer, "exit");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test("the proxy of the environment is taken, as by kubectl, but where the kubeconfig or NO_PROXY says otherwise", () => {

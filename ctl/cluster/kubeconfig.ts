@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { KubeConfig } from "@kubernetes/client-node";
-import { load } from "js-yaml";
+import { loadAll } from "js-yaml";
 import { SystemClock } from "#pkg/clock";
 import { ExecPlugin, proxyFromEnvironment, readUser } from "#pkg/k8s";
 import { withoutQuotation } from "#pkg/text";
@@ -80,12 +80,12 @@ export function readKubeconfig({
   const found = kubeconfig === undefined ? filesOfKubectl() : [kubeconfig];
   const users = new Map<string, Parameters<typeof readUser>[0]>();
   try {
-    const files = found.filter((file) => readFileSync(file).length > 0); // An empty one says nothing, to kubectl as well.
+    const files = found.map(readFile).filter(({ content }) => content !== undefined && content !== null); // As kubectl leaves them out.
     if (found.length === 0) config.loadFromDefault();
-    else loadAll(config, files);
-    for (const file of files.toReversed())
-      for (const { name, user } of list(fields(load(readFileSync(file, "utf8"))).users).map(fields))
-        users.set(`${name}`, { fields: fields(user), directory: dirname(file) });
+    else mergeInto(config, files);
+    for (const { directory, content } of files.toReversed())
+      for (const { name, user } of list(fields(content).users).map(fields))
+        users.set(`${name}`, { fields: fields(user), directory });
   } catch (error) {
     throw new UsageError(`cannot read the kubeconfig: ${withoutQuotation((error as Error).message)}`, { cause: error });
   }
@@ -121,11 +121,18 @@ function filesOfKubectl(): readonly string[] {
   return (KUBECONFIG === "" ? [own] : KUBECONFIG.split(delimiter)).filter(existsSync);
 }
 
+/** Reads it once: it may be a pipe. Its content is undefined or null where the file says nothing. */
+function readFile(file: string) {
+  const text = readFileSync(file, "utf8");
+  return { directory: dirname(file), text, content: loadAll(text)[0] };
+}
+
 /** Several files are one kubeconfig, as kubectl merges them: the first to name an entry, or the current context, wins. */
-function loadAll(config: KubeConfig, files: readonly string[]): void {
-  const all = files.map((file) => {
+function mergeInto(config: KubeConfig, files: readonly ReturnType<typeof readFile>[]): void {
+  const all = files.map(({ directory, text }) => {
     const one = new KubeConfig();
-    one.loadFromFile(file);
+    one.loadFromString(text);
+    one.makePathsAbsolute(directory);
     return one;
   });
   const first = <T extends { readonly name: string }>(entries: readonly T[]) =>
