@@ -85,7 +85,7 @@ export function forgetInterfaces(): void {
   asked = undefined;
 }
 
-/** With the flags that the kernel has for IPv6 addresses. */
+/** With the flags that the kernel has for IPv6 addresses, and by the device: libc has an IPv4 address that is labeled `eth0:1` under that name. */
 function flagged(interfaces: Interfaces): Interfaces {
   const flags = new Map<string, number>(); // address and interface -> IFA_F_*
   for (const line of inet6Lines()) {
@@ -97,8 +97,12 @@ function flagged(interfaces: Interfaces): Interfaces {
     const found = address && flags.get(`${Buffer.from(address.toBytes()).toString("hex")}%${name}`);
     return found === undefined ? info : { ...info, flags: found };
   };
-  const entries = Object.entries(interfaces).map(([name, infos]) => [name, infos?.map((info) => withFlags(name, info))]);
-  return Object.fromEntries(entries);
+  const byDevice = new Map<string, InterfaceInfo[]>();
+  for (const [label, infos = []] of Object.entries(interfaces)) {
+    const [name = ""] = label.split(":");
+    byDevice.set(name, [...(byDevice.get(name) ?? []), ...infos.map((info) => withFlags(name, info))]);
+  }
+  return Object.fromEntries(byDevice);
 }
 
 function inet6Lines(): string[] {
