@@ -1,14 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SimulatedClock } from "#pkg/clock/testing";
+import { PoolIndex, parseConfig } from "#pkg/config";
 import { endpointSlice, service } from "#pkg/k8s/testing";
 import type { Item } from "#pkg/kernel";
+import { silentLog } from "#pkg/log/testing";
 import type { Address } from "#pkg/net";
 import { address, prefix } from "#pkg/net/testing";
 import type { AddressPlacement, Holder, PlacementResult } from "#pkg/placement";
 import { setService, setSlice } from "./core/services/services.ts";
 import { createState } from "./core/state.ts";
 import { SpeakerView } from "./core/view.ts";
-import { keptBy } from "./node-facts.ts";
+import { createChecks, keptBy } from "./node-facts.ts";
 
 const x = address("192.0.2.1");
 const announced: PlacementResult = { announced: true };
@@ -101,4 +104,32 @@ test("of interfaces on which something is kept: whether they are made for it, ha
     { name: "eth0", isDummy: false, hasSubnets: false, restored: 1 },
     { name: "lb1", isDummy: true, hasSubnets: false, restored: 0 },
   ]);
+});
+
+test("an interface that a pool names by what it leads to is the one that this node knows, and is missed where it knows none", () => {
+  const { config } = parseConfig(
+    `address-pools: [{name: lan, protocol: layer2, interfaces: ["can_reach:203.0.113.9"], addresses: [192.0.2.0/24]}]`,
+  );
+  assert.ok(config);
+  const state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: false });
+  state.config = { config, pools: new PoolIndex(config.pools) };
+  state.placements.set(x.toString(), [placement(x)]);
+  const eth0 = { index: 2, name: "eth0", mac: "02:00:00:00:00:01", status: "answering", running: true } as const;
+  const missed = (routes: readonly [string, string][]) => {
+    state.carriers.routes = new Map(routes);
+    const clock = new SimulatedClock();
+    using checks = createChecks({
+      view: new SpeakerView(state),
+      layer2: { interfaces: () => [{ ...eth0, addresses: ["192.0.2.100/24"] }] },
+      kernel: { interfaces: () => [], status: () => [] },
+      clock,
+      log: silentLog,
+    });
+    checks.start();
+    clock.advanceBy(1_000);
+    return checks.findings.flatMap((one) => (one.check === "noInterface" ? one.wanted : []));
+  };
+  assert.deepEqual(missed([["203.0.113.9", "eth0"]]), []);
+  assert.deepEqual(missed([["203.0.113.9", "eth1"]]), ["eth1"]);
+  assert.deepEqual(missed([]), ["can_reach:203.0.113.9"]);
 });

@@ -22,7 +22,7 @@ export function createChecks({ view, layer2, kernel, clock, log }: ChecksOptions
     log,
     clock,
     interfaces: () => layer2.interfaces(),
-    pools: () => view.pools.map((pool) => ({ ...pool, interfaces: interfacesOfPool(pool) })),
+    pools: () => view.pools.map((pool) => ({ ...pool, interfaces: view.namesHere(interfacesOfPool(pool)) })),
     announced: () => view.announcedAsOwner(),
     forwarded: (family) => view.servedElsewhere(family),
     kept: () => keptBy(kernel),

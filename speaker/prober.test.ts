@@ -2,10 +2,13 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { test } from "node:test";
+import type { Pool } from "#pkg/config";
 import { ApiError, type Backend } from "#pkg/k8s";
 import type { InterfaceState, WireAnswer, WireQuestion } from "#pkg/layer2";
 import { address } from "#pkg/net/testing";
 import type { AddressPlacement } from "#pkg/placement";
+import { createState } from "./core/state.ts";
+import { SpeakerView } from "./core/view.ts";
 import { Prober, type ProberOptions } from "./prober.ts";
 
 const link: InterfaceState = {
@@ -36,6 +39,7 @@ function proberOf(given: Partial<ProberOptions["view"]> = {}, more: Partial<Prob
       roundTest: () => undefined,
       placements: () => [].values() as IteratorObject<never, undefined>,
       poolOf: () => undefined,
+      namesHere: (names) => names,
       ...given,
     },
     layer2: { interfaces: () => [link] },
@@ -79,6 +83,19 @@ test("an address of its own link is asked for, and a routed one by the address o
     [asked, routed.asked].flat().map(({ via, isSized }) => `${via} ${isSized}`),
     ["undefined true", "10.0.0.1 true"],
   );
+});
+
+test("an interface that a pool names by what it leads to is the one that this node knows", async () => {
+  const pool = { interfaces: ["can_reach:203.0.113.9"] } as unknown as Pool;
+  const state = createState({ node: "node2", ignoreExcludeLabel: false, hasRing: false });
+  state.carriers.routes = new Map([["203.0.113.9", "eth0"]]);
+  const view = new SpeakerView(state);
+  const { prober } = proberOf({ poolOf: () => pool, namesHere: (names) => view.namesHere(names) });
+  const tested = { address: ip, owner: "node1", port: 80, interface: "eth0", answer: well };
+  assert.deepEqual((await prober.probe(ip)).attempts, [{ tested }]);
+  state.carriers.routes = new Map([["203.0.113.9", "eth1"]]);
+  const why = "no interface of this node has an address in its subnet";
+  assert.deepEqual((await prober.probe(ip)).attempts, [{ owner: "node1", why }]);
 });
 
 test("what cannot be tried says why", async () => {

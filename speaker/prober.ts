@@ -8,7 +8,7 @@ import type { NextHop, SpeakerView, TestedAddress, WireTest } from "./core/index
 import type { Members } from "./members/members.ts";
 
 export interface ProberOptions {
-  readonly view: Pick<SpeakerView, "probePlan" | "roundTest" | "placements" | "placedCount" | "poolOf" | "node">;
+  readonly view: Pick<SpeakerView, "probePlan" | "roundTest" | "placements" | "placedCount" | "poolOf" | "namesHere" | "node">;
   readonly layer2: Pick<Layer2, "interfaces">;
   readonly asker: Pick<Asker, "ask">;
   readonly members: Pick<Members, "describe">;
@@ -180,7 +180,8 @@ export class Prober {
   }
 
   #linkFor(address: Address): InterfaceState | undefined {
-    const names = this.#options.view.poolOf(address)?.interfaces ?? [];
+    const { view } = this.#options;
+    const names = view.namesHere(view.poolOf(address)?.interfaces ?? []);
     return this.#running().find((link) => matchesInterface(names, link.name) && sourceFor(link, address) !== undefined);
   }
 

@@ -29,6 +29,7 @@ async function minute(count: number, answer: WireAnswer, selfTest = "self-test: 
   const { config } = parseConfig(`address-pools: [{name: lan, protocol: layer2, addresses: [10.1.0.0/16], ${selfTest}}]`);
   assert.ok(config);
   state.config = { config, pools: new PoolIndex(config.pools) };
+  state.carriers.routes = new Map([["203.0.113.9", "eth0"]]);
   state.members.active = ["node1", "node2"];
   const interfaces = new Map([["eth0", [parsePrefix("10.0.0.0/8") as Prefix]]]);
   Object.assign(state.members.gossip as object, { reachability: () => ({ answers: true, interfaces }) });
@@ -95,4 +96,9 @@ test("of more than 100 a second each has its turn less often", async () => {
 test("what fails is tried again in the next turn, and without self-test nothing is tried", async () => {
   assert.ok(((await minute(1, { macs: [], connection: undefined }))[0] ?? 0) > 25);
   assert.deepEqual(await minute(3, well, "auto-assign: true"), [0, 0, 0]);
+});
+
+test("an interface that the pool names by what it leads to is tried on", async () => {
+  assert.ok((await minute(3, well, 'self-test: 30s, interfaces: ["can_reach:203.0.113.9"]')).every((times) => times > 0));
+  assert.deepEqual(await minute(3, well, 'self-test: 30s, interfaces: ["can_reach:203.0.113.10"]'), [0, 0, 0]);
 });

@@ -105,7 +105,7 @@ export class SelfTest implements Disposable {
 
   #linkFor({ address }: WireTest): InterfaceState | undefined {
     const { view, layer2 } = this.#options;
-    const names = view.poolOf(address)?.interfaces ?? [];
+    const names = view.namesHere(view.poolOf(address)?.interfaces ?? []);
     return layer2
       .interfaces()
       .find((link) => link.running && matchesInterface(names, link.name) && sourceFor(link, address) !== undefined);

@@ -14,6 +14,7 @@ import type { ConnectionTest, PathFault } from "./data-path/data-path-state.ts";
 import { type NextHealthPorts, nextHealthPorts } from "./data-path/health-ports.ts";
 import type { KernelProblems, TestedAddress } from "./events.ts";
 import { endOf } from "./handovers/handovers.ts";
+import { interfacesHere } from "./interfaces/nics.ts";
 import { isOutdated, viewAgeSeconds } from "./members/api-view.ts";
 import { nodeOfMac } from "./members/members.ts";
 import { isReady, isRingLarge } from "./members/nodes.ts";
@@ -54,6 +55,11 @@ export class SpeakerView {
   /** As it is on layer 2. */
   poolOf(address: Address): Pool | undefined {
     return layer2PoolAt(this.#state, address);
+  }
+
+  /** These names of interfaces, as pools have them, by the names that this node knows. */
+  namesHere(interfaces: readonly string[]): readonly string[] {
+    return interfacesHere(this.#state, { interfaces });
   }
 
   /** Keys of Services of type LoadBalancer among `keys`, or among all, each once; undefined for each other one, so that the caller can pause. */

@@ -138,6 +138,7 @@ class Speaker {
   }[] = [];
   readonly log = new LogLines();
   members: readonly string[] | undefined;
+  interfaces: readonly string[] = ["eth*"]; // Of the pool.
   configuration: Verdict = verdict("configuration", "inForce");
   readonly objects: StatusObjects;
 
@@ -148,13 +149,15 @@ class Speaker {
         return self.announced as ReadonlyMap<string, unknown> as ReadonlyMap<string, never>;
       },
       announcedPlacements: (service: string) => this.announced.get(service) ?? [],
-      poolOf: () => ({ interfaces: ["eth*"] }) as unknown as Pool,
+      poolOf: () => ({ interfaces: self.interfaces }) as unknown as Pool,
+      namesHere: (names: readonly string[]) => names.map((name) => (name === "can_reach:203.0.113.9" ? "wlan0" : name)),
       reachability: {
         answers: true,
         hasKernelAccess: true,
         interfaces: new Map([
           ["eth1", []],
           ["wlan0", []],
+          ["can_reach:203.0.113.9", []],
         ]),
       },
       get reportedNodes() {
@@ -233,6 +236,18 @@ test("a node says which Services it owns, which peers it tells and how its sessi
     { apiVersion: "v1", kind: "Pod", name: "speaker-n1", uid: "uid of speaker-n1" },
   ]);
   assert.deepEqual(await world.pass(600), []);
+});
+
+test("an interface that the pool names by what it leads to has the name that this node knows", async () => {
+  const world = new World();
+  const speaker = new Speaker(world, "n1");
+  speaker.interfaces = ["can_reach:203.0.113.9"];
+  speaker.announced.set("shop/web", [owned("192.0.2.1")]);
+  await world.pass(30);
+  assert.deepEqual(
+    world.api.statuses(layer2).map(({ interfaces }) => interfaces),
+    [[{ name: "wlan0" }]],
+  );
 });
 
 test("a refused configuration is named, and terminals are safe from it", async () => {

@@ -11,7 +11,10 @@ import { bgpObject, layer2Objects, sessionObject } from "./wanted.ts";
 export interface StatusObjectsOptions extends Omit<StatusKeeperOptions, "kind" | "wanted" | "selector"> {
   readonly node: string;
   readonly cluster: Pick<Cluster, "informer" | "applyObject" | "deleteObject" | "deleteObjects">;
-  readonly view: Pick<SpeakerView, "announcements" | "announcedPlacements" | "poolOf" | "reachability" | "reportedNodes">;
+  readonly view: Pick<
+    SpeakerView,
+    "announcements" | "announcedPlacements" | "poolOf" | "namesHere" | "reachability" | "reportedNodes"
+  >;
   readonly bgp: { readonly peers: readonly Pick<BgpSpeaker["peers"][number], "key" | "name" | "states">[] };
   readonly sources: Pick<Sources, "configuration">;
 }
@@ -39,9 +42,9 @@ export class StatusObjects implements Disposable {
     this.#options = options;
     const { node, view, bgp, sources } = options;
     const interfacesOf = (address: Address) => {
-      const { interfaces = [] } = view.poolOf(address) ?? {};
-      const names = interfaces.length === 0 ? [] : [...(view.reachability?.interfaces.keys() ?? [])];
-      return names.filter((name) => matchesInterface(interfaces, name)).sort();
+      const wanted = view.namesHere(view.poolOf(address)?.interfaces ?? []);
+      const names = wanted.length === 0 ? [] : view.namesHere([...(view.reachability?.interfaces.keys() ?? [])]);
+      return [...new Set(names)].filter((name) => matchesInterface(wanted, name)).sort();
     };
     function* layer2() {
       for (const service of view.announcements.keys()) {

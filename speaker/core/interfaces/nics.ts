@@ -34,7 +34,10 @@ function reachedAddresses({ ownedPools }: SpeakerState): Address[] {
 }
 
 /** The pool's interfaces with the names that this node knows them by. An address that leads nowhere names no interface. */
-export function interfacesHere({ carriers }: SpeakerState, { interfaces }: Pool): readonly string[] {
+export function interfacesHere(
+  { carriers }: Pick<SpeakerState, "carriers">,
+  { interfaces }: Pick<Pool, "interfaces">,
+): readonly string[] {
   if (!interfaces.some((glob) => glob.startsWith(canReachPrefix))) return interfaces;
   return interfaces.map((glob) => nameHere(carriers, glob));
 }

@@ -7,6 +7,7 @@ import { brokenFamilies, isUndelivering, nobodyDelivers } from "../data-path/dat
 import type { DataPaths, PathFault } from "../data-path/data-path-state.ts";
 import { unservedHere } from "../data-path/health-ports.ts";
 import { withoutCarrier } from "../interfaces/carriers.ts";
+import { interfacesHere } from "../interfaces/nics.ts";
 import { isOutdated } from "../members/api-view.ts";
 import { isDrainedNode } from "../members/nodes.ts";
 import type { SpeakerState } from "../state.ts";
@@ -78,7 +79,9 @@ export function nodeVerdicts(
     );
   for (const { name, subnets, pools } of withoutCarrier(
     state.carriers,
-    (state.config?.config.pools ?? []).flatMap(layer2PoolsOf),
+    (state.config?.config.pools ?? [])
+      .flatMap(layer2PoolsOf)
+      .map((pool) => ({ ...pool, interfaces: interfacesHere(state, pool) })),
   )) {
     const facts = [
       { name: "interface", value: name, source: "node" },

@@ -455,6 +455,16 @@ test("of all that is the case with a node the worst comes first", () => {
     downFacts.map(({ name, value }) => `${name} ${value}`),
     ["interface eth0", "subnet 192.0.2.0/24", "pool lan"],
   );
+  const named = parseConfig(
+    `address-pools: [{name: lan, protocol: layer2, interfaces: ["can_reach:203.0.113.9"], addresses: [192.0.2.0/24]}]`,
+  ).config;
+  assert.ok(named);
+  bench.setConfig({ config: named, pools: new PoolIndex(named.pools) });
+  bench.state.carriers.routes = new Map([["203.0.113.9", "eth0"]]);
+  assert.deepEqual(causes({}), ["noCarrier"], "by what it leads to");
+  bench.state.carriers.routes = new Map([["203.0.113.9", "eth1"]]);
+  assert.deepEqual(causes({}), ["ready"]);
+  bench.setConfig(pools());
   const others = [
     { ...nic, addresses: ["192.0.2.100/24"], running: true },
     { ...nic, addresses: ["192.0.2.100/24"], status: "enslaved" as const },
