@@ -285,6 +285,10 @@ test("gateways are the next hops of the best default route of each family, sever
     "10.9.0.1:179 IPv4,IPv6",
     "[fe80::1%eth0]:179 IPv4,IPv6",
   ]);
+  const [both = assert.fail()] = gateways.IPv6;
+  const shared = { node: "n", annotations: {}, interfaces: [], gateways: { IPv4: [both], IPv6: gateways.IPv6 } };
+  assert.deepEqual(found("peer-address: gateway", shared), ["[fe80::1%eth0]:179 IPv4,IPv6"], "IPv4 by way of an IPv6 next hop");
+  assert.deepEqual(found("peer-address: gateway-v6", shared), ["[fe80::1%eth0]:179 IPv4,IPv6"]);
   assert.deepEqual(found("peer-address: gateway-v4, interface: 'eth*'"), ["10.0.0.1:179 IPv4,IPv6", "10.0.1.1:179 IPv4,IPv6"]);
   assert.deepEqual(found("peer-address: gateway-v4, interface: [eth2], peer-port: 1179"), ["10.0.2.1:1179 IPv4,IPv6"]);
   assert.deepEqual(found("peer-address: gateway-v6, interface: eth1"), ["gateway-v6 on eth1:179 IPv4,IPv6"]);

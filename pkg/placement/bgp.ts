@@ -83,22 +83,32 @@ function byInterface(entry: Peer, discovery: By<"advertisements">, { interfaces 
     .map((name) => ({ ...entry, interface: name, discovery: { ...discovery, interfaces: [name] } }));
 }
 
-/** Several where the best default route has several next hops (ECMP). */
+/** Several where the best default route has several next hops (ECMP). One where IPv4 has the IPv6 router as its next hop. */
 function byGateway(entry: Peer, discovery: By<"gateway">, { gateways }: Surroundings): readonly Peer[] {
-  return discovery.families.flatMap((family) => {
+  const hops = discovery.families.flatMap((family) => {
     const meant = gateways[family].filter((one) => matchesInterface(discovery.interfaces, one.interface));
-    const latest = Math.max(...meant.map(({ keptUntil = Infinity }) => keptUntil));
-    const those = meant.filter(({ keptUntil = Infinity }) => keptUntil === latest);
-    const metric = Math.min(...those.map((one) => one.metric));
-    const best = those.filter((one) => one.metric === metric).sort((a, b) => (`${a.address}` < `${b.address}` ? -1 : 1));
-    return best.map(({ address, interface: device }) => ({
+    return bestOf(meant).map(({ address, interface: device }) => {
+      return { family, address, device: isLinkLocal(address) ? device : undefined };
+    });
+  });
+  return [...Map.groupBy(hops, ({ address, device }) => `${address}%${device}`).values()].flatMap((same): Peer[] => {
+    const families = discovery.families.filter((family) => same.some((hop) => hop.family === family));
+    return same.slice(0, 1).map(({ address, device }) => ({
       ...entry,
       address,
-      interface: isLinkLocal(address) ? device : undefined,
-      families: discovery.hasBoth ? [family] : entry.families,
-      discovery: { ...discovery, families: [family], interfaces: [] },
+      interface: device,
+      families: discovery.hasBoth ? families : entry.families,
+      discovery: { ...discovery, families, interfaces: [] },
     }));
   });
+}
+
+/** Those of the best default route. */
+function bestOf(gateways: readonly DefaultGateway[]): readonly DefaultGateway[] {
+  const latest = Math.max(...gateways.map(({ keptUntil = Infinity }) => keptUntil));
+  const those = gateways.filter(({ keptUntil = Infinity }) => keptUntil === latest);
+  const metric = Math.min(...those.map((one) => one.metric));
+  return those.filter((one) => one.metric === metric).sort((a, b) => (`${a.address}` < `${b.address}` ? -1 : 1));
 }
 
 /** See `NodePeer`. */

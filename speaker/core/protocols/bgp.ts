@@ -213,8 +213,9 @@ export function bgpSurroundingsChanged(state: SpeakerState, effects: SpeakerEffe
   const { config, bgp } = state;
   if (config?.config.peers.some(({ discovery }) => discovery !== undefined) !== true) return [];
   const meant = peersMeant(state, config.config.peers).slice(0, limits.peersOfNode);
-  const isSame = meant.length === bgp.peers.length && meant.every(({ key }, index) => key === bgp.peers[index]?.key);
-  return isSame ? [] : peersChanged(state, config.config, effects);
+  // The gateway of both families may be that of one alone.
+  const namesOf = (peers: readonly NodePeer[]) => peers.map(({ key, peer }) => `${key} ${peer.families}`).join();
+  return namesOf(meant) === namesOf(bgp.peers) ? [] : peersChanged(state, config.config, effects);
 }
 
 /** @returns as `bgpSurroundingsChanged` */

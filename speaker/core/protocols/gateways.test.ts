@@ -71,3 +71,19 @@ test("a gateway by an interface that is not meant takes nobody's place", () => {
   assert.deepEqual(bench.route(c), ["10.0.0.1"]);
   assert.deepEqual(bench.after(10_000), ["gateway on eth0"]);
 });
+
+test("one router may be the gateway of both families, and of one of them later", () => {
+  const bench = new GatewayBench();
+  const router = { address: address("fe80::1"), interface: "eth0", metric: 100 };
+  const told = (...of: ("IPv4" | "IPv6")[]) => {
+    const by = (family: "IPv4" | "IPv6") => (of.includes(family) ? [router] : []);
+    bench.clock.advanceBy(11_000);
+    bench.runner.dispatch({ type: "gateways", gateways: { IPv4: by("IPv4"), IPv6: by("IPv6") } });
+    bench.clock.advanceBy(11_000);
+    return bench.state.bgp.peers.map(({ key, peer }) => `${key} ${peer.families}`);
+  };
+  assert.deepEqual(told("IPv4", "IPv6"), ["[fe80::1%eth0]:179 IPv4,IPv6"]);
+  assert.deepEqual(told("IPv4"), ["[fe80::1%eth0]:179 IPv4"]);
+  assert.deepEqual(told("IPv6"), ["[fe80::1%eth0]:179 IPv6"]);
+  assert.deepEqual(told("IPv4", "IPv6"), ["[fe80::1%eth0]:179 IPv4,IPv6"]);
+});
