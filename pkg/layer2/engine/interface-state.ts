@@ -1,10 +1,15 @@
 import type { InterfaceAddress, NetworkInterface, TrackedInterface } from "#pkg/linux";
-import { isLinkLocal, Prefix, parseMac } from "#pkg/net";
+import { isLinkLocal, type Mac, Prefix, parseMac } from "#pkg/net";
 
 const ethernet = 1; // ARPHRD_ETHER
+// RFC 9568, section 7.3: 00-00-5E-00-01-{VRID} for IPv4, 00-00-5E-00-02-{VRID} for IPv6.
+const virtualRouters: readonly Mac[] = [0x00_00_5e_00_01, 0x00_00_5e_00_02];
 
-/** Why an interface does not answer. `enslaved`: a bridge, bond or team speaks for it. */
-export type IneligibleReason = "loopback" | "notEthernet" | "noArp" | "noBroadcast" | "enslaved" | "down";
+/**
+ * Why an interface does not answer. `virtualRouter`: its MAC address is one of VRRP, which several nodes have; `enslaved`: a bridge, bond or team
+ * speaks for it.
+ */
+export type IneligibleReason = "loopback" | "notEthernet" | "virtualRouter" | "noArp" | "noBroadcast" | "enslaved" | "down";
 
 /** `answering`: also where nothing is announced yet; `failing`: it cannot answer, and is tried again; otherwise why it must not. */
 export type InterfaceStatus = "answering" | "failing" | IneligibleReason;
@@ -37,11 +42,14 @@ const permanentFlag = 0x80; // IFA_F_PERMANENT
 
 /**
  * Whether addresses are announced on an interface. A missing carrier is no reason against it: it may come at any moment. Nor is a VRF,
- * which is a routing table and leaves the interface its frames; every other master takes them.
+ * which is a routing table and leaves the interface its frames; every other master takes them. What keepalived makes with `use_vmac` is up on all
+ * nodes of a virtual router, with one MAC address: frames from there would take the router's own traffic away from the node that is the router now.
  */
 export function eligibility(one: NetworkInterface): "eligible" | IneligibleReason {
   if (one.loopback) return "loopback";
-  if (one.hardwareType !== ethernet || parseMac(one.hardwareAddress) === undefined) return "notEthernet";
+  const mac = one.hardwareType === ethernet ? parseMac(one.hardwareAddress) : undefined;
+  if (mac === undefined) return "notEthernet";
+  if (virtualRouters.includes(Math.floor(mac / 2 ** 8))) return "virtualRouter";
   if (one.noArp) return "noArp";
   if (!one.broadcast) return "noBroadcast";
   if (one.master !== undefined && one.masterKind !== "vrf") return "enslaved";

@@ -161,6 +161,28 @@ test("a port of a bridge is not answered on, and its bridge is", async () => {
   assert.equal(await lan.call("resolve", "192.0.2.100"), macText("lan0"));
 });
 
+test("an interface with the MAC address of a virtual router, which other nodes have too, sends nothing", async (t) => {
+  const shared = "00:00:5e:00:01:33";
+  try {
+    ip(`link add link lan0 name vrrp51 address ${shared} type macvlan mode private`);
+  } catch {
+    t.skip("this kernel has no macvlan (CONFIG_MACVLAN)");
+    return;
+  }
+  using _ = { [Symbol.dispose]: () => ip("link delete vrrp51") };
+  ip("address add 192.0.2.51/32 dev vrrp51");
+  ip("link set vrrp51 up");
+  await using layer2 = await started();
+  await lan.call("listen", "host0");
+  layer2.announce(virtual);
+  await until(() => statusOf(layer2, "vrrp51") === "virtualRouter");
+  await lan.call("send", "host0", [encodeArp(await requestFor(lan, virtual))]);
+  const seen = await lan.call("collect", "host0", 1_500);
+  const of = Number(virtual.value);
+  const senders = seen.flatMap(({ frame }) => decodeArp(frame) ?? []).filter(({ senderAddress }) => senderAddress === of);
+  assert.deepEqual([...new Set(senders.map(({ source }) => source))], [mac("lan0")]);
+});
+
 test("what comes by a VLAN with an interface of its own is answered by that one alone, and shows nothing on the one below", async (t) => {
   try {
     ip("link add link lan0 name vlan5 type vlan id 5");
