@@ -150,6 +150,29 @@ for (const [who, tableOf] of [
     );
   });
 
+for (const [order, entries] of [
+  ["last", `{aggregation-length: 28}, ${kept}`],
+  ["first", `${kept}, {aggregation-length: 28}`],
+] as const)
+  test(`keep-more-specifics in the ${order} of two entries for one aggregate: an address with Local has both routes, another one the aggregate once`, () => {
+    const config = configOf(entries);
+    const local = { last: 1, isV6: false, isLocal: true, nodes: ["n1"] };
+    const cluster = { last: 2, isV6: false, isLocal: false, nodes: ["n2"] };
+    const [pool = assert.fail()] = config.pools;
+    const node = { node: "n1", labels: {}, eligibility: "eligible", peers: nodePeers(config.peers, {}) } as const;
+    const made = poolAdvertisements({ pool, order: 0, ...node });
+    const prefixes = (one: ServiceOf) =>
+      placeBgp(addressOf(one), [holderOf(one, addressOf(one))], made).routes.map(({ prefix, via }) => `${prefix} ${via.order}`);
+    const [aggregate, own] = order === "last" ? [0, 1] : [1, 0];
+    assert.deepEqual(prefixes(local).sort(), [`198.51.100.0/28 ${aggregate}`, `198.51.100.1/32 ${own}`]);
+    assert.deepEqual(prefixes(cluster), ["198.51.100.0/28 1"]);
+    for (const table of [tableOfNodes(config, [local, cluster]), tableOfCentral(config, [local, cluster])]) {
+      assert.equal(table.size, 2);
+      assert.deepEqual(table.to(addressOf(local)), ["n1"]);
+      assert.deepEqual(table.to(addressOf(cluster)), nodeNames);
+    }
+  });
+
 test("without keep-more-specifics addresses with Local have part in the aggregate, as with MetalLB", () => {
   const config = configOf("{aggregation-length: 28}");
   const service = { last: 1, isV6: false, isLocal: true, nodes: ["n1"] };

@@ -222,12 +222,12 @@ export function poolAdvertisements({
 /**
  * Finds the peers of each advertisement of a pool, from the last to the first: among several for the same prefixes a peer hears the last
  * one alone. So the number of announcements for an address is at most peers times lengths of prefixes, however many advertisements there
- * are.
+ * are. Advertisements of one length are for different prefixes under `Local`, where some of them keep more-specifics.
  */
 class Recipients {
   readonly #all: Readonly<Record<Family, ReadonlySet<string>>>; // keys
   readonly #byName: ReadonlyMap<string | undefined, readonly NodePeer[]>; // name -> peers
-  readonly #served: Readonly<Record<Family, Map<number, Set<string>>>> = { IPv4: new Map(), IPv6: new Map() }; // length -> keys
+  readonly #served: Readonly<Record<Family, Map<string, Set<string>>>> = { IPv4: new Map(), IPv6: new Map() }; // length and kind -> keys
 
   constructor(peers: readonly NodePeer[]) {
     this.#byName = Map.groupBy(peers, ({ peer }) => peer.name);
@@ -240,9 +240,9 @@ class Recipients {
   }
 
   #take(advertisement: BgpAdvertisement, family: Family): readonly string[] {
-    const length = aggregationLength(advertisement, family);
-    const served = this.#served[family].get(length) ?? new Set();
-    this.#served[family].set(length, served);
+    const prefixes = `${aggregationLength(advertisement, family)} ${advertisement.keepMoreSpecifics}`;
+    const served = this.#served[family].get(prefixes) ?? new Set();
+    this.#served[family].set(prefixes, served);
     const all = this.#all[family];
     if (served.size === all.size) return [];
     const { peers: names } = advertisement;
@@ -309,7 +309,19 @@ function routes(
 ): readonly BgpRoute[] {
   if (slots.get(address.family)?.length === 0) return none; // Other nodes have the slots.
   const toPrefix = prefixOf(address, holders);
-  return advertised.filter(isFor(address.family)).map((via) => ({ prefix: toPrefix(via), via, weight }));
+  const all = advertised.filter(isFor(address.family)).map((via) => ({ prefix: toPrefix(via), via, weight }));
+  return withoutReplaced(all);
+}
+
+/** Without routes in whose place all of their peers hear a later advertisement of the same prefix: one of them keeps more-specifics then. */
+export function withoutReplaced(routes: readonly BgpRoute[]): readonly BgpRoute[] {
+  if (!routes.some(({ via }) => via.advertisement.keepMoreSpecifics)) return routes;
+  const isReplaced = ({ prefix, via }: BgpRoute): boolean => {
+    const { family } = prefix;
+    const later = routes.filter((other) => other.via.order > via.order && other.prefix.equals(prefix));
+    return via.peers[family].every((peer) => later.some((other) => other.via.peers[family].includes(peer)));
+  };
+  return routes.filter((route) => !isReplaced(route));
 }
 
 /** The prefix of an address in each advertisement: not all nodes have traffic for one of policy `Local`, so that an aggregate would mislead it. */

@@ -14,6 +14,7 @@ import {
   poolAdvertisements,
   prefixOf,
   type SlotPaths,
+  withoutReplaced,
 } from "./bgp.ts";
 import { rank } from "./election.ts";
 import type { Labels } from "./eligibility.ts";
@@ -197,10 +198,11 @@ function routes(address: Address, holders: readonly Holder[], nodes: readonly st
   const made = remembered(central.ofNodes, `${isOfCluster ? address.family : nodes.join(" ")} ${group}`, maxSets, () =>
     advertisedBy(central, nodes, group),
   );
-  return made.flatMap((via): readonly BgpRoute[] => {
+  const all = made.flatMap((via): readonly BgpRoute[] => {
     if (via.peers[address.family].length === 0 || via.slots.get(address.family)?.length === 0) return none;
     return [{ prefix: toPrefix(via), via, weight: via.node === undefined ? 1 : weightOf(holders, via.node) }];
   });
+  return withoutReplaced(all);
 }
 
 /** Addresses that share a prefix are of one group: else an aggregate would have the paths of several. */
