@@ -48,7 +48,7 @@ export {
 } from "./message-batches.ts";
 export { MulticastMemberships } from "./multicast-memberships.ts";
 export { Netfilter } from "./netfilter.ts";
-export { interfaceIndexOf, Neighbors, NetlinkGroup, NetlinkSocket } from "./netlink-socket.ts";
+export { interfaceIndexOf, interfaceNameOf, Neighbors, NetlinkGroup, NetlinkSocket } from "./netlink-socket.ts";
 export { CookedPacketSocket, EtherType, PacketSocket } from "./packet-sockets.ts";
 export { Rtnetlink } from "./rtnetlink.ts";
 export { type AcceptedConnection, TcpSocket } from "./tcp-socket.ts";

@@ -28,6 +28,7 @@ export const libc = {
   getScheduler: library.func("syscall", "intptr_t", ["intptr_t", "int"]),
   setPriority: library.func("int setpriority(int which, uint who, int priority)"),
   interfaceIndex: library.func("uint if_nametoindex(const char *name)"),
+  interfaceName: library.func("void *if_indextoname(uint index, void *name)"),
   eventfd: library.func("int eventfd(uint32_t initial, int flags)"),
   read: library.func("intptr_t read(int fd, void *bytes, size_t length)"),
   write: library.func("intptr_t write(int fd, void *bytes, size_t length)"),

@@ -125,3 +125,12 @@ export class Neighbors implements Disposable {
 export function interfaceIndexOf(name: string): number | undefined {
   return libc.interfaceIndex(name) || undefined;
 }
+
+const nameSize = 16; // IF_NAMESIZE, with the octet that ends it.
+
+/** The name of the interface with this name or second name (altname), as the kernel tells it; undefined if there is no such interface. */
+export function interfaceNameOf(name: string): string | undefined {
+  const octets = Buffer.alloc(nameSize);
+  if (libc.interfaceName(interfaceIndexOf(name) ?? 0, octets) === null) return undefined;
+  return octets.toString("utf8", 0, octets.indexOf(0));
+}

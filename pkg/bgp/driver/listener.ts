@@ -6,7 +6,7 @@ import { backlog, descriptorOf, type KnownSources, ServerGate } from "#pkg/conne
 import { SystemCallError, TcpSocket } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { Address, type Family, families, isLinkLocal, parseAddress } from "#pkg/net";
-import { applyOptions, endOf, maxHopLimit, md5Key, networkControl, TcpConnection } from "./tcp.ts";
+import { applyOptions, endOf, maxHopLimit, md5Key, nameNow, networkControl, TcpConnection } from "./tcp.ts";
 import type { Incoming } from "./transport.ts";
 
 export interface ListenerOptions {
@@ -167,7 +167,10 @@ export class BgpListener implements Disposable {
     if (remote === undefined) return;
     const [, zone] = (socket.remoteAddress ?? "").split("%");
     const of = (own?: Address) => this.#expected.get(keyOf(remote, zone, own));
-    const isIts = ({ peer }: Expected) => keyOf(peer.address, peer.interface) === keyOf(remote, zone);
+    const isIts = ({ peer }: Expected) => {
+      if (!peer.address.equals(remote)) return false;
+      return keyOf(remote, peer.interface && nameNow(peer.interface)) === keyOf(remote, zone);
+    };
     const own = parseAddress(socket.localAddress?.split("%")[0] ?? "");
     const expected = of(own) ?? of() ?? this.#expected.values().find(isIts);
     const end = expected === undefined ? undefined : endOf(socket, expected.peer);

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { execFile, spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { networkInterfaces } from "node:os";
 import { suite, test } from "node:test";
+import { promisify } from "node:util";
 import { SystemClock } from "#pkg/clock";
 import { SimulatedClock } from "#pkg/clock/testing";
 import type { SessionSettings } from "#pkg/config";
@@ -354,4 +356,17 @@ suite("connections of the system", { concurrency: false }, () => {
       }
     assert.equal(openDescriptors(), before);
   });
+});
+
+// A namespace of its own, so that it runs for an ordinary user and leaves nothing behind, even if it is killed.
+const unshare = ["--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child"];
+const available = spawnSync("unshare", [...unshare, "ip", "link"]).status === 0;
+
+test("an interface is known by its second name, too", {
+  skip: !available && "needs unshare, ip and user namespaces",
+}, async () => {
+  const file = new URL("../testing/altname-scenario.ts", import.meta.url).pathname;
+  const options = { timeout: 60_000, killSignal: "SIGKILL" } as const;
+  const run = promisify(execFile)("unshare", [...unshare, process.execPath, file], options);
+  await run.catch(({ stdout, stderr }) => assert.fail(stdout + stderr));
 });

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { SessionSettings } from "#pkg/config";
-import { interfaceIndexOf, TcpSocket, UdpSocket } from "#pkg/linux";
+import { interfaceIndexOf, interfaceNameOf, TcpSocket, UdpSocket } from "#pkg/linux";
 import { type Address, parseAddress } from "#pkg/net";
 import {
   type Connection,
@@ -42,13 +42,19 @@ export const tcpTransport: Transport = {
  */
 export function sourceNow(name: string, peer: Address, current: Address | undefined): Address | { readonly missing: string } {
   const interfaces = interfacesNow(); // Without those that are down.
-  const infos = Object.hasOwn(interfaces, name) ? interfaces[name] : undefined;
+  const own = nameNow(name, interfaces);
+  const infos = Object.hasOwn(interfaces, own) ? interfaces[own] : undefined;
   if (infos !== undefined)
     return sourceAmong(infos, peer, current) ?? { missing: `interface ${name} has no ${peer.family} address to connect from` };
   const scope = interfaceIndexOf(name);
   if (scope === undefined) return { missing: `this node has no interface ${name}` };
   if (current !== undefined && canBind(current, scope)) return current;
   return { missing: `interface ${name} is down, or has no address` };
+}
+
+/** The name under which the interface is among these: the configuration may have its second one (altname). */
+export function nameNow(name: string, interfaces: Interfaces = interfacesNow()): string {
+  return Object.hasOwn(interfaces, name) ? name : (interfaceNameOf(name) ?? name);
 }
 
 /** The address that a connection to the peer would come from; undefined where this node has no way to it. */
@@ -191,7 +197,9 @@ export class TcpConnection implements Connection {
 export function endOf(socket: Socket, peer: SessionSettings): SocketEnd | undefined {
   const [text = "", zone] = (socket.localAddress ?? "").split("%");
   const local = parseAddress(text);
-  return local === undefined ? undefined : socketEnd(local, peer.address, interfacesNow(), peer.interface ?? zone);
+  const interfaces = interfacesNow();
+  const name = peer.interface === undefined ? zone : nameNow(peer.interface, interfaces);
+  return local === undefined ? undefined : socketEnd(local, peer.address, interfaces, name);
 }
 
 /** Network control, as routers mark BGP (RFC 4594, section 3.2). */

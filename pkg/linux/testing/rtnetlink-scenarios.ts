@@ -5,7 +5,7 @@ import { address, prefix } from "#pkg/net/testing";
 import { routeProtocolFilter } from "../codec/filter.ts";
 import { decodeNetlink, type NetlinkMessage } from "../codec/netlink.ts";
 import type { KernelRequest } from "../codec/netlink-requests.ts";
-import { interfaceIndexOf, NetlinkGroup, NetlinkSocket } from "../netlink-socket.ts";
+import { interfaceIndexOf, interfaceNameOf, NetlinkGroup, NetlinkSocket } from "../netlink-socket.ts";
 import { Rtnetlink } from "../rtnetlink.ts";
 
 // Run in a network namespace of its own, by `rtnetlink.test.ts`. The kernel may have no dummies; every one has bridges.
@@ -42,6 +42,15 @@ test("an interface is made and turned on; one that exists is not made again, and
   assert.deepEqual(link.perform([{ type: "createInterface", name: "made0", kind: "bridge" }]), [errno.exists]);
   assert.deepEqual(link.perform([{ type: "createInterface", name: "made1", kind: "nosuchkind" }]), [errno.unsupported]);
   assert.deepEqual(link.perform([{ type: "setInterfaceUp", interfaceIndex: 9_999 }]), [errno.noDevice]);
+});
+
+test("an interface is known by its second name, too", () => {
+  using link = new Rtnetlink();
+  const index = newInterface(link, "one0");
+  ip("link property add dev one0 altname second-name-one");
+  for (const name of ["one0", "second-name-one"])
+    assert.deepEqual([interfaceIndexOf(name), interfaceNameOf(name)], [index, "one0"]);
+  assert.equal(interfaceNameOf("none-such0"), undefined);
 });
 
 test("addresses of both families are placed with their mark and lifetime, and found again; what is there already is refused", () => {
