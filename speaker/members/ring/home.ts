@@ -7,7 +7,7 @@ export interface Home {
   readonly address: string;
   /** The interface that has, or had, the address. */
   readonly name: string | undefined;
-  readonly addresses: ReadonlyMap<string, Millis>; // address with its length, on that interface -> since when
+  readonly addresses: ReadonlyMap<string, Millis>; // address with its length, on that interface and to be sent from -> since when
   /** Since when this node does not have the address; undefined while it does. */
   readonly lostAt: Millis | undefined;
   /** When another address is looked for; Infinity for never. */
@@ -27,7 +27,9 @@ export function followInterfaces(before: Home, interfaces: readonly InterfaceSta
   const home = interfaces.find((one) => one.addresses.some((text) => text.slice(0, text.indexOf("/")) === address));
   const name = home?.name ?? before.name;
   const there = home ?? interfaces.find((one) => one.name === name);
-  const addresses = new Map(there?.addresses.map((one) => [one, before.addresses.get(one) ?? now]));
+  const { addresses: all = [], unfit = [] } = there ?? {};
+  const fit = all.filter((one) => !unfit.includes(one));
+  const addresses = new Map(fit.map((one) => [one, before.addresses.get(one) ?? now]));
   if (home !== undefined || name === undefined) return { address, name, addresses, lostAt: undefined, lookAt: Infinity };
   const isLooking = before.lostAt !== undefined;
   return { address, name, addresses, lostAt: before.lostAt ?? now, lookAt: isLooking ? before.lookAt : now + moveMs };
