@@ -268,18 +268,22 @@ function questionFrame(link: InterfaceState, mac: Mac, address: Address): Uint8A
 }
 
 /** The address of the interface from which packets to the address of the question leave. */
-function sourceTo(link: Pick<InterfaceState, "addresses">, { address, via }: WireQuestion): Address | undefined {
+function sourceTo(link: Sources, { address, via }: WireQuestion): Address | undefined {
   if (via === undefined) return sourceFor(link, address);
   return ownAddresses(link).find(({ address: own }) => own.family === address.family && !isLinkLocal(own))?.address;
 }
 
-/** The address of the interface in the subnet of `address`; undefined where it has none there. */
-export function sourceFor(link: Pick<InterfaceState, "addresses">, address: Address): Address | undefined {
+/** The address of the interface in the subnet of `address`; undefined where it has none there, or none to send from. */
+export function sourceFor(link: Sources, address: Address): Address | undefined {
   return ownAddresses(link).find(({ subnet }) => subnet.contains(address))?.address;
 }
 
-function ownAddresses({ addresses }: Pick<InterfaceState, "addresses">) {
-  return addresses.flatMap((text) => {
+type Sources = Pick<InterfaceState, "addresses" | "unfit">;
+
+/** Without those that another host may have, or that are about to go: answers would not come. */
+function ownAddresses({ addresses, unfit = [] }: Sources) {
+  const fit = addresses.filter((text) => !unfit.includes(text));
+  return fit.flatMap((text) => {
     const subnet = parsePrefix(text);
     const address = parseAddress(text.replace(/\/.*$/, ""));
     return subnet === undefined || address === undefined ? [] : [{ address, subnet }];

@@ -67,6 +67,17 @@ test("a connection goes to an address behind another one, as a router has it", a
   });
 });
 
+test("a connection does not come from an address that another host has, as the kernel has found", async () => {
+  for (const one of ["2001:db8:5::2", "2001:db8:5::7"])
+    await lan.call("run", "ip", "address", "add", `${one}/64`, "dev", "host0", "nodad");
+  ip("address add 2001:db8:5::2/64 dev lan0");
+  await until(() => ip("-6 address show dev lan0").includes("dadfailed"));
+  ip("address add 2001:db8:5::5/64 dev lan0 nodad");
+  assert.deepEqual(await ask(["2001:db8:5::7", 80]), { "2001:db8:5::7": { macs: [other], connection: "accepts" } });
+  ip("address del 2001:db8:5::5/64 dev lan0");
+  assert.deepEqual(await ask(["2001:db8:5::7", 80]), {}, "this node has no other address in the subnet");
+});
+
 test("packets as large as the other end takes arrive, or are lost on the way", async () => {
   const both = () => ask(["203.0.113.7", 80, { isSized: true }], ["2001:db8::7", 80, { isSized: true }]);
   const largest = { octets: 1_500, arrives: true };
