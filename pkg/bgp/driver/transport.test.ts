@@ -15,6 +15,8 @@ const interfaces: Interfaces = {
   lo: ["127.0.0.1/8", "203.0.113.1/32", "::1/128"].map(info),
   eth0: ["192.0.2.1/24", "192.0.2.7/24", "2001:db8::1/64", "fe80::1/64"].map(info),
   eth1: ["fe80::1/64", "198.51.100.1/24"].map(info),
+  tun0: ["169.254.10.2/30"].map(info),
+  eth2: ["169.254.20.2/30", "198.51.100.9/24"].map(info),
   gone: undefined,
 };
 
@@ -60,6 +62,20 @@ const cases: readonly Case[] = [
     interface: "eth1",
     addresses: { IPv4: "198.51.100.1" },
     linkLocal: "fe80::1",
+  },
+  {
+    name: "a session between IPv4 addresses of one link has this end as its next hop, where there is no other",
+    local: "169.254.10.2",
+    peer: "169.254.10.1",
+    interface: "tun0",
+    addresses: { IPv4: "169.254.10.2" },
+  },
+  {
+    name: "beside an address of use elsewhere that is the next hop",
+    local: "169.254.20.2",
+    peer: "169.254.20.1",
+    interface: "eth2",
+    addresses: { IPv4: "198.51.100.9" },
   },
   {
     name: "an address of the loopback interface is alone: 127.0.0.1 and ::1 lead nowhere else",

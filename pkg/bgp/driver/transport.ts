@@ -8,7 +8,7 @@ export interface SocketEnd {
   readonly address: Address;
   /** The interface with `address`; undefined if no interface has it any more. */
   readonly interface: string | undefined;
-  /** `address`, unless it is link-local, and the best one of the other family that the interface has, for next hops. */
+  /** `address`, or in place of a link-local one a better one, and the best one of the other family that the interface has, for next hops. */
   readonly addresses: ReadonlyMap<Family, Address>; // family -> address
   /** The interface's address, where the peer is on its link. */
   readonly linkLocal: Address | undefined;
@@ -81,6 +81,8 @@ export function socketEnd(address: Address, peer: Address, interfaces: Interface
   const addresses = new Map<Family, Address>();
   if (!isOfOneLink(address)) addresses.set(address.family, address);
   for (const other of fit) if (!addresses.has(other.family) && isOfUseElsewhere(other)) addresses.set(other.family, other);
+  // The router shares the link, as of a tunnel. An IPv6 one is `linkLocal`.
+  if (address.family === "IPv4" && !addresses.has("IPv4")) addresses.set("IPv4", address);
   const onLink = isOfOneLink(peer) || infos.some(({ cidr }) => cidr !== null && parsePrefix(cidr)?.contains(peer));
   const linkLocal = onLink ? fit.find(isLinkLocal) : undefined;
   return { address, interface: own?.[0], addresses, linkLocal, steadier: steadierThan(address, infos, fit) };
