@@ -113,6 +113,7 @@ test("the router identifier is the configured one, this side's IPv4 address, or 
   assert.equal(idOf(["192.0.2.1"]), "192.0.2.1");
   assert.equal(idOf(["2001:db8::1", "192.0.2.7"]), "192.0.2.7");
   assert.equal(idOf(["2001:db8::1"]), "95.28.242.19");
+  assert.equal(idOf(["169.254.10.2"]), "95.28.242.19", "other nodes may have that address on links of their own");
 });
 
 test("an end has the addresses that its interface has by now, keeps those that it still has, and is left alone without its own", () => {

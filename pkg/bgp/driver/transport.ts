@@ -145,10 +145,12 @@ function addressOf({ address }: NetworkInterfaceInfo): Address {
 
 /**
  * This side's identifier in a connection: the configured one, this end where it is IPv4, the first IPv4 address of its interface, or one
- * that is made from the node's name; each the same as MetalLB's, so that a router sees the same neighbor.
+ * that is made from the node's name; each the same as MetalLB's, so that a router sees the same neighbor. A link-local address may be the same on
+ * several nodes, and an identifier is one node's within an AS (RFC 6286).
  */
 export function routerIdOf({ routerId }: SessionSettings, { addresses }: SocketEnd, node: string): Address {
-  return routerId ?? addresses.get("IPv4") ?? fromName(node);
+  const own = addresses.get("IPv4");
+  return routerId ?? (own === undefined || isOfOneLink(own) ? fromName(node) : own);
 }
 
 function fromName(node: string): Address {
