@@ -25,8 +25,7 @@ export function decideOn(state: ControllerState, key: string): Outcome | undefin
   const isSettled = agenda.settled.delete(key);
   const held = allocator.held(key);
   const isContested = service !== undefined && statuses.isContested(service);
-  if (!isSettled && awaitsConfig(state, key))
-    return held === undefined ? "done" : statuses.put(key, service, statusOf(service, held));
+  if (!isSettled && awaitsConfig(state, key)) return held === undefined ? "done" : put(state, key, service, held);
   if (pools.inForce.type === "unconfigured") {
     const warning = service && missesConfiguration(service, pools.inForce.why);
     verdicts.services.decided(key, service, warning?.verdict, false);
@@ -35,7 +34,13 @@ export function decideOn(state: ControllerState, key: string): Outcome | undefin
   }
   if (isContested) giveInsisted(service, state);
   if (isContested || !isSettled) settle(state, key, held);
-  return statuses.put(key, service, statusOf(service, allocator.held(key)));
+  return put(state, key, service, allocator.held(key));
+}
+
+function put({ statuses, givenUp }: ControllerState, key: string, service: Service | undefined, held: Allocation | undefined) {
+  const outcome = statuses.put(key, service, statusOf(service, held));
+  givenUp.look(key, statuses.mayHave(key, service));
+  return outcome;
 }
 
 const awaitedConfig = verdict("service", "undecided", {
@@ -82,7 +87,7 @@ function decide(state: ControllerState, key: string, service: Service | undefine
   if (isNew) allocationChanged(state, key, before.allocation, service);
   verdicts.services.decided(key, service, (decision.warning ?? decision.note)?.verdict, isNew);
   wakeWaiting(state, key, before, decision);
-  givenUp.look(key, service, statuses.unseenOf(key));
+  givenUp.look(key, statuses.mayHave(key, service));
   return decision;
 }
 

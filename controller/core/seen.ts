@@ -15,7 +15,7 @@ export function servicesSeen(state: ControllerState, changed: readonly ServiceCh
     if (!changing.has(key)) changing.set(key, services.get(key));
     if (now === undefined) services.delete(key);
     else services.set(key, now);
-    if (state.isWorking) givenUp.look(key, now, statuses.unseenOf(key)); // On a standby nobody holds anything: each is looked at when it is decided on.
+    if (state.isWorking) givenUp.look(key, statuses.mayHave(key, now)); // On a standby nobody holds anything: each is looked at when it is decided on.
     configuration.touched.add(key);
   }
 }

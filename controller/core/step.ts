@@ -117,6 +117,7 @@ function react(state: ControllerState, event: ControllerEvent): void {
       break;
     case "statusWritten":
       agenda.plan.endLate(event.key, state.statuses.ended(event.key, event.addresses, event), context.now);
+      state.givenUp.look(event.key, state.statuses.mayHave(event.key, state.services.get(event.key)));
       state.conditions.touch(event.key);
       break;
     case "summaryCollected":

@@ -102,6 +102,37 @@ test("an address that a Service gives up while it is being written into its stat
   );
 });
 
+test("an address that somebody takes out of a status, before the answer to its writing comes, is there no more", async () => {
+  const world = await startWorld(ten, {});
+  const answered = Promise.withResolvers<void>();
+  const write = world.cluster.writeIngress.bind(world.cluster);
+  mock.method(world.cluster, "writeIngress", async (...[of, addresses, options]: Parameters<typeof write>) => {
+    const result = await write(of, addresses, options);
+    if (of.key === "default/old") await answered.promise;
+    return result;
+  });
+  const pass = async () => {
+    for (let turn = 0; turn < 20; turn++) {
+      world.cluster.deliver();
+      world.clock.advanceBy(10);
+      await setImmediate();
+    }
+  };
+  world.service("old", {});
+  world.cluster.deliver();
+  world.cluster.silent.add("services"); // The status with 10.0.0.0 is written, and is not seen.
+  await pass();
+  assert.deepEqual(world.addresses("old"), ["old=10.0.0.0"]);
+  world.change("old", { ingress: ["10.0.0.7"] });
+  world.cluster.silent.clear();
+  await pass();
+  answered.resolve();
+  await world.settle();
+  world.service("new", wants("10.0.0.0"));
+  await world.settle();
+  assert.deepEqual(world.addresses("old", "new"), ["old=10.0.0.7", "new=10.0.0.0"]);
+});
+
 test("Services that have given up what each other waits for do not wait for ever", async () => {
   const pools = (a: string, b: string) => configText(`a ${a}-${a}`, `b ${b}-${b}`);
   const inPool = (name: string) => ({ annotations: { "metallb.universe.tf/address-pool": name } });

@@ -1,7 +1,5 @@
 import type { Allocator } from "#pkg/allocator";
 import { Part } from "#pkg/core";
-import type { Service } from "#pkg/k8s";
-import { recordedAddresses } from "#pkg/service";
 import type { Agenda } from "../agenda.ts";
 
 /**
@@ -22,17 +20,8 @@ export class GivenUp extends Part {
     this.agenda = agenda;
   }
 
-  /**
-   * Takes the Service's status as it is; undefined if there is no such Service.
-   * @param unseen addresses that were written into it, or are being written, and were not seen there
-   */
-  look(key: string, service: Service | undefined, unseen: readonly string[]): void {
-    const recorded = service === undefined ? [] : recordedAddresses(service).map(String);
-    this.written(key, [...new Set([...recorded, ...unseen])]);
-  }
-
-  /** Its status has these addresses, although nobody has seen that yet. It may have lost some of them while they were being written. */
-  written(key: string, addresses: readonly string[]): void {
+  /** @param addresses that may be in its status now */
+  look(key: string, addresses: readonly string[]): void {
     const held = (this.allocator.held(key)?.addresses ?? []).map(String);
     this.#set(
       key,

@@ -2,7 +2,7 @@ import { assignedMessage, quotedList } from "#pkg/assignment";
 import type { Millis } from "#pkg/clock";
 import { PartOf } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
-import { isOurs } from "#pkg/service";
+import { isOurs, recordedAddresses } from "#pkg/service";
 import { shorten } from "#pkg/text";
 import { type Dated, sentence, type Verdict, verdict } from "#pkg/verdict";
 import { type Contest, contested, contestMemoryMs } from "../contest.ts";
@@ -107,9 +107,15 @@ export class Statuses extends PartOf<Context> {
     return this.written.has(key);
   }
 
-  /** The addresses that were written into the Service's status, or are being written, and were not seen since. */
-  unseenOf(key: string): readonly string[] {
-    return this.written.get(key)?.status ?? [];
+  /**
+   * The addresses that may be in the Service's status now: those that were seen there, and until an answer comes those that are being written. Only
+   * the version is replaced that a write names, so that another one is later.
+   */
+  mayHave(key: string, service: Service | undefined): readonly string[] {
+    const seen = service === undefined ? [] : recordedAddresses(service).map(String);
+    const written = this.written.get(key);
+    if (written === undefined || written.version !== service?.resourceVersion) return seen;
+    return this.writing.has(key) ? [...new Set([...seen, ...written.status])] : written.status;
   }
 
   /** Services whose status was written, or is being written, and was not seen since. */
@@ -229,7 +235,6 @@ export class Statuses extends PartOf<Context> {
     if (write.result === "written") {
       this.writtenAt = this.context.now;
       this.lastWriteMs = write.tookMs;
-      this.givenUp.written(key, addresses);
       if (addresses.length > 0) this.context.record(service, "Normal", "IPAllocated", assignedMessage(addresses));
     }
     // After a conflict the newer object is on its way, and decided on as soon as it is here.

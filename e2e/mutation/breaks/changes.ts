@@ -95,7 +95,7 @@ export const changes: readonly Break[] = [
     tests: ["pkg/live-config/live-config.test.ts"],
   },
   {
-    before: "givenUp.look(key, now, statuses.unseenOf(key));",
+    before: "givenUp.look(key, statuses.mayHave(key, now));",
     after: "",
     tests: ["controller/core/restored.test.ts"],
   },
