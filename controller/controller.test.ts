@@ -362,3 +362,30 @@ test("Services that appear while another configuration is put in place keep the 
     assert.deepEqual(world.addresses("b"), ["b=10.0.0.0"], `after ${turns} turns`);
   }
 });
+
+test("a controller that takes over gives nothing that the one before wrote a moment ago, which its watch has not brought yet", async () => {
+  const world = await startWorld(ten);
+  world.service("b");
+  const { controller: former, cluster, clock } = world;
+  const own = [...cluster.informers];
+  cluster.deliver();
+  world.controller = world.startStandby();
+  const statuses = async (...informers: typeof own) => {
+    for (let turn = 0; turn < 20; turn++) {
+      cluster.deliver(informers);
+      clock.advanceBy(0);
+      await setImmediate();
+    }
+    return world.addresses("a", "b");
+  };
+  assert.deepEqual(await statuses(...own), ["a=gone", "b=10.0.0.0"]);
+  const seen = cluster.informers.filter((informer) => !own.includes(informer) && informer.resource.plural === "services");
+  for (const informer of seen) informer.seeAtOnce([{ ...cluster.service("default/b"), ingress: [] } as never]);
+  world.service("a");
+  for (const informer of seen) informer.seeAtOnce([cluster.service("default/a") as never]);
+  await former[Symbol.asyncDispose]();
+  world.controller.lead();
+  assert.deepEqual(await statuses(), ["a=", "b=10.0.0.0"]);
+  await world.settle();
+  assert.deepEqual(world.addresses("a", "b"), ["a=10.0.0.1", "b=10.0.0.0"]);
+});

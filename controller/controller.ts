@@ -107,10 +107,15 @@ export class Controller implements AsyncDisposable {
     this.#sources.start();
   }
 
-  /** Makes this controller the one that works. */
+  /**
+   * Makes this controller the one that works, when it has seen what the one before may have written a moment ago: a watch may be behind, and what
+   * another Service has got meanwhile is not free.
+   */
   lead(): void {
-    this.#runner.dispatch({ type: "lead" });
-    for (const keeper of this.#statusObjects) keeper.start();
+    this.#sources.catchUp(() => {
+      this.#runner.dispatch({ type: "lead" });
+      for (const keeper of this.#statusObjects) keeper.start();
+    });
   }
 
   /** Resources that have to be seen before the work begins; empty once it can begin. */

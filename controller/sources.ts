@@ -5,10 +5,12 @@ import {
   type Cluster,
   type ConfigMap,
   configMapReference,
+  type Informer,
   Informers,
   NamespaceLabels,
   type ObjectReference,
   resources,
+  type Service,
   servicesOf,
 } from "#pkg/k8s";
 import { configKey, lastGoodKey, mayRenumber, statusConfigMap, summaryConfigMap } from "#pkg/live-config";
@@ -40,9 +42,12 @@ export const maxSeenAtOnce = 500;
 export class Sources implements Disposable {
   readonly #informers: Informers;
   readonly #announced: Informers;
+  readonly #services: Informer<Service>;
   readonly #customResources: CustomResources | undefined;
   readonly #runner: SourcesOptions["runner"];
   #unseen: ServiceChange[] | undefined; // Changes of a list that the core sees in portions, and those that come meanwhile.
+  #telling: Promise<void> = Promise.resolve(); // The core sees them.
+  #caughtUp: (() => void) | undefined; // Called after the next list.
   readonly namespaces: NamespaceLabels;
 
   constructor(options: SourcesOptions) {
@@ -60,12 +65,16 @@ export class Sources implements Disposable {
       },
     });
     const servicesChanged = (changed: readonly ServiceChange[]) => {
-      if (this.#unseen === undefined) void inTurns(options.clock, this.#tell([...changed]));
+      if (this.#unseen === undefined) this.#telling = inTurns(options.clock, this.#tell([...changed]));
       else for (const change of changed) this.#unseen.push(change); // It counts when all of a list have been seen, too.
     };
-    this.#informers.follow("Services", servicesOf(classes, "labels"), {}, (key, now) => servicesChanged([{ key, now }]), {
+    const serviceChanged = (key: string, now: Service | undefined) => servicesChanged([{ key, now }]);
+    this.#services = this.#informers.follow("Services", servicesOf(classes, "labels"), {}, serviceChanged, {
       replaced: servicesChanged,
-      relisted: () => emit({ type: "relisted" }),
+      relisted: () => {
+        emit({ type: "relisted" });
+        void this.#telling.then(() => this.#caughtUp?.());
+      },
     });
     // Nothing waits for these: they say nothing of addresses.
     this.#announced = new Informers(cluster, () => {});
@@ -102,6 +111,15 @@ export class Sources implements Disposable {
     this.#announced.start();
   }
 
+  /** Has all Services listed again, and calls back when the core has seen all that had been written into them by now. */
+  catchUp(caughtUp: () => void): void {
+    this.#caughtUp = () => {
+      this.#caughtUp = undefined;
+      caughtUp();
+    };
+    this.#services.relist();
+  }
+
   /** An object of the configuration, by the name that problems give it. */
   referenceOf(object: string): ObjectReference | undefined {
     return this.#customResources?.referenceOf(object);
@@ -113,6 +131,7 @@ export class Sources implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#caughtUp = undefined;
     this.#informers[Symbol.dispose]();
     this.#customResources?.[Symbol.dispose]();
     this.#announced[Symbol.dispose]();

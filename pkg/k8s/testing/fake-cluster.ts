@@ -108,10 +108,11 @@ export class FakeInformer<V extends ObjectMeta> implements Informer<V> {
     this.#handlers.relisted?.();
   }
 
-  /** The first list is complete. */
+  /** The first list is complete, or the one that somebody asked for meanwhile. */
   sync(): void {
     this.synced = true;
     this.#handlers.synced?.();
+    if (this.isToList) this.listAgain();
   }
 }
 
@@ -220,7 +221,7 @@ export class FakeCluster
         continue;
       }
       const version = this.#version;
-      if (informer.caughtUpWith === version) continue; // Most deliveries bring nothing, and to look at thousands of objects takes long.
+      if (informer.caughtUpWith === version && !informer.isToList) continue; // Most deliveries bring nothing, and to look at thousands of objects takes long.
       const current = this.#matching(informer);
       const isOld = ({ key, resourceVersion }: ObjectMeta) =>
         resourceVersion !== informer.get(key)?.resourceVersion && Number(resourceVersion) < (informer.caughtUpWith ?? 0);
