@@ -37,6 +37,18 @@ test("an address is in nobody else's status before the one that gave it up has a
   assert.match(verdictOn(world, "new"), /^assigned/);
 });
 
+test("once the status of the one that gave it up has been written, an address goes to another, whenever that is seen", async () => {
+  const world = await startWorld(ten, { old: wants("10.0.0.1"), new: {} });
+  world.change("old", wants("10.0.0.2"));
+  world.change("new", wants("10.0.0.1"));
+  world.cluster.deliver();
+  world.cluster.silent.add("services");
+  await world.settle();
+  world.clock.advanceBy(1_000);
+  await world.settle();
+  assert.deepEqual(world.addresses("old", "new"), ["old=10.0.0.2", "new=10.0.0.1"]);
+});
+
 test("an address is in nobody else's status while one has given it up that spells it otherwise", async () => {
   const world = await startWorld(configText("main fd00::1-fd00::9"), {});
   world.cluster.refused.set("default/old", refused);

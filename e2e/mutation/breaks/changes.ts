@@ -95,6 +95,21 @@ export const changes: readonly Break[] = [
     tests: ["pkg/live-config/live-config.test.ts"],
   },
   {
+    before: "return this.writing.has(key) ? [...new Set([...seen, ...written.status])] : written.status;",
+    after: "return written.status;",
+    tests: ["controller/core/statuses/given-up.test.ts"],
+  },
+  {
+    before: "state.givenUp.look(event.key, state.statuses.mayHave(event.key, state.services.get(event.key)));",
+    after: "",
+    tests: ["controller/core/statuses/given-up.test.ts"],
+  },
+  {
+    before: "this.#services.relist();",
+    after: "this.#caughtUp();",
+    tests: ["controller/controller.test.ts"],
+  },
+  {
     before: "givenUp.look(key, statuses.mayHave(key, now));",
     after: "",
     tests: ["controller/core/restored.test.ts"],
