@@ -19,7 +19,7 @@ interface Panel {
   readonly title: string;
   readonly type: string;
   readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
-  readonly targets?: readonly { readonly expr: string }[];
+  readonly targets?: readonly { readonly expr: string; readonly legendFormat?: string }[];
 }
 
 const folder = join(import.meta.dirname, "components/prometheus");
@@ -275,6 +275,19 @@ test("every query of the dashboard is one that Prometheus reads", { skip }, (t) 
   writeFileSync(join(cwd, "rules.yaml"), dump({ groups: [{ name: "dashboard", rules }] }));
   const { status, stdout, stderr } = spawnSync("promtool", ["check", "rules", join(cwd, "rules.yaml")], { encoding: "utf8" });
   assert.equal(status, 0, `${stdout}${stderr}`);
+});
+
+test("a legend of the dashboard names labels that its query keeps", () => {
+  const lost = dashboard.panels.flatMap(({ title, targets = [] }) =>
+    targets.flatMap(({ expr, legendFormat = "" }) => {
+      const [, kept] = /\b(?:sum|max|count) by \(([^)]*)\)/.exec(expr) ?? [];
+      const named = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, name = ""]) => name);
+      return kept === undefined
+        ? []
+        : named.filter((name) => !kept.split(", ").includes(name)).map((name) => `${title}: ${name}`);
+    }),
+  );
+  assert.deepEqual(lost, []);
 });
 
 test("no panel of the dashboard covers another or stands out of the grid of 24 columns", () => {
