@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { globSync } from "node:fs";
 import { test } from "node:test";
 import { codeSpans, pages, read, root } from "./generate/markdown.ts";
-import { metricNames } from "./generate/metrics.ts";
+import { metricNames, metricsTable } from "./generate/metrics.ts";
 import { generatedPages } from "./generate/pages.ts";
 
 for (const { file, now, wanted } of generatedPages()) {
@@ -22,6 +22,14 @@ test("every metric that the source names is in the tables", () => {
       .map((name) => `${file}: ${name}`),
   );
   assert.deepEqual(unknown, []);
+});
+
+test("every metric of the tables has a type of Prometheus", () => {
+  const rows = (["controller", "speaker"] as const).flatMap((program) => metricsTable(program).trim().split("\n").slice(2));
+  assert.deepEqual(
+    rows.filter((row) => !/ \| (?:counter|gauge|histogram|summary) \| /.test(row)),
+    [],
+  );
 });
 
 test("every metric that a page names is there", () => {

@@ -33,6 +33,7 @@ export interface PulledHistogram {
 }
 
 export function pullHistogram(registry: Registry, { name, help, bounds, collect }: PulledHistogram): void {
+  const type = "histogram";
   const get = async () => {
     const { buckets, sum } = collect();
     let count = 0;
@@ -44,9 +45,9 @@ export function pullHistogram(registry: Registry, { name, help, bounds, collect 
       { metricName: `${name}_sum`, labels: {}, value: sum },
       { metricName: `${name}_count`, labels: {}, value: count },
     ];
-    return { name, help, type: "histogram", aggregator: "sum", values: [...values, ...totals] };
+    return { name, help, type, aggregator: "sum", values: [...values, ...totals] };
   };
-  registry.registerMetric({ name, help, labelNames: [], get } as unknown as Metric<string>);
+  registry.registerMetric({ name, help, type, labelNames: [], get } as unknown as Metric<string>);
 }
 
 export interface SeriesMetric<L extends string> {
