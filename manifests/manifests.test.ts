@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { load, loadAll } from "js-yaml";
 import { announcedConfigMaps } from "#pkg/announced";
+import { causes } from "#pkg/verdict";
 import { readLastStage } from "../release/dockerfile.ts";
 
 interface Rule {
@@ -301,6 +302,14 @@ test("nobody may create Secrets, and each one that is written has to be there al
     const { type, data, stringData } = find("Secret", name, all) as Manifest & Record<"type" | "data" | "stringData", unknown>;
     assert.deepEqual([type, data, stringData], ["Opaque", undefined, undefined]);
     assert.equal(allowed("controller", `patch secrets metallb-system ${name}`, all), true);
+  }
+});
+
+test("where a report is refused, the remedy has a ConfigMap that is deleted made by somebody who may", () => {
+  const remedies = { controller: causes.configuration.notReported.next, speaker: causes.node.notReported.next };
+  for (const [who, next] of Object.entries(remedies)) {
+    const isMadeAnew = allowed(who, "create configmaps metallb-system");
+    assert.match(next, isMadeAnew ? /delete configmap ingot-summary has that one made anew/ : /apply the manifests again/, who);
   }
 });
 

@@ -99,7 +99,7 @@ export const nodeCauses = {
     states: isDegraded,
     means:
       "The API server refuses what the node writes for all nodes, so that this is old: the ConfigMaps `ingot-announced-*`, from which conditions and Events of Services come, or `ingot-conflicts`, by which addresses of other hosts are given to no Service.",
-    next: "change the policy, the webhook or the rights that the message names; kubectl -n metallb-system delete configmap and its name has it made anew, also where it is immutable",
+    next: "change the policy, the webhook or the rights that the message names; where the ConfigMap is immutable, delete it; where it is gone, apply the manifests again, or upgrade the Helm release: speakers may make none",
   },
   rpFilter: {
     states: isDegraded,
