@@ -238,9 +238,12 @@ test("an API server is asked without TLS where the kubeconfig says so, and one t
   }
 });
 
-test("remedies of processes are for the cluster that is asked, and recordings stay as they were decided", async () => {
-  const said = { next: "kubectl -n metallb-system get pods" };
-  using pod = await forwarded((_asked, answer) => answer.end(JSON.stringify(said)));
+/** Asks the only speaker of a cluster, which gives these answers. */
+async function withSpeaker(
+  answer: Parameters<typeof createServer>[1],
+  body: (get: (path: string) => Promise<unknown>, options: { kubeconfig: string; context: string }) => Promise<void>,
+): Promise<void> {
+  using pod = await forwarded(answer);
   await using api = new ApiServer({ dial: async () => dial(pod.port, "127.0.0.1") });
   await api.start();
   api.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: "lb" } });
@@ -262,13 +265,32 @@ test("remedies of processes are for the cluster that is asked, and recordings st
     const [target, ...others] = processes.targets;
     assert.ok(target);
     assert.deepEqual(others, []);
-    assert.deepEqual(await processes.get(target, "/v1/verdicts"), {
-      next: `kubectl --kubeconfig ${kubeconfig} --context ${context} -n lb get pods`,
-    });
-    assert.deepEqual(await processes.get(target, "/v1/recorder"), said);
+    await body((path) => processes.get(target, path), { kubeconfig, context });
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+test("remedies of processes are for the cluster that is asked, and recordings stay as they were decided", async () => {
+  const said = { next: "kubectl -n metallb-system get pods" };
+  await withSpeaker(
+    (_asked, answer) => answer.end(JSON.stringify(said)),
+    async (get, { kubeconfig, context }) => {
+      const next = `kubectl --kubeconfig ${kubeconfig} --context ${context} -n lb get pods`;
+      assert.deepEqual(await get("/v1/verdicts"), { next });
+      assert.deepEqual(await get("/v1/recorder"), said);
+    },
+  );
+});
+
+test("a process that is not ready says why: that is its answer, and other failures are none", async () => {
+  await withSpeaker(
+    (_asked, answer) => answer.writeHead(503).end("waiting for Services\n"),
+    async (get) => {
+      assert.equal(await get("/readyz"), "waiting for Services\n");
+      await assert.rejects(get("/v1/verdicts"), { message: "it answers 503: waiting for Services" });
+    },
+  );
 });
 
 test("a kubeconfig that is no YAML is not quoted: it has secrets", () => {

@@ -123,8 +123,9 @@ class ForwardedProcesses implements Processes {
   }
 }
 
+/** A process that is not ready answers /readyz by 503, and says why. */
 function bodyOf({ status, body }: { readonly status: number; readonly body: string }, path: string): unknown {
-  if (status === 200) return path.startsWith("/v1/") ? JSON.parse(body) : body;
+  if (status === 200 || (status === 503 && path === "/readyz")) return path.startsWith("/v1/") ? JSON.parse(body) : body;
   if (status === 404) throw new Error(`it has no ${path}: it is MetalLB, or another version of Ingot`);
   throw new Error(`it answers ${status}: ${body.trim().slice(0, 200)}`);
 }

@@ -4,6 +4,7 @@ import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { extract } from "tar-stream";
+import { describedPaths } from "../../e2e/demo-cluster/openapi.ts";
 import type { Api, ApiAnswer } from "../cluster/api.ts";
 import { Exit } from "../command.ts";
 import { ingotctl } from "../testing/ingotctl.ts";
@@ -153,6 +154,19 @@ test("a bundle has what tells of the cluster, and nothing that nobody may see", 
   assert.equal(status, Exit.losses); // Not all processes answer all.
   assert.match(err, /speaker-n2 on n2 is not among these: the Pod is terminating/);
   assert.match(out, /^\/tmp\/a\.tar\.gz: \d+ files\n$/);
+});
+
+test("a bundle has each answer under /v1 but that of /v1/probe, which would send packets", async () => {
+  const asked = new Set<string>();
+  const all = fakeProcesses({ "controller-1": {}, "speaker-n1": {} });
+  const get = async (_target: unknown, path: string) => asked.add(path);
+  await ingotctl("support-bundle /tmp/a.tar.gz", { api: apiWith(), processes: Object.assign({}, all, { get }) });
+  const wanted = describedPaths.filter((path) => path.startsWith("/v1/") && path !== "/v1/probe");
+  assert.ok(wanted.length > 10);
+  assert.deepEqual(
+    wanted.filter((path) => !asked.has(path)),
+    [],
+  );
 });
 
 test("nothing in a bundle can steer the terminal that shows it", async () => {
