@@ -26,6 +26,8 @@ export interface Installation {
   readonly ignoreExcludeLabel: boolean;
   /** The speakers of nodes have BGP sessions: central ones do not take these from them. */
   readonly nodesHaveBgp: boolean;
+  /** Nodes with a central speaker. */
+  readonly centralOn: readonly string[];
 }
 
 export interface ConfigMapObject {
@@ -41,6 +43,7 @@ export async function readInstallation(api: Api, namespace: string): Promise<Ins
   const args = (program: string) => pods.filter((pod) => programOf(pod) === program).flatMap(argumentsOf);
   const [controller, speaker] = [args("controller"), args("speaker")];
   const ofNodes = pods.filter((pod) => programOf(pod) === "speaker" && !isCentralPod(pod)).map(argumentsOf);
+  const centralOn = [...new Set(pods.filter(isCentralPod).flatMap(nodeOf))].sort();
   const name = flagOf(controller, "config") ?? flagOf(speaker, "config") ?? "config";
   const configMapPath = `${core}/configmaps/${encodeURIComponent(name)}`;
   const configMap = (await optional(api.read(configMapPath), `ConfigMap ${namespace}/${name}`)) as ConfigMapObject | undefined;
@@ -59,7 +62,11 @@ export async function readInstallation(api: Api, namespace: string): Promise<Ins
     lastGood: (status as ConfigMapObject | undefined)?.data?.[lastGoodKey],
     classes: readClasses(flagOf(controller, "lb-class") ?? "", isSet(controller, "lb-class-default")),
     ignoreExcludeLabel: isSet(speaker, "ignore-exclude-lb"),
-    nodesHaveBgp: !ofNodes.some((each) => flagOf(each, "announce-for") === "node-without-bgp"),
+    nodesHaveBgp:
+      ofNodes.length === 0
+        ? centralOn.length === 0
+        : !ofNodes.some((each) => flagOf(each, "announce-for") === "node-without-bgp"),
+    centralOn,
   };
 }
 
@@ -118,6 +125,11 @@ export function memberOf(pod: RawObject, node: string): string {
 function isCentralPod({ metadata }: RawObject): boolean {
   const labels = metadata?.labels ?? {};
   return [labels["app.kubernetes.io/component"], labels.component].includes(centralComponent);
+}
+
+/** The node of a Pod that has one, and has not ended. */
+function nodeOf({ spec, status }: RawObject): string | readonly [] {
+  return /^(?:Failed|Succeeded)$/.test(text(fields(status).phase)) ? [] : text(spec?.nodeName) || [];
 }
 
 /**

@@ -5,7 +5,8 @@ const channels: Readonly<Record<Family, string>> = { IPv4: "ipv4", IPv6: "ipv6" 
 
 /** For BIRD 2. */
 export function bird(side: RouterSide): string[] {
-  const { asn, nodeAsn, nodes, families, hasPassword, bfd, multihop, ttlSecurityHops } = side;
+  const { asn, nodeAsn, nodes, families, hasPassword, hasAddPath, bfd, multihop, ttlSecurityHops } = side;
+  const addPath = hasAddPath ? "add paths rx; " : "";
   const name = side.label.replaceAll("-", "_");
   const hops = multihop ?? (ttlSecurityHops !== undefined && ttlSecurityHops > 1 ? ttlSecurityHops : undefined);
   const intervals = bfd && [
@@ -22,7 +23,7 @@ export function bird(side: RouterSide): string[] {
     ...(hasPassword ? [`  password "${passwordHere}";`] : []),
     ...(intervals === undefined ? [] : [`  bfd { ${intervals.join(" ")} };`]),
     "  error wait time 5, 60; # Without this a node stays down for a minute after an error, and longer after more.",
-    ...families.map((family) => `  ${channels[family]} { import filter ${name}_${channels[family]}; export none; };`),
+    ...families.map((family) => `  ${channels[family]} { ${addPath}import filter ${name}_${channels[family]}; export none; };`),
     "}",
     ...nodes.flatMap(({ name: node, address }, index) => [
       `protocol bgp ${name}_${index + 1} from ${name} {`,
@@ -43,10 +44,14 @@ function filter(side: RouterSide, family: Family, name: string): string[] {
   ];
 }
 
+const maxMerged = 16; // Unless there is a limit.
+
 /** Once in a configuration: what all sides need together. */
 export function birdOnce(sides: readonly RouterSide[]): string[] {
+  const paths = Math.max(...sides.map(({ paths }) => paths), 0);
+  const limit = paths > maxMerged ? ` limit ${paths}` : "";
   return [
-    "# Give the nodes' routes to the kernel together, in each `protocol kernel`: merge paths on;",
+    `# Give the nodes' routes to the kernel together, in each \`protocol kernel\`: merge paths on${limit};`,
     ...(sides.some(({ bfd }) => bfd !== undefined) ? ["protocol bfd {} # Unless there is one."] : []),
   ];
 }

@@ -5,7 +5,7 @@ const families: Readonly<Record<Family, string>> = { IPv4: "ipv4", IPv6: "ipv6" 
 
 /** For GoBGP, as TOML. Policies stand at the end of the file: `gobgpOnce`. */
 export function gobgp(side: RouterSide): string[] {
-  const { label, nodeAsn, nodes, hasPassword, bfd, multihop, ttlSecurityHops } = side;
+  const { label, nodeAsn, nodes, hasPassword, hasAddPath, bfd, multihop, ttlSecurityHops } = side;
   const neighbor = (name: string, address: string): string[] => [
     "[[neighbors]]",
     "[neighbors.config]",
@@ -17,6 +17,7 @@ export function gobgp(side: RouterSide): string[] {
     ...(ttlSecurityHops === undefined
       ? []
       : ["[neighbors.ttl-security.config]", "enabled = true", `ttl-min = ${256 - ttlSecurityHops}`]),
+    ...(hasAddPath ? ["[neighbors.add-paths.config]", "receive = true"] : []),
     ...["[neighbors.timers.config]", "connect-retry = 5", "idle-hold-time-after-reset = 5"],
     ...["[neighbors.graceful-restart.config]", "enabled = true", "restart-time = 120"],
     ...side.families.flatMap((family) => [

@@ -9,7 +9,7 @@ interface Flavor {
   readonly unicast: " unicast" | "";
   readonly exit: string;
   /** Ends sections of its own by `exit`. */
-  readonly multipath: (nodes: number, isInternal: boolean) => string;
+  readonly multipath: (paths: number, isInternal: boolean) => string;
   readonly isMultipathInFamily: boolean;
   /** Lines before `router bgp`, and settings of the group. */
   readonly bfd: (side: RouterSide) => { readonly before: readonly string[]; readonly settings: readonly string[] };
@@ -19,7 +19,7 @@ const frr: Flavor = {
   group: "peer-group",
   unicast: " unicast",
   exit: "exit-address-family",
-  multipath: (nodes, isInternal) => `maximum-paths ${isInternal ? "ibgp " : ""}${nodes}`,
+  multipath: (paths, isInternal) => `maximum-paths ${isInternal ? "ibgp " : ""}${paths}`,
   isMultipathInFamily: true,
   bfd: ({ label, bfd }) => ({
     before: bfd
@@ -61,7 +61,7 @@ const flavors = {
     group: "peer group",
     unicast: "",
     exit: "exit",
-    multipath: (nodes) => `maximum-paths ${nodes} ecmp ${nodes}`,
+    multipath: (paths) => `maximum-paths ${paths} ecmp ${paths}`,
     isMultipathInFamily: false,
     bfd: ({ bfd }) => ({
       before: [],
@@ -81,9 +81,9 @@ export function industryCli(flavor: keyof typeof flavors): (side: RouterSide) =>
 }
 
 function lines(side: RouterSide, flavor: Flavor): string[] {
-  const { label, asn, nodeAsn, nodes, families, hasPassword, multihop, ttlSecurityHops } = side;
+  const { label, asn, nodeAsn, nodes, paths, families, hasPassword, multihop, ttlSecurityHops } = side;
   const { before, settings } = flavor.bfd(side);
-  const multipath = flavor.multipath(nodes.length, asn === nodeAsn);
+  const multipath = flavor.multipath(paths, asn === nodeAsn);
   const ofGroup = [
     `remote-as ${nodeAsn}`,
     ...(hasPassword ? [`password ${passwordHere}`] : []),

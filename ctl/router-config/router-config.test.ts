@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { suite, test } from "node:test";
+import { fakeApi } from "../testing/api.ts";
 import { ingotctl } from "../testing/ingotctl.ts";
+import { configMapPath } from "../testing/small-cluster.ts";
 import { dialects } from "./router-text.ts";
 
 const configuration = `peers:
@@ -69,6 +71,56 @@ suite("router-config", () => {
       assert.match(printed.err, says);
       if (status === 3) assert.match(printed.out, /^! Left out: /m);
     });
+
+  test("with central speakers the neighbors are their nodes, and an address has a path to each node by each of them", async () => {
+    const pod = (component: string, nodeName: string, announceFor: string, phase = "Running") => ({
+      metadata: { name: `${component}-${nodeName}`, labels: { app: "metallb", component } },
+      spec: { nodeName, containers: [{ name: "speaker", args: [`--announce-for=${announceFor}`] }] },
+      status: { phase },
+    });
+    const names = Array.from({ length: 8 }, (_, index) => `n${index + 1}`);
+    const central = [
+      ...["n2", "n7"].map((node) => pod("central-speaker", node, "all")),
+      pod("central-speaker", "n4", "all", "Failed"),
+    ];
+    const ofNodes = names.map((node) => pod("speaker", node, "node-without-bgp"));
+    const config = `peers:
+- {my-asn: 64500, peer-asn: 64501, peer-address: 10.0.0.1, add-path: true}
+- {name: rack, my-asn: 64500, peer-asn: 64502, peer-address: 10.0.0.2, node-selectors: [{match-labels: {rack: a}}]}
+`;
+    const stored = {
+      [configMapPath]: { metadata: { name: "config" }, data: { config } },
+      "/api/v1/nodes": names.map((name, index) => ({
+        metadata: { name, labels: { rack: index < 3 ? "a" : "b" } },
+        status: { addresses: [{ type: "InternalIP", address: `10.0.0.1${index + 1}` }] },
+      })),
+    };
+    for (const pods of [[...central, ...ofNodes], central]) {
+      const api = fakeApi({ ...stored, "/api/v1/namespaces/metallb-system/pods": pods });
+      const { out, err, status } = await ingotctl("router-config --for=frr", { api });
+      assert.deepEqual([status, err], [0, ""]);
+      const neighbors = [...out.matchAll(/neighbor (\S+) description (\S+)/g)].map(([, address, name]) => `${name} ${address}`);
+      assert.deepEqual(neighbors, ["n2 10.0.0.12", "n7 10.0.0.17", "n2 10.0.0.12", "n7 10.0.0.17"]);
+      assert.deepEqual(new Set(out.match(/maximum-paths \d+/g)), new Set(["maximum-paths 16", "maximum-paths 6"]));
+      assert.match(out, /! Its neighbors are the nodes on which central speakers run now/);
+    }
+  });
+
+  test("add-path: the router takes several paths in one session, or the text says that this is left out", async () => {
+    const text = peer("peer-asn: 64501, add-path: true");
+    const lines: Readonly<Record<string, RegExp>> = {
+      bird: /^ {2}ipv4 \{ add paths rx; import filter /m,
+      openbgpd: /^ {2}announce add-path recv yes$/m,
+      gobgp: /^\[neighbors\.add-paths\.config\]\nreceive = true$/m,
+    };
+    const byItself = ["frr", "openwrt", "vyos", "unifi", "opnsense", "pfsense"];
+    for (const router of Object.keys(dialects)) {
+      const { out, err, status } = await write(`--for=${router} ${nodes}`, text);
+      const isWritten = lines[router] !== undefined || byItself.includes(router);
+      assert.equal(status, isWritten ? 0 : 3, router);
+      assert.match(isWritten ? out : err, lines[router] ?? (isWritten ? /./ : /several paths to an address in one session/));
+    }
+  });
 
   test("arguments that do not go together", async () => {
     assert.match((await write(nodes)).err, /name the router with --for, one of frr, bird/);

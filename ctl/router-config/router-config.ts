@@ -7,7 +7,7 @@ import { command, Exit, type Options, UsageError, type Values } from "../command
 import { readConfiguration, readInputText } from "../input.ts";
 import type { Io } from "../io.ts";
 import { type ClusterNode, nodesFromObjects, nodesFromText, routerSides } from "./router-side.ts";
-import { type DialectName, dialects, routerText } from "./router-text.ts";
+import { type DialectName, dialects, routerText, writable } from "./router-text.ts";
 
 const help = `Prints the configuration that a router needs for its sessions with the nodes: neighbors, AS numbers, a password's place, BFD,
 several routes at once, and filters that let in the addresses of pools and nothing else. Without FILE, the configuration and
@@ -51,12 +51,16 @@ async function run(file: string | undefined, values: Values<typeof options>, io:
   const router = values.for;
   if (router === undefined) throw new UsageError(`name the router with --for, one of ${names.join(", ")}`);
   const asn = readAsn(values.asn);
-  const { config, nodes } = file === undefined ? await fromCluster(values, io) : await fromFile(file, values.nodes, io);
+  const { config, nodes, centralOn } =
+    file === undefined ? await fromCluster(values, io) : await fromFile(file, values.nodes, io);
   if (config === undefined) {
     io.err(`ingotctl: the configuration is not valid; "ingotctl validate ${file ?? "FILE"}" says why\n`);
     return Exit.invalid;
   }
-  const found = usage(() => routerSides(config, nodes, { asn, wanted: values.peer }));
+  const found = writable(
+    router,
+    usage(() => routerSides(config, nodes, { asn, wanted: values.peer, centralOn })),
+  );
   io.out(routerText(router, found));
   for (const loss of found.losses) io.err(`ingotctl: ${maskControls(loss)}\n`);
   return found.losses.length === 0 ? Exit.ok : Exit.losses;
@@ -84,6 +88,8 @@ interface Given {
   /** Undefined where it has errors. */
   readonly config: Config | undefined;
   readonly nodes: readonly ClusterNode[];
+  /** The nodes with central speakers, where these have the sessions of all nodes. */
+  readonly centralOn: readonly string[];
 }
 
 /** @throws {UsageError} */
@@ -92,7 +98,7 @@ async function fromFile(file: string, addresses: string | undefined, io: Io): Pr
     throw new UsageError("name the nodes' addresses with --nodes, or no file, so that the cluster is read");
   const nodes = usage(() => nodesFromText(addresses));
   const { text } = await readInputText(file, io);
-  return { config: readConfiguration(text).config, nodes };
+  return { config: readConfiguration(text).config, nodes, centralOn: [] };
 }
 
 /** @throws {UsageError} */
@@ -103,10 +109,14 @@ async function fromCluster(
   if (nodes !== undefined) throw new UsageError("--nodes goes with FILE; without it the cluster's nodes are read");
   const namespace = systemNamespace ?? "metallb-system";
   const api = await io.cluster.api({ kubeconfig, context, systemNamespace: namespace });
-  const { text } = await readInstallation(api, namespace);
+  const { text, nodesHaveBgp, centralOn } = await readInstallation(api, namespace);
   if (text === undefined) throw new UsageError(`there is no configuration in namespace ${namespace}; see --system-namespace`);
   const found = await api.list("/api/v1/nodes");
   if (found.type !== "found")
     throw new UsageError(`cannot read the Nodes: ${found.type === "unread" ? found.why : "there are none"}`);
-  return { config: parseConfiguration(text).config, nodes: nodesFromObjects(found.value as readonly unknown[]) };
+  return {
+    config: parseConfiguration(text).config,
+    nodes: nodesFromObjects(found.value as readonly unknown[]),
+    centralOn: nodesHaveBgp ? [] : centralOn,
+  };
 }

@@ -25,6 +25,10 @@ export interface RouterSide {
   readonly asn: number;
   readonly nodeAsn: number;
   readonly nodes: readonly { readonly name: string; readonly address: Address }[];
+  /** How many paths an address may have, of all nodes together. */
+  readonly paths: number;
+  /** The nodes offer several paths to an address in one session (ADD-PATH, RFC 7911). */
+  readonly hasAddPath: boolean;
   /** Families of the routes. */
   readonly families: readonly Family[];
   /** The routes that the nodes may announce. */
@@ -42,17 +46,31 @@ export interface RouterSide {
 export interface RouterSides {
   readonly sides: readonly RouterSide[];
   readonly losses: readonly string[];
+  /** The nodes are those with central speakers, which may move. */
+  readonly isCentral: boolean;
 }
 
+export interface RouterSideOptions {
+  /** The AS number of routers whose peers say `external`. */
+  readonly asn: number | undefined;
+  /** The name or address of the only peer. */
+  readonly wanted: string | undefined;
+  /** The nodes with central speakers, where these have the sessions of all nodes. */
+  readonly centralOn?: readonly string[];
+}
+
+// Central speakers choose as many nodes for each address.
+const maxCentralNextHops = 64;
+
 /**
- * The routers' side of the peers with this name or address, or of all. @param asn the AS number of routers whose peers say `external`
- * @throws {RangeError} where there is no such peer
+ * The routers' side of the peers with this name or address, or of all. @throws {RangeError} where there is no such peer
  */
 export function routerSides(
   { peers, pools, bfdProfiles }: Pick<Config, "peers" | "pools" | "bfdProfiles">,
   nodes: readonly ClusterNode[],
-  { asn, wanted }: { readonly asn: number | undefined; readonly wanted: string | undefined },
+  { asn, wanted, centralOn = [] }: RouterSideOptions,
 ): RouterSides {
+  const isCentral = centralOn.length > 0;
   const isWanted = (peer: Peer): boolean => wanted === undefined || wanted === peer.name || wanted === describeRouter(peer);
   if (!peers.some(isWanted)) throw new RangeError(whyNone(wanted, peers));
   const sides: RouterSide[] = [];
@@ -61,7 +79,9 @@ export function routerSides(
     if (!isWanted(peer)) continue;
     const what = `peer ${peer.name ?? describeRouter(peer)}`;
     const routerAsn = peer.peerAsn === "external" ? asn : peer.peerAsn;
-    const found = neighborsOf(peer, nodes);
+    const selected = selectedBy(peer, nodes);
+    // Of central speakers, `node-selectors` choose the nodes to which the router is led.
+    const found = neighborsOf(peer, isCentral ? nodes.filter(({ name }) => centralOn.includes(name)) : selected);
     const why = whyNot(peer, routerAsn, found.length);
     if (why !== undefined || routerAsn === undefined || peer.address === undefined) {
       losses.push(`${what}: ${why}`);
@@ -76,6 +96,8 @@ export function routerSides(
       asn: routerAsn,
       nodeAsn: peer.myAsn,
       nodes: found,
+      paths: isCentral ? found.length * Math.min(Math.max(selected.length, 1), maxCentralNextHops) : found.length,
+      hasAddPath: peer.addPath,
       families: peer.families,
       routes: allowedRoutes(peer, pools),
       hasPassword: peer.password !== undefined || peer.passwordSecret !== undefined,
@@ -84,7 +106,7 @@ export function routerSides(
       ttlSecurityHops: peer.ttlSecurityHops,
     });
   }
-  return { sides, losses };
+  return { sides, losses, isCentral };
 }
 
 function whyNone(wanted: string | undefined, peers: readonly Peer[]): string {
@@ -108,12 +130,15 @@ function whyNot(peer: Peer, asn: number | undefined, neighbors: number): string 
 const unnumbered =
   'the router\'s interfaces to the nodes are not known here; the page on BGP has the lines for each of them, under "Unnumbered"';
 
-/** Nodes with the address from which each of them connects. */
-function neighborsOf({ nodeSelectors, address, sourceAddress }: Peer, nodes: readonly ClusterNode[]): RouterSide["nodes"] {
-  const selected = nodes.filter(
+function selectedBy({ nodeSelectors }: Peer, nodes: readonly ClusterNode[]): readonly ClusterNode[] {
+  return nodes.filter(
     ({ labels }) => nodeSelectors.length === 0 || nodeSelectors.some((selector) => matchesSelector(selector, labels)),
   );
-  return selected.flatMap(({ name, addresses }) => {
+}
+
+/** Nodes with the address from which each of them connects. */
+function neighborsOf({ address, sourceAddress }: Peer, nodes: readonly ClusterNode[]): RouterSide["nodes"] {
+  return nodes.flatMap(({ name, addresses }) => {
     const own = sourceAddress ?? addresses.find(({ family }) => family === address?.family);
     return own === undefined ? [] : [{ name, address: own }];
   });

@@ -15,43 +15,55 @@ interface Dialect {
   readonly comment: "#" | "!";
   /** Whether a session with such a router is tried by the tests. */
   readonly isTried: boolean;
+  /** Whether it is written how the router takes several paths in one session, or the router does so by itself. */
+  readonly hasAddPath: boolean;
   readonly lines: (side: RouterSide) => readonly string[];
   /** Lines that stand once, before those of all sides. */
   readonly once?: (sides: readonly RouterSide[]) => readonly string[];
 }
 
-const frr = { comment: "!", isTried: false, lines: industryCli("frr") } as const;
-const set = { comment: "#", isTried: false } as const;
+const frr = { comment: "!", isTried: false, hasAddPath: true, lines: industryCli("frr") } as const;
+const set = { comment: "#", isTried: false, hasAddPath: false } as const;
 
 /** The routers that a configuration can be written for. */
 export const dialects = {
   frr: { ...frr, where: "/etc/frr/frr.conf, or vtysh after `configure terminal`", isTried: true },
-  bird: { where: "bird.conf of BIRD 2", comment: "#", isTried: true, lines: bird, once: birdOnce },
-  openbgpd: { where: "bgpd.conf of OpenBGPD", comment: "#", isTried: true, lines: openbgpd },
-  gobgp: { where: "gobgpd's file of TOML", comment: "#", isTried: true, lines: gobgp, once: gobgpOnce },
+  bird: { where: "bird.conf of BIRD 2", comment: "#", isTried: true, hasAddPath: true, lines: bird, once: birdOnce },
+  openbgpd: { where: "bgpd.conf of OpenBGPD", comment: "#", isTried: true, hasAddPath: true, lines: openbgpd },
+  gobgp: { where: "gobgpd's file of TOML", comment: "#", isTried: true, hasAddPath: true, lines: gobgp, once: gobgpOnce },
   openwrt: { ...frr, where: "/etc/frr/frr.conf of OpenWrt, whose packages are frr-bgpd, frr-zebra and frr-bfdd" },
-  quagga: { ...frr, where: "bgpd.conf of Quagga", lines: industryCli("quagga") },
-  vyos: { ...set, where: "VyOS 1.4 and later, after `configure`", lines: vyos },
+  quagga: { ...frr, where: "bgpd.conf of Quagga", hasAddPath: false, lines: industryCli("quagga") },
+  vyos: { ...set, where: "VyOS 1.4 and later, after `configure`", hasAddPath: true, lines: vyos },
   edgeos: { ...set, where: "EdgeOS, after `configure`", lines: edgeos },
   unifi: { ...frr, where: "a UniFi gateway: upload it as a file in Routing, BGP" },
   mikrotik: { ...set, where: "a terminal of RouterOS 7", lines: mikrotik },
   opnsense: { ...frr, where: "OPNsense: enter it in Routing of the plugin os-frr, which writes such a file" },
   pfsense: { ...frr, where: "pfSense: Services, FRR, Global, Raw Config" },
-  eos: { ...frr, where: "Arista EOS, after `configure`", lines: industryCli("eos") },
-  ios: { ...frr, where: "Cisco IOS, after `configure terminal`", lines: industryCli("ios") },
+  eos: { ...frr, where: "Arista EOS, after `configure`", hasAddPath: false, lines: industryCli("eos") },
+  ios: { ...frr, where: "Cisco IOS, after `configure terminal`", hasAddPath: false, lines: industryCli("ios") },
   junos: { ...set, where: "Junos, after `configure`", lines: junos },
 } as const satisfies Record<string, Dialect>;
 
 export type DialectName = keyof typeof dialects;
 
+/** The same, with what the router's configuration leaves out of it among the losses. */
+export function writable(name: DialectName, found: RouterSides): RouterSides {
+  const lost = dialects[name].hasAddPath ? [] : found.sides.filter(({ hasAddPath }) => hasAddPath);
+  const losses = lost.map(({ label }) => `${label}: how the router takes several paths to an address in one session (add-path)`);
+  return { ...found, losses: [...found.losses, ...losses] };
+}
+
 /** The configuration of the router, with comments on top that say what is to be changed in it. */
-export function routerText(name: DialectName, { sides, losses }: RouterSides): string {
+export function routerText(name: DialectName, { sides, losses, isCentral }: RouterSides): string {
   const dialect: Dialect = dialects[name];
   const { comment, isTried, where, lines, once } = dialect;
   const remarks = [
     `For ${where}.`,
     ...(isTried ? [] : ["Written by the vendor's documentation, and not run by Ingot's tests: read it before you use it."]),
     ...(sides.length > 1 ? ["Each part is for the router that its title names; --peer=NAME writes one alone."] : []),
+    ...(isCentral
+      ? ["Its neighbors are the nodes on which central speakers run now: let others to which these may move be neighbors, too."]
+      : []),
     ...(sides.some(({ hasPassword }) => hasPassword) ? [`Put the session's password in the place of ${passwordHere}.`] : []),
     ...losses.map((loss) => `Left out: ${loss}.`),
   ];

@@ -6,7 +6,7 @@ const families: Readonly<Record<Family, string>> = { IPv4: "ipv4-unicast", IPv6:
 
 /** For VyOS 1.4 and later. */
 export function vyos(side: RouterSide): string[] {
-  const { label, asn, nodeAsn, nodes, hasPassword, bfd, multihop, ttlSecurityHops } = side;
+  const { label, asn, nodeAsn, nodes, paths, hasPassword, bfd, multihop, ttlSecurityHops } = side;
   const isInternal = asn === nodeAsn;
   const group = `set protocols bgp peer-group ${label}`;
   return [
@@ -25,7 +25,7 @@ export function vyos(side: RouterSide): string[] {
           `${group} bfd profile ${label}`,
         ]),
     ...side.families.flatMap((family) => [
-      `set protocols bgp address-family ${families[family]} maximum-paths ${isInternal ? "ibgp" : "ebgp"} ${nodes.length}`,
+      `set protocols bgp address-family ${families[family]} maximum-paths ${isInternal ? "ibgp" : "ebgp"} ${paths}`,
       `${group} address-family ${families[family]} route-map import ${label}-in`,
       `${group} address-family ${families[family]} route-map export ${label}-out`,
     ]),
@@ -38,7 +38,7 @@ export function vyos(side: RouterSide): string[] {
 
 /** For EdgeOS, whose BGP is an earlier one of the same family. */
 export function edgeos(side: RouterSide): string[] {
-  const { label, asn, nodeAsn, nodes, hasPassword, bfd, multihop, ttlSecurityHops } = side;
+  const { label, asn, nodeAsn, nodes, paths, hasPassword, bfd, multihop, ttlSecurityHops } = side;
   const isInternal = asn === nodeAsn;
   const ofNode = (address: string): string[] => {
     const neighbor = `set protocols bgp ${asn} neighbor ${address}`;
@@ -56,7 +56,7 @@ export function edgeos(side: RouterSide): string[] {
   return [
     ...(bfd === undefined ? [] : ["# EdgeOS has no BFD: take bfd-profile from the peer"]),
     ...filters(side),
-    `set protocols bgp ${asn} maximum-paths ${isInternal ? "ibgp" : "ebgp"} ${nodes.length}`,
+    `set protocols bgp ${asn} maximum-paths ${isInternal ? "ibgp" : "ebgp"} ${paths}`,
     ...nodes.flatMap(({ address }) => ofNode(`${address}`)),
   ];
 }
