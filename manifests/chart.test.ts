@@ -245,6 +245,18 @@ test("the webhook has the fields that the cluster's version knows", { skip }, as
   );
 });
 
+test("the network policies let Prometheus in from the namespace that it runs in, as the monitors have it", { skip }, async () => {
+  const admitted = async (values: Values, monitoringNamespace?: string) => {
+    const networkPolicy = { enabled: true, ...(monitoringNamespace !== undefined && { monitoringNamespace }) };
+    const policies = (await template({ ...values, networkPolicy })).filter(({ kind }) => kind === "NetworkPolicy");
+    return new Set(JSON.stringify(policies).match(/(?<="kubernetes\.io\/metadata\.name":")[^"]+/g));
+  };
+  const prometheus = { namespace: "observability", serviceAccount: "prometheus", podMonitor: { enabled: true } };
+  assert.deepEqual(await admitted({ prometheus }), new Set(["observability"]));
+  assert.deepEqual(await admitted({ prometheus }, "other"), new Set(["other"]));
+  assert.deepEqual(await admitted({}), new Set(["monitoring"]));
+});
+
 test("alerts are taken or left, with labels and thresholds of one's own", { skip }, async () => {
   const prometheusRule = {
     enabled: true,
@@ -292,6 +304,31 @@ for (const { values, want } of images) {
     assert.ok(JSON.stringify(daemonSet).includes(JSON.stringify(want)));
   });
 }
+
+test("central speakers have their own port for Prometheus, and other annotations of the values as they are", {
+  skip,
+}, async () => {
+  const podAnnotations = { "example.com/build": "7472" };
+  const values = { centralSpeakers: { enabled: true, nodeSelector: null }, speaker: { podAnnotations } };
+  const objects = await template({ ...values, prometheus: { scrapeAnnotations: true } });
+  const found = objects.find(({ kind, metadata }) => kind === "Deployment" && metadata.name === "metallb-central-speaker");
+  const { template: pod } = (found as unknown as { spec: { template: { metadata: { annotations: object } } } }).spec;
+  assert.deepEqual(pod.metadata.annotations, {
+    ...podAnnotations,
+    "prometheus.io/port": "7473",
+    "prometheus.io/scrape": "true",
+  });
+});
+
+test("a release with a long name has Services with names that Kubernetes takes", { skip }, async () => {
+  const prometheus = { namespace: "monitoring", serviceAccount: "prometheus", serviceMonitor: { enabled: true } };
+  const names = async (release: string) =>
+    (await template({ prometheus, webhook: { enabled: true } }, release)).flatMap(({ kind, metadata: { name } }) =>
+      kind === "Service" ? [name] : [],
+    );
+  for (const name of await names(`${"long-name-".repeat(5)}end`)) assert.match(name, /^[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?$/);
+  assert.deepEqual((await names("metallb")).sort(), ["ingot-webhook", "metallb-controller-metrics"]);
+});
 
 test("labels and annotations that the chart sets too are in an object once, as the user has them", { skip }, async () => {
   const pod = { nodeSelector: { "kubernetes.io/os": "linux", zone: "a" }, podAnnotations: { "prometheus.io/port": "7473" } };

@@ -75,21 +75,22 @@ imagePullPolicy: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* What both Pods have; takes the same. */}}
+{{/* What both Pods have; takes the same, and the port. */}}
 {{- define "ingot.podAnnotations" -}}
-{{- $root := index . 0 }}{{ $component := index . 1 }}
+{{- $root := index . 0 }}{{ $component := index . 1 }}{{ $port := index . 2 }}
 {{- $ours := dict }}
 {{- if $root.Values.prometheus.scrapeAnnotations }}
-{{- $ours = dict "prometheus.io/port" (toString $root.Values.prometheus.metricsPort) "prometheus.io/scrape" "true" }}
+{{- $ours = dict "prometheus.io/port" (toString $port) "prometheus.io/scrape" "true" }}
 {{- end }}
 {{- with merge (dict) (default dict (index $root.Values $component).podAnnotations) $ours }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
 
+{{/* Takes the same. */}}
 {{- define "ingot.commonArgs" -}}
 {{- $root := index . 0 }}{{ $component := index . 1 }}
-- --port={{ $root.Values.prometheus.metricsPort }}
+- --port={{ index . 2 }}
 - --config={{ include "ingot.configMapName" $root }}
 - --log-level={{ (index $root.Values $component).logLevel }}
 {{- with $root.Values.loadBalancerClass }}
