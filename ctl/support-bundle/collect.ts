@@ -1,11 +1,13 @@
 import { dump } from "js-yaml";
+import { configurationKinds, type LiveObject, liveObjectText, liveText } from "#pkg/convert";
 import { isAnnotation } from "#pkg/service";
 import { maskControls } from "#pkg/text";
 import { fields, text } from "#pkg/untrusted";
 import type { Api, ApiAnswer, RawObject } from "../cluster/api.ts";
-import { programOf } from "../cluster/installation.ts";
+import { argumentsOf, flagOf, listFirstVersion, programOf } from "../cluster/installation.ts";
 import { structured } from "../cluster/output.ts";
 import { askAny, eachOnce, type Processes, type Unreachable } from "../cluster/processes.ts";
+import { UsageError } from "../command.ts";
 import { Redaction } from "./redaction.ts";
 
 export interface BundleFile {
@@ -46,13 +48,16 @@ export async function collect(api: Api, processes: Processes, namespace: string)
     listed("/api/v1/events"),
     api.read("/version").then((answer) => note("/version", answer, unread)),
   ]);
+  const ours = pods.filter((pod) => programOf(pod) !== undefined);
+  const isOfObjects = ours.some((pod) => flagOf(argumentsOf(pod), "config-source") === "crds");
+  const configuration = isOfObjects ? redaction.configuration(await customResources(api, namespace, unread)) : undefined;
   const objects: Record<string, unknown> = {
     "cluster/configmaps": configMaps.filter(isOurConfigMap).map(({ metadata, data = {} }) => {
       return { metadata: identity(metadata), data: redaction.data(String(metadata?.name), data) };
     }),
     "cluster/services": services.filter(({ spec }) => spec?.type === "LoadBalancer").map(describeService),
     "cluster/nodes": nodes.map(describeNode),
-    "cluster/pods": pods.filter((pod) => programOf(pod) !== undefined).map((pod) => describePod(pod, redaction)),
+    "cluster/pods": ours.map((pod) => describePod(pod, redaction)),
     "cluster/events": events.filter((event) => isAbout(event, namespace)).map(describeEvent),
     "cluster/version": version ?? {},
   };
@@ -63,6 +68,9 @@ export async function collect(api: Api, processes: Processes, namespace: string)
       name: `${name}.yaml`,
       text: masked(yaml(redaction.value(value))),
     })),
+    ...(configuration === undefined
+      ? []
+      : [{ name: "cluster/custom-resources.yaml", text: masked(redaction.text(configuration)) }]),
     ...asked.answers.map(({ name, body }) =>
       typeof body === "string"
         ? { name: `${name}.txt`, text: masked(redaction.text(body)) }
@@ -77,6 +85,20 @@ function note(path: string, answer: ApiAnswer, unread: string[]): unknown {
   if (answer.type === "found") return answer.value;
   unread.push(`${path}: ${answer.type === "absent" ? "not there" : answer.why}`);
   return undefined;
+}
+
+/** The custom resources that are the configuration, as the API has them now. */
+async function customResources(api: Api, namespace: string, unread: string[]): Promise<string> {
+  const texts: string[] = [];
+  for (const { plural, kind, versions } of configurationKinds)
+    try {
+      const { apiVersion = "", items } = (await listFirstVersion(api, "metallb.io", { plural, kind, versions }, namespace)) ?? {};
+      texts.push(...((items ?? []) as readonly LiveObject[]).map((item) => liveObjectText({ ...item, apiVersion, kind })));
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      unread.push(error.message);
+    }
+  return liveText(texts);
 }
 
 interface ProcessAnswer {

@@ -1,5 +1,6 @@
 import { announcedConfigMaps } from "#pkg/announced";
 import { redactConfig } from "#pkg/config";
+import { liveSchemas } from "#pkg/convert";
 import { configKey, lastGoodKey, statusConfigMap, summaryConfigMap } from "#pkg/live-config";
 import { quarantineConfigMap } from "#pkg/quarantine";
 
@@ -26,11 +27,16 @@ export class Redaction {
   data(name: string, data: Readonly<Record<string, string>>): Record<string, string> {
     const redacted = Object.entries(data).map(([key, text]) => {
       if (ownConfigMaps.has(name) && key !== configKey && key !== lastGoodKey) return [key, text];
-      const { text: shown, secrets } = redactConfig(text);
-      for (const secret of secrets) this.#secrets.add(secret.trim());
-      return [key, shown];
+      return [key, this.configuration(text)];
     });
     return Object.fromEntries(redacted);
+  }
+
+  /** A text of the ConfigMap's form, or of MetalLB's custom resources. */
+  configuration(text: string): string {
+    const { text: shown, secrets } = redactConfig(text, liveSchemas);
+    for (const secret of secrets) this.#secrets.add(secret.trim());
+    return shown;
   }
 
   /** Words of a container's command line, where the ring's key may stand behind its flag. */

@@ -4,9 +4,11 @@ import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { extract } from "tar-stream";
+import { type LiveObject, liveObjectText, liveText } from "#pkg/convert";
 import { describedPaths } from "../../e2e/demo-cluster/openapi.ts";
 import type { Api, ApiAnswer } from "../cluster/api.ts";
 import { Exit } from "../command.ts";
+import { fakeApi } from "../testing/api.ts";
 import { ingotctl } from "../testing/ingotctl.ts";
 import { fakeProcesses } from "../testing/processes.ts";
 import { Redaction } from "./redaction.ts";
@@ -154,6 +156,60 @@ test("a bundle has what tells of the cluster, and nothing that nobody may see", 
   assert.equal(status, Exit.losses); // Not all processes answer all.
   assert.match(err, /speaker-n2 on n2 is not among these: the Pod is terminating/);
   assert.match(out, /^\/tmp\/a\.tar\.gz: \d+ files\n$/);
+});
+
+test("where custom resources are the configuration, a bundle has those of now and of the last good one, but for passwords", async () => {
+  const object = (kind: string, name: string, spec: object) => ({
+    apiVersion: "metallb.io/v1beta1",
+    kind,
+    metadata: meta(name, { labels: { rack: "a" }, ...applied }),
+    spec,
+  });
+  const pool = object("IPAddressPool", "lan", { addresses: ["192.0.2.0/24"], adresses: ["planted-other"] });
+  const peer = (password: string) =>
+    object("BGPPeer", "tor", {
+      myASN: 64512,
+      peerAddress: "10.0.0.1",
+      password,
+      nodeSelectors: [{ matchLabels: { rack: "a" } }],
+    });
+  const lastGood = liveText([pool, peer("planted-former")].map((each) => liveObjectText(each as LiveObject)));
+  const args = ["--port=7472", "--config-source=crds"];
+  const pod = {
+    metadata: meta("speaker-n1", { labels: { app: "metallb", component: "speaker" } }),
+    spec: { containers: [{ args }] },
+  };
+  const { written, status } = await ingotctl("support-bundle /tmp/a.tar.gz", {
+    api: fakeApi({
+      "/version": {},
+      "/api/v1/namespaces/metallb-system/pods": [pod],
+      "/api/v1/namespaces/metallb-system/configmaps": [
+        { metadata: meta("ingot-status"), data: { "last-good-config": lastGood } },
+      ],
+      "/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools": [pool],
+      "/apis/metallb.io/v1beta2/namespaces/metallb-system/bgppeers": [peer("planted-bgp")],
+      "/apis/metallb.io/v1beta1/namespaces/metallb-system/communities": new Error("403 forbidden"),
+    }),
+    processes: processes(),
+  });
+  const files = await unpacked(written["/tmp/a.tar.gz"]);
+  for (const name of ["custom-resources", "configmaps"]) {
+    const text = files.get(`a/cluster/${name}.yaml`) ?? "";
+    for (const part of [
+      /kind: IPAddressPool/,
+      /name: lan/,
+      /- 192\.0\.2\.0\/24/,
+      /xxxxxxxx:\n +- xxxxxxx-xxxxx/,
+      /peerAddress: 10\.0\.0\.1/,
+      /matchLabels:\n +\S+: a/,
+      /password: REDACTED/,
+    ])
+      assert.match(text, part, name);
+  }
+  for (const secret of planted)
+    for (const [name, text] of files) assert.ok(!text.includes(secret), `${secret} in ${name}: ${text}`);
+  assert.equal(files.get("a/unread.txt"), "cannot read communities.metallb.io: 403 forbidden\n");
+  assert.equal(status, Exit.losses);
 });
 
 test("a bundle has each answer under /v1 but that of /v1/probe, which would send packets", async () => {

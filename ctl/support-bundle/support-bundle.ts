@@ -12,8 +12,8 @@ export const supportBundle = clusterCommand({
   takes: 1,
   isOnce: true,
   needsApi: true,
-  help: `Writes a .tar.gz: the ConfigMaps without passwords, Services of type LoadBalancer, nodes, our Pods and events, the answers of all
-processes under /v1 with their recordings, their metrics, and versions. Secrets are not read. Look through it before you send it: names,
+  help: `Writes a .tar.gz: the ConfigMaps, or custom resources, without passwords, Services of type LoadBalancer, nodes, our Pods and events,
+the answers of all processes under /v1 with their recordings, their metrics, and versions. Secrets are not read. Look through it before you send it: names,
 addresses and labels of your cluster are in it.`,
   examples: ["ingotctl support-bundle ingot.tar.gz"],
   async find({ processes, args: [file = ""], api, systemNamespace, now, io }) {

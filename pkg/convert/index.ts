@@ -13,6 +13,7 @@ export {
   liveKinds,
   liveObjectsIn,
   liveObjectText,
+  liveSchemas,
   liveText,
   parseConfiguration,
   parseCustomResources,

@@ -10,6 +10,7 @@ import {
   textAt,
   type YamlNode,
 } from "#pkg/config";
+import { object, type Schema, text, textMap } from "./fields.ts";
 import { fromMetallb } from "./metallb/from-metallb.ts";
 import { schemas } from "./metallb/schemas.ts";
 import { type ManifestObject, nodeAt, type Path, readObjects, refuse, title, warn } from "./objects.ts";
@@ -52,6 +53,14 @@ function isDeeper(value: unknown, depth: number): boolean {
 export function liveText(texts: Iterable<string>): string {
   return `${firstLine}${[...texts].sort().join("")}`;
 }
+
+/** What the text of an object may have, whose values are no secrets, but for a password: kind -> schema. */
+export const liveSchemas: ReadonlyMap<string, Schema> = new Map(
+  Object.entries<Schema>(schemas).map(([kind, spec]) => [
+    kind,
+    object({ apiVersion: text, kind: text, metadata: object({ namespace: text, name: text, labels: textMap }), spec }),
+  ]),
+);
 
 /** The kinds of the objects in a text; none in a ConfigMap's. */
 export function liveKinds(text: string): ReadonlySet<string> {
