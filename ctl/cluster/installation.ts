@@ -128,8 +128,12 @@ function isCentralPod({ metadata }: RawObject): boolean {
 }
 
 /** The node of a Pod that has one, and has not ended. */
-function nodeOf({ spec, status }: RawObject): string | readonly [] {
-  return /^(?:Failed|Succeeded)$/.test(text(fields(status).phase)) ? [] : text(spec?.nodeName) || [];
+function nodeOf(pod: RawObject): string | readonly [] {
+  return hasEnded(pod) ? [] : text(pod.spec?.nodeName) || [];
+}
+
+function hasEnded({ status }: RawObject): boolean {
+  return ["Succeeded", "Failed"].includes(text(fields(status).phase));
 }
 
 /**
@@ -137,7 +141,6 @@ function nodeOf({ spec, status }: RawObject): string | readonly [] {
  * their node, until there are thousands.
  */
 export function withoutReplaced(pods: readonly RawObject[]): RawObject[] {
-  const hasEnded = ({ status }: RawObject) => ["Succeeded", "Failed"].includes(text(fields(status).phase));
   const places = new Set(pods.filter((pod) => !hasEnded(pod)).map(placeOf));
   return pods.filter((pod) => !hasEnded(pod) || !places.has(placeOf(pod)));
 }

@@ -23,9 +23,8 @@ interface Collected {
 }
 
 const commonPaths = ["/v1/verdicts", "/v1/services", "/v1/pools", "/v1/configuration", "/v1/recorder", "/metrics", "/readyz"];
-const speakerPaths = [
-  ...["/v1/node", "/v1/members", "/v1/bgp/peers", "/v1/bfd/sessions", "/v1/conflicts", "/v1/kernel", "/v1/handovers"],
-];
+const nodePaths = ["/v1/node", "/v1/members", "/v1/conflicts", "/v1/kernel", "/v1/handovers"];
+const speakerPaths = [...nodePaths, "/v1/bgp/peers", "/v1/bfd/sessions"];
 const ourComponents = new Set(["metallb-controller", "metallb-speaker"]);
 
 /**
