@@ -46,6 +46,7 @@ function entriesOf(node: string, incarnation: number): GossipEntry[] {
     isOutOfService: false,
     isCordoned: false,
     isNotReady: false,
+    isWithoutNetwork: false,
     labels: new Map(labels.map(([label, value]) => [labelHash(label), fnv1a(value)])),
   });
   told.setIncarnation(incarnation);

@@ -120,7 +120,8 @@ function entriesOf(node: number): OwnEntry[] {
     { length: labelsOfNode },
     (_, i) => [labelHash(`example.com/label-${i}`), fnv1a(`${node} ${i}`)] as const,
   );
-  told.setTraits({ exists: true, isOutOfService: false, isCordoned: false, isNotReady: false, labels: new Map(labels) });
+  const untainted = { isOutOfService: false, isCordoned: false, isNotReady: false, isWithoutNetwork: false };
+  told.setTraits({ exists: true, ...untainted, labels: new Map(labels) });
   told.setIncarnation(1);
   told.participate();
   return told.takeEntries();

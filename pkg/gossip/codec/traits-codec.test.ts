@@ -12,6 +12,7 @@ const traits: fc.Arbitrary<Traits> = fc.record({
   isOutOfService: fc.boolean(),
   isCordoned: fc.boolean(),
   isNotReady: fc.boolean(),
+  isWithoutNetwork: fc.boolean(),
   labels,
 });
 
@@ -38,22 +39,20 @@ test("the same labels in another order are the same octets, so that nothing is b
       isOutOfService: false,
       isCordoned: false,
       isNotReady: false,
+      isWithoutNetwork: false,
       labels: new Map(names.map((name) => [labelHash(name), 1])),
     });
   assert.deepEqual(of("a", "b", "c"), of("c", "a", "b"));
 });
 
+const untainted = { exists: true, isOutOfService: false, isCordoned: false, isNotReady: false, isWithoutNetwork: false };
+
 test("a node with more labels than fit tells none", () => {
   const many = new Map(Array.from({ length: maxToldLabels + 1 }, (_, i) => [i, i]));
-  assert.equal(
-    encodeTraits({ exists: true, isOutOfService: false, isCordoned: false, isNotReady: false, labels: many }),
-    undefined,
-  );
+  assert.equal(encodeTraits({ ...untainted, labels: many }), undefined);
 });
 
-const good =
-  encodeTraits({ exists: true, isOutOfService: false, isCordoned: false, isNotReady: true, labels: new Map([[7, 8]]) }) ??
-  new Uint8Array();
+const good = encodeTraits({ ...untainted, isNotReady: true, labels: new Map([[7, 8]]) }) ?? new Uint8Array();
 for (const [name, value] of [
   ["of another version", good.with(0, 2)],
   ["cut short", good.slice(0, -1)],

@@ -9,6 +9,8 @@ interface NodeTraits {
   readonly isCordoned: boolean;
   /** It has one of the taints of a node whose kubelet is not heard. */
   readonly isNotReady: boolean;
+  /** It has the taint `node.kubernetes.io/network-unavailable`. Earlier versions neither tell it nor heed it. */
+  readonly isWithoutNetwork: boolean;
 }
 
 /** Labels and taints of a node, as its own speaker reads them in the API and tells them to the others. */
@@ -28,7 +30,7 @@ export interface ToldTraits extends NodeTraits {
 
 export const traitsKey = "t";
 const version = 1;
-const [existsBit, outOfServiceBit, notReadyBit, cordonedBit] = [1, 2, 4, 8];
+const [existsBit, outOfServiceBit, notReadyBit, cordonedBit, withoutNetworkBit] = [1, 2, 4, 8, 16];
 const headOctets = 2;
 const [hashOctets, valueOctets] = [6, 4];
 const labelOctets = hashOctets + valueOctets;
@@ -42,12 +44,13 @@ export function labelHash(label: string): number {
 }
 
 /** Undefined where there are too many labels. */
-export function encodeTraits({ exists, isOutOfService, isCordoned, isNotReady, labels }: Traits): Uint8Array | undefined {
+export function encodeTraits({ exists, labels, ...taints }: Traits): Uint8Array | undefined {
   if (labels.size > maxToldLabels) return undefined;
   const value = Buffer.alloc(headOctets + labelOctets * labels.size);
   value.writeUInt8(version, 0);
-  const taintBits = (isOutOfService ? outOfServiceBit : 0) | (isNotReady ? notReadyBit : 0) | (isCordoned ? cordonedBit : 0);
-  value.writeUInt8((exists ? existsBit : 0) | taintBits, 1);
+  const lifecycleBits = (taints.isNotReady ? notReadyBit : 0) | (taints.isCordoned ? cordonedBit : 0);
+  const otherBits = (taints.isOutOfService ? outOfServiceBit : 0) | (taints.isWithoutNetwork ? withoutNetworkBit : 0);
+  value.writeUInt8((exists ? existsBit : 0) | lifecycleBits | otherBits, 1);
   for (const [index, [label, text]] of [...labels].sort(([a], [b]) => a - b).entries()) {
     value.writeUIntBE(label, headOctets + labelOctets * index, hashOctets);
     value.writeUInt32BE(text, headOctets + labelOctets * index + hashOctets);
@@ -64,6 +67,7 @@ export function decodeTraits(value: Uint8Array): ToldTraits | undefined {
     isOutOfService: (bits & outOfServiceBit) !== 0,
     isCordoned: (bits & cordonedBit) !== 0,
     isNotReady: (bits & notReadyBit) !== 0,
+    isWithoutNetwork: (bits & withoutNetworkBit) !== 0,
     labels: Buffer.from(value.buffer, value.byteOffset, value.length).toString("latin1", headOctets),
   };
 }

@@ -10,6 +10,7 @@ import {
   eligibleFor,
   excludeLabel,
   isDrained as hasDrained,
+  networkTaint,
   outOfServiceTaint,
   type PoolNodes,
 } from "#pkg/placement";
@@ -17,7 +18,7 @@ import { fnv1a } from "#pkg/text";
 import { Bench, eth0, pools, ssd, x } from "../../testing/speaker-bench.ts";
 import { learnMacs } from "./members.ts";
 import { ownNodeRule } from "./node-state.ts";
-import { nodesOf } from "./nodes.ts";
+import { eligibilityOf, nodesOf } from "./nodes.ts";
 
 const rule = { fromMembers: 3, maxUntold: 1, afterMs: 1_000, startMs: 500, mostStartMs: 1_500, jitterMs: 1 };
 const all = ["node1", "node2", "node3", "node4"];
@@ -47,6 +48,7 @@ class Scene extends Bench {
       isOutOfService: taint === outOfServiceTaint,
       isCordoned: taint === cordonTaint,
       isNotReady: false,
+      isWithoutNetwork: taint === networkTaint,
       labels: new Map(Object.entries(labels ?? {}).map(([label, value]) => [labelHash(label), fnv1a(value)])),
     });
     const store = new GossipNode("node1").store;
@@ -97,6 +99,8 @@ test("what a member tells of its labels decides as what the API says does", () =
   scene.tell("node3", { disk: "ssd" }, outOfServiceTaint);
   assert.deepEqual(scene.eligible, ["node1"]);
   assert.deepEqual(scene.state.nodes.taints.get("node3"), [outOfServiceTaint]);
+  scene.tell("node3", { disk: "ssd" }, networkTaint);
+  assert.deepEqual([scene.eligible, scene.poolNodes.excluded], [["node1"], ["node3"]]);
   for (const [drain, taint, isDrained] of [
     ["", undefined, true],
     ["true", undefined, true],
@@ -110,6 +114,25 @@ test("what a member tells of its labels decides as what the API says does", () =
   }
   scene.tell("node3", undefined);
   assert.deepEqual(scene.eligible, ["node1"], "without a Node object nobody knows whether a selector matches");
+});
+
+test("the others of a large ring hear of each taint by which a node takes itself for none that may announce", () => {
+  for (const [taint, reason] of [
+    [outOfServiceTaint, "outOfService"],
+    [networkTaint, "excluded"],
+  ] as const) {
+    const told = new Scene();
+    const own = new Bench("node3", { hasRing: true });
+    own.onGossip = (entries) =>
+      told.runner.dispatch({
+        type: "gossip",
+        entries: entries.map(({ key, value }) => ({ node: "node3", life: 1, key, version: 1, value })),
+      });
+    told.tellAll();
+    own.setNode("node3", { disk: "ssd" }, [taint]);
+    own.runner.dispatch({ type: "clusterSynced" });
+    for (const { state } of [own, told]) assert.equal(eligibilityOf(state, [], "node3"), reason);
+  }
 });
 
 test("another configuration may ask for labels that were told before", () => {
@@ -330,7 +353,8 @@ class Starting extends Bench {
 
   hear(node: string): void {
     const one = new GossipNode(node);
-    one.state.setTraits({ exists: true, isOutOfService: false, isCordoned: false, isNotReady: false, labels: new Map() });
+    const untainted = { isOutOfService: false, isCordoned: false, isNotReady: false, isWithoutNetwork: false };
+    one.state.setTraits({ exists: true, ...untainted, labels: new Map() });
     this.runner.dispatch({ type: "gossip", entries: this.#teller.store.merge(one.payload(), 0) });
   }
 

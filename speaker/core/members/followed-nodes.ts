@@ -2,7 +2,7 @@ import type { Millis } from "#pkg/clock";
 import { isIn } from "#pkg/collections";
 import { type Config, type LabelSelector, layer2PoolsOf } from "#pkg/config";
 import { isCentral, labelHash, type ToldTraits, toldLabel } from "#pkg/gossip";
-import { cordonTaint, drainLabel, excludeLabel, outOfServiceTaint } from "#pkg/placement";
+import { cordonTaint, drainLabel, excludeLabel, networkTaint, outOfServiceTaint } from "#pkg/placement";
 import { fnv1a, list } from "#pkg/text";
 import type { SpeakerEffect } from "../effects.ts";
 import type { NodeFields } from "../events.ts";
@@ -59,6 +59,7 @@ export function tellOwnNode({ node, nodes, members: { gossip } }: SpeakerState):
     isOutOfService: taints.includes(outOfServiceTaint),
     isCordoned: taints.includes(cordonTaint),
     isNotReady: taints.includes(notReadyTaint) || taints.includes(unreachableTaint),
+    isWithoutNetwork: taints.includes(networkTaint),
     labels: new Map(Object.entries(labels ?? {}).map(([label, value]) => [labelHash(label), fnv1a(value)])),
   });
 }
@@ -96,7 +97,7 @@ export function heedTold(state: SpeakerState, node: string): ToldTraits | undefi
 
 /** The fields of a Node that the configuration asks for, by the words of the node's speaker; undefined: no such Node. */
 export function toldNode(state: SpeakerState, traits: ToldTraits): NodeFields | undefined {
-  const { exists, isOutOfService, isCordoned, isNotReady } = traits;
+  const { exists, isOutOfService, isCordoned, isNotReady, isWithoutNetwork } = traits;
   if (!exists) return undefined;
   const known: Record<string, string> = {};
   for (const [label, values] of labelsAskedFor(state.config?.config)) {
@@ -108,6 +109,7 @@ export function toldNode(state: SpeakerState, traits: ToldTraits): NodeFields | 
     [isOutOfService, outOfServiceTaint],
     [isCordoned, cordonTaint],
     [isNotReady, notReadyTaint],
+    [isWithoutNetwork, networkTaint],
   ] as const;
   const taints = told.flatMap(([has, taint]) => (has ? [taint] : []));
   return { labels: known, unschedulable: false, deleting: false, taints, flannelAddresses: [] };

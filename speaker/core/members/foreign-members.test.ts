@@ -33,7 +33,8 @@ class Scene extends Bench {
   /** What the node's speaker says about its Node. */
   tell(name: string, exists: boolean): void {
     const one = this.others.get(name) ?? assert.fail(name);
-    one.state.setTraits({ exists, isOutOfService: false, isCordoned: false, isNotReady: false, labels: new Map() });
+    const untainted = { isOutOfService: false, isCordoned: false, isNotReady: false, isWithoutNetwork: false };
+    one.state.setTraits({ exists, ...untainted, labels: new Map() });
     const store = new GossipNode("node1").store;
     for (const other of all) store.joined(other, 1);
     this.runner.dispatch({ type: "gossip", entries: store.merge(one.payload(), 0) });
