@@ -55,6 +55,7 @@ import {
   reportDeliveries,
   servedChanged,
 } from "./protocols/bgp.ts";
+import { leftPools } from "./protocols/interface.ts";
 import { reannounceAll } from "./protocols/layer2.ts";
 import { reportService } from "./services/announcement-status.ts";
 import { namespaceChanged } from "./services/policy.ts";
@@ -290,7 +291,7 @@ function membersChanged(
   if (returned.length > 0 || active.length < before.size)
     effects.push({ type: "log", level: "info", message: "active speakers changed", fields });
   nodesChanged(state, now, effects);
-  touchPools(state, state.ownedPools); // Their owners depend on which nodes are active.
+  touchPools(state, [...state.ownedPools, ...leftPools(state)]); // Their owners depend on which nodes are active, and who delivers.
   touchPools(state, othersChanged(state, now, effects));
   if (state.apiView.isReporting) touchLocal(state);
   lookAtAll(state);

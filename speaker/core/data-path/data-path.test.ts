@@ -203,6 +203,18 @@ test("routes of pools that are announced while the node is alive are neither mar
   assert.deepEqual([...one.bench.routes], [[kept, keptRoute]]);
 });
 
+test("a node that cannot deliver has routed addresses in its kernel again once the last node that delivers is gone", () => {
+  const one = broken(owner, "{name: lan, protocol: interface, addresses: [192.0.2.0/28]}");
+  const inKernel = () => [...one.bench.kernel.keys()];
+  assert.deepEqual(inKernel(), []);
+  one.bench.membersChanged([owner]);
+  one.bench.settle();
+  assert.deepEqual(inKernel(), [x]);
+  one.bench.membersChanged(nodes);
+  one.bench.settle();
+  assert.deepEqual(inKernel(), []);
+});
+
 test("routes that no other node carries go once the one that does is drained no more", () => {
   const one = amongOthers(owner, routed, peer);
   const [other] = one.others;

@@ -3,6 +3,8 @@ import type { Item } from "#pkg/kernel";
 import { type Address, Prefix } from "#pkg/net";
 import { isByInterface, isOnLan, placeOnInterface } from "#pkg/placement";
 import { ownedItems } from "../conflicts/address-defender.ts";
+import { brokenFamilies } from "../data-path/data-path.ts";
+import { unservedHere } from "../data-path/health-ports.ts";
 import { eligibilityOf, nodesOf, undeliveringAt } from "../members/nodes.ts";
 import type { SpeakerState } from "../state.ts";
 import { placeOwned } from "./layer2.ts";
@@ -46,6 +48,12 @@ export function ownNodePools(state: SpeakerState): Pool[] {
   const before = new Map(state.kernel.eligibility);
   state.kernel.eligibility.clear();
   return [...before].filter(([pool, eligibility]) => ownEligibility(state, pool) !== eligibility).map(([pool]) => pool);
+}
+
+/** Other members are there than before. @returns pools whose addresses this node may leave to those of them that deliver */
+export function leftPools(state: SpeakerState): readonly Pool[] {
+  if (brokenFamilies(state).length === 0 && unservedHere(state).length === 0) return [];
+  return state.config?.config.pools.filter((pool) => pool.kernel !== undefined && !hasOwners(pool)) ?? [];
 }
 
 /** Whether this node may have the addresses of a pool of protocol `interface`. */
