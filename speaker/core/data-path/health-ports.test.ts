@@ -4,6 +4,7 @@ import { healthPortBit } from "#pkg/gossip";
 import { service } from "#pkg/k8s/testing";
 import { type Family, parseAddress } from "#pkg/net";
 import { elect } from "#pkg/placement";
+import { annotations } from "#pkg/service";
 import { amongOthers, loser, nodes, owner, x } from "../../testing/speaker-bench.ts";
 import type { HealthAnswer } from "./data-path-state.ts";
 
@@ -102,6 +103,29 @@ test("a speaker that begins leaves at once what kube-proxy does not serve, where
     one.bench.settle();
     assert.equal(one.bench.onWire.includes(y), !isLeft, `${seenBy}, ${answer}`);
     if (isLeft) assert.ok(!one.bench.lines.some((line) => line.startsWith(`announce ${y}`)), "not for a moment");
+  }
+});
+
+test("of a Service in two pools a node leaves the addresses of that which asks for it, whichever is the first", () => {
+  const [alive, y] = ["198.51.100.1", ownOf(x)];
+  const two = `${lan}, {name: always, protocol: layer2, addresses: [198.51.100.0/28], announce-when: alive}`;
+  const several = { ...local, annotations: { [annotations.pool]: "always,lan" } };
+  for (const ingress of [
+    [alive, y],
+    [y, alive],
+  ]) {
+    const one = amongOthers(owner, two);
+    one.bench.setService("default/web", undefined);
+    one.bench.serve("default/web", ingress, several, everywhere);
+    one.bench.settle();
+    const before = one.bench.onWire;
+    assert.ok(before.includes(y));
+    ask(one, 3, "serves");
+    ask(one, 10, "serves none");
+    assert.deepEqual(
+      one.bench.onWire,
+      before.filter((address) => address !== y),
+    );
   }
 });
 

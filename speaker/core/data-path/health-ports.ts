@@ -67,12 +67,8 @@ function portOf(state: SpeakerState, key: string): HealthPort | undefined {
   const service = services.rows.get(key)?.service;
   if (service === undefined || service.healthCheckNodePort === 0 || apiView.lostSince !== Infinity) return undefined;
   const families = service.clusterIPs.flatMap((text) => parseAddress(text)?.family ?? []);
-  const [address] = addressesOf(services, key);
-  if (
-    !families.every((family) => isReadyOn(services, key, node, family)) ||
-    address === undefined ||
-    (state.config !== undefined && poolAt(state, address)?.announceWhen !== "delivering")
-  )
+  const mayBeLeft = (address: Address) => state.config === undefined || poolAt(state, address)?.announceWhen === "delivering";
+  if (!families.every((family) => isReadyOn(services, key, node, family)) || !addressesOf(services, key).some(mayBeLeft))
     return undefined;
   return { key, port: service.healthCheckNodePort };
 }
