@@ -83,6 +83,18 @@ test("next-hop-slots: pools may share slots; each set is one pool, whose owners 
   );
 });
 
+test("next-hop-slots: nodes that cannot deliver leave shared slots to others where any of the pools asks for that", () => {
+  const [alive, delivering] = ["alive", "delivering"].map((when) => `${slots}, announce-when: ${when}`);
+  for (const [first, second, want] of [
+    [alive, delivering, "delivering"],
+    [delivering, alive, "delivering"],
+    [alive, alive, "alive"],
+  ] as const) {
+    const { config } = parse(pool("a", `${first}`), pool("b", `${second}`, other));
+    assert.equal(slotPools(config ?? assert.fail())[0]?.announceWhen, want);
+  }
+});
+
 test("next-hop-slots: of both families are two sets, and a family without slots is warned of", () => {
   const dual = "198.51.100.0/28, 2001:db8:1::/120";
   const both = parse(pool("a", "next-hop-slots: [10.0.0.224/28, '2001:db8::e0/124']", dual));

@@ -13,12 +13,16 @@ export function isSlotPool(pool: object | undefined): pool is SlotPool {
 /**
  * The sets of next-hop slots of all pools, each once: pools that name the same slots share them. Their owners are the nodes that the pool
  * selects with an address in the slots' subnet. `strict`, because routers send a share of all traffic to each: a slot that another host
- * has is left out.
+ * has is left out. Nodes that cannot deliver leave slots to others where any of the pools asks for that.
  */
 export function slotPools({ pools }: Pick<Config, "pools">): readonly SlotPool[] {
   const found = new Map<string, SlotPool>(); // prefix -> pool
   for (const pool of pools)
-    for (const slots of pool.nextHopSlots) if (!found.has(`${slots}`)) found.set(`${slots}`, slotPool(pool, slots));
+    for (const slots of pool.nextHopSlots) {
+      const known = found.get(`${slots}`) ?? slotPool(pool, slots);
+      const isDelivering = [known, pool].some(({ announceWhen }) => announceWhen === "delivering");
+      found.set(`${slots}`, { ...known, announceWhen: isDelivering ? "delivering" : "alive" });
+    }
   return [...found.values()];
 }
 
