@@ -52,9 +52,9 @@ class Node {
   announced: readonly (Announced | undefined)[] = [];
   services = 1;
 
-  constructor(addresses = "10.0.0.200-10.0.0.250") {
+  constructor(addresses = "10.0.0.200-10.0.0.250", protocol = "layer2") {
     const { config } = parseConfig(`address-pools:
-- {name: default, protocol: layer2, addresses: [${addresses}]}
+- {name: default, protocol: ${protocol}, addresses: [${addresses}]}
 - {name: routed, protocol: interface, addresses: [198.51.100.0/24]}`);
     const write =
       (level: string) =>
@@ -330,6 +330,19 @@ test("the LAN is faulty where each NIC that leads there is without IPv6, or does
   assert.equal(faults(dual, [eth0, pods], { [forwards]: 0, "ipv4/ip_forward": 0 }), "", "the setting for all says so");
   assert.equal(faults(dual, [eth0, second], { [forwards]: 0 }), "", "another NIC forwards");
   assert.equal(faults(dual, [eth0, storage], { "ipv4/conf/eth1/forwarding": 0 }), "", "of a network without clients");
+});
+
+test("the LAN is faulty where its NIC does not forward, also for pools that have their addresses on that NIC", () => {
+  for (const [protocol, want] of [
+    ["interface, placement: lan", "eth0"],
+    ["interface, placement: auto", "eth0"],
+    ["interface", undefined],
+  ] as const) {
+    const node = new Node("10.0.0.200-10.0.0.250", protocol);
+    using checks = node.checks;
+    node.files.set(`${conf}/eth0/forwarding`, "0\n");
+    assert.equal(checks.lanFaults().notForwarding, want, protocol);
+  }
 });
 
 test("a link that is too small for IPv6 has no setting for it, and is without", () => {

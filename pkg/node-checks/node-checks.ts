@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { Alarm, type Clock, type Millis } from "#pkg/clock";
-import type { Pool } from "#pkg/config";
+import { hasOwners, type Pool } from "#pkg/config";
 import type { InterfaceState } from "#pkg/layer2";
 import { mayBeRealTime } from "#pkg/linux";
 import type { Log } from "#pkg/log";
@@ -95,8 +95,8 @@ export class NodeChecks implements Disposable {
   }
 
   /**
-   * Looks whether the kernel drops what comes from the LAN of layer 2 pools, by settings of the NICs that lead there: as the findings say, and also where a
-   * link is too small for IPv6. Reads two settings of each NIC at most while both are as they should be. None
+   * Looks whether the kernel drops what comes from the LAN of pools whose addresses have owners, by settings of the NICs that lead there: as the findings say, and also where a
+   * link is too small for IPv6. A node without IPv6 on a NIC can have no IPv6 address there: that is so of layer 2 alone. Reads two settings of each NIC at most while both are as they should be. None
    * where the kernel does not let that be read.
    */
   lanFaults(): LanFaults {
@@ -110,8 +110,9 @@ export class NodeChecks implements Disposable {
 
   #lanFaults(): LanFaults {
     const read = this.#read;
+    const owned = this.#options.pools().filter(hasOwners);
+    if (owned.length === 0) return noLanFaults;
     const pools = this.#layer2Pools();
-    if (pools.length === 0) return noLanFaults;
     const forwards = readNumber(read, forwardingSetting.IPv4) !== 0;
     const interfaces = this.#options.interfaces();
     // A bridge of containers is often without IPv6, which says nothing where the LAN has it.
@@ -127,7 +128,7 @@ export class NodeChecks implements Disposable {
     const withIpv6 = (one: Interface) => one.settings && { ...one.settings, disableIpv6: off.has(one.name) ? 1 : 0 };
     const collected = interfaces.map((one) => collectInterface(read, one)).map((one) => ({ ...one, settings: withIpv6(one) }));
     const facts = { pools, routes: collectRoutes(read), interfaces: collected };
-    const lan = lanInterfaces(facts);
+    const lan = lanInterfaces({ ...facts, pools: owned });
     return {
       withoutIpv6: ipv6Disabled(facts)[0]?.interface,
       notForwarding: lan.every(({ name }) => notForwarding.has(name)) ? lan[0]?.name : undefined,
