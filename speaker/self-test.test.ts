@@ -23,10 +23,12 @@ const link: InterfaceState = {
 };
 
 /** A node beside the one that announces all addresses. @returns how often each address is asked for in a minute */
-async function minute(count: number, answer: WireAnswer, selfTest = "self-test: 30s"): Promise<number[]> {
+async function minute(count: number, answer: WireAnswer, selfTest = "self-test: 30s", others = ""): Promise<number[]> {
   const clock = new SimulatedClock();
   const state = createState({ node: "node2", ignoreExcludeLabel: false, hasRing: true });
-  const { config } = parseConfig(`address-pools: [{name: lan, protocol: layer2, addresses: [10.1.0.0/16], ${selfTest}}]`);
+  const { config } = parseConfig(
+    `address-pools: [{name: lan, protocol: layer2, addresses: [10.1.0.0/16], ${selfTest}}${others}]`,
+  );
   assert.ok(config);
   state.config = { config, pools: new PoolIndex(config.pools) };
   state.carriers.routes = new Map([["203.0.113.9", "eth0"]]);
@@ -84,6 +86,16 @@ test("each address has its turn about once in the interval, few as well as many"
       `${count}: ${new Set(times)}`,
     );
   }
+});
+
+test("an address has its turn in the interval of its own pool, also beside a pool with a shorter one", async () => {
+  const often = ", {name: often, protocol: layer2, addresses: [10.2.0.0/24], self-test: 10s}";
+  const times = await minute(60, well, "self-test: 60s", often);
+  assert.ok(
+    times.every((time) => time <= 2),
+    `${new Set(times)}`,
+  );
+  assert.ok(times.filter((time) => time > 0).length > 45, `${times}`);
 });
 
 test("of more than 100 a second each has its turn less often", async () => {

@@ -22,13 +22,15 @@ const maxLooked = 2_000;
 
 /**
  * Tries addresses of pools with a self-test that other nodes announce, those that this node is to try: a part of them each second, so that
- * each has its turn once in the pool's interval. With more than 100 a second the interval becomes longer. A failed test is repeated in the
+ * each has its turn once in the pool's interval. All are looked at in rounds of the shortest interval of any pool; one with a longer interval has its turn in
+ * some of the rounds. With more than 100 a second the interval becomes longer. A failed test is repeated in the
  * next turn.
  */
 export class SelfTest implements Disposable {
   readonly #options: SelfTestOptions;
   readonly #alarm: Alarm;
   #placements: Iterator<readonly AddressPlacement[], undefined> | undefined; // The rest of a round through all.
+  #round = 0n;
   #share = 0; // Number of placements to look at now; a fraction, because it grows with time.
   #hasFailed = false;
   #isDisposed = false;
@@ -69,15 +71,28 @@ export class SelfTest implements Disposable {
     const tests = new Map(view.openFaults().map((test) => [test.address.toString(), test]));
     this.#share = Math.min(this.#share + view.placedCount / (interval / turnMs), maxLooked);
     for (; this.#share >= 1 && tests.size < maxQuestions; this.#share--) {
-      this.#placements ??= view.placements();
+      this.#placements ??= this.#nextRound();
       const { value } = this.#placements.next();
       if (value === undefined) {
         this.#placements = undefined; // From the first one on in the next turn.
         break;
       }
-      for (const test of value.flatMap((placement) => view.wireTest(placement) ?? [])) tests.set(test.address.toString(), test);
+      for (const test of value.flatMap((placement) => view.wireTest(placement) ?? []))
+        if (this.#isInTurn(test, interval)) tests.set(test.address.toString(), test);
     }
     return [...tests.values()].slice(0, maxQuestions);
+  }
+
+  #nextRound(): ReturnType<SpeakerView["placements"]> {
+    this.#round++;
+    return this.#options.view.placements();
+  }
+
+  /** Neighbors have their turns in different rounds. */
+  #isInTurn({ address }: WireTest, shortest: Millis): boolean {
+    const pool = this.#options.view.poolOf(address);
+    const rounds = pool === undefined ? 1 : Math.max(1, Math.floor(selfTestInterval(pool) / shortest));
+    return (this.#round + address.value) % BigInt(rounds) === 0n;
   }
 
   async #try(tests: readonly WireTest[]): Promise<void> {
