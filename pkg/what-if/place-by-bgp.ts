@@ -18,6 +18,7 @@ import {
   placeCentral,
   poolAdvertisements,
   type ServedNode,
+  type SlotPaths,
   servedNodes,
 } from "#pkg/placement";
 import { list } from "#pkg/text";
@@ -76,8 +77,11 @@ export class BgpRoutes {
     const placement = placeCentral(address, holders, central);
     const nodeOf = new Map([...this.#served].map(([name, { paths }]) => [`${paths.get(address.family)?.nextHop}`, name]));
     for (const route of placement.routes) {
-      const led = route.via.slots.get(address.family)?.flatMap(({ nextHop }) => nodeOf.get(`${nextHop}`) ?? []);
-      const through = led ?? this.#state.central; // The advertisement has a next hop of its own.
+      const hops = route.via.slots.get(address.family);
+      const led = central.slots.has(address.family)
+        ? this.#served.keys() // Any of them may own the slots.
+        : hops?.flatMap(({ nextHop }) => nodeOf.get(`${nextHop}`) ?? []);
+      const through = led === undefined ? this.#state.central : [...led]; // The advertisement has a next hop of its own.
       for (const node of through) nodes.add(node);
       this.#add(route, address, through);
     }
@@ -110,6 +114,7 @@ export class BgpRoutes {
     const state = this.#state;
     const { active, nodesHaveBgp, central, nodes } = state;
     const labels = labelsOf(state);
+    const slots = slotsOf(pool);
     const ofNodes = (nodesHaveBgp ? active : []).map((node) =>
       poolAdvertisements({
         pool,
@@ -119,6 +124,7 @@ export class BgpRoutes {
         eligibility: eligibilityOf(state, [], node),
         peers: this.#peers.get(node) ?? [],
         entries,
+        slots,
       }),
     );
     const [node] = central;
@@ -129,7 +135,7 @@ export class BgpRoutes {
       pool,
       node,
       entries,
-      slots: new Map(),
+      slots,
       order: 0,
       peers: centralPeers(state.config.peers),
       nodes: this.#served,
@@ -140,6 +146,11 @@ export class BgpRoutes {
     });
     return { ofNodes, ofCentral };
   }
+}
+
+/** A family with next-hop slots has one path in place of all: which node owns which slot decides on no address. */
+function slotsOf({ nextHopSlots }: Pool): SlotPaths {
+  return new Map(nextHopSlots.map(({ family, first }) => [family, [{ path: 1, nextHop: first, isOwn: true }]]));
 }
 
 interface Made {

@@ -246,6 +246,23 @@ test("nodeChange: without speakers of nodes, those that the API hears of are nex
   );
 });
 
+test("configChange: with next-hop slots Local Services are not announced any more, and others as before", () => {
+  const slots = config(lan + far.replace("}", ", next-hop-slots: 10.9.0.224/28}"), router);
+  const services = { web: inFar("10.1.0.7"), near: { ...inFar("10.1.0.8"), externalTrafficPolicy: "Local" as const } };
+  for (const state of [cluster(config(lan + far, router), services), centralCluster(config(lan + far, router), services)]) {
+    const { owners, prefixes } = configChange(state, slots);
+    assert.deepEqual(owners, [{ address: "10.1.0.8", services: ["default/near"], before: names, after: [] }]);
+    assert.deepEqual(
+      prefixes.map(({ prefix, change }) => `${prefix} ${change}`),
+      ["10.1.0.8/32 withdrawn"],
+    );
+    const refused = placeAll({ ...state, config: slots })
+      .addresses.get("10.1.0.8 0")
+      ?.refusals.get("default/near");
+    assert.equal(refused?.reason, "localBySlots");
+  }
+});
+
 test("configChange: a router's limit of prefixes is seen before it is reached", () => {
   const limited = router.replace("}", ", maximum-prefix: 1}");
   const state = cluster(config(lan + far, router), { web: inFar("10.1.0.7"), two: inFar("10.1.0.8") });
