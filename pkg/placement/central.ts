@@ -169,15 +169,23 @@ function servedBy(
   const names = new Set(ready.flatMap(({ nodeName }) => nodeName ?? []));
   const serving = [...names].filter((name) => nodes.get(name)?.paths.has(family)).sort();
   if (serving.length === 0) return refusal("noReadyEndpointOnActiveNode");
-  return isOutdated ? refusal("apiViewOld") : preferred(serving, central.undelivering[family]);
+  const led = serving.filter((name) => isLedTo(central, name, family));
+  if (led.length === 0) return refusal("noPeer");
+  return isOutdated ? refusal("apiViewOld") : preferred(led, central.undelivering[family]);
+}
+
+/** Whether an advertisement with a peer leads to the node: one that none leads to takes over from no other. */
+function isLedTo(central: CentralAdvertisements, name: string, family: Family): boolean {
+  return advertisementsOf(central, name).some(({ peers }) => peers[family].length > 0);
 }
 
 /** One list for all addresses: with a thousand nodes, each of its own would take long. */
 function clusterNodes(family: Family, central: CentralAdvertisements): readonly string[] {
   return remembered(central.ofCluster, family, families.length, () => {
-    const led = (node: ServedNode) => central.slots.has(family) || node.paths.has(family);
-    const able = [...central.nodes.values()].filter(led).map(({ name }) => name);
-    return preferred(preferred(able, central.undelivering[family]), central.drained);
+    const hasNextHop = (node: ServedNode) => central.slots.has(family) || node.paths.has(family);
+    const able = [...central.nodes.values()].filter(hasNextHop).map(({ name }) => name);
+    const led = able.filter((name) => isLedTo(central, name, family));
+    return preferred(preferred(led.length > 0 ? led : able, central.undelivering[family]), central.drained);
   });
 }
 

@@ -267,6 +267,22 @@ test("peers with node-selectors get paths to these nodes, and advertisements wit
   assert.deepEqual(paths(bench), { [key]: ["10.0.0.1"] });
 });
 
+test("only nodes that an advertisement leads to count as others that serve, and as nodes with an endpoint", () => {
+  const edge = pool.replace("}", ", bgp-advertisements: [{node-selectors: [{match-labels: {edge: yes}}]}]}");
+  const bench = central({ text: edge });
+  label(bench, "node1", { edge: "yes" });
+  hear(bench, (name, state) => state.setUndelivered(name === "node1" ? ["IPv4"] : []));
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.1"] }, "no other one delivers");
+  hear(bench, (_, state) => state.setUndelivered([]));
+  label(bench, "node1", { edge: "yes", [drainLabel]: "" });
+  assert.deepEqual(paths(bench), { [key]: ["10.0.0.1"] }, "no other one is left");
+  const says = () => bench.state.placements.get("192.0.2.1")?.[0]?.verdicts.get("default/web");
+  assert.deepEqual(says(), { announced: true });
+  bench.serve("default/web", ["192.0.2.1"], { externalTrafficPolicy: "Local" }, { node2: true });
+  bench.settle();
+  assert.deepEqual([paths(bench), says()], [{}, { announced: false, reason: "noPeer" }]);
+});
+
 test("with weight: endpoints each path has the endpoints of its node", () => {
   const bench = central({ text: pool.replace("}", ", bgp-advertisements: [{weight: endpoints}]}") });
   bench.serve("default/web", ["192.0.2.1"], { externalTrafficPolicy: "Local" }, { node1: true, node3: true });

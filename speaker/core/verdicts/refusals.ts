@@ -1,5 +1,6 @@
 import { isIn } from "#pkg/collections";
 import { limits, type Pool } from "#pkg/config";
+import { isCentral } from "#pkg/gossip";
 import type { Address } from "#pkg/net";
 import type { AddressPlacement, PlacementRefusal } from "#pkg/placement";
 import { drainLabel, eligibility, excludeLabel, isDrained, isSelected, networkTaint, outOfServiceTaint } from "#pkg/placement";
@@ -55,7 +56,9 @@ const messages: Readonly<
   noReadyEndpointOnNode: (node, { address }) =>
     `${node} has no ready endpoint, and externalTrafficPolicy is Local: it does not announce ${address}`,
   noPeer: (node, { address, pool }) =>
-    `${node} has no peer for an advertisement of pool ${pool}: it does not announce ${address}`,
+    isCentral(node)
+      ? `no advertisement of pool ${pool} that has a peer leads to a node that serves ${address}: ${node} does not announce it`
+      : `${node} has no peer for an advertisement of pool ${pool}: it does not announce ${address}`,
   noNextHop: (node, { address }) =>
     `no node that lives and may have traffic has an InternalIP of the family of ${address}: ${node} has no next hop for it`,
   notAdvertised: (_, { address, isOwned, pool }) =>
