@@ -185,6 +185,19 @@ test("nodes that see the API tell one that does not that it has the last endpoin
   assert.deepEqual(placed(), ["", blind, ""]);
 });
 
+test("a node that sees the API again tells that once more, also of a pool that does not select it", () => {
+  const { bench, blind, placed, serve } = besideBlind();
+  bench.setConfig(pools(lan.replace("}", ", node-selectors: [{match-labels: {edge: yes}}]}")));
+  bench.setNode(blind, { edge: "yes" });
+  serve(blind);
+  assert.deepEqual(placed(), ["", blind, blind]);
+  bench.runner.dispatch({ type: "apiLost", since: bench.clock.now() });
+  bench.clock.advanceBy(2_000);
+  assert.deepEqual(placed(), ["", blind, ""]);
+  bench.runner.dispatch({ type: "apiLost", since: Infinity });
+  assert.deepEqual(placed(), ["", blind, blind]);
+});
+
 test("a node that announced a Local Service before it lost the API is told nothing of it", () => {
   const { blind, itself, hear, placed, serve } = besideBlind();
   itself.state.setAnnounced(address(x), true);

@@ -2,8 +2,8 @@ import type { Millis } from "#pkg/clock";
 import type { View } from "#pkg/gossip";
 import { isByBgp } from "#pkg/placement";
 import type { SpeakerEffect } from "../effects.ts";
-import { allPlacements } from "../placement/placements.ts";
-import { reportAnnounced } from "../protocols/announcers.ts";
+import { allPlacements, touch } from "../placement/placements.ts";
+import { addressesToTell, reportAnnounced } from "../protocols/announcers.ts";
 import type { SpeakerState } from "../state.ts";
 
 // Until then others leave a new Service to this node. Longer than it takes to connect again.
@@ -94,6 +94,7 @@ function setView(state: SpeakerState, view: View, now: Millis, effects: SpeakerE
   if (view === before) return;
   apiView.view = view;
   members.gossip?.setView(view);
+  if (view === "current") touch(state, addressesToTell(state));
   if (before === "old") {
     const fields = { event: "apiViewCurrent" };
     effects.push({ type: "log", level: "info", message: "view of the API is current again", fields });

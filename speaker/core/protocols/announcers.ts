@@ -83,6 +83,17 @@ export function tellUntold(state: SpeakerState, now: Millis): void {
   }
 }
 
+/** Addresses with candidates that do not see changes in the API: one that sees them again tells these, also of pools of which it is no candidate. */
+export function* addressesToTell({ placements, members: { gossip } }: SpeakerState): Generator<Address> {
+  const known = new Map<readonly string[], boolean>(); // candidates, which thousands of addresses share -> whether one of them is such
+  for (const key of gossip === undefined ? [] : placements.keys()) {
+    const { address, candidates = [] } = ownedPlacement({ placements }, key) ?? {};
+    const isBlind = known.get(candidates) ?? candidates.some((one) => gossip?.view(one) !== "current");
+    known.set(candidates, isBlind);
+    if (address !== undefined && isBlind) yield address;
+  }
+}
+
 function candidatesToTell(state: SpeakerState, gossip: GossipState, placed: AddressPlacement): readonly string[] {
   const { address } = placed;
   if (!Iterator.from(tellersOf(state)).some((one) => one === state.node)) return [];
