@@ -10,7 +10,7 @@ import { Bench, eth0, gossipTo, nodes, pools } from "../testing/speaker-bench.ts
 
 const changes = 15;
 /** Seeds that have found something. */
-const found = [76];
+const found = [76, 145];
 const self = "node1";
 const lan = "name: lan, addresses: [192.0.2.0/28, 'fd00::/124'], protocol:";
 const byNamespace = "{namespaces: [other], interfaces: [eth1], preferred-nodes: [{weight: 5, match-labels: {edge: here}}]}";

@@ -131,6 +131,15 @@ test("routes of a Local Service go with the node's last endpoint", () => {
   assert.deepEqual([...bench.routes.keys()], []);
 });
 
+test("a Local Service that may not have the address keeps no route of a drained node", () => {
+  const { bench } = advertising("carried");
+  bench.serve("default/late", [x], { externalTrafficPolicy: "Local", created: 1 }, { [owner]: true, [loser]: true });
+  label(bench, owner, drained);
+  bench.clock.advanceBy(10_000);
+  bench.settle();
+  assert.deepEqual([...bench.routes.keys()], []);
+});
+
 test("routes of a node that is excluded from load balancers are marked first too, and others keep theirs when they have gone", () => {
   const { bench } = advertising("noSession");
   bench.runner.dispatch({ type: "sessions", carried: new Map([["203.0.113.1:179", ["IPv4"]]]) });

@@ -7,6 +7,7 @@ import { type Address, type Family, families } from "#pkg/net";
 import {
   type CentralAdvertisements,
   centralSessions,
+  type Holder,
   isByBgp,
   type NodePeer,
   oldestOf,
@@ -180,7 +181,12 @@ function isGone(state: SpeakerState, placing: Placing): boolean {
   const unable = unableFor(state, placing);
   const isAsAble = (other: string) => unable.includes(node) || !unable.includes(other);
   const isElsewhere = members.active.some((other) => other !== node && isAsAble(other) && carries(state, other, placing));
-  return isElsewhere && holders.every(({ externalTrafficPolicy }) => externalTrafficPolicy === "Cluster");
+  return isElsewhere && areOfCluster(holders);
+}
+
+/** Whether any node serves all Services that may have the address. */
+function areOfCluster(holders: readonly Holder[]): boolean {
+  return holders.every(({ isAllowed, externalTrafficPolicy }) => !isAllowed || externalTrafficPolicy === "Cluster");
 }
 
 /** Nodes that bring what comes for the address to Pods in this node's stead; none while this node does so, or its routes are still being marked. */
@@ -192,9 +198,10 @@ function delivering(state: SpeakerState, placing: Placing): readonly string[] {
   const unable = unableFor(state, placing);
   if (!unable.includes(node)) return [];
   const able = members.active.filter((other) => !unable.includes(other) && carries(state, other, placing));
-  const isCluster = placing.holders.every(({ externalTrafficPolicy }) => externalTrafficPolicy === "Cluster");
   // A node without the API may count on another node whose endpoint has gone, or which does not know of the endpoint.
-  return apiView.view === "current" || isCluster ? able : able.filter((other) => advertisersOf(state, placing).includes(other));
+  return apiView.view === "current" || areOfCluster(placing.holders)
+    ? able
+    : able.filter((other) => advertisersOf(state, placing).includes(other));
 }
 
 /** Active nodes that cannot bring what comes for the address to Pods. */
