@@ -54,7 +54,7 @@ export function liveText(texts: Iterable<string>): string {
   return `${firstLine}${[...texts].sort().join("")}`;
 }
 
-/** What the text of an object may have, whose values are no secrets, but for a password: kind -> schema. */
+/** The fields of an object's text. Only passwords among them are secrets. Kind -> schema. */
 export const liveSchemas: ReadonlyMap<string, Schema> = new Map(
   Object.entries<Schema>(schemas).map(([kind, spec]) => [
     kind,

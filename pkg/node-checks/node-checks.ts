@@ -95,9 +95,9 @@ export class NodeChecks implements Disposable {
   }
 
   /**
-   * Looks whether the kernel drops what comes from the LAN of pools whose addresses have owners, by settings of the NICs that lead there: as the findings say, and also where a
-   * link is too small for IPv6. A node without IPv6 on a NIC can have no IPv6 address there: that is so of layer 2 alone. Reads two settings of each NIC at most while both are as they should be. None
-   * where the kernel does not let that be read.
+   * Looks whether settings of NICs have the kernel drop what comes from the LAN of pools whose addresses have owners, as the findings say; also whether a link
+   * is too small for IPv6. A node without IPv6 on a NIC can have no IPv6 address there: that is looked at for layer 2 alone. It reads two settings of each
+   * NIC at most while both are as they should be. None where the kernel does not let that be read.
    */
   lanFaults(): LanFaults {
     try {

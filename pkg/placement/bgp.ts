@@ -103,7 +103,7 @@ function byGateway(entry: Peer, discovery: By<"gateway">, { gateways }: Surround
   });
 }
 
-/** Those of the best default route. */
+/** The gateways of the best default route. */
 function bestOf(gateways: readonly DefaultGateway[]): readonly DefaultGateway[] {
   const latest = Math.max(...gateways.map(({ keptUntil = Infinity }) => keptUntil));
   const those = gateways.filter(({ keptUntil = Infinity }) => keptUntil === latest);

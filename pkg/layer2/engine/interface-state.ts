@@ -42,8 +42,8 @@ const permanentFlag = 0x80; // IFA_F_PERMANENT
 
 /**
  * Whether addresses are announced on an interface. A missing carrier is no reason against it: it may come at any moment. Nor is a VRF,
- * which is a routing table and leaves the interface its frames; every other master takes them. What keepalived makes with `use_vmac` is up on all
- * nodes of a virtual router, with one MAC address: frames from there would take the router's own traffic away from the node that is the router now.
+ * which is a routing table and leaves the interface its frames; every other master takes them. With `use_vmac` keepalived makes an interface that is up
+ * on all nodes of a virtual router, with one MAC address: a node's frames from there would draw the virtual router's traffic to that node.
  */
 export function eligibility(one: NetworkInterface): "eligible" | IneligibleReason {
   if (one.loopback) return "loopback";
