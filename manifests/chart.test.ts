@@ -320,6 +320,31 @@ test("central speakers have their own port for Prometheus, and other annotations
   });
 });
 
+test("two releases as in the FAQ share no object of the cluster, no port of the nodes and no label that selects", {
+  skip,
+}, async () => {
+  const [, command = ""] = /^(helm install lan .*?)```/ms.exec(file("docs/faq.md")) ?? [];
+  const sets = command.match(/--set \S+/g)?.flatMap((each) => each.split(" ")) ?? [];
+  const lan = loadAll(await run(["template", "lan", chart, "--namespace", "lan", ...sets])) as (Kubernetes | null)[];
+  const both = [await template({}), lan.filter((object) => object !== null)].map((objects) => {
+    const text = JSON.stringify(objects);
+    const wide = objects
+      .filter(({ metadata }) => metadata.namespace === undefined)
+      .map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+    const speaker = JSON.stringify(objects.filter(({ kind }) => kind === "DaemonSet"));
+    const ports = new Set(speaker.match(/"containerPort":\d+/g));
+    return new Set([...wide, ...ports, ...(text.match(/"app\.kubernetes\.io\/instance":"[^"]+"/g) ?? [])]);
+  });
+  assert.ok(
+    both.every((each) => each.size >= 7),
+    both.map((each) => [...each].join()).join("; "),
+  );
+  assert.deepEqual(
+    [...(both[0] ?? [])].filter((each) => both[1]?.has(each)),
+    [],
+  );
+});
+
 test("a release with a long name has Services with names that Kubernetes takes", { skip }, async () => {
   const prometheus = { namespace: "monitoring", serviceAccount: "prometheus", serviceMonitor: { enabled: true } };
   const names = async (release: string) =>

@@ -1,7 +1,7 @@
 // Scenario: kubectl renders dozens of combinations.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, test } from "node:test";
@@ -199,6 +199,17 @@ test("in another namespace, no field of any object names metallb-system", { skip
   const objects = loadAll(await render(names, image, { namespace: "lb" }));
   assert.match(JSON.stringify(objects), /"lb"/);
   assert.doesNotMatch(JSON.stringify(objects), /"metallb-system"/);
+});
+
+test("in another namespace, bindings of the cluster have the same names: one installation takes the rights of the other, as the FAQ says", {
+  skip,
+}, async () => {
+  const bindings = async (namespace: string) =>
+    (loadAll(await render([], image, { namespace })) as Kubernetes[])
+      .filter(({ kind }) => kind === "ClusterRoleBinding")
+      .map(({ metadata }) => metadata.name);
+  assert.deepEqual(await bindings("lb"), await bindings("metallb-system"));
+  assert.match(readFileSync("docs/faq.md", "utf8"), /Not by `kubectl apply -k` with another `namespace`/);
 });
 
 test("a file is rendered for each choice, with the image", { skip }, async (t) => {
