@@ -25,9 +25,9 @@ export interface StatusObject {
 
 const maxLabel = 63;
 
-/** The name of a node may have 253 characters, a value of a label has 63. */
+/** The name of a node may have 253 characters, a value of a label has 63. Names of objects have it, too, where no dash follows a dot. */
 export function labelValue(name: string): string {
-  return name.length <= maxLabel ? name : `${name.slice(0, maxLabel - 17)}-${digest(name)}`;
+  return name.length <= maxLabel ? name : `${name.slice(0, maxLabel - 17).replace(/\.$/, "")}-${digest(name)}`;
 }
 
 /** A short text that is another for other parts. */

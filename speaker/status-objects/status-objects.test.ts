@@ -467,4 +467,10 @@ test("names of nodes are bounded to what a label takes, and stay different", () 
   assert.match(labelValue(long), /^[a-z0-9]([a-z0-9.-]{0,61})[a-z0-9]$/);
   assert.notEqual(labelValue(long), labelValue(`${long}s`));
   assert.equal(labelValue("node-1.example"), "node-1.example");
+  // The name of an object has it, too, in which each part between dots begins and ends with a letter or digit.
+  for (let length = 30; length < 60; length++)
+    assert.match(
+      labelValue(`${"n".repeat(length)}.${"d".repeat(40)}`),
+      /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/,
+    );
 });
