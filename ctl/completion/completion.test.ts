@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { ClusterOptions } from "../cluster/processes.ts";
@@ -52,14 +52,16 @@ test("names are those of the cluster that the line names", async () => {
     "ingotctl services --context prod --system-namespace lb",
     "ingotctl explain --system-namespace = lb --context=prod", // As bash has it.
     "ingotctl explain",
+    "ingotctl explain --kubeconfig ~/.kube/edge", // No shell has put the folder there yet.
   ];
   for (const line of lines) await run(["completion", "names", "node", "--", ...line.split(" ")], io);
   assert.deepEqual(
-    asked.map(({ context, systemNamespace }) => [context, systemNamespace]),
+    asked.map(({ context, systemNamespace, kubeconfig }) => [context, systemNamespace, kubeconfig]),
     [
-      ["prod", "lb"],
-      ["prod", "lb"],
-      [undefined, "metallb-system"],
+      ["prod", "lb", undefined],
+      ["prod", "lb", undefined],
+      [undefined, "metallb-system", undefined],
+      [undefined, "metallb-system", join(homedir(), ".kube/edge")],
     ],
   );
 });

@@ -1,3 +1,4 @@
+import { homedir } from "node:os";
 import { askServicesBriefly } from "../cluster/ask-services.ts";
 import { type Command, command, Exit, UsageError } from "../command.ts";
 import type { Io } from "../io.ts";
@@ -24,7 +25,7 @@ The exit status is 0, or 2 for another shell.`;
 async function printNames(kind: string, line: string, io: Io): Promise<number> {
   const given = (option: string) => new RegExp(`--${option}[ =]+([^ ]+)`).exec(line)?.[1];
   const options = {
-    kubeconfig: given("kubeconfig"),
+    kubeconfig: given("kubeconfig")?.replace(/^~(?=\/)/, homedir()), // A shell does that when the line is run.
     context: given("context"),
     systemNamespace: given("system-namespace") ?? "metallb-system",
   };
