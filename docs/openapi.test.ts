@@ -12,7 +12,7 @@ import { speakerApi } from "../speaker/api.ts";
 import { peerVerdict } from "../speaker/bgp/peer-verdict.ts";
 import { SpeakerView } from "../speaker/core/index.ts";
 import { ObjectVerdicts } from "../speaker/object-verdicts.ts";
-import { Bench, owner } from "../speaker/testing/speaker-bench.ts";
+import { Bench, owner, pools } from "../speaker/testing/speaker-bench.ts";
 import { read } from "./generate/markdown.ts";
 
 // Answers of processes that are whole are held against the same document wherever e2e/ asks for them.
@@ -105,6 +105,7 @@ for (const [program, routes] of Object.entries(programs))
       "brief=names",
       "service=default/one",
       "service=default/web&problems",
+      "via=n1",
       "about=192.0.2.1",
       "address=192.0.2.1",
       "from=0",
@@ -116,6 +117,28 @@ for (const [program, routes] of Object.entries(programs))
         const isAsked = path !== "/v1/recorder" || query.startsWith("about="); // A whole recording is for `ingotctl replay`.
         if (isAsked) checkedAnswer(program as keyof typeof programs, `${path}?${query}`, JSON.parse(textOf(found)));
       });
+
+test("of a central speaker, via names the addresses for which routers are led to a node", async () => {
+  const bench = new Bench("central/n1", { hasRing: true, announceFor: "all", active: ["n1", "n2", "central/n1"] });
+  for (const [index, node] of ["n1", "n2"].entries()) bench.setNode(node, {}, [], [`10.0.0.${index + 1}`]);
+  const pool = "{name: routed, protocol: bgp, addresses: [192.0.2.0/28]}";
+  bench.setConfig(pools(pool, "{my-asn: 64512, peer-asn: 64513, peer-address: 10.0.0.254}"));
+  bench.serve("default/web", ["192.0.2.1"], {}, { n1: true, n2: true });
+  bench.start();
+  bench.settle();
+  const via = async (node: string) => {
+    const answer = await speaker(bench)["/v1/services"]?.(asked(`via=${node}&brief`));
+    const { via, services } = JSON.parse(textOf(answer as never)) as {
+      via: string;
+      services: { addresses: { address: string }[] }[];
+    };
+    return [via, ...services.flatMap(({ addresses }) => addresses.map(({ address }) => address))];
+  };
+  assert.deepEqual(await Promise.all(["n1", "n2", "n3"].map(via)), [["n1", "192.0.2.1"], ["n2", "192.0.2.1"], ["n3"]]);
+  bench.setNode("n1", { "ingot.dev/drain": "" }, [], ["10.0.0.1"]);
+  bench.settle();
+  assert.deepEqual(await via("n1"), ["n1"]);
+});
 
 test("docs/openapi.yaml describes every path that is answered, and no other", () => {
   const answered = new Set(Object.values(programs).flatMap((routes) => Object.keys(routes)));

@@ -36,7 +36,7 @@ export interface ApiOptions {
 /**
  * Answers of a speaker under `/v1`: the cluster as this node sees it, and its own work. `?problems` leaves out what is well,
  * `?service=NAMESPACE/NAME` all other Services, with `?problems` and `?own` not those that no other speaker of a large ring says it announces, and `?brief` details of Services that a list does not show; `=names` all but the names of those
- * that are well.
+ * that are well. `?via=NODE` leaves out all addresses but those for which a central speaker leads routers to the node.
  */
 export function speakerApi(options: ApiOptions): Routes {
   const { view, sources, objects, bgp, bfd, kernel, members, missing, recorder, selfTest, prober, clock } = options;
@@ -48,7 +48,7 @@ export function speakerApi(options: ApiOptions): Routes {
     const sessions = new Map(bgp.peers.map((peer) => [peer.key, sessionOf(peer)]));
     const only = query.get("service");
     for (const key of view.loadBalancers(only === null ? undefined : [only])) {
-      const found = key === undefined ? undefined : view.service(key, sessions, only !== null);
+      const found = key === undefined ? undefined : ledTo(query.get("via"), view.service(key, sessions, only !== null));
       if (key === undefined || found === undefined || !isAskedFor(query, found)) {
         yield undefined;
         continue;
@@ -64,6 +64,14 @@ export function speakerApi(options: ApiOptions): Routes {
       yield { service: key, addresses, endpoints, verdict: answer(found, date) };
     }
   }
+
+  /** The Service with those of its addresses for which routers are led to the node; undefined where there are none. */
+  const ledTo = (node: string | null, found: ServiceView | undefined): ServiceView | undefined => {
+    if (node === null || found === undefined) return found;
+    const isLed = ({ address }: AddressView) => view.probePlan(address).nextHops.some((hop) => hop.node === node);
+    const addresses = found.addresses.filter(isLed);
+    return addresses.length === 0 ? undefined : { ...found, addresses };
+  };
 
   const isAskedFor = (query: RouteRequest["query"], { verdict, addresses }: ServiceView): boolean =>
     !query.has("problems") ||
@@ -192,6 +200,7 @@ export function speakerApi(options: ApiOptions): Routes {
         ...self(),
         missing: view.isPlaced ? [] : missing(),
         apiViewOld: view.isOutdated || undefined,
+        via: asked.query.get("via") ?? undefined,
         services: asked.query.has("brief") ? briefServices(asked, well) : services(asked),
         well,
       };

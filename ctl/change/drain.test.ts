@@ -162,6 +162,38 @@ test("drain: a speaker that does not answer leaves open whether its node can go"
   assert.match(err, /speaker-n1 on n1 is not among these: no answer/);
 });
 
+test("drain: a node to which central speakers lead routers cannot go yet, nor one of which none of them says anything", async () => {
+  const { api, processes, now } = cluster({});
+  const led = { address: "203.0.113.7", pool: "far", protocol: "bgp", owner: null, announced: true, verdict: announced };
+  const answers: Record<string, object | Error> = {};
+  const central = fakeProcesses({ "speaker-central/n1": {}, "speaker-central/n2": {} });
+  const drain = async () => {
+    const get = async (...[target, asked]: Parameters<typeof processes.get>) => {
+      if (!central.targets.includes(target)) return processes.get(target, asked);
+      const found = asked.includes("via=n1") ? answers[target.node] : { node: target.node, services: [] };
+      if (found instanceof Error) throw found;
+      return found;
+    };
+    return ingotctl("drain n1", {
+      api,
+      now,
+      processes: { ...processes, targets: [...processes.targets, ...central.targets], get },
+    });
+  };
+  const said = (addresses: object[]) => {
+    return { node: "central/n1", via: "n1", services: [{ service: "default/far", addresses, verdict: announced }] };
+  };
+  Object.assign(answers, { "central/n1": new Error("no answer"), "central/n2": said([led]) });
+  const leads = await drain();
+  assert.match(leads.out, /203\.0\.113\.7 +announced by central speakers for default\/far\nn1 cannot go yet/);
+  answers["central/n2"] = said([]);
+  assert.match((await drain()).out, /^n1 can go/);
+  answers["central/n2"] = { node: "central/n2", services: [{ service: "default/far", addresses: [led], verdict: announced }] };
+  assert.match((await drain()).out, /^n1 can go/, "an earlier version lists all, and does not say which");
+  answers["central/n2"] = new Error("no answer");
+  assert.match((await drain()).out, /^n1 cannot go yet/);
+});
+
 test("drain: a node without a speaker cannot go yet, and that is why", async () => {
   const { api, processes } = cluster({});
   const others = processes.targets.filter(({ node }) => node !== "n1");

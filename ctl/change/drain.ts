@@ -1,12 +1,13 @@
+import { isCentral } from "#pkg/gossip";
 import { drainLabel } from "#pkg/placement";
 import { maskControls, plural } from "#pkg/text";
 import { fields } from "#pkg/untrusted";
-import type { HandoversAnswer, NodeAnswer } from "../cluster/answers.ts";
+import type { HandoversAnswer, NodeAnswer, SpeakerServices } from "../cluster/answers.ts";
 import { askServicesBriefly } from "../cluster/ask-services.ts";
 import { type CommandInput, type CommandResult, clusterCommand } from "../cluster/cluster-command.ts";
 import { done, optional } from "../cluster/installation.ts";
 import { table } from "../cluster/output.ts";
-import { askAll, eachOnce, type Processes, type Unreachable } from "../cluster/processes.ts";
+import { askAll, eachOnce, only, type Processes, type Unreachable } from "../cluster/processes.ts";
 import { type Options, readSeconds } from "../command.ts";
 
 const everyMs = 2_000;
@@ -95,12 +96,9 @@ interface Progress {
 }
 
 async function progressOf(all: Processes, node: string, isWaiting: boolean): Promise<Progress> {
-  const own: Processes = {
-    ...all,
-    targets: all.targets.filter((target) => target.node === node),
-    get: (...of) => all.get(...of),
-  };
+  const own = only(all, (target) => target.node === node);
   const services = await askServicesBriefly(all);
+  const led = await askLed(all, node);
   // Not before: a node that has an address does not count connections to it.
   const [handovers, facts] = await Promise.all([
     askAll<HandoversAnswer>(own, "/v1/handovers", "speaker"),
@@ -111,6 +109,7 @@ async function progressOf(all: Processes, node: string, isWaiting: boolean): Pro
       nodes.includes(node) ? [{ address, protocol: protocol ?? "", service }] : [],
     ),
   );
+  announced.push(...led.announced);
   const [answer] = handovers.answers;
   const served = answer?.body.served ?? [];
   const isCounted = answer !== undefined && served.every(({ connections }) => connections !== null);
@@ -123,12 +122,29 @@ async function progressOf(all: Processes, node: string, isWaiting: boolean): Pro
   const stays = announced.length > 0 ? verdict?.message : undefined;
   const unasked = hasSpeaker ? undefined : "it has no speaker, which alone knows whether connections go through it";
   const obstacle = facts.answers.length === 0 ? unasked : verdict === undefined ? unseen : stays;
-  const unreachable = eachOnce([...services.unreachable, ...handovers.unreachable]);
+  const unreachable = eachOnce([...services.unreachable, ...handovers.unreachable, ...led.unreachable]);
   // A speaker that does not answer may announce what nobody else knows of; without one there is nothing to ask.
-  const isKnown = unreachable.every(({ target }) => target.node !== node);
+  const isKnown = unreachable.every(({ target }) => target.node !== node) && led.isKnown;
   const canGo = isKnown && verdict !== undefined && announced.length === 0 && connections === 0;
   return { node, announced, served, connections, obstacle, canGo, unreachable };
 }
+
+/** The addresses for which central speakers lead routers to the node; all of them decide the same. */
+async function askLed(all: Processes, node: string) {
+  const central = only(all, (target) => isCentral(target.node));
+  const path = `/v1/services?via=${encodeURIComponent(node)}&brief`;
+  const { answers, unreachable } = await askAll<SpeakerServices>(central, path, "speaker");
+  const asked = answers.filter(({ body }) => body.via === node);
+  const rows = asked.flatMap(({ body }) =>
+    body.services.flatMap(({ service, addresses }) =>
+      addresses.map(({ address }) => ({ address, protocol: byCentral, service })),
+    ),
+  );
+  const announced = [...new Map(rows.map((row) => [`${row.address} ${row.service}`, row])).values()];
+  return { announced, unreachable, isKnown: answers.length > 0 || unreachable.length === 0 };
+}
+
+const byCentral = "central speakers";
 
 function result(
   { node, announced, served, connections, obstacle, canGo }: Progress,

@@ -68,13 +68,14 @@ export type EndpointsOnNode = Read<typeof endpoints>;
 
 /**
  * `missing`: resources that it has to see before it announces anything. `apiViewOld`: others reach the API, and it does not. `endpoints`: not
- * in answers about several Services. `well`: names of others, of which the node finds nothing wrong; where they were asked for.
+ * in answers about several Services. `via`: the node that was asked for; earlier versions, which list all Services then, do not say it. `well`: names of others, of which the node finds nothing wrong; where they were asked for.
  */
 const speakerServices = <V>(one: Known<V>) =>
   ({
     node: "text",
     "missing?": ["text"],
     "apiViewOld?": "boolean",
+    "via?": "text",
     services: [{ service: "text", addresses: [placed(one)], "endpoints?": [endpoints], verdict: one }],
     "well?": ["text"],
   }) as const;
