@@ -7,7 +7,7 @@ import { type CauseOf, causes, remedyFor, sentence, type Verdict, verdict } from
 import { occupiedVerdict } from "../conflicts/conflict-reports.ts";
 import { eligibilityOf } from "../members/nodes.ts";
 import { reportedAnnouncers } from "../protocols/announcers.ts";
-import type { SpeakerState } from "../state.ts";
+import { layer2PoolAt, type SpeakerState } from "../state.ts";
 import { allAwayVerdict, refusalVerdict } from "../verdicts/refusals.ts";
 import { type FaultOf, faultOf, gistOf, sessionFault, suffers, textOf } from "./faults.ts";
 import { deliveryOf as bgpDelivery, choosing, notGranted } from "./policy.ts";
@@ -218,11 +218,13 @@ function awayVerdict(
 
 /** Whether a member that failed, and may live behind a cut of the ring, may announce the Service there. */
 export function mayBeOutOfSight(state: SpeakerState, key: string): boolean {
-  const { members, nodes, config } = state;
+  const { members, nodes } = state;
   if (members.lost.size === 0) return false;
   const isLocal = policyOf(state, key) === "Local";
   return addressesOf(state.services, key).some((address) => {
-    const selectors = config?.pools.find(address)?.nodeSelectors ?? [];
+    const pool = layer2PoolAt(state, address);
+    // By BGP advertisements have their own.
+    const selectors = pool === undefined || pool.protocols.includes("bgp") ? [] : pool.nodeSelectors;
     const ready = endpointsInUse(endpointsOf(state.services, key, address.family)).map(({ nodeName }) => nodeName);
     return members.lost.values().some((node) => {
       const mayAnnounce = !nodes.labels.has(node) || eligibilityOf(state, selectors, node) === "eligible";

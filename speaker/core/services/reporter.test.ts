@@ -5,7 +5,7 @@ import { parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { excludeLabel } from "#pkg/placement";
 import { amongOthers, type Bench, eth0, loser, nodes, owner, pools, x } from "../../testing/speaker-bench.ts";
-import { outcomeOf } from "./outcome.ts";
+import { mayBeOutOfSight, outcomeOf } from "./outcome.ts";
 
 const lan = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}";
 const routed = "{name: lan, protocol: bgp, addresses: [192.0.2.0/28]}";
@@ -430,6 +430,25 @@ test("who has lost members, and finds that another one writes lines, says of no 
   }
   advance(bench, 200_000);
   assert.match(said(bench) ?? "", /^noReadyEndpointOnActiveNode/, "the other one is gone");
+});
+
+test("nodes that an entry of layer2-advertisements selects may announce a Service out of sight, and any node by BGP", () => {
+  const edge = "node-selectors: [{match-labels: {edge: here}}]";
+  const near = edge.replace("here", "near");
+  for (const [text, mayAnnounce] of [
+    [lan.replace("}", `, ${near}, layer2-advertisements: [{${edge}}]}`), true],
+    [lan.replace("}", `, ${edge}, layer2-advertisements: [{${near}}]}`), false],
+    [lan.replace("}", `, ${near}}`), false],
+    [lan.replace("layer2", "[layer2, bgp]").replace("}", `, ${near}}`), true],
+  ] as const) {
+    const { bench } = amongOthers(first, text, peer);
+    const [, lost = ""] = nodes;
+    bench.setNode(lost, { edge: "here" });
+    bench.runner.dispatch({ type: "member", change: "failed", node: lost, incarnation: 1, life: undefined, macs: undefined });
+    bench.membersChanged(nodes.filter((node) => node !== lost));
+    bench.settle();
+    assert.equal(mayBeOutOfSight(bench.state, "default/web"), mayAnnounce, text);
+  }
 });
 
 test("who begins to tell long after it lost members hears first whether one of them tells behind a cut of the ring", () => {
