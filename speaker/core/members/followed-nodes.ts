@@ -112,7 +112,7 @@ export function toldNode(state: SpeakerState, traits: ToldTraits): NodeFields | 
     [isWithoutNetwork, networkTaint],
   ] as const;
   const taints = told.flatMap(([has, taint]) => (has ? [taint] : []));
-  return { labels: known, unschedulable: false, deleting: false, taints, flannelAddresses: [] };
+  return { labels: known, unschedulable: isCordoned, deleting: false, taints, flannelAddresses: [] };
 }
 
 /** Other labels count, or the words of other speakers: takes over what all of these tell, also those that are no members, or not yet. */

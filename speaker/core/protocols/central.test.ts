@@ -204,6 +204,19 @@ test("paths to a cordoned node are the last resort of peers with drain-when-cord
   assert.deepEqual(sorted(), { [key]: all, "10.0.0.253:179": all });
 });
 
+test("a central speaker that has lost the API knows a cordoned node by the word of the node's speaker", () => {
+  const bench = central({ peers: marking });
+  cordon(bench, "node2");
+  const before = paths(bench);
+  assert.deepEqual(before[key]?.toSorted(), ["10.0.0.1", "10.0.0.2 last", "10.0.0.3"]);
+  const untainted = { exists: true, isOutOfService: false, isNotReady: false, isWithoutNetwork: false, labels: new Map() };
+  hear(bench, (name, state) => state.setTraits({ ...untainted, isCordoned: name === "node2" }));
+  bench.runner.dispatch({ type: "apiLost", since: bench.clock.now() });
+  bench.clock.advanceBy(3_000);
+  bench.settle();
+  assert.deepEqual([paths(bench), bench.state.apiView.view], [before, "behind"]);
+});
+
 test("a router without ADD-PATH is led to a cordoned node where all are", () => {
   const bench = central({ peers: marking });
   const only = () => onlyPath(bench);
