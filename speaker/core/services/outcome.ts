@@ -8,7 +8,7 @@ import { occupiedVerdict } from "../conflicts/conflict-reports.ts";
 import { eligibilityOf } from "../members/nodes.ts";
 import { reportedAnnouncers } from "../protocols/announcers.ts";
 import { layer2PoolAt, type SpeakerState } from "../state.ts";
-import { allAwayVerdict, refusalVerdict } from "../verdicts/refusals.ts";
+import { allAwayVerdict, refusalVerdict, withoutCentral } from "../verdicts/refusals.ts";
 import { type FaultOf, faultOf, gistOf, sessionFault, suffers, textOf } from "./faults.ts";
 import { deliveryOf as bgpDelivery, choosing, notGranted } from "./policy.ts";
 import { addressesOf, endpointsOf, idleEndpointsOf, policyOf } from "./services.ts";
@@ -186,7 +186,7 @@ function byAnyNode(state: SpeakerState, key: string, placement: AddressPlacement
   if (!isByBgp(placement)) return own === undefined ? "unknown" : { verdict: own };
   if (away.length > 0) return { verdict: awayVerdict(state, placement, away, announcers) };
   const message = `no node has a BGP peer for an advertisement of pool ${pool}, so that none announces ${address}`;
-  return { verdict: verdict("service", "noPeer", { message }) };
+  return { verdict: withoutCentral(state, `${address}`) ?? verdict("service", "noPeer", { message }) };
 }
 
 /**

@@ -4,7 +4,8 @@ import { slow } from "#pkg/clock/testing";
 import { parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { excludeLabel } from "#pkg/placement";
-import { amongOthers, type Bench, eth0, loser, nodes, owner, pools, x } from "../../testing/speaker-bench.ts";
+import { amongOthers, Bench, eth0, loser, nodes, owner, pools, x } from "../../testing/speaker-bench.ts";
+import { serviceView } from "../verdicts/address-verdict.ts";
 import { mayBeOutOfSight, outcomeOf } from "./outcome.ts";
 
 const lan = "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}";
@@ -23,6 +24,25 @@ function advance(bench: Bench, ms: number): void {
 }
 
 const said = (bench: Bench) => bench.told.get("default/web");
+
+test("where no central speaker is left, that is why nobody announces a Service by BGP, and not its peers", () => {
+  for (const announceFor of ["node-without-bgp", "node"] as const) {
+    const bench = new Bench("node1", { hasRing: true, announceFor, active: ["node1"] });
+    bench.setConfig(pools(routed, announceFor === "node" ? "" : peer));
+    bench.serve("default/web", [x]);
+    bench.start();
+    bench.settle();
+    advance(bench, 60_000);
+    const isCentral = announceFor === "node-without-bgp";
+    assert.match(
+      said(bench) ?? "",
+      isCentral ? /^noPeer: central speakers .*none is in the ring/ : /^noPeer: no node has a BGP peer/,
+    );
+    const { verdict } = serviceView(bench.state, "default/web", new Map()) ?? assert.fail();
+    assert.match(verdict.message, isCentral ? /^central speakers .*none is in the ring/ : /^node1 has no peer/);
+    assert.match(verdict.next, isCentral ? /get deployments,pods/ : /^add a peer/);
+  }
+});
 
 test("the first speaker by name tells the controller who announces a Service, and no other one does", () => {
   for (const node of nodes) {

@@ -9,7 +9,10 @@ import { causes, type Fact, remedyFor, type Verdict, verdict } from "#pkg/verdic
 import { interfacesText, outOfServiceNodes } from "../members/nodes.ts";
 import { layer2PoolAt, type ObstacleReason, type SpeakerState } from "../state.ts";
 
-type State = Pick<SpeakerState, "node" | "config" | "slots" | "placements" | "members" | "nodes" | "ignoreExcludeLabel">;
+type State = Pick<
+  SpeakerState,
+  "node" | "announceFor" | "config" | "slots" | "placements" | "members" | "nodes" | "ignoreExcludeLabel"
+>;
 type Policy = "Cluster" | "Local";
 type Placed = Pick<AddressPlacement, "address" | "isOwned" | "pool" | "protocol" | "owner">;
 
@@ -101,9 +104,21 @@ export function refusalVerdict(state: State, placed: Placed, refusal: PlacementR
     case "noKernelAccess":
     case "notInSubnet":
       return obstacleVerdict(state, placed, refusal as Obstacle, refused.policy);
+    case "noPeer":
+      return withoutCentral(state, `${address}`) ?? verdict("service", "noPeer", { message: messages.noPeer(node, placed) });
     default:
       return verdict("service", refusal.reason, { message: messages[refusal.reason](node, placed) });
   }
+}
+
+/** Where central speakers have the sessions of this node, and the ring has none of them. */
+export function withoutCentral({ announceFor, members }: State, address: string): Verdict | undefined {
+  const { gossip, central } = members;
+  if (announceFor !== "node-without-bgp" || gossip === undefined || central.length > 0) return undefined;
+  return verdict("service", "noPeer", {
+    message: `central speakers have the BGP sessions of all nodes, and none is in the ring: no node announces ${address}`,
+    next: "see the Deployment of the central speakers, and its Pods: kubectl -n metallb-system get deployments,pods",
+  });
 }
 
 /** Why this node, which speaks for itself, is to announce nothing of the pool. */
