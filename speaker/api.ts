@@ -65,7 +65,7 @@ export function speakerApi(options: ApiOptions): Routes {
     }
   }
 
-  /** The Service with those of its addresses for which routers are led to the node; undefined where there are none. */
+  /** The Service with only the addresses for which routers are led to the node; undefined where it has no such address. */
   const ledTo = (node: string | null, found: ServiceView | undefined): ServiceView | undefined => {
     if (node === null || found === undefined) return found;
     const isLed = ({ address }: AddressView) => view.probePlan(address).nextHops.some((hop) => hop.node === node);

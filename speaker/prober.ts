@@ -110,7 +110,7 @@ export class Prober {
     const hops = tests.some(({ isRouted }) => isRouted) ? await this.#addressesOfNodes() : new Map<string, readonly Address[]>();
     for (const test of tests.slice(0, maxQuestions)) {
       const { address, port, owner } = test;
-      const way = test.isRouted ? this.#wayTo(hops.get(owner) ?? []) : { link: this.#linkFor(address) };
+      const way = test.isRouted ? this.#wayTo(hops.get(owner) ?? []) : { link: linkFor(address, this.#options) };
       if (way?.link === undefined) {
         const why = test.isRouted
           ? `${owner} has no address in a subnet of this node`
@@ -179,15 +179,20 @@ export class Prober {
     return undefined;
   }
 
-  #linkFor(address: Address): InterfaceState | undefined {
-    const { view } = this.#options;
-    const names = view.namesHere(view.poolOf(address)?.interfaces ?? []);
-    return this.#running().find((link) => matchesInterface(names, link.name) && sourceFor(link, address) !== undefined);
-  }
-
   #running(): readonly InterfaceState[] {
     return this.#options.layer2.interfaces().filter(({ running }) => running);
   }
+}
+
+/** Finds the interface from which an address can be tried: it runs, the pool of the address has it, and it is in the same subnet. */
+export function linkFor(
+  address: Address,
+  { view, layer2 }: { readonly view: Pick<SpeakerView, "poolOf" | "namesHere">; readonly layer2: Pick<Layer2, "interfaces"> },
+): InterfaceState | undefined {
+  const names = view.namesHere(view.poolOf(address)?.interfaces ?? []);
+  return layer2
+    .interfaces()
+    .find((link) => link.running && matchesInterface(names, link.name) && sourceFor(link, address) !== undefined);
 }
 
 /** Connects by the node's own kernel, and closes at once. */

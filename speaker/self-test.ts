@@ -1,11 +1,11 @@
 import { Alarm, type Clock, type Millis } from "#pkg/clock";
 import { selfTestInterval } from "#pkg/config";
-import { type Asker, type InterfaceState, type Layer2, maxQuestions, sourceFor } from "#pkg/layer2";
+import { type Asker, type Layer2, maxQuestions } from "#pkg/layer2";
 import { SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
-import { matchesInterface } from "#pkg/net";
 import type { AddressPlacement } from "#pkg/placement";
 import type { SpeakerEvent, SpeakerView, WireTest } from "./core/index.ts";
+import { linkFor } from "./prober.ts";
 
 export interface SelfTestOptions {
   readonly view: SpeakerView;
@@ -97,7 +97,7 @@ export class SelfTest implements Disposable {
 
   async #try(tests: readonly WireTest[]): Promise<void> {
     const { asker, emit, log } = this.#options;
-    const links = Map.groupBy(tests, (test) => this.#linkFor(test));
+    const links = Map.groupBy(tests, ({ address }) => linkFor(address, this.#options));
     for (const [link, those] of links) {
       if (link === undefined) continue; // Another interface is about to be, or the address of this one has gone.
       try {
@@ -116,13 +116,5 @@ export class SelfTest implements Disposable {
         this.#hasFailed = true;
       }
     }
-  }
-
-  #linkFor({ address }: WireTest): InterfaceState | undefined {
-    const { view, layer2 } = this.#options;
-    const names = view.namesHere(view.poolOf(address)?.interfaces ?? []);
-    return layer2
-      .interfaces()
-      .find((link) => link.running && matchesInterface(names, link.name) && sourceFor(link, address) !== undefined);
   }
 }

@@ -160,7 +160,7 @@ interface Made {
   readonly ofCentral: CentralAdvertisements | undefined;
 }
 
-/** The nodes that central speakers lead to: those with a speaker or, where there is none, those that the API hears of. */
+/** The nodes that central speakers lead to: nodes with a speaker or, where none has one, nodes that the API hears of. */
 function servedBy(state: ClusterState): ReadonlyMap<string, ServedNode> {
   const { active, nodes } = state;
   const isAlive = ({ name, taints }: ClusterState["nodes"][number]) =>

@@ -80,22 +80,28 @@ test("whoever holds such an address is served when the Service that gave it up i
   }
 });
 
-test("an address that a Service gives up while it is being written into its status is in nobody else's before that has another", async () => {
-  const world = await startWorld(configText("a 10.0.0.1-10.0.0.1 fd00::1-fd00::1"));
+/** Has the answer to each write of a Service's status wait, which the API has carried out. @param stepMs of each turn in which things happen meanwhile */
+function withoutAnswers({ cluster, clock }: Awaited<ReturnType<typeof startWorld>>, key: string, stepMs: number) {
   const answered = Promise.withResolvers<void>();
-  const write = world.cluster.writeIngress.bind(world.cluster);
-  mock.method(world.cluster, "writeIngress", async (...[of, addresses, options]: Parameters<typeof write>) => {
+  const write = cluster.writeIngress.bind(cluster);
+  mock.method(cluster, "writeIngress", async (...[of, addresses, options]: Parameters<typeof write>) => {
     const result = await write(of, addresses, options);
-    if (of.key === "default/both") await answered.promise; // Written, and neither answered nor seen.
+    if (of.key === key) await answered.promise;
     return result;
   });
   const pass = async () => {
     for (let turn = 0; turn < 100; turn++) {
-      world.cluster.deliver();
-      world.clock.advanceBy(100);
+      cluster.deliver();
+      clock.advanceBy(stepMs);
       await setImmediate();
     }
   };
+  return { answer: () => answered.resolve(), pass };
+}
+
+test("an address that a Service gives up while it is being written into its status is in nobody else's before that has another", async () => {
+  const world = await startWorld(configText("a 10.0.0.1-10.0.0.1 fd00::1-fd00::1"));
+  const { answer, pass } = withoutAnswers(world, "default/both", 100);
   world.service("both", { clusterIPs: ["10.96.0.1", "fd96::1"] });
   world.service("six", { clusterIPs: ["fd96::2"], annotations: { "metallb.io/address-pool": "b" } });
   world.cluster.deliver();
@@ -105,7 +111,7 @@ test("an address that a Service gives up while it is being written into its stat
   await pass();
   assert.deepEqual(world.addresses("both", "six"), ["both=10.0.0.1+fd00::1", "six="]);
   world.cluster.transcript.length = 0;
-  answered.resolve();
+  answer();
   world.cluster.silent.clear();
   const lines = await world.settle();
   assert.deepEqual(
@@ -116,20 +122,7 @@ test("an address that a Service gives up while it is being written into its stat
 
 test("an address that somebody takes out of a status, before the answer to its writing comes, is there no more", async () => {
   const world = await startWorld(ten, {});
-  const answered = Promise.withResolvers<void>();
-  const write = world.cluster.writeIngress.bind(world.cluster);
-  mock.method(world.cluster, "writeIngress", async (...[of, addresses, options]: Parameters<typeof write>) => {
-    const result = await write(of, addresses, options);
-    if (of.key === "default/old") await answered.promise;
-    return result;
-  });
-  const pass = async () => {
-    for (let turn = 0; turn < 20; turn++) {
-      world.cluster.deliver();
-      world.clock.advanceBy(10);
-      await setImmediate();
-    }
-  };
+  const { answer, pass } = withoutAnswers(world, "default/old", 2);
   world.service("old", {});
   world.cluster.deliver();
   world.cluster.silent.add("services"); // The status with 10.0.0.0 is written, and is not seen.
@@ -138,7 +131,7 @@ test("an address that somebody takes out of a status, before the answer to its w
   world.change("old", { ingress: ["10.0.0.7"] });
   world.cluster.silent.clear();
   await pass();
-  answered.resolve();
+  answer();
   await world.settle();
   world.service("new", wants("10.0.0.0"));
   await world.settle();

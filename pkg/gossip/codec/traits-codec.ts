@@ -44,13 +44,22 @@ export function labelHash(label: string): number {
 }
 
 /** Undefined where there are too many labels. */
-export function encodeTraits({ exists, labels, ...taints }: Traits): Uint8Array | undefined {
+export function encodeTraits(traits: Traits): Uint8Array | undefined {
+  const { labels } = traits;
   if (labels.size > maxToldLabels) return undefined;
   const value = Buffer.alloc(headOctets + labelOctets * labels.size);
   value.writeUInt8(version, 0);
-  const lifecycleBits = (taints.isNotReady ? notReadyBit : 0) | (taints.isCordoned ? cordonedBit : 0);
-  const otherBits = (taints.isOutOfService ? outOfServiceBit : 0) | (taints.isWithoutNetwork ? withoutNetworkBit : 0);
-  value.writeUInt8((exists ? existsBit : 0) | lifecycleBits | otherBits, 1);
+  const told = [
+    [traits.exists, existsBit],
+    [traits.isOutOfService, outOfServiceBit],
+    [traits.isNotReady, notReadyBit],
+    [traits.isCordoned, cordonedBit],
+    [traits.isWithoutNetwork, withoutNetworkBit],
+  ] as const;
+  value.writeUInt8(
+    told.reduce((bits, [has, bit]) => bits | (has ? bit : 0), 0),
+    1,
+  );
   for (const [index, [label, text]] of [...labels].sort(([a], [b]) => a - b).entries()) {
     value.writeUIntBE(label, headOctets + labelOctets * index, hashOctets);
     value.writeUInt32BE(text, headOctets + labelOctets * index + hashOctets);

@@ -30,7 +30,7 @@ class Scene extends Bench {
     this.start();
   }
 
-  /** What the node's speaker says about its Node. */
+  /** The node's speaker tells whether its Node exists. */
   tell(name: string, exists: boolean): void {
     const one = this.others.get(name) ?? assert.fail(name);
     const untainted = { isOutOfService: false, isCordoned: false, isNotReady: false, isWithoutNetwork: false };
