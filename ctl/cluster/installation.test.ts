@@ -19,6 +19,15 @@ for (const { name, labels, want } of programs)
     assert.equal(programOf({ metadata: labels === undefined ? {} : { labels } }), want);
   });
 
+test("programOf: a component of a chart with another name is ours where its environment is", () => {
+  const labels = { "app.kubernetes.io/name": "ingress-nginx", "app.kubernetes.io/component": "controller" };
+  const pod = { containers: [{ env: [{ name: "POD_NAME" }] }, { env: [{ name: "METALLB_NAMESPACE" }] }] };
+  assert.equal(programOf({ metadata: { labels }, spec: { containers: [{}, pod.containers[0]] } }), undefined);
+  assert.equal(programOf({ metadata: { labels } }), undefined);
+  assert.equal(programOf({ metadata: { labels }, spec: pod }), "controller");
+  assert.equal(programOf({ metadata: { labels }, spec: { template: { spec: pod } } }), "controller");
+});
+
 const flags: { args: string[]; want: string | undefined }[] = [
   { args: ["--port=7473"], want: "7473" },
   { args: ["-port", "7473"], want: "7473" },

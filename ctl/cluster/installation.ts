@@ -107,14 +107,26 @@ export async function listFirstVersion(
   return undefined;
 }
 
-/** The program of a Pod, by the labels of our manifests, or of the chart. */
-export function programOf({ metadata }: RawObject): "controller" | "speaker" | undefined {
+/**
+ * The program of a Pod, by the labels of our manifests, or of the chart. Other charts have a component `controller` too; a release whose
+ * `nameOverride` is not `metallb` has `METALLB_…` in its environment.
+ */
+export function programOf({ metadata, spec }: RawObject): "controller" | "speaker" | undefined {
   const { app, component, ...labels } = metadata?.labels ?? {};
   const program = labels["app.kubernetes.io/component"] ?? (app === "metallb" ? component : undefined);
+  const { [nameLabel]: name = "metallb" } = labels;
+  if (name !== "metallb" && !hasOurEnvironment(fields(fields(spec?.template).spec ?? spec))) return undefined;
   if (program === centralComponent) return "speaker";
   return program === "controller" || program === "speaker" ? program : undefined;
 }
 
+/** @param spec of a Pod */
+function hasOurEnvironment({ containers }: Fields): boolean {
+  const variables = list(containers).flatMap((container) => list(fields(container).env));
+  return variables.some((variable) => text(fields(variable).name).startsWith("METALLB_"));
+}
+
+const nameLabel = "app.kubernetes.io/name";
 const centralComponent = "central-speaker";
 
 /** The name by which the process in a Pod goes: that of its node, or of a central speaker there. */
