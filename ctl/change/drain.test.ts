@@ -194,6 +194,22 @@ test("drain: a node to which central speakers lead routers cannot go yet, nor on
   assert.match((await drain()).out, /^n1 cannot go yet/);
 });
 
+test("drain: where central speakers alone run, a node can go that none of them leads to", async () => {
+  const { api, processes, now } = cluster({});
+  const central = fakeProcesses({ "speaker-central/n1": {}, "speaker-central/n2": {} });
+  const targets = [...processes.targets.filter(({ program }) => program === "controller"), ...central.targets];
+  const led = { address: "203.0.113.7", pool: "far", protocol: "bgp", owner: null, announced: true, verdict: announced };
+  const drain = async (addresses: object[], via?: string) => {
+    const services = [{ service: "default/far", addresses, verdict: announced }];
+    const get = async (...[target, asked]: Parameters<typeof processes.get>) =>
+      target.program === "speaker" ? { node: target.node, via, services } : processes.get(target, asked);
+    return ingotctl("drain n1", { api, now, processes: { ...processes, targets, get } });
+  };
+  assert.match((await drain([led], "n1")).out, /announced by central speakers for default\/far\nn1 cannot go yet\n/);
+  assert.equal((await drain([], "n1")).out, "n1 can go: it announces nothing, and no kept connection goes through it\n");
+  assert.match((await drain([led])).out, /^n1 cannot go yet: it has no speaker/, "an earlier version does not say which");
+});
+
 test("drain: a node without a speaker cannot go yet, and that is why", async () => {
   const { api, processes } = cluster({});
   const others = processes.targets.filter(({ node }) => node !== "n1");

@@ -118,15 +118,17 @@ async function progressOf(all: Processes, node: string, isWaiting: boolean): Pro
   const unseen = isWaiting
     ? `it is drained when it is cordoned: kubectl cordon ${node}`
     : "its speaker has not seen the label yet";
-  const hasSpeaker = own.targets.some(({ program }) => program === "speaker");
+  const speakers = all.targets.filter(({ program }) => program === "speaker");
+  const isLedOnly = led.isSaid && speakers.every((target) => isCentral(target.node)); // No connection is kept then.
   const stays = announced.length > 0 ? verdict?.message : undefined;
-  const unasked = hasSpeaker ? undefined : "it has no speaker, which alone knows whether connections go through it";
+  const hasSpeaker = speakers.some((target) => target.node === node);
+  const unasked = isLedOnly || hasSpeaker ? undefined : "it has no speaker, which alone knows whether connections go through it";
   const obstacle = facts.answers.length === 0 ? unasked : verdict === undefined ? unseen : stays;
   const unreachable = eachOnce([...services.unreachable, ...handovers.unreachable, ...led.unreachable]);
   // A speaker that does not answer may announce what nobody else knows of; without one there is nothing to ask.
   const isKnown = unreachable.every(({ target }) => target.node !== node) && led.isKnown;
-  const canGo = isKnown && verdict !== undefined && announced.length === 0 && connections === 0;
-  return { node, announced, served, connections, obstacle, canGo, unreachable };
+  const isLeft = announced.length === 0 && (isLedOnly || (verdict !== undefined && connections === 0));
+  return { node, announced, served, connections, obstacle, canGo: isKnown && isLeft, unreachable };
 }
 
 /** The addresses for which central speakers lead routers to the node; all of them decide the same. */
@@ -141,7 +143,7 @@ async function askLed(all: Processes, node: string) {
     ),
   );
   const announced = [...new Map(rows.map((row) => [`${row.address} ${row.service}`, row])).values()];
-  return { announced, unreachable, isKnown: answers.length > 0 || unreachable.length === 0 };
+  return { announced, unreachable, isKnown: answers.length > 0 || unreachable.length === 0, isSaid: asked.length > 0 };
 }
 
 const byCentral = "central speakers";
