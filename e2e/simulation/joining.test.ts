@@ -1,4 +1,5 @@
 // Long: many simulated speakers that join one after another.
+// Scenario: minutes of simulated time.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import "../../pkg/clock/testing/untracked-promises.ts";

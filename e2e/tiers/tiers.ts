@@ -40,6 +40,8 @@ const alone = /^(?:\/\/ Alone: |(?:before|after)(?:Each)?\()/m;
 const smoke = /^\/\/ Smoke: /m;
 /** It builds a network of namespaces, or says why it takes long. */
 const scenario = /\b(?:Lab\.start|Lab\.refusal|routerRefusal|bfdRefusal|DemoCluster\.start)\(|^\/\/ Scenario: /m;
+/** Tests of what judges simulated clusters: a change of the product does not touch it. */
+const ofJudges = /^e2e\/simulation\/cluster\/judge\//;
 const nightly = /^\/\/ Nightly: /m;
 /** Routers but for BIRD change their user. */
 const root = /Refusal\((?!"bird"\)|\))|needs root|getuid/;
@@ -50,7 +52,7 @@ function read(path: string): TestFile {
   const isPure = /^(?:pkg|controller|speaker|ctl)\//.test(path) && !waits.test(text);
   const isLong = long.test(text);
   const isKubernetes = kubernetes.test(path);
-  const later = isScenario && !smoke.test(text) ? "scenarios" : "test";
+  const later = (isScenario && !smoke.test(text)) || ofJudges.test(path) ? "scenarios" : "test";
   return {
     path,
     tier: nightly.test(text) ? "nightly" : isKubernetes ? "kubernetes" : isPure && !isLong ? "quick" : later,
