@@ -54,13 +54,16 @@ export function isUnknownField(error: ApiError): boolean {
   return error.status === 400 && /field label not supported|not a known field selector/i.test(error.message);
 }
 
-/** The server cannot send all objects by a watch: it says so (Kubernetes from 1.19 on), or does not say where they end. */
-export function isNoStream(error: ApiError): boolean {
+/**
+ * The server cannot send all objects by a watch: it says so (Kubernetes from 1.19 on; also 1.33 after an upgrade from 1.32), or does not say
+ * where they end, which one that has sent some does when it is slow.
+ */
+export function isNoStream(error: ApiError, hasStreamed: boolean): boolean {
   const isRefused =
     (error.status === 400 || error.status === 422) && /sendInitialEvents|resourceVersionMatch/.test(error.message);
   const { cause } = error;
-  const isSilent = cause instanceof Error && cause.message === noEndOfList;
-  return isRefused || isSilent || error.message === noEndOfList;
+  const isSilent = (cause instanceof Error && cause.message === noEndOfList) || error.message === noEndOfList;
+  return isRefused || (isSilent && !hasStreamed);
 }
 
 export const noEndOfList = "the watch does not say where the list of all objects ends";

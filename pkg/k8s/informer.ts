@@ -172,7 +172,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
           this.#isForMany = false;
           continue;
         }
-        if (isStreamed && !this.#api.hasStreamed && isNoStream(error)) {
+        if (isStreamed && isNoStream(error, this.#api.hasStreamed)) {
           this.#api.streamsLists = false;
           this.#wasCutShort = false;
           this.#log.debug("the API server sends no list by a watch, listing in pages", { error });

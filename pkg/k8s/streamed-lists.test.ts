@@ -178,6 +178,20 @@ test("a server that has sent lists, and is slow once, is asked for them again", 
   await until(() => scene.seen.includes("relisted"));
 });
 
+test("a server that has sent lists, and refuses to since it was upgraded, is asked for pages", limit, async () => {
+  const [scene, watch] = await Scene.watching(event("ADDED", slice("a", "web", "1")));
+  await using _ = scene;
+  watch.send({ type: "ERROR", object: { code: 410, reason: "Expired", message: "too old" } });
+  const message = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled";
+  (await scene.retry()).reply(422, { kind: "Status", message, reason: "Invalid", code: 422 });
+  await until(() => scene.api.waiting > 0 || scene.clock.pending().includes("endpointslices retry"));
+  assert.equal(scene.api.waiting, 1, "the watch is tried again");
+  const list = await scene.api.next();
+  assert.equal(list.query.limit, "200");
+  list.reply(200, listOf("200", slice("b", "web", "150")));
+  await scene.saw("ns/a ->1", "synced", "ns/a 1>-", "ns/b ->150", "relisted");
+});
+
 test("a list that breaks off begins again from its start", limit, async () => {
   await using scene = await Scene.open();
   const first = await scene.api.next();
