@@ -48,6 +48,18 @@ test("SecretValues: until there is a value, what is missing is described", () =>
   assert.equal(missing(), 'Secret metallb-system/routers has no key "main", but spare, other');
 });
 
+test("SecretValues: a Secret that was refused for a while is missing again once it may be read", () => {
+  const { values, informer, calls } = bench();
+  informer.sync();
+  calls.splice(0);
+  informer.lose(0);
+  informer.forbid();
+  assert.match((values.get(wanted) as { missing: string }).missing, /may not be read/);
+  informer.lose(undefined);
+  assert.deepEqual(values.get(wanted), { missing: "there is no Secret metallb-system/routers, or nothing in it" });
+  assert.deepEqual(calls, ["changed", "changed"]);
+});
+
 test("SecretValues: nothing is taken from a Secret that is not marked for this use, whatever the configuration names", () => {
   for (const use of ["", "netbox-token"]) {
     const { values, informer } = bench();

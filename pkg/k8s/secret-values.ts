@@ -79,6 +79,9 @@ export class SecretValues implements Disposable {
       {
         synced: () => this.#asked(name, false),
         forbidden: () => this.#asked(name, true),
+        reached: () => {
+          if (watched.isForbidden && informer.lostSince === undefined) this.#asked(name, false);
+        },
         changed: (_key, now) => this.#changed(watched, name, now),
       },
     );
