@@ -29,8 +29,7 @@ function file(name: string, content: string): string {
 
 /** Asks something, and @returns the client's identity as the server saw it. */
 async function ask(cluster: Cluster, api: FakeApi) {
-  const asked = cluster.hasEndpointSlices();
-  asked.catch(() => {});
+  const asked = cluster.leases.read("ns", "lease", 5_000);
   const request = await Promise.race([api.next(), asked.then(() => assert.fail("answered by nobody"))]);
   request.reply(404, {});
   await asked;
@@ -72,6 +71,40 @@ test("a server that no longer knows the token is asked again with what the file 
   assert.equal(again.headers.authorization, "Bearer new");
   again.refuse(401, "Unauthorized");
   await assert.rejects(asked, { name: "ApiError", status: 401 });
+});
+
+test("an empty token file is no token: nobody becomes anonymous while it is written", limit, async () => {
+  await using api = await FakeApi.start();
+  const clock = new SimulatedClock();
+  const log = new LogLines();
+  const path = file("emptied", "first");
+  await using cluster = clusterAt(accessTo(api.url, { token: { file: path } }), clock, log);
+  await ask(cluster, api);
+  writeFileSync(path, "\n");
+  clock.advanceBy(60_000);
+  assert.equal((await ask(cluster, api)).headers.authorization, "Bearer first");
+  assert.deepEqual(log.lines, ["warn cannot read credentials again, the last ones stay in use"]);
+});
+
+test("each of several requests with a token that the server knows no longer is sent with the new one", limit, async () => {
+  await using api = await FakeApi.start();
+  const clock = new SimulatedClock();
+  const path = file("revoked", "old");
+  await using cluster = clusterAt(accessTo(api.url, { token: { file: path } }), clock);
+  await ask(cluster, api);
+  clock.advanceBy(10_000);
+  const asked = [cluster.hasEndpointSlices(), cluster.hasEndpointSlices()];
+  const sent = [await api.next(), await api.next()];
+  writeFileSync(path, "new");
+  for (const [index, request] of sent.entries()) {
+    assert.equal(request.headers.authorization, "Bearer old");
+    request.refuse(401, "Unauthorized");
+    const again = await Promise.race([api.next(), asked[index]]);
+    assert.ok(typeof again === "object", "not asked again");
+    assert.equal(again.headers.authorization, "Bearer new");
+    again.reply(404, {});
+  }
+  assert.deepEqual(await Promise.all(asked), [false, false]);
 });
 
 test("credentials that were never readable are an error that names where they should be", limit, async () => {
@@ -203,6 +236,26 @@ test("a client certificate that is replaced is used for what is asked from then 
   file("a.key", next.key);
   clock.advanceBy(60_000);
   assert.equal(await subject(), "next");
+});
+
+test("while a certificate is there and its key is not yet, the pair of before stays in use", limit, async () => {
+  await using api = await FakeApi.start({ cert: server.cert, key: server.key, requestCert: true, rejectUnauthorized: false });
+  const [certificate, key] = [{ file: file("b.crt", client.cert) }, { file: file("b.key", client.key) }];
+  const clock = new SimulatedClock();
+  const log = new LogLines();
+  const access = accessTo(api.url, { authority: { data: Buffer.from(server.cert) }, certificate, key });
+  await using cluster = clusterAt(access, clock, log);
+  const subject = async () => ((await ask(cluster, api)).peer as TLSSocket).getPeerCertificate().subject.CN;
+  await subject();
+  const next = selfSigned("next");
+  file("b.crt", next.cert);
+  clock.advanceBy(60_000);
+  api.dropConnections();
+  assert.equal(await subject(), "client");
+  file("b.key", next.key);
+  clock.advanceBy(60_000);
+  assert.equal(await subject(), "next");
+  assert.deepEqual(log.lines, ["warn cannot read credentials again, the last ones stay in use"]);
 });
 
 const trust = [

@@ -2,6 +2,7 @@ import { readFile } from "node:fs";
 import { type Agent, type AgentOptions, Agent as HttpAgent, type OutgoingHttpHeaders } from "node:http";
 import { Agent as HttpsAgent, type AgentOptions as HttpsAgentOptions } from "node:https";
 import type { Socket } from "node:net";
+import { createSecureContext } from "node:tls";
 import { promisify } from "node:util";
 import type { Clock, Millis } from "#pkg/clock";
 import type { Log } from "#pkg/log";
@@ -57,8 +58,9 @@ export class Credentials implements Disposable {
     return this.#reading;
   }
 
-  /** To be called when the server does not know us (401). @returns whether there is a point in asking it once more */
-  expire(): boolean {
+  /** To be called when the server does not know us by what was `used` (401). @returns whether there is a point in asking it once more */
+  expire(used: Identity | undefined): boolean {
+    if (used !== undefined && used !== this.#identity) return true; // Another request found that out before.
     if (this.#clock.now() - this.#readAt < minRereadMs) return false;
     this.#plugin?.forget(); // Its token may have been revoked long before it expires.
     this.#stale = true;
@@ -87,6 +89,8 @@ export class Credentials implements Disposable {
   async #read(): Promise<Identity> {
     const access = this.#access;
     const [ca, cert, key, token] = await Promise.all([access.authority, access.certificate, access.key, access.token].map(bytes));
+    const written = token?.toString("utf8").trim();
+    if (written === "") throw new Error("Cannot use token: its file is empty"); // Without one the server takes us for anybody.
     const tls: HttpsAgentOptions = {
       ...(ca && { ca }),
       ...(access.serverName !== undefined && { servername: access.serverName }),
@@ -97,7 +101,7 @@ export class Credentials implements Disposable {
     const clientKey = plugin?.key ?? key;
     return {
       agent: this.#agentFor({ ...tls, ...(clientCert && { cert: clientCert }), ...(clientKey && { key: clientKey }) }),
-      headers: { ...authorization(access, plugin?.token ?? token?.toString("utf8").trim()), ...copied(access.impersonate) },
+      headers: { ...authorization(access, plugin?.token ?? written), ...copied(access.impersonate) },
     };
   }
 
@@ -112,13 +116,17 @@ export class Credentials implements Disposable {
   }
 }
 
+/** @throws {Error} for a certificate and a key that do not belong together, as while they are replaced */
 function newAgent({ server, proxy }: Access, tls: HttpsAgentOptions): Agent {
   const options: AgentOptions = {
     keepAlive: true,
     scheduling: "lifo", // So that the connections of a burst fall idle, and the server closes them.
     ...(proxy !== undefined && { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } }),
   };
-  const agent = server.protocol === "https:" ? new HttpsAgent({ ...tls, ...options }) : new HttpAgent(options);
+  const isSecure = server.protocol === "https:";
+  const agent = isSecure
+    ? new HttpsAgent({ ...tls, ...options, secureContext: createSecureContext(tls) })
+    : new HttpAgent(options);
   // All its connections are alike. Node would join the whole TLS material into a name, for each request.
   agent.getName = () => "api";
   // Each connection has its keep-alive from when it was opened (`http.ts`). Node would set another one each time a request is done.

@@ -104,8 +104,9 @@ export class Http {
   }
 
   async #authenticated(request: Request, signal: AbortSignal): Promise<IncomingMessage> {
+    const { fresh } = this.#credentials;
     const response = await this.#send(request, signal);
-    if (response.statusCode !== 401 || !this.#credentials.expire()) return response;
+    if (response.statusCode !== 401 || !this.#credentials.expire(fresh)) return response;
     response.resume();
     return this.#send(request, signal);
   }
