@@ -79,3 +79,18 @@ test("an API server that breaks off in the middle of an answer, or says no more,
     assert.match(found.why, why);
   }
 });
+
+test("an API server that is too busy is asked again when it says, as kubectl does, and not for ever", async () => {
+  for (const [refusals, found] of [
+    [2, { type: "found", value: {} }],
+    [Infinity, { type: "unread", why: "429 too many" }],
+  ] as const) {
+    let asked = 0;
+    await using server = await apiServer((_asked, response) => {
+      if (++asked > refusals) response.end("{}");
+      else response.writeHead(429, { "retry-after": "0" }).end("too many");
+    });
+    assert.deepEqual(await server.api.write("PATCH", "/api/v1/nodes/a", {}), found);
+    assert.equal(asked, Math.min(refusals + 1, 10));
+  }
+});

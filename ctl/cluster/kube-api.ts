@@ -2,6 +2,7 @@ import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { request as plainRequest } from "node:http";
 import { type RequestOptions, request } from "node:https";
+import { setTimeout as sleep } from "node:timers/promises";
 import { escapeControls, shorten } from "#pkg/text";
 import { fields, octetsUpTo, parsed, text } from "#pkg/untrusted";
 import type { Api, ApiAnswer } from "./api.ts";
@@ -20,6 +21,9 @@ export interface KubeApiOptions {
 
 const defaultSilenceMs = 15_000;
 const maxListAttempts = 3;
+// A busy API server says when to ask again.
+const maxBusyAttempts = 10;
+const maxBusySeconds = 5;
 const maxAnswerBytes = 256 * 1024 * 1024;
 
 export class KubeApi implements Api {
@@ -46,7 +50,7 @@ export class KubeApi implements Api {
     return this.#send(method, path, JSON.stringify(object));
   }
 
-  async #send(method: string, path: string, content?: string): Promise<ApiAnswer> {
+  async #send(method: string, path: string, content?: string, attempt = 1): Promise<ApiAnswer> {
     try {
       const options: RequestOptions = {};
       await this.kubeconfig.applyToHTTPSOptions(options);
@@ -67,8 +71,13 @@ export class KubeApi implements Api {
       const silence = setTimeout(giveUp, this.#silenceMs);
       const received = once(sent, "response").finally(() => clearTimeout(silence));
       const answered = received.then(async ([response]) => {
-        if (response.statusCode === 401) this.kubeconfig.refused();
-        return answer(response.statusCode ?? 0, await body(response));
+        const { statusCode = 0, headers } = response;
+        if (statusCode === 401) this.kubeconfig.refused();
+        const said = await body(response);
+        const seconds = statusCode === 429 ? Number(headers["retry-after"]) : Number.NaN;
+        if (Number.isNaN(seconds) || attempt === maxBusyAttempts) return answer(statusCode, said);
+        await sleep(Math.min(seconds, maxBusySeconds) * 1000);
+        return this.#send(method, path, content, attempt + 1);
       });
       return await Promise.race([answered, failed]);
     } catch (error) {
