@@ -437,6 +437,20 @@ test("a Secret without data is filled, and one with data stays as it is", limit,
   await assert.rejects(fill(404), { status: 404 });
 });
 
+test("of a kind without a definition no object is left to delete", limit, async () => {
+  await using s = await scene();
+  const kind = { api: "/apis/frrk8s.metallb.io/v1beta1", plural: "bgpsessionstates", kind: "BGPSessionState" };
+  for (const deleting of [
+    s.cluster.deleteObjects(kind, "ns", "a=b"),
+    s.cluster.deleteObject(kind, { namespace: "ns", name: "a" }),
+  ]) {
+    const request = await s.api.next();
+    assert.equal(request.method, "DELETE");
+    request.refuse(404, "NotFound");
+    await deleting;
+  }
+});
+
 test("the API may live below a path", limit, async () => {
   await using api = await FakeApi.start();
   await using cluster = clusterAt(accessTo(`${api.url}/k8s/clusters/c-1/`));

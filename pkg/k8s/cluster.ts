@@ -349,7 +349,7 @@ export class Cluster implements AsyncDisposable {
   async deleteObjects(kind: CustomResource, namespace: string, labelSelector: string): Promise<void> {
     const path = `${objectPath(kind, namespace)}?labelSelector=${encodeURIComponent(labelSelector)}`;
     const purpose = `delete ${kind.plural} with ${labelSelector}`;
-    await this.#api.call({ method: "DELETE", path, purpose, ignoreAnswer: true }, "background", 1);
+    await unless(404, this.#api.call({ method: "DELETE", path, purpose, ignoreAnswer: true }, "background", 1)); // No such kind.
   }
 
   /** The user with this token; one attempt, of 5 s at most. @returns undefined for a token of nobody */
