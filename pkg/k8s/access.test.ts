@@ -63,11 +63,12 @@ test("everything a kubeconfig says is taken, with files relative to it", () => {
   });
 });
 
-test("KUBECONFIG may list files: the first to name something wins, and missing files are left out", () => {
+test("KUBECONFIG may list files: the first to name something wins, and missing and empty files are left out", () => {
   using directory = new Directory();
   const first = directory.write("first", "current-context: x\nclusters: [{name: c, cluster: {server: 'https://first.test'}}]");
   const second = directory.write("second", kubeconfig("{server: 'https://second.test'}", "{token: t}"));
-  const access = findAccess(undefined, { KUBECONFIG: `${directory.path}/missing:${first}:${second}` });
+  const empty = directory.write("empty", "# nothing yet\n");
+  const access = findAccess(undefined, { KUBECONFIG: `${directory.path}/missing:${empty}:${first}:${second}` });
   assert.equal(access.server.href, "https://first.test/");
   assert.deepEqual(access.token, { data: Buffer.from("t") });
 });
@@ -103,7 +104,7 @@ const refused = [
     content: "token: secret\n{",
     says: /Cannot read kubeconfig (?!.*secret)[^\n]*$/,
   },
-  { name: "empty", content: "", says: /Cannot read kubeconfig/ },
+  { name: "empty", content: "", says: /current-context is not set/ },
   { name: "a list", content: "[1]", says: /current-context is not set/ },
   { name: "no such context", content: "current-context: y", says: /contexts has no entry named "y"/ },
   { name: "no such cluster", content: kubeconfig("{}", "{}", "{cluster: z}"), says: /clusters has no entry named "z"/ },

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
-import { load } from "js-yaml";
+import { loadAll } from "js-yaml";
 import { urlHost } from "#pkg/net";
 import { withoutQuotation } from "#pkg/text";
 import { type Fields, fields, list, optionalText, text } from "#pkg/untrusted";
@@ -136,7 +136,7 @@ function readKubeconfig(paths: readonly string[]): Access {
 
 function readFile(path: string): Fields {
   try {
-    return fields(load(readFileSync(path, "utf8")));
+    return fields(loadAll(readFileSync(path, "utf8"))[0]); // None where it is empty.
   } catch (error) {
     throw new CredentialsError(`Cannot read kubeconfig ${path}: ${withoutQuotation(String(error))}`);
   }
