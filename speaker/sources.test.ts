@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { SimulatedClock } from "#pkg/clock/testing";
+import { configurationKinds } from "#pkg/convert";
 import { CoreRunner } from "#pkg/core";
 import { ApiError, resources } from "#pkg/k8s";
 import { configMap, endpointSlice, FakeCluster, node, service } from "#pkg/k8s/testing";
@@ -16,7 +18,7 @@ import { createState } from "./core/state.ts";
 import { SpeakerView } from "./core/view.ts";
 import { NodeInformers } from "./node-informers.ts";
 import { whatIsMissing } from "./routes.ts";
-import { Sources } from "./sources.ts";
+import { Sources, type SourcesOptions } from "./sources.ts";
 
 const namespace = "metallb-system";
 const lan = "address-pools: [{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}]";
@@ -49,7 +51,7 @@ class Bench {
   readonly state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: false });
   readonly clock = new SimulatedClock();
   readonly runner = new CoreRunner(speakerCore, this.clock, () => 0.5);
-  readonly sources = new Sources({
+  readonly options: SourcesOptions = {
     cluster: this.cluster,
     namespace,
     node: "node1",
@@ -66,7 +68,8 @@ class Bench {
     clock: this.clock,
     random: () => 0.5,
     log: silentLog,
-  });
+  };
+  readonly sources = new Sources(this.options);
   readonly services = this.cluster.of(resources.services);
   readonly config = this.cluster.of(resources.configMaps, "config");
   readonly status = this.cluster.of(resources.configMaps, statusConfigMap);
@@ -401,4 +404,23 @@ test("why the API does not answer is known before anything is followed, and is o
   assert.equal(why, "Cannot list EndpointSlices: ENOTFOUND api");
   bench.sources.start(resources.endpointSlices);
   assert.equal(bench.sources.apiProblem, undefined);
+});
+
+test("why custom resources are not seen is known, and why it is not known which there are", async () => {
+  const { options, cluster, clock } = new Bench();
+  using sources = new Sources({ ...options, configSource: "crds" });
+  const why = () => sources.apiProblem?.why;
+  for (const { plural, versions } of configurationKinds) cluster.served.set(plural, versions);
+  cluster.away = true;
+  sources.start(resources.endpointSlices);
+  await setImmediate();
+  assert.equal(why(), "Cannot look");
+  cluster.away = false;
+  clock.advanceBy(10_000);
+  await setImmediate();
+  assert.equal(why(), undefined);
+  const peers = cluster.informers.find(({ resource }) => resource.plural === "bgppeers") ?? assert.fail();
+  const failure = new ApiError("Cannot list bgppeers: 500 conversion webhook failed", 500, "InternalError");
+  Object.assign(peers, { failure });
+  assert.equal(why(), failure.message);
 });

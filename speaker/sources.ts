@@ -179,7 +179,7 @@ export class Sources implements Disposable {
   /** Why the API is not reached, or refuses to show what announcements depend on, and the remedy; undefined where it does not. */
   get apiProblem(): ApiProblem | undefined {
     const ofStart = this.#phase === "new" ? this.#startFailure : undefined;
-    const failure = ofStart ?? this.#informers.failure ?? this.#nodes.failure;
+    const failure = ofStart ?? this.#informers.failure ?? this.#nodes.failure ?? this.#customResources?.failure;
     return failure && problemOf(failure);
   }
 

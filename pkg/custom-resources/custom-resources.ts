@@ -81,7 +81,7 @@ export class CustomResources implements Disposable {
   #awaitsPause: boolean;
   #isLooking = false;
   #isLookingAtOnce = false;
-  #isWarned = false;
+  #failure: ApiError | undefined; // The API did not tell which definitions there are.
 
   constructor(options: CustomResourcesOptions) {
     this.#options = options;
@@ -117,6 +117,11 @@ export class CustomResources implements Disposable {
     return lost.length === 0 ? undefined : Math.min(...lost);
   }
 
+  /** The last error, until they are seen. */
+  get failure(): ApiError | undefined {
+    return this.#failure ?? [...this.#followed.values()].flatMap(({ informer }) => informer.failure ?? [])[0];
+  }
+
   /** @param object as problems name it, such as `IPAddressPool metallb-system/a` */
   referenceOf(object: string): ObjectReference | undefined {
     const [kind, key = ""] = object.split(" ");
@@ -147,12 +152,12 @@ export class CustomResources implements Disposable {
     let served: Awaited<ReturnType<Cluster["servedResources"]>>;
     try {
       served = await cluster.servedResources(group);
-      this.#isWarned = false;
+      this.#failure = undefined;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (!this.#isWarned && !this.#stop.signal.aborted)
+      if (this.#failure === undefined && !this.#stop.signal.aborted)
         log.warn("cannot ask which custom resources there are", { group, error });
-      this.#isWarned = true;
+      this.#failure = error;
       return false;
     }
     if (this.#stop.signal.aborted) return false;
