@@ -33,10 +33,15 @@ async function serverFor(userOf: (folder: string) => object) {
     "current-context": "c",
   };
   const kubeconfig = join(folder, "config");
-  writeFileSync(kubeconfig, JSON.stringify(config));
+  const setCluster = (more: object) => {
+    Object.assign(cluster, more);
+    writeFileSync(kubeconfig, JSON.stringify(config));
+  };
+  setCluster({});
   return {
     folder,
     state,
+    setCluster,
     /** A new client each time, as in each round of `--watch`. */
     api: () => new KubeApi({ kubeconfig, context: undefined }),
     /** Names and values in turn. */
@@ -108,6 +113,23 @@ test("a credential plugin runs once until its credential expires or is refused, 
   );
   for (const path of ["/a", "/b"]) await expired.api().read(path);
   assert.equal(expired.lastToken(), "Bearer t2");
+});
+
+test("a credential plugin that asks for the cluster is told of its authority, also where that is a file, and of its name", async () => {
+  using server = await serverFor((folder) => {
+    writeFileSync(join(folder, "ca.crt"), "CA");
+    const { exec } = plugin(folder, `echo '{"status":{"token":"t"}}'`);
+    return { exec: { ...exec, provideClusterInfo: true } };
+  });
+  server.setCluster({ "certificate-authority": "ca.crt", "tls-server-name": "inner" });
+  await server.api().read("/version");
+  const { server: url, ...told } = JSON.parse(runsOf(server.folder)[0] ?? "").spec.cluster;
+  assert.match(url, /^http:/);
+  assert.deepEqual(told, {
+    "tls-server-name": "inner",
+    "insecure-skip-tls-verify": true, // There is no TLS.
+    "certificate-authority-data": btoa("CA"),
+  });
 });
 
 test("what a credential plugin that fails says is the reason", async () => {

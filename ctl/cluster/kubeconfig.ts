@@ -27,10 +27,16 @@ export class UserKubeconfig extends KubeConfig {
     if (user === null || entry === undefined) return;
     this.#user = readUser(entry);
     const { exec } = this.#user;
-    const { server = "", skipTLSVerify: skipVerify = false, caData } = this.getCurrentCluster() ?? {};
+    const { server = "", skipTLSVerify, caData, caFile, tlsServerName, proxyUrl } = this.getCurrentCluster() ?? {};
     if (exec === undefined) return;
-    const authority = caData ? { data: Buffer.from(caData, "base64") } : undefined;
-    const caller = { exec, server: new URL(server), skipVerify, authority };
+    const caller = {
+      exec,
+      server: new URL(server),
+      serverName: tlsServerName,
+      skipVerify: skipTLSVerify === true,
+      authority: caData ? { data: Buffer.from(caData, "base64") } : caFile ? { file: caFile } : undefined,
+      proxy: proxyUrl,
+    };
     const isInteractive = process.stdin.isTTY === true;
     const terminal = process.stderr.isTTY === true ? { isInteractive, show } : undefined;
     const key = JSON.stringify(caller);

@@ -139,13 +139,19 @@ echo '{"kind":"ExecCredential","status":{"token":"from the plugin"}}'
   chmodSync(plugin, 0o755);
   const exec = { apiVersion: "client.authentication.k8s.io/v1", command: plugin, env: [{ name: "EXTRA", value: "x" }] };
   const clock = new SimulatedClock();
-  await using cluster = clusterAt(accessTo(api.url, { exec: { ...exec, provideClusterInfo: true } }), clock);
+  const ofCluster = { authority: { file: file("exec-ca.crt", "CA") }, serverName: "inner" };
+  await using cluster = clusterAt(accessTo(api.url, { ...ofCluster, exec: { ...exec, provideClusterInfo: true } }), clock);
   assert.equal((await ask(cluster, api)).headers.authorization, "Bearer from the plugin");
   clock.advanceBy(60_000);
   await ask(cluster, api);
   const lines = () => readFileSync(runs, "utf8").trim().split("\n");
   assert.equal(lines().length, 1, "the token has no end, so it is kept");
-  const cluster1 = { server: `${api.url}/`, "insecure-skip-tls-verify": false };
+  const cluster1 = {
+    server: `${api.url}/`,
+    "tls-server-name": "inner",
+    "insecure-skip-tls-verify": false,
+    "certificate-authority-data": btoa("CA"),
+  };
   const info = { apiVersion: exec.apiVersion, kind: "ExecCredential", spec: { interactive: false, cluster: cluster1 } };
   assert.equal(lines()[0], `${JSON.stringify(info)} x`);
   clock.advanceBy(10_000);

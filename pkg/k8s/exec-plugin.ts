@@ -1,4 +1,5 @@
 import type { ChildProcess } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { type Clock, type Millis, wallClock } from "#pkg/clock";
 import { fields, list, optionalText, text } from "#pkg/untrusted";
 import type { Access } from "./access.ts";
@@ -16,7 +17,7 @@ const maxRunMs: Millis = 25_000;
 const maxOutputBytes = 1 << 20;
 const maxMessageLength = 500;
 
-type Caller = Pick<Access, "exec" | "server" | "authority" | "skipVerify">;
+type Caller = Pick<Access, "exec" | "server" | "serverName" | "authority" | "skipVerify" | "proxy">;
 
 /** Where a person looks, who may have to sign in: the plugin gets the terminal, and all the time that this takes. */
 interface Terminal {
@@ -117,10 +118,15 @@ export class ExecPlugin {
 
   /** The plugin's own variables, and KUBERNETES_EXEC_INFO as the protocol has it. */
   #environment(): NodeJS.ProcessEnv {
-    const { exec = {}, server, authority, skipVerify } = this.#access;
-    const ca =
-      authority !== undefined && "data" in authority ? { "certificate-authority-data": authority.data.toString("base64") } : {};
-    const cluster = { server: server.href, "insecure-skip-tls-verify": skipVerify, ...ca };
+    const { exec = {}, server, serverName, authority, skipVerify, proxy } = this.#access;
+    const ca = authority && ("data" in authority ? authority.data : readFileSync(authority.file));
+    const cluster = {
+      server: server.href,
+      "tls-server-name": serverName,
+      "insecure-skip-tls-verify": skipVerify,
+      "certificate-authority-data": ca?.toString("base64"),
+      "proxy-url": proxy,
+    };
     const spec = { interactive: this.#isInteractive, ...(exec.provideClusterInfo === true && { cluster }) };
     const own = list(exec.env).map(fields);
     return {
