@@ -678,6 +678,23 @@ test("a watch that is not answered within 2 s does not see what changes since it
   assert.equal(scene.reached.length, 2);
 });
 
+test("a later list that is not answered within 2 s does not show what changes since it was asked for", limit, async () => {
+  const [scene, watch] = await Scene.watching();
+  await using _ = scene;
+  watch.stream({ type: "ERROR", object: { code: 410, reason: "Expired", message: "too old" } });
+  const list = await scene.retry();
+  const since = scene.clock.now();
+  scene.clock.advanceBy(2_000);
+  assert.deepEqual(scene.reached, [since]);
+  list.reply(200, listOf("200", []));
+  (await scene.api.next()).stream();
+  (await scene.api.next()).reply(200, listOf("200", [])); // It asks whether the API was restored meanwhile.
+  await until(() => scene.clock.pending().includes("configmaps healthy"));
+  scene.clock.advanceBy(5_000);
+  assert.equal(scene.reached.length, 2);
+  assert.equal(scene.informer.lostSince, undefined);
+});
+
 test("a watch that lives for a while without a word is a success too", limit, async () => {
   const [scene, watch] = await Scene.watching();
   await using _ = scene;

@@ -243,7 +243,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
   async #list(): Promise<string> {
     this.#objects.beginList();
     const pages = listPages(this.#resource.plural, (query, maxBytes) =>
-      this.#api.get(this.#request("list", query), this.#stop.signal, maxBytes),
+      this.#soon(() => this.#api.get(this.#request("list", query), this.#stop.signal, maxBytes)),
     );
     for (;;) {
       const { done, value } = await pages.next();
