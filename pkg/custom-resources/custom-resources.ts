@@ -293,6 +293,7 @@ function resourceOf(plural: string, kind: string, version: string): Resource<Kep
   return {
     api: `/apis/${group}/${version}`,
     plural,
+    isCustom: true,
     project: (raw, meta) => {
       const { namespace, name } = meta;
       const { labels, annotations } = fields(raw.metadata);

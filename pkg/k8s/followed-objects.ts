@@ -198,7 +198,8 @@ export class FollowedObjects<V extends ObjectMeta> {
     const changes: ObjectChange<V>[] = [];
     for (const [key, object] of before) if (!listed.has(key)) changes.push({ key, now: undefined, before: object });
     for (const [key, now] of listed) if (before.get(key) !== now) changes.push({ key, now, before: before.get(key) });
-    const isBack = isLater(reached, version) || changes.some((change) => isOld(change, reached));
+    const isCustom = this.#resource.isCustom === true;
+    const isBack = isLater(reached, version) || changes.some((change) => isOld(change, reached, isCustom));
     if (!this.#isDisposed && isBack) this.#handlers.restored?.();
     if (!this.#isDisposed) tellOf(this.#handlers, changes);
   }
@@ -215,8 +216,10 @@ export class FollowedObjects<V extends ObjectMeta> {
 }
 
 /** Whether it has changed in a version up to which all changes were seen, and this one was not. */
-function isOld({ now }: ObjectChange<ObjectMeta>, reached: string | undefined): boolean {
-  return now !== undefined && (reached === now.resourceVersion || isLater(reached, now.resourceVersion));
+function isOld({ now, before }: ObjectChange<ObjectMeta>, reached: string | undefined, isCustom: boolean): boolean {
+  const isSame = now?.uid === before?.uid && now?.resourceVersion === before?.resourceVersion;
+  if (now === undefined || (isSame && isCustom)) return false;
+  return reached === now.resourceVersion || isLater(reached, now.resourceVersion);
 }
 
 /** Versions are numbers of etcd; where they are not, nothing can be said. */

@@ -7,7 +7,7 @@ import { SimulatedClock } from "#pkg/clock/testing";
 import { accessTo, advanceUntilRun, close, clusterAt, type Exchange, FakeApi, LogLines, until } from "#pkg/k8s/testing";
 import type { Informer, Scope } from "./informers.ts";
 import type { ConfigMap } from "./objects.ts";
-import { resources } from "./resources.ts";
+import { type Resource, resources } from "./resources.ts";
 
 const limit = { timeout: 120_000 };
 
@@ -32,10 +32,10 @@ class Scene implements AsyncDisposable {
   readonly informer: Informer<ConfigMap>;
   readonly #cluster;
 
-  private constructor(api: FakeApi, scope: Scope) {
+  private constructor(api: FakeApi, scope: Scope, resource: Resource<ConfigMap>) {
     this.api = api;
     this.#cluster = clusterAt(accessTo(api.url), this.clock, this.log);
-    this.informer = this.#cluster.informer(resources.configMaps, scope, {
+    this.informer = this.#cluster.informer(resource, scope, {
       changed: (key, now, before) => {
         assert.equal(this.informer.get(key), now);
         this.seen.push(`${key} ${before?.resourceVersion ?? "-"}>${now?.resourceVersion ?? "-"}`);
@@ -49,13 +49,13 @@ class Scene implements AsyncDisposable {
     this.informer.start();
   }
 
-  static async open(scope: Scope = {}): Promise<Scene> {
-    return new Scene(await FakeApi.start(), scope);
+  static async open(scope: Scope = {}, resource: Resource<ConfigMap> = resources.configMaps): Promise<Scene> {
+    return new Scene(await FakeApi.start(), scope, resource);
   }
 
   /** Listed with these objects, and the watch that follows. */
-  static async watching(items: object[] = []): Promise<[Scene, Exchange]> {
-    const scene = await Scene.open();
+  static async watching(items: object[] = [], resource?: Resource<ConfigMap>): Promise<[Scene, Exchange]> {
+    const scene = await Scene.open({}, resource);
     (await scene.api.next()).reply(200, listOf("100", items));
     const watch = await scene.api.next();
     await until(() => scene.informer.synced);
@@ -553,6 +553,19 @@ for (const { name, items, version = "130", isRestored } of laterLists)
       await until(() => scene.seen.includes("relisted"));
       assert.ok(!scene.seen.includes("restored"));
     }
+  });
+
+for (const [what, uid, isRestored] of [
+  ["another definition shows otherwise", "uid-a", false],
+  ["is another object in the same version", "uid-other", true],
+] as const)
+  test(`a custom resource that ${what} is ${isRestored ? "a" : "no"} sign of an API that was restored`, limit, async () => {
+    const [scene, watch] = await Scene.watching([configMap("a", "1")], { ...resources.configMaps, isCustom: true });
+    await using _ = scene;
+    scene.onRestored = () => scene.seen.push("restored");
+    watch.stream({ type: "ERROR", object: { kind: "Status", code: 410, message: "too old" } });
+    (await scene.retry()).reply(200, listOf("130", [configMap("a", "1", "with a default", uid)]));
+    await scene.saw("ns/a ->1", "synced", ...(isRestored ? ["restored"] : []), "ns/a 1>1", "relisted");
   });
 
 const eventsBack: readonly { name: string; event: object; isRestored: boolean }[] = [

@@ -33,6 +33,8 @@ export interface Resource<V extends ObjectMeta> {
   /** The first part of its path, such as `/api/v1` or `/apis/GROUP/VERSION`. */
   readonly api: string;
   readonly plural: string;
+  /** With its definition, objects may become others whose version stays. */
+  readonly isCustom?: true;
   /** Any fields may be absent or of another type; `meta` is already checked. */
   project(raw: Fields, meta: ObjectMeta): V;
 }
