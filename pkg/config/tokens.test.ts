@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { Assembly, parseConfig, type Token, takeApart } from "#pkg/config";
+import { Assembly, type Peer, parseConfig, peersOfNode, type Token, takeApart } from "#pkg/config";
 import { Address, AddressRange, Prefix } from "#pkg/net";
 
 /** A value as it arrives in another thread. */
@@ -55,6 +55,20 @@ address-pools:
   for (const length of [1, 1_000]) assert.deepEqual(sent(parsed, length), parsed);
   const refused = parseConfig("address-pools: 7\npeers: [{}]");
   assert.deepEqual(sent(refused, 10), refused);
+});
+
+test("a peer with values of each node arrives with all its fields", () => {
+  const { config } = parseConfig(
+    "peers: [{peer-asn: 2, peer-address: 192.0.2.1, password-secret: {name: s}, node-selectors: [{match-labels: {a: b}}], from-node: {my-asn: {label: asn}}}]",
+  );
+  assert.ok(config);
+  const arrived = sent(config, 10) as typeof config;
+  assert.equal(JSON.stringify(arrived), JSON.stringify(config));
+  assert.deepEqual(peersOfNode(arrived.peers[0] as Peer, { labels: { asn: "7" }, annotations: {} })[0], {
+    ...config.peers[0],
+    myAsn: 7,
+    fromNode: undefined,
+  });
 });
 
 test("pieces are of the length that is asked for, whatever the configuration", () => {

@@ -6,7 +6,7 @@ export type Token = string | number | bigint | boolean | undefined;
 const op = { token: 0, list: 1, map: 2, object: 3, known: 4, address: 5, range: 6, prefix: 7 } as const;
 
 /**
- * Takes a parsed configuration apart, for another thread: a list of values, maps, plain objects, addresses, ranges and prefixes as pieces
+ * Takes a parsed configuration apart, for another thread: a list of values, maps, plain objects, also without a prototype, addresses, ranges and prefixes as pieces
  * of tokens, none of them much longer than `length`. A structured clone would lose the classes, and has to be taken in one go.
  * @throws {TypeError} for a value of another kind
  */
@@ -27,7 +27,8 @@ export function* takeApart(value: unknown, length: number): Generator<Token[]> {
       piece.push(op.map, next.size);
       for (const [key, each] of [...next].reverse()) waiting.push(each, key);
     } else {
-      if (Object.getPrototypeOf(next) !== Object.prototype) throw new TypeError(`Cannot take apart: ${next}`);
+      const prototype: unknown = Object.getPrototypeOf(next);
+      if (prototype !== Object.prototype && prototype !== null) throw new TypeError(`Cannot take apart: ${next}`);
       const keys = Object.keys(next);
       const shape = keys.join("\0");
       const known = shapes.get(shape);
