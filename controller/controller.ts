@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { type Clock, type Millis, Portions, type Random } from "#pkg/clock";
 import type { ParsedConfig } from "#pkg/config";
 import { CoreRunner, hideByKey, type Recorder, recordLine } from "#pkg/core";
-import type { Cluster, EventRecorder } from "#pkg/k8s";
+import { type Cluster, type EventRecorder, NamespaceLabels } from "#pkg/k8s";
 import type { LeaderElector } from "#pkg/leader-election";
 import type { Log } from "#pkg/log";
 import type { LoadBalancerClasses } from "#pkg/service";
@@ -131,7 +131,9 @@ export class Controller implements AsyncDisposable {
     if (this.missing.length > 0) return undefined;
     if (namespaceLabels !== undefined) await this.#namespacesKnown(until);
     const { known } = this.view;
-    return { config: known, ...this.view.trial([config, known].flatMap((each) => each?.pools ?? [])) };
+    const isForbidden = namespaceLabels !== undefined && this.#sources.namespaces.isForbidden;
+    const refusal = isForbidden ? `${namespaceLabels.path}: ${NamespaceLabels.missing("controller")}` : undefined;
+    return { config: known, refusal, ...this.view.trial([config, known].flatMap((each) => each?.pools ?? [])) };
   }
 
   /** Stops deciding; writes under way get 1 s. */

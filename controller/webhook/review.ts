@@ -6,8 +6,8 @@ import { counted, escapeControls, list } from "#pkg/text";
 import { type AddressState, doubtsOfNetbox, newTrial, type ServiceChange, serviceChanges, tryAddresses } from "#pkg/what-if";
 import type { AdmissionRequest, AdmissionVerdict } from "./admission.ts";
 
-/** The state to try a configuration on; `config` is the one in force, undefined without one. */
-export type Trial = Omit<AddressState, "config"> & { readonly config: Config | undefined };
+/** The state to try a configuration on; `config` is the one in force, undefined without one. `refusal`: why the other would not be used. */
+export type Trial = Omit<AddressState, "config"> & { readonly config: Config | undefined; readonly refusal?: string | undefined };
 
 /** How long a trial may take: the API server waits for its answer. */
 export interface Time {
@@ -51,6 +51,7 @@ export async function reviewChange(request: AdmissionRequest, options: ReviewOpt
     return { allowed: false, message: `the configuration is not valid:\n${shown.join("\n")}`, warnings: [] };
   const trial = await options.terms.controller.trial(parsed, (time.now() + time.deadline) / 2);
   const inForce = trial?.config;
+  if (trial?.refusal !== undefined) return { allowed: true, warnings: [`not used: ${trial.refusal}`, ...shown] };
   if (trial === undefined || inForce === undefined) return { allowed: true, warnings: shown };
   const tried = { trial: { ...trial, config: inForce }, after: config, mayMove: mayRenumber(annotations) };
   return { allowed: true, warnings: [...(await blastRadius(tried, time)), ...shown] };

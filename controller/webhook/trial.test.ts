@@ -11,7 +11,10 @@ const one = configText("main 10.0.0.0-10.0.0.0");
 const team = { key: "team", name: "team", uid: "1", resourceVersion: "1", labels: { tenant: "a" } } as unknown as ObjectMeta;
 
 /** A cluster in which `team/waits` waits for an address, and what its controller, at work or standing by, says of another text. */
-async function review(after: string, { isStandby = false, occupied = "", labels = true }): Promise<readonly string[]> {
+async function review(
+  after: string,
+  { isStandby = false, occupied = "", labels = true, mayRead = true },
+): Promise<readonly string[]> {
   const world = new World({ isStandby });
   world.config(one);
   world.lastGood(one);
@@ -19,6 +22,7 @@ async function review(after: string, { isStandby = false, occupied = "", labels 
   world.service("web", { ingress: ["10.0.0.0"] });
   world.cluster.put("namespaces", team);
   if (!labels) world.cluster.silent.add("namespaces");
+  if (!mayRead) world.cluster.forbidden.add("namespaces");
   if (occupied !== "") world.occupied(occupied);
   world.controller.start();
   await world.settle();
@@ -79,6 +83,15 @@ test("a review says that NetBox is not asked, where a pool is kept there and Ser
 
 test("a review does not wait for labels of namespaces that do not come", async () => {
   assert.deepEqual(await review(forTeam, { labels: false }), []);
+});
+
+test("a review says that a controller without the right to read labels of namespaces does not use what asks for them", async () => {
+  const [found, ...others] = await review(forTeam, { mayRead: false });
+  assert.match(
+    `${found}`,
+    /^not used: address-pools\[1\]\.namespace-selectors: the controller may not read the labels of Namespaces: /,
+  );
+  assert.deepEqual(others, []);
 });
 
 test("a review compares both configurations in one state, whatever changes until its end", async () => {

@@ -23,6 +23,7 @@ const files = {
     "192.0.2.4]",
     "192.0.2.4], netbox: {url: https://netbox.example.com, token-secret: {name: netbox}, tags: [ingot]}",
   ),
+  "fenced.yaml": configuration.replace("192.0.2.2]", "192.0.2.2], sharing: cluster, namespace-selectors: [{}]"),
   "tab.yaml": "address-pools:\n\t- name: lan\n",
 };
 const now = new Date("2026-01-02T03:04:05Z");
@@ -54,6 +55,16 @@ const golden: { args: string; out: string[]; status?: number }[] = [
       "lan   changed  2 by layer2  4 by layer2",
       "",
       'Note: NetBox is not asked: Services may get other addresses, where pools are kept there ("lan").',
+    ],
+  },
+  {
+    args: "diff fenced.yaml",
+    out: [
+      "3 Services keep what they have.",
+      "",
+      "Nothing would change.",
+      "",
+      "Note: address-pools[0].namespace-selectors asks for labels of Namespaces: without the right to read them the controller refuses the configuration (component namespaces).",
     ],
   },
   {

@@ -1,4 +1,4 @@
-import type { Config, ParsedConfig } from "#pkg/config";
+import { type Config, type ParsedConfig, pathOfNamespaceSelectors } from "#pkg/config";
 import { hasCustomResources, type LiveObject, liveObjectsIn, liveObjectText, liveText, parseConfiguration } from "#pkg/convert";
 import { fingerprint, mayRenumber, problemText } from "#pkg/live-config";
 import { maskControls, withoutQuotation } from "#pkg/text";
@@ -17,6 +17,7 @@ interface NewConfiguration {
   /** Objects of the file, where the configuration is custom resources. */
   readonly objects: readonly LiveObject[];
   readonly config: Config;
+  readonly namespaceLabels: ParsedConfig["namespaceLabels"];
   /** The hash that processes give for their configuration in force. */
   readonly hash: string;
   /** It may leave no pool for addresses in use. */
@@ -60,8 +61,18 @@ export async function tryConfiguration(
     ...doubts,
     ...doubtsOfCentral({ ...state, config: wanted.config }),
     ...doubtsOfNetbox(change.services, wanted.config),
+    ...doubtsOfNamespaces(wanted, state.config),
   ];
   return { wanted, change, doubts: all, unreachable, client, installation };
+}
+
+/** A controller has the right to read labels of namespaces if the configuration in force asks for them, too. */
+function doubtsOfNamespaces({ namespaceLabels }: NewConfiguration, inForce: Config): readonly string[] {
+  if (namespaceLabels === undefined || pathOfNamespaceSelectors(inForce) !== undefined) return [];
+  const { object, path } = namespaceLabels;
+  return [
+    `${object === undefined ? "" : `${object}, `}${path} asks for labels of Namespaces: without the right to read them the controller refuses the configuration (component namespaces)`,
+  ];
 }
 
 interface Named {
@@ -70,9 +81,10 @@ interface Named {
 }
 
 function readAlone({ name, text: whole }: Named, io: Io): Omit<NewConfiguration, "mayRenumber"> | undefined {
-  const { config, text, problems } = readConfiguration(whole);
+  const { config, text, problems, namespaceLabels } = readConfiguration(whole);
   io.err(problemsText(name, problems, whole));
-  if (config !== undefined && text !== undefined) return { text, objects: [], config, hash: fingerprint(config) };
+  if (config !== undefined && text !== undefined)
+    return { text, objects: [], config, namespaceLabels, hash: fingerprint(config) };
   io.err(`${name}: not valid\n`);
   return undefined;
 }
@@ -89,10 +101,10 @@ function readOverlay(
   for (const object of objects) overlaid.set(keyOf(object), inPlaceOf(overlaid.get(keyOf(object)), object));
   const all = [...overlaid.values()];
   const text = liveText(all.map(liveObjectText));
-  const { config, problems }: ParsedConfig = parseConfiguration(text);
+  const { config, problems, namespaceLabels }: ParsedConfig = parseConfiguration(text);
   for (const problem of problems) io.err(`${name}: ${problem.severity}: ${maskControls(problemText(problem))}\n`);
   const isAllowed = all.some(({ metadata }) => mayRenumber(metadata.annotations));
-  if (config !== undefined) return { text, objects, config, hash: fingerprint(config), mayRenumber: isAllowed };
+  if (config !== undefined) return { text, objects, config, namespaceLabels, hash: fingerprint(config), mayRenumber: isAllowed };
   io.err(`${name}: not valid, together with the objects in the cluster\n`);
   return undefined;
 }

@@ -29,7 +29,7 @@ export {
 } from "./config.ts";
 export { limits } from "./limits.ts";
 export { type Input, parseManifest, readInput } from "./manifest.ts";
-export { parseConfig, readConfig, readFields } from "./parse.ts";
+export { parseConfig, pathOfNamespaceSelectors, readConfig, readFields } from "./parse.ts";
 export {
   type AsksFor,
   countUsable,

@@ -15,6 +15,16 @@ test("readInput: bare text is read like parseConfig", () => {
   assert.equal(configMap, undefined);
 });
 
+test("readInput: where a configuration asks for labels of namespaces is known, also inside a ConfigMap", () => {
+  const text =
+    "address-pools:\n- name: a\n  protocol: layer2\n  addresses: [192.0.2.0/24]\n  sharing: cluster\n  namespace-selectors: [{}]\n";
+  const place = { path: "address-pools[0].namespace-selectors", column: 3 };
+  assert.deepEqual(readInput(text).namespaceLabels, { ...place, line: 6 });
+  const manifest = `${header}data:\n  config: |\n    ${text.replaceAll("\n", "\n    ")}`;
+  assert.deepEqual(readInput(manifest).namespaceLabels, { ...place, line: 13, column: 7 });
+  assert.equal(readInput(`${text}- {}\n`).namespaceLabels, undefined);
+});
+
 const manifests: { name: string; text: string; key?: string; warns?: string[] }[] = [
   { name: "a ConfigMap", text: `${header}data:\n  config: |\n    peers: []\n` },
   {

@@ -1,6 +1,6 @@
 import { quote } from "#pkg/text";
 import { limits } from "./limits.ts";
-import { checkLength, parsed, readDocuments, readText } from "./parse.ts";
+import { checked, checkLength, readDocuments, readText } from "./parse.ts";
 import { type ParsedConfig, type Problem, Problems } from "./problems.ts";
 import { textAt, type YamlMapping, type YamlNode, type YamlScalar } from "./yaml/node.ts";
 import { LineIndex, type Position, scalarOffsets } from "./yaml/offsets.ts";
@@ -34,20 +34,21 @@ export function parseManifest(text: string, problems: Problems): (YamlNode | und
 export function readInput(text: string): Input {
   const problems = new Problems();
   const lines = new LineIndex(text);
-  const outer = (): Problem[] => problems.list((offset) => lines.position(offset));
+  const at = (offset: number): Position => lines.position(offset);
+  const outer = (): Problem[] => problems.list(at);
   const documents = parseManifest(text, problems);
   if (documents === undefined) return { problems: outer() };
   if (!documents.some(isManifest)) {
     const config = checkLength(text, limits.textLength, problems) ? readDocuments(documents, problems) : undefined;
-    return { ...parsed(config, outer()), text };
+    return { ...checked(config, problems, at), text };
   }
   const found = findText(documents, problems);
   if (found === undefined) return { problems: outer() };
   const inner = new Problems();
   const config = readText(found.node.text, inner);
   const offsets = scalarOffsets(text, found.node.event, found.node.text);
-  const position = (offset: number): Position => lines.position(offsets?.[offset] ?? found.keyOffset);
-  return { ...parsed(config, [...outer(), ...inner.list(position)]), configMap: found.where, text: found.node.text };
+  const position = (offset: number): Position => at(offsets?.[offset] ?? found.keyOffset);
+  return { ...checked(config, inner, position, outer()), configMap: found.where, text: found.node.text };
 }
 
 interface FoundText {

@@ -2,7 +2,7 @@ import { parseDuration } from "#pkg/clock";
 import { quote } from "#pkg/text";
 import type { BgpAdvertisement, Config } from "./config.ts";
 import { limits, TooLarge } from "./limits.ts";
-import { type ParsedConfig, type Path, Place, Problems } from "./problems.ts";
+import { type ParsedConfig, type Path, Place, type Problem, Problems } from "./problems.ts";
 import { readAliases } from "./rules/communities.ts";
 import { peerNames, readBfdProfiles, readPeers } from "./rules/peers.ts";
 import { readPools, warnOfNoPeers } from "./rules/pools.ts";
@@ -10,7 +10,7 @@ import { readQuotas } from "./rules/tenancy.ts";
 import type { RawConfig } from "./shape/raw.ts";
 import { readShape } from "./shape/shape.ts";
 import { nodeOf, type YamlNode } from "./yaml/node.ts";
-import { LineIndex } from "./yaml/offsets.ts";
+import { LineIndex, type Position } from "./yaml/offsets.ts";
 import { parseYaml } from "./yaml/tree.ts";
 
 /**
@@ -19,26 +19,35 @@ import { parseYaml } from "./yaml/tree.ts";
  */
 export function parseConfig(text: string): ParsedConfig {
   const problems = new Problems();
-  return checked(readText(text, problems), problems, text);
+  return checkedIn(text, readText(text, problems), problems);
 }
 
 /** The same of the value that a text would have, without places in it: a text of many pools takes most of the time to write and to read again. */
 export function readConfig(value: object): ParsedConfig {
   const problems = new Problems();
-  return checked(readDocuments([nodeOf(value)], problems), problems, "");
+  return checkedIn("", readDocuments([nodeOf(value)], problems), problems);
 }
 
-function checked(config: Config | undefined, problems: Problems, text: string): ParsedConfig {
+function checkedIn(text: string, config: Config | undefined, problems: Problems): ParsedConfig {
   const lines = new LineIndex(text);
-  const position = (offset: number) => lines.position(offset);
-  const asking = config && pathOfNamespaceSelectors(config);
-  return {
-    ...parsed(config, problems.list(position)),
-    ...(asking !== undefined && { namespaceLabels: problems.place(asking, position) }),
-  };
+  return checked(config, problems, (offset) => lines.position(offset));
 }
 
-function pathOfNamespaceSelectors({ pools, quotas }: Config): Path | undefined {
+/** The configuration is there exactly if nothing refuses it. @param around problems of what it is in */
+export function checked(
+  config: Config | undefined,
+  problems: Problems,
+  position: (offset: number) => Position,
+  around: readonly Problem[] = [],
+): ParsedConfig {
+  const all = [...around, ...problems.list(position)];
+  if (config === undefined || all.some(({ severity }) => severity === "error")) return { problems: all };
+  const asking = pathOfNamespaceSelectors(config);
+  return { config, problems: all, ...(asking !== undefined && { namespaceLabels: problems.place(asking, position) }) };
+}
+
+/** Where a configuration first asks for labels of namespaces, if it does. */
+export function pathOfNamespaceSelectors({ pools, quotas }: Config): Path | undefined {
   const pool = pools.findIndex(({ fence }) => fence.namespaceSelectors.length > 0);
   if (pool >= 0) return ["address-pools", pool, "namespace-selectors"];
   for (const [index, { advertisements, layer2Advertisements }] of pools.entries()) {
@@ -49,11 +58,6 @@ function pathOfNamespaceSelectors({ pools, quotas }: Config): Path | undefined {
   }
   const quota = quotas.findIndex(({ namespaceSelectors }) => namespaceSelectors.length > 0);
   return quota < 0 ? undefined : ["quotas", quota, "namespace-selectors"];
-}
-
-/** The configuration is there exactly if nothing refuses it. */
-export function parsed(config: Config | undefined, problems: ParsedConfig["problems"]): ParsedConfig {
-  return config === undefined || problems.some(({ severity }) => severity === "error") ? { problems } : { config, problems };
 }
 
 /** @returns undefined when it cannot be read at all; where only parts of it are wrong, the parts that are left */

@@ -29,6 +29,11 @@ export class NamespaceLabels implements Disposable {
     );
   }
 
+  /** Whether there is no right to read them, as far as that is known. */
+  get isForbidden(): boolean {
+    return this.#state === "forbidden";
+  }
+
   /** Begins to follow them. @param done called once it is known what labels there are, or that they may not be read */
   whenKnown(done: () => void): void {
     if (this.#state !== "unknown") {
