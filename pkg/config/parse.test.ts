@@ -138,6 +138,7 @@ const wrongNodeValues: [fields: string, error: RegExp][] = [
   ["my-asn: 1, peer-asn: 2, peer-address: 192.0.2.1, from-node: {password-secret-key: {label: a}}", /needs a password-secret/],
   ["my-asn: 1, peer-address: 192.0.2.1, from-node: {router-id: {label: a}}", /peer-asn: required, but missing/],
   ["my-asn: 1, peer-asn: 2, hold-time: 1s, from-node: {peer-address: {label: a}}", /hold-time/],
+  ["my-asn: 1, peer-asn: 2, from-node: {peer-address: {label: a b}}", /peer-address.label: no label is named "a b"/],
 ];
 for (const [fields, error] of wrongNodeValues)
   test(`parseConfig refuses a peer with ${fields}`, () => {

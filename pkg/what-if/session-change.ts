@@ -6,7 +6,7 @@ import type { ClusterState } from "./state.ts";
 export interface SessionChange {
   readonly peer: string;
   /**
-   * `may restart`: its password is in another Secret or under another key, and may be the same; or it has no BFD any more, which restarts it
+   * `may restart`: its password is in another Secret or under another key, or values of nodes in other labels, and may be the same; or it has no BFD any more, which restarts it
    * where that was up. `changes`: the session goes on with other settings.
    */
   readonly change: "starts" | "ends" | "restarts" | "may restart" | "changes";
@@ -24,10 +24,15 @@ export function sessionChanges(before: ClusterState, after: ClusterState): Sessi
     if (is === undefined) return { change: "ends", because: [] };
     const because = changedSettings(sessionSettings(was, undefined), sessionSettings(is, undefined));
     if (because.length > 0) return { change: "restarts", because };
-    const doubtful = changed({ passwordSecret: was.passwordSecret }, { passwordSecret: is.passwordSecret });
+    const doubtful = changed(elsewhere(was), elsewhere(is));
     if (was.bfdProfile !== undefined && is.bfdProfile === undefined) doubtful.push("bfdProfile");
     return doubtful.length > 0 ? { change: "may restart", because: doubtful } : undefined;
   });
+}
+
+/** Where values are that are not in the configuration itself. */
+function elsewhere({ passwordSecret, fromNode }: Peer): object {
+  return { passwordSecret, fromNode: fromNode && [...fromNode.values].sort() };
 }
 
 /** BFD sessions that start, end, restart between other ends, or go on with other settings. */

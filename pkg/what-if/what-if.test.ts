@@ -158,6 +158,11 @@ test("configChange: sessions start, end and restart by what the settings take, o
   assert.deepEqual(changes(router.replace("}", ", password-secret: {name: s, key: k}}")), [
     "10.9.0.1:179 may restart passwordSecret on n1,n2,n3",
   ]);
+  const ofNodes = (label: string) =>
+    config(lan, `{peer-address: 10.9.0.1, peer-asn: 65001, from-node: {my-asn: {label: ${label}}}}`);
+  const [change, ...others] = configChange(cluster(ofNodes("asn"), {}), ofNodes("other")).sessions;
+  assert.deepEqual([change?.change, change?.because, others], ["may restart", ["fromNode"], []], "by values of other labels");
+  assert.deepEqual(configChange(cluster(ofNodes("asn"), {}), ofNodes("asn")).sessions, []);
 });
 
 test("configChange: prefixes that routers get, lose, or get with other attributes", () => {

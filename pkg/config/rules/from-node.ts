@@ -3,6 +3,7 @@ import type { NodeField, ObjectText, Peer } from "../config.ts";
 import { Place, Problems } from "../problems.ts";
 import type { RawPeer } from "../shape/raw.ts";
 import { readPeer } from "./peer.ts";
+import { readText } from "./service-policy.ts";
 
 const nodeFields = ["peer-address", "my-asn", "peer-asn", "router-id", "source-address", "password-secret-key"] as const;
 
@@ -27,14 +28,12 @@ export function readNodeValues(fields: RawPeer, at: Place): ReadonlyMap<NodeFiel
     const from = fields["from-node"]?.[field];
     if (from === undefined) continue;
     const here = at.in("from-node", field);
-    const { label, annotation } = from;
-    if ((label === undefined) === (annotation === undefined)) here.error("must name either a label or an annotation");
+    const text = readText(from, here);
+    if (text !== undefined) values.set(field, text);
     const isSecretKey = field === "password-secret-key";
     const isTwice = isSecretKey ? fields["password-secret"]?.key !== undefined : fields[field] !== undefined;
     if (isTwice) here.errorAtKey(`not together with ${isSecretKey ? "password-secret.key" : field}`);
     if (isSecretKey && fields["password-secret"] === undefined) here.error("needs a password-secret");
-    if (label !== undefined) values.set(field, { kind: "label", name: label });
-    else if (annotation !== undefined) values.set(field, { kind: "annotation", name: annotation });
   }
   return values.size === 0 ? undefined : values;
 }

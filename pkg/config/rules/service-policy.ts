@@ -55,7 +55,8 @@ function readAskedNumber(fields: RawAdvertisement["med-from"], at: Place): Asked
   return from && { from, min, max };
 }
 
-function readText(
+/** Reads the label or annotation of an object that is meant. @returns undefined, with the reason reported, where none is */
+export function readText(
   { label, annotation }: { readonly label?: string; readonly annotation?: string },
   at: Place,
 ): ObjectText | undefined {
