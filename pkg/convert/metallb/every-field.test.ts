@@ -178,6 +178,11 @@ for (const [path, property] of optionalProperties(schema))
     }
   });
 
+test("to custom resources: a community by the name that an RFC gives it is its number, which MetalLB knows", () => {
+  const { objects } = resources({ ...base, "bgp-communities": { mine: "no-export", other: "large:1:2:3" } });
+  assert.match(objects, /name: mine\n +value: 65535:65281\n +- name: other\n +value: large:1:2:3\n/);
+});
+
 test("to custom resources: what names an interface by the address behind it is no interface's name", () => {
   const { objects, losses } = resources(withPool({ interfaces: ["eth0", "can_reach:10.0.0.1"] }));
   assert.match(objects, /\n {2}interfaces:\n {2}- eth0\n(?! {2}-)/);

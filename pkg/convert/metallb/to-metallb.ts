@@ -1,4 +1,4 @@
-import type { Config, LabelSelector, Pool, RawConfig } from "#pkg/config";
+import { type Config, formatCommunity, type LabelSelector, type Pool, parseCommunity, type RawConfig } from "#pkg/config";
 import type { AddressRange } from "#pkg/net";
 import { quote } from "#pkg/text";
 import type { Report } from "../report.ts";
@@ -22,7 +22,10 @@ export function toMetallb(config: Config, raw: RawConfig, namespace: string, rep
   const objects: CustomResource[] = [];
   const add = (kind: string, version: string, name: string, spec: object) =>
     objects.push({ apiVersion: `metallb.io/${version}`, kind, metadata: { name, namespace }, spec });
-  const communities = Object.entries(raw["bgp-communities"] ?? {}).map(([name, value]) => ({ name, value }));
+  const communities = Object.entries(raw["bgp-communities"] ?? {}).map(([name, value = ""]) => {
+    const community = parseCommunity(value); // MetalLB knows no names by RFCs.
+    return { name, value: community && formatCommunity(community) };
+  });
   if (communities.length > 0) add("Community", "v1beta1", "communities", { communities });
 
   const profileNames = new Names("BFD profile", [...config.bfdProfiles.keys()], report);
