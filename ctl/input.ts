@@ -19,7 +19,7 @@ const maxLine = 160;
 function problemText(file: string, problem: Problem, source: string): string {
   const heading = `${file}:${maskControls(formatProblem(problem))}\n`;
   // A password must not end up in a terminal's history or a build's log.
-  if (/passw/i.test(source) || problem.path.endsWith(".password")) return heading;
+  if (/passw|:\/\/.*@/i.test(source) || problem.path.endsWith(".password")) return heading;
   const start = Math.max(0, problem.column - maxLine / 2);
   const shown = maskControls(source.slice(start, start + maxLine)).trimEnd();
   if (shown === "") return heading;

@@ -66,6 +66,7 @@ const urls: readonly (readonly [url: string, says: RegExp])[] = [
   ["netbox.example.com", /must be a URL such as/],
   ["ftp://netbox.example.com", /must be a URL such as/],
   ["https://me:secret@netbox.example.com", /must not hold a password: the token is in a Secret/],
+  ["ftp://me:secret@netbox.example.com", /must not hold a password: the token is in a Secret/],
   ["https://netbox.example.com/?x=1", /must end before "\?" and "#"/],
   ["https://netbox.example.com/api/", /leave out "\/api"/],
   ["http://netbox.example.com", /use https/],

@@ -35,9 +35,9 @@ function refuseBeside(pool: RawPool, at: Place): void {
 
 function readUrl(text: string, at: Place): string {
   const url = URL.parse(text);
-  if (url === null || !/^https?:$/.test(url.protocol))
+  if (text.includes("@")) at.error("must not hold a password: the token is in a Secret");
+  else if (url === null || !/^https?:$/.test(url.protocol))
     at.error(`must be a URL such as "https://netbox.example.com", but is ${quote(text)}`);
-  else if (url.username !== "" || url.password !== "") at.error("must not hold a password: the token is in a Secret");
   else if (url.search !== "" || url.hash !== "") at.error(`must end before "?" and "#", but is ${quote(text)}`);
   else if (/\/api\/?$/.test(url.pathname)) at.error('is where NetBox is: leave out "/api"');
   else if (url.protocol === "http:") at.warn("the token can be read by whoever sees the packets: use https");
