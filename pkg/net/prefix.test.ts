@@ -24,6 +24,14 @@ const accepted = [
     size: 1n << 64n,
   },
   { text: "::/0", prints: "::/0", first: "::", last: "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", size: 1n << 128n },
+  {
+    text: "10.0.0.0/008",
+    prints: "10.0.0.0/8",
+    first: "10.0.0.0",
+    last: "10.255.255.255",
+    size: 1n << 24n,
+    name: "as Go reads it",
+  },
   { text: "::1/128", prints: "::1/128", first: "::1", last: "::1", size: 1n },
   {
     text: "::ffff:192.0.2.77/120",
@@ -51,8 +59,8 @@ const refused = [
   { name: "a length above the family's", texts: ["192.0.2.0/33", "::/129", "192.0.2.0/999", "::ffff:192.0.2.0/129"] },
   { name: "an IPv4-mapped prefix wider than all of IPv4", texts: ["::ffff:192.0.2.0/95", "::ffff:192.0.2.0/24"] },
   {
-    name: "a length with a sign, leading zeros, a fraction or blanks",
-    texts: ["10.0.0.0/+8", "10.0.0.0/-8", "10.0.0.0/08", "10.0.0.0/8.0", "10.0.0.0/ 8", "10.0.0.0 /8", "10.0.0.0/8 "],
+    name: "a length with a sign, a fraction or blanks",
+    texts: ["10.0.0.0/+8", "10.0.0.0/-8", "10.0.0.0/8.0", "10.0.0.0/ 8", "10.0.0.0 /8", "10.0.0.0/8 "],
   },
   { name: "a mask", texts: ["10.0.0.0/255.0.0.0"] },
   { name: "two lengths", texts: ["10.0.0.0/8/8"] },

@@ -55,11 +55,11 @@ export class Prefix {
 
 /**
  * Reads `address/length`; host bits are cleared. A prefix of IPv4-mapped addresses (`::ffff:192.0.2.0/120`) becomes IPv4, so that
- * it cannot hide an overlap. @returns undefined for anything else, such as a length with a sign or leading zeros
+ * it cannot hide an overlap. @returns undefined for anything else, such as a length with a sign
  */
 export function parsePrefix(text: string): Prefix | undefined {
   const [left, right, ...more] = text.split("/");
-  if (left === undefined || right === undefined || more.length > 0 || !/^(0|[1-9]\d{0,2})$/.test(right)) return undefined;
+  if (left === undefined || right === undefined || more.length > 0 || !/^\d+$/.test(right)) return undefined;
   const address = parseAddress(left);
   if (address === undefined) return undefined;
   const mapped = address.family === "IPv4" && left.includes(":");
