@@ -2,7 +2,7 @@ import type { Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import type { Reachability } from "#pkg/gossip";
 import type { InterfaceState } from "#pkg/layer2";
-import { canReachPrefix, isLinkLocal, matchesInterface, type Prefix, parsePrefix } from "#pkg/net";
+import { AddressRange, canReachPrefix, isLinkLocal, matchesInterface, type Prefix, parsePrefix } from "#pkg/net";
 import type { Carriers } from "../state.ts";
 
 // Hosts that the kernel looked for in vain while there was no carrier it looks for again a second later (RFC 4861 RetransTimer, and
@@ -56,7 +56,7 @@ export function withoutCarrier({ interfaces }: Carriers, pools: readonly Pool[])
     const served = onLan.filter(
       (pool) =>
         (pool.interfaces.length === 0 || matchesInterface(pool.interfaces, name)) &&
-        pool.ranges.some(({ first, last }) => subnets.some((subnet) => subnet.contains(first) || subnet.contains(last))),
+        pool.ranges.some((range) => subnets.some((subnet) => AddressRange.ofPrefix(subnet).overlaps(range))),
     );
     return served.length === 0 ? [] : [{ name, subnets, pools: [...new Set(served.map((pool) => pool.name))] }];
   });

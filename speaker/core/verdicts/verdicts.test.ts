@@ -455,6 +455,10 @@ test("of all that is the case with a node the worst comes first", () => {
     downFacts.map(({ name, value }) => `${name} ${value}`),
     ["interface eth0", "subnet 192.0.2.0/24", "pool lan"],
   );
+  const wide = parseConfig("address-pools: [{name: lan, protocol: layer2, addresses: [192.0.0.10-192.0.9.9]}]").config;
+  assert.ok(wide);
+  bench.setConfig({ config: wide, pools: new PoolIndex(wide.pools) });
+  assert.deepEqual(causes({}), ["noCarrier"], "the pool is in several subnets");
   const named = parseConfig(
     `address-pools: [{name: lan, protocol: layer2, interfaces: ["can_reach:203.0.113.9"], addresses: [192.0.2.0/24]}]`,
   ).config;
