@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { execFile, spawnSync } from "node:child_process";
 import { test } from "node:test";
+import { promisify } from "node:util";
 import { SimulatedClock } from "#pkg/clock/testing";
 import { Rtnetlink, SystemCallError } from "#pkg/linux";
 import { silentLog } from "#pkg/log/testing";
@@ -23,11 +25,24 @@ test("a kernel that does not answer is said once, what was known stays, and it i
   const log = { ...silentLog, error: (message: string) => logged.push(message) };
   const interfaces = () => [{ index: 2, name: "eth0" } as never];
   using routes = new FollowedRoutes({ layer2: { interfaces }, emit: (event) => events.push(event), clock, log });
-  routes.follow({ addresses: [address("192.0.2.1")], gateways: false });
+  routes.follow({ addresses: [address("192.0.2.1")], names: [], gateways: false });
   assert.deepEqual([logged.length, events.length], [0, 1], "told at once");
   clock.advanceBy(10_000);
   assert.deepEqual([logged.length, events.length], [1, 1]);
   answers = 1;
   clock.advanceBy(10_000);
   assert.deepEqual([logged.length, events.length], [2, 1]);
+});
+
+// A namespace of its own, so that it runs for an ordinary user and leaves nothing behind, even if it is killed.
+const unshare = ["--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child"];
+const available = spawnSync("unshare", [...unshare, "ip", "link"]).status === 0;
+
+test("an interface of a pool, or of an unnumbered peer, is known by its second name, too", {
+  skip: !available && "needs unshare, ip and user namespaces",
+}, async () => {
+  const file = new URL("./testing/altname-scenario.ts", import.meta.url).pathname;
+  const options = { timeout: 60_000, killSignal: "SIGKILL" } as const;
+  const run = promisify(execFile)("unshare", [...unshare, process.execPath, file], options);
+  await run.catch(({ stdout, stderr }) => assert.fail(stdout + stderr));
 });

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { Alarm, type Clock, type Millis } from "#pkg/clock";
 import type { Layer2 } from "#pkg/layer2";
-import { Rtnetlink, SystemCallError } from "#pkg/linux";
+import { interfaceIndexOf, Rtnetlink, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import type { Address, Family } from "#pkg/net";
 import type { DefaultGateway, Surroundings } from "#pkg/placement";
@@ -18,16 +18,17 @@ export interface FollowedRoutesOptions {
 const everyMs: Millis = 1_000;
 
 /**
- * Tells by which interfaces this node reaches some addresses, for pools that name an interface so, and the next hops of its default routes, for
+ * Tells by which interfaces this node reaches some addresses, and which have some names as second ones (altname), for pools that name an interface so, and the next hops of its default routes, for
  * peers that are its gateways. Nothing is opened before one of them does.
  */
 export class FollowedRoutes implements Disposable {
   readonly #options: FollowedRoutesOptions;
   readonly #alarm: Alarm;
   #addresses: readonly Address[] = [];
+  #secondNames: readonly string[] = [];
   #followsGateways = false;
   #gateways: Surroundings["gateways"] = { IPv4: [], IPv6: [] };
-  #told: ReadonlyMap<string, string> = new Map(); // address -> name of an interface
+  #told: ReadonlyMap<string, string> = new Map(); // address or second name -> name of an interface
   #kernel: Rtnetlink | undefined;
   #isFailing = false;
 
@@ -37,10 +38,11 @@ export class FollowedRoutes implements Disposable {
   }
 
   /** These, and no others. Tells at once: until then this node has no interface for a pool that names it so, and leaves its addresses to others. */
-  follow({ addresses, gateways }: Omit<Extract<SpeakerEffect, { type: "followRoutes" }>, "type">): void {
+  follow({ addresses, names, gateways }: Omit<Extract<SpeakerEffect, { type: "followRoutes" }>, "type">): void {
     this.#addresses = addresses;
+    this.#secondNames = names;
     this.#followsGateways = gateways;
-    if (addresses.length > 0 || gateways || this.#told.size > 0) this.#turn();
+    if (this.#hasWork || this.#told.size > 0) this.#turn();
   }
 
   [Symbol.dispose](): void {
@@ -68,7 +70,11 @@ export class FollowedRoutes implements Disposable {
       this.#gateways = gateways;
       emit({ type: "gateways", gateways });
     }
-    if (this.#addresses.length > 0 || this.#followsGateways) this.#alarm.set(clock.now() + everyMs);
+    if (this.#hasWork) this.#alarm.set(clock.now() + everyMs);
+  }
+
+  get #hasWork(): boolean {
+    return this.#addresses.length + this.#secondNames.length > 0 || this.#followsGateways;
   }
 
   #findGateways(): Surroundings["gateways"] {
@@ -91,6 +97,10 @@ export class FollowedRoutes implements Disposable {
       this.#kernel ??= new Rtnetlink();
       const name = names.get(this.#kernel.interfaceTo(address) ?? 0);
       if (name !== undefined) found.set(address.toString(), name);
+    }
+    for (const second of this.#secondNames) {
+      const name = names.get(interfaceIndexOf(second) ?? 0);
+      if (name !== undefined && name !== second) found.set(second, name);
     }
     return found;
   }

@@ -3,6 +3,7 @@ import type { InterfaceState } from "#pkg/layer2";
 import {
   EtherType,
   icmpv6Filter,
+  interfaceNameOf,
   MulticastMemberships,
   PacketSocket,
   ReceiveBatch,
@@ -112,7 +113,7 @@ export class RouterDiscovery implements Disposable {
     let isChanged = false;
     for (const [name, watched] of this.#watched) {
       const before = watched.link.router?.address;
-      this.#followInterface(name, watched, byName.get(name), now);
+      this.#followInterface(name, watched, byName.get(name) ?? byName.get(interfaceNameOf(name) ?? ""), now);
       const established = isEstablished(name);
       if (established !== watched.link.isEstablished)
         this.#step(name, watched, { type: "session", isEstablished: established }, now);

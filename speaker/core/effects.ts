@@ -47,7 +47,12 @@ export type SpeakerEffect =
    * Tell by which interfaces this node reaches these, and no others, now and whenever that changes. `gateways`: and the next hops of its default
    * routes.
    */
-  | { readonly type: "followRoutes"; readonly addresses: readonly Address[]; readonly gateways: boolean }
+  | {
+      readonly type: "followRoutes";
+      readonly addresses: readonly Address[];
+      readonly names: readonly string[];
+      readonly gateways: boolean;
+    }
   /** Deliver interfaces of these names, as patterns for `matchesInterface`, also where they lead to a Pod. Others that do are left out. */
   | { readonly type: "nameInterfaces"; readonly names: readonly string[] }
   /** The inputs of this node's checks may have changed: interfaces, configuration or announcements. */

@@ -172,8 +172,8 @@ export interface UnmetNodes {
 /** The interfaces of this node, and whose carrier went. */
 export interface Carriers {
   interfaces: readonly InterfaceState[];
-  /** By which interfaces it reaches what pools ask for. */
-  routes: ReadonlyMap<string, string>; // address -> name of an interface
+  /** By which interfaces it reaches what pools ask for, and those that pools ask for by their second names (altnames). */
+  routes: ReadonlyMap<string, string>; // address or second name -> name of an interface
   /** Where this node can answer. */
   reachability: Reachability;
   lost: Map<number, boolean>; // index of one without a carrier -> whether another node could answer since then

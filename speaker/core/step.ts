@@ -19,7 +19,7 @@ import type { RingMembersEvent, SpeakerEvent } from "./events.ts";
 import { handoverEvent, handoversChanged, handoversConfigured, handoverTimer, servingChanged } from "./handovers/handovers.ts";
 import { nextCarrierAt, releaseCarriers } from "./interfaces/carriers.ts";
 import { interfacesChanged, kernelChanged } from "./interfaces/changes.ts";
-import { interfacesHere, surroundingsToFollow, withoutServices } from "./interfaces/nics.ts";
+import { surroundingsToFollow, withoutServices } from "./interfaces/nics.ts";
 import { apiLost, apiViewTimer, noteOldViews } from "./members/api-view.ts";
 import { followTimer, forgetTold, reconsiderNodes, takeTold, tellOwnNode } from "./members/followed-nodes.ts";
 import { allMembers, foreignMembersChanged, nextMembersAt, setMembers } from "./members/foreign-members.ts";
@@ -134,7 +134,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       interfacesChanged(state, now, effects);
       touchPools(
         state,
-        state.ownedPools.filter((pool) => interfacesHere(state, pool) !== pool.interfaces),
+        state.ownedPools.filter(({ interfaces }) => interfaces.length > 0),
       );
       break;
     case "gateways":

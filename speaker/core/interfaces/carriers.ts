@@ -62,6 +62,11 @@ export function withoutCarrier({ interfaces }: Carriers, pools: readonly Pool[])
   });
 }
 
+/** The name of the interface that a pool names by its second name, or by what it leads to; undefined for all else. */
+export function interfaceFor(routes: Carriers["routes"], glob: string): string | undefined {
+  return routes.get(glob.startsWith(canReachPrefix) ? glob.slice(canReachPrefix.length) : glob);
+}
+
 /** Where this node can announce: what the others have to know of its interfaces, for these pools. */
 export function ownReachability(
   interfaces: readonly InterfaceState[],
@@ -77,9 +82,8 @@ export function ownReachability(
     if (subnets.length > 0 || named.some((globs) => matchesInterface(globs, name))) reported.set(name, subnets);
   }
   for (const glob of named.flat()) {
-    const one = glob.startsWith(canReachPrefix)
-      ? able.find(({ name }) => name === routes.get(glob.slice(canReachPrefix.length)))
-      : undefined;
+    const own = interfaceFor(routes, glob);
+    const one = own === undefined ? undefined : able.find(({ name }) => name === own);
     if (one !== undefined) reported.set(glob, subnetsOf(one.addresses)); // Under the name by which the pool asks for it.
   }
   return { answers: able.length > 0, interfaces: reported };

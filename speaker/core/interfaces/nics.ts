@@ -6,7 +6,7 @@ import { type Address, canReachPrefix, matchesInterface, parseAddress } from "#p
 import type { SpeakerEffect } from "../effects.ts";
 import { canOthersAnswer } from "../members/nodes.ts";
 import type { SpeakerState } from "../state.ts";
-import { countedInterfaces, ownReachability } from "./carriers.ts";
+import { countedInterfaces, interfaceFor, ownReachability } from "./carriers.ts";
 
 // The interfaces of this node, and the subnets that it is in by them. An address of a Service that this node has on a NIC makes it no host of
 // the subnet: else, without an address of its own, it would go on by those of the Services alone.
@@ -27,10 +27,14 @@ export function updateReachability(state: SpeakerState, now: Millis): boolean {
   return subnetsText(before.interfaces) !== subnetsText(carriers.reachability.interfaces);
 }
 
-/** Addresses by which pools name the interfaces that lead to them. */
-function reachedAddresses({ ownedPools }: SpeakerState): Address[] {
-  const globs = new Set(ownedPools.flatMap(({ interfaces }) => interfaces.filter((glob) => glob.startsWith(canReachPrefix))));
-  return [...globs].flatMap((glob) => parseAddress(glob.slice(canReachPrefix.length)) ?? []);
+/** Addresses by which pools name the interfaces that lead to them, and whole names, which may be second ones. */
+function namesToFollow({ ownedPools }: SpeakerState): { readonly addresses: Address[]; readonly names: string[] } {
+  const globs = [...new Set(ownedPools.flatMap(({ interfaces }) => interfaces))];
+  const [reached, others] = [true, false].map((is) => globs.filter((glob) => glob.startsWith(canReachPrefix) === is));
+  return {
+    addresses: (reached ?? []).flatMap((glob) => parseAddress(glob.slice(canReachPrefix.length)) ?? []),
+    names: (others ?? []).filter((glob) => !/[*?]/.test(glob)),
+  };
 }
 
 /** The pool's interfaces with the names that this node knows them by. An address that leads nowhere names no interface. */
@@ -38,12 +42,12 @@ export function interfacesHere(
   { carriers }: Pick<SpeakerState, "carriers">,
   { interfaces }: Pick<Pool, "interfaces">,
 ): readonly string[] {
-  if (!interfaces.some((glob) => glob.startsWith(canReachPrefix))) return interfaces;
+  if (carriers.routes.size === 0) return interfaces;
   return interfaces.map((glob) => nameHere(carriers, glob));
 }
 
 function nameHere({ routes }: SpeakerState["carriers"], name: string): string {
-  return name.startsWith(canReachPrefix) ? (routes.get(name.slice(canReachPrefix.length)) ?? name) : name;
+  return interfaceFor(routes, name) ?? name;
 }
 
 /**
@@ -77,7 +81,7 @@ export function surroundingsToFollow(state: SpeakerState, { pools, peers }: Pick
   // Any interface may be the one by which an address is reached.
   const names = globs.some((glob) => glob.startsWith(canReachPrefix)) ? ["*"] : [...new Set(globs)];
   return [
-    { type: "followRoutes", addresses: reachedAddresses(state), gateways },
+    { type: "followRoutes", ...namesToFollow(state), gateways },
     { type: "nameInterfaces", names },
   ];
 }

@@ -110,6 +110,18 @@ suite("placement lan", () => {
     assert.deepEqual(kernel(bench), [`${x}/32 bond0 short lan`]);
   });
 
+  test("an interface that is named by its second name is followed, and told to the others under that name", () => {
+    const { bench } = onRing(loser, pool(', interfaces: ["second0"]'), []);
+    assert.deepEqual([kernel(bench), bench.followedNames], [[], ["second0"]]);
+    bench.runner.dispatch({ type: "routes", interfaces: new Map([["second0", "eth0"]]) });
+    bench.settle();
+    assert.deepEqual([kernel(bench), [...bench.wire]], [[`${x}/32 eth0 short lan`], [[x, "eth0"]]]);
+    assert.ok(bench.gossip.reachability(loser)?.interfaces.has("second0"));
+    bench.runner.dispatch({ type: "routes", interfaces: new Map() });
+    bench.settle();
+    assert.deepEqual([kernel(bench), bench.onWire], [[], []]);
+  });
+
   test("an interface that is named by what it leads to is followed, and told to the others under that name", () => {
     const text = pool(', interfaces: ["can_reach:203.0.113.9"]');
     const { bench } = onRing(loser, text, []);
