@@ -1,5 +1,5 @@
 import { type BfdProfile, type Config, describeRouter, matchesSelector, mayAsk, type Peer } from "#pkg/config";
-import { type Address, type Family, isLinkLocal, type Prefix, parseAddress } from "#pkg/net";
+import { type Address, type Family, isLinkLocal, Prefix, parseAddress } from "#pkg/net";
 import { fields, list, text } from "#pkg/untrusted";
 import type { RawObject } from "../cluster/api.ts";
 
@@ -89,6 +89,7 @@ export function routerSides(
     }
     if (peer.sourceInterface !== undefined)
       losses.push(`${what}: the nodes' addresses on ${peer.sourceInterface} are not known here; those of their Nodes are used`);
+    if (peer.role !== undefined) losses.push(`${what}: the router's role, ${otherRole[peer.role]} (RFC 9234)`);
     sides.push({
       label: labelOf(peer.name, index),
       address: peer.address,
@@ -96,7 +97,10 @@ export function routerSides(
       asn: routerAsn,
       nodeAsn: peer.myAsn,
       nodes: found,
-      paths: isCentral ? found.length * Math.min(Math.max(selected.length, 1), maxCentralNextHops) : found.length,
+      paths: Math.max(
+        isCentral ? found.length * Math.min(Math.max(selected.length, 1), maxCentralNextHops) : found.length,
+        slotsFor(peer, pools),
+      ),
       hasAddPath: peer.addPath,
       families: peer.families,
       routes: allowedRoutes(peer, pools),
@@ -144,6 +148,20 @@ function neighborsOf({ address, sourceAddress }: Peer, nodes: readonly ClusterNo
   });
 }
 
+/** The router's role, by that of the nodes (RFC 9234, section 4.2). */
+const otherRole: Readonly<Record<NonNullable<Peer["role"]>, NonNullable<Peer["role"]>>> = {
+  provider: "customer",
+  customer: "provider",
+  "rs-server": "rs-client",
+  "rs-client": "rs-server",
+  peer: "peer",
+};
+
+/** How many next-hop slots an address may have at the router, which without ADD-PATH gets one from each node. */
+function slotsFor({ addPath }: Peer, pools: Config["pools"]): number {
+  return addPath ? Math.max(0, ...pools.flatMap(({ nextHopSlots }) => nextHopSlots.map(({ size }) => Number(size)))) : 0;
+}
+
 function allowedRoutes(peer: Peer, pools: Config["pools"]): AllowedRoutes[] {
   const found = new Map<string, AllowedRoutes>(); // prefix and length -> routes
   for (const { ranges, advertisements } of pools) {
@@ -154,7 +172,10 @@ function allowedRoutes(peer: Peer, pools: Config["pools"]): AllowedRoutes[] {
         const { family } = prefix.address;
         const lengths = [family === "IPv4" ? aggregationLength : aggregationLengthV6, ...(isOwn ? [prefix.address.bits] : [])];
         if (!peer.families.includes(family)) continue;
-        for (const length of lengths) found.set(`${prefix} ${length}`, { prefix, length });
+        for (const length of lengths) {
+          const within = length < prefix.length ? new Prefix(prefix.address, length) : prefix; // The aggregate is wider.
+          found.set(`${within} ${length}`, { prefix: within, length });
+        }
       }
     }
   }

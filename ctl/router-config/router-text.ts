@@ -17,39 +17,49 @@ interface Dialect {
   readonly isTried: boolean;
   /** Whether it is written how the router takes several paths in one session, or the router does so by itself. */
   readonly hasAddPath: boolean;
+  /** For how many hops at most `ttl-security` is written. */
+  readonly maxTtlSecurity: number;
   readonly lines: (side: RouterSide) => readonly string[];
   /** Lines that stand once, before those of all sides. */
   readonly once?: (sides: readonly RouterSide[]) => readonly string[];
 }
 
-const frr = { comment: "!", isTried: false, hasAddPath: true, lines: industryCli("frr") } as const;
-const set = { comment: "#", isTried: false, hasAddPath: false } as const;
+const any = { maxTtlSecurity: 254 } as const;
+const frr = { ...any, comment: "!", isTried: false, hasAddPath: true, lines: industryCli("frr") } as const;
+const set = { ...any, comment: "#", isTried: false, hasAddPath: false } as const;
 
 /** The routers that a configuration can be written for. */
 export const dialects = {
   frr: { ...frr, where: "/etc/frr/frr.conf, or vtysh after `configure terminal`", isTried: true },
-  bird: { where: "bird.conf of BIRD 2", comment: "#", isTried: true, hasAddPath: true, lines: bird, once: birdOnce },
-  openbgpd: { where: "bgpd.conf of OpenBGPD", comment: "#", isTried: true, hasAddPath: true, lines: openbgpd },
-  gobgp: { where: "gobgpd's file of TOML", comment: "#", isTried: true, hasAddPath: true, lines: gobgp, once: gobgpOnce },
+  bird: { ...any, where: "bird.conf of BIRD 2", comment: "#", isTried: true, hasAddPath: true, lines: bird, once: birdOnce },
+  openbgpd: { where: "bgpd.conf of OpenBGPD", comment: "#", isTried: true, hasAddPath: true, lines: openbgpd, maxTtlSecurity: 1 },
+  gobgp: { ...any, where: "gobgpd's file of TOML", comment: "#", isTried: true, hasAddPath: true, lines: gobgp, once: gobgpOnce },
   openwrt: { ...frr, where: "/etc/frr/frr.conf of OpenWrt, whose packages are frr-bgpd, frr-zebra and frr-bfdd" },
   quagga: { ...frr, where: "bgpd.conf of Quagga", hasAddPath: false, lines: industryCli("quagga") },
   vyos: { ...set, where: "VyOS 1.4 and later, after `configure`", hasAddPath: true, lines: vyos },
   edgeos: { ...set, where: "EdgeOS, after `configure`", lines: edgeos },
   unifi: { ...frr, where: "a UniFi gateway: upload it as a file in Routing, BGP" },
-  mikrotik: { ...set, where: "a terminal of RouterOS 7", lines: mikrotik },
+  mikrotik: { ...set, where: "a terminal of RouterOS 7", lines: mikrotik, maxTtlSecurity: 0 },
   opnsense: { ...frr, where: "OPNsense: enter it in Routing of the plugin os-frr, which writes such a file" },
   pfsense: { ...frr, where: "pfSense: Services, FRR, Global, Raw Config" },
   eos: { ...frr, where: "Arista EOS, after `configure`", hasAddPath: false, lines: industryCli("eos") },
   ios: { ...frr, where: "Cisco IOS, after `configure terminal`", hasAddPath: false, lines: industryCli("ios") },
-  junos: { ...set, where: "Junos, after `configure`", lines: junos },
+  junos: { ...set, where: "Junos, after `configure`", lines: junos, maxTtlSecurity: 0 },
 } as const satisfies Record<string, Dialect>;
 
 export type DialectName = keyof typeof dialects;
 
 /** The same, with what the router's configuration leaves out of it among the losses. */
 export function writable(name: DialectName, found: RouterSides): RouterSides {
-  const lost = dialects[name].hasAddPath ? [] : found.sides.filter(({ hasAddPath }) => hasAddPath);
-  const losses = lost.map(({ label }) => `${label}: how the router takes several paths to an address in one session (add-path)`);
+  const { hasAddPath, maxTtlSecurity }: Dialect = dialects[name];
+  const losses = found.sides.flatMap((side) => [
+    ...(side.hasAddPath && !hasAddPath
+      ? [`${side.label}: how the router takes several paths to an address in one session (add-path)`]
+      : []),
+    ...((side.ttlSecurityHops ?? 0) > maxTtlSecurity
+      ? [`${side.label}: ttl-security: without it the nodes drop the router's packets`]
+      : []),
+  ]);
   return { ...found, losses: [...found.losses, ...losses] };
 }
 
