@@ -390,6 +390,45 @@ address-pools:
     notes: [/^Services need no annotation here/],
   },
   {
+    name: "OpenELB: one address, a disabled Eip, and a router that is found on an interface",
+    text: `apiVersion: network.kubesphere.io/v1alpha2
+kind: Eip
+metadata: {name: one}
+spec: {address: 192.0.2.10, disable: true}
+---
+apiVersion: network.kubesphere.io/v1alpha2
+kind: Eip
+metadata: {name: six}
+spec: {address: "2001:db8::7"}
+---
+apiVersion: network.kubesphere.io/v1alpha2
+kind: BgpPeer
+metadata: {name: tor}
+spec: {conf: {localAs: 65001, peerAs: 65002, neighborInterface: eth1}, gracefulRestart: {enabled: true}}
+`,
+    want: `peers:
+- name: tor
+  my-asn: 65001
+  peer-asn: 65002
+  interface: eth1
+  families:
+  - ipv4
+address-pools:
+- name: one
+  protocol: bgp
+  addresses:
+  - 192.0.2.10/32
+  auto-assign: false
+  closed: true
+- name: six
+  protocol: bgp
+  addresses:
+  - 2001:db8::7/128
+  auto-assign: false
+`,
+    notes: [/^Services need no annotation here/],
+  },
+  {
     name: "PureLB: addresses are put into the kernels, of local groups on NICs, of those of v1 where the subnet says so",
     text: `apiVersion: purelb.io/v1
 kind: ServiceGroup

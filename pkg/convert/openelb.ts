@@ -84,14 +84,15 @@ function pool(object: ManifestObject, spec: Partial<Fitting<typeof eip>>, report
       what,
       "spec.namespaces, spec.namespaceSelector: pools do not prefer namespaces here; Services ask for it with the annotation metallb.universe.tf/address-pool",
     );
-  if (disable) report.lose(what, "spec.disable: it has auto-assign: false here, and Services may still ask for it");
   if (protocol === "vip") report.lose(what, "spec.protocol vip: a speaker answers ARP and NDP here, without keepalived");
+  const single = parseAddress(spec.address ?? "");
   const isDefault = object.annotations[defaultEip] === "true" && !isBound && !disable;
   return {
     name: object.name,
     protocol: protocol === "bgp" ? "bgp" : "layer2",
-    addresses: [spec.address ?? ""],
+    addresses: [single === undefined ? (spec.address ?? "") : `${single}/${single.bits}`],
     ...(!isDefault && { "auto-assign": false }),
+    ...(disable && { closed: true }),
     ...(protocol !== "bgp" && spec.interface && { interfaces: [spec.interface] }),
   };
 }
@@ -101,18 +102,13 @@ function peer(object: ManifestObject, conf: { readonly as?: number; readonly rou
   const what = title(object);
   const { peerAs, localAs = conf.as, neighborAddress = "", neighborInterface, authPassword, adminDown, vrf } = spec.conf ?? {};
   const address = parseAddress(neighborAddress);
-  if (address === undefined || isLinkLocal(address)) {
-    if (neighborAddress === "" && neighborInterface)
-      report.lose(
-        what,
-        "spec.conf.neighborInterface: a session without an address of the router is not supported; the peer is left out",
-      );
-    else
-      refuse(
-        object,
-        ["spec", "conf", "neighborAddress"],
-        `must be an IP address that is not link-local, but is ${quote(neighborAddress)}`,
-      );
+  const isUnnumbered = neighborAddress === "" && neighborInterface !== undefined;
+  if (!isUnnumbered && (address === undefined || isLinkLocal(address))) {
+    refuse(
+      object,
+      ["spec", "conf", "neighborAddress"],
+      `must be an IP address that is not link-local, but is ${quote(neighborAddress)}`,
+    );
     return [];
   }
   if (!localAs) refuse(object, ["spec", "conf"], "needs localAs, or a BgpConf with as");
@@ -130,7 +126,7 @@ function peer(object: ManifestObject, conf: { readonly as?: number; readonly rou
       name: object.name,
       "my-asn": localAs,
       "peer-asn": peerAs,
-      "peer-address": neighborAddress,
+      ...(isUnnumbered ? { interface: neighborInterface } : { "peer-address": neighborAddress }),
       ...(families.length === 1 && { families }),
       ...(remotePort && remotePort !== 179 && { "peer-port": remotePort }),
       ...(localAddress && { "source-address": localAddress }),
