@@ -57,6 +57,11 @@ test("validate: a valid file is summed up in a table", async () => {
   assert.equal(out, `${rows.join("\n")}\n`);
 });
 
+test("validate: AS numbers that are each node's own are not 0", async () => {
+  const stdin = "peers: [{peer-asn: 65001, peer-address: 192.0.2.1, from-node: {my-asn: {label: asn}}}]";
+  assert.match((await ingotctl("validate", { stdin })).out, / by node -> 65001 /);
+});
+
 test("validate: where a pool is limited to some nodes and interfaces the table says so", async () => {
   const limited = "  node-selectors: [{match-labels: {rack: a}}]\n  interfaces: [eth0, 'bond*']\n";
   const { out } = await ingotctl("validate", {

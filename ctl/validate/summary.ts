@@ -72,7 +72,7 @@ export function summaryText(config: Config, screen: Screen): string {
     peer.name ?? "-",
     describeRouter(peer),
     String(peer.port),
-    `${peer.myAsn} -> ${peer.peerAsn}`,
+    `${peer.myAsn || "by node"} -> ${peer.peerAsn || "by node"}`,
     `${peer.holdTimeSeconds}s`,
     nodes(peer.nodeSelectors),
     peer.bfdProfile ?? "-",
