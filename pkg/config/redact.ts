@@ -58,7 +58,7 @@ function walk(node: YamlNode, schema: FieldSchema | undefined, field: string | u
 function scalar({ event, text }: YamlScalar, schema: FieldSchema | undefined, field: string | undefined, found: Findings): void {
   const { valueStart, valueEnd } = event;
   if (valueEnd <= valueStart) return;
-  if (field === passwordField || (field === "url" && text.includes("@"))) {
+  if (field === passwordField) {
     found.hidden.push([valueStart, valueEnd]);
     found.secrets.add(text);
   } else if (schema !== undefined) found.shown.push([valueStart, valueEnd]);
