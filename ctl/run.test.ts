@@ -68,6 +68,9 @@ test("validate: where a pool is limited to some nodes and interfaces the table s
     stdin: `address-pools:\n- name: a\n  protocol: layer2\n  addresses: [192.0.2.0/24]\n${limited}`,
   });
   assert.match(out, /\na +layer2 +256 +yes +selected +eth0, bond\* +192/);
+  const slots = "protocol: bgp, addresses: [198.51.100.0/24], next-hop-slots: 192.0.2.0/28, interfaces: [eth1]";
+  const { out: slotted } = await ingotctl("validate", { stdin: `address-pools: [{name: s, ${slots}}]` });
+  assert.match(slotted, /\ns +bgp +256 +yes +all +eth1 +198/, "where its slots have owners");
   const { out: bgp } = await ingotctl("validate", { stdin: "address-pools: [{name: b, protocol: bgp, addresses: ['::/64']}]" });
   assert.match(bgp, /\nb +bgp +\d+ +yes +- +- +::/);
 });

@@ -84,9 +84,9 @@ export function summaryText(config: Config, screen: Screen): string {
   return tables.map(({ heading, rows }) => (rows.length === 0 ? "" : `\n${table(heading, rows, screen)}`)).join("");
 }
 
-/** On which nodes and interfaces its addresses have owners. */
+/** On which nodes and interfaces its addresses, or slots, have owners. */
 function whereText(pool: Pool): readonly [string, string] {
-  if (!hasOwners(pool)) return ["-", "-"];
+  if (!hasOwners(pool) && pool.nextHopSlots.length === 0) return ["-", "-"];
   if (pool.layer2Advertisements.length > 0) return ["by Service", "by Service"];
   return [nodes(pool.nodeSelectors), pool.interfaces.join(", ") || "all"];
 }

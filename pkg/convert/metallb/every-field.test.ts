@@ -178,6 +178,14 @@ for (const [path, property] of optionalProperties(schema))
     }
   });
 
+test("to custom resources: a peer that is left out, as its AS number is each node's own, is no other AS number", () => {
+  const { losses } = resources({
+    ...base,
+    peers: [peer, { "peer-asn": 64513, "peer-address": "192.0.2.2", "from-node": { "my-asn": { label: "x" } } }],
+  });
+  assert.deepEqual(losses, ["peers[1]: from-node: MetalLB takes no values from nodes; the peer is left out"]);
+});
+
 test("to custom resources: a community by the name that an RFC gives it is its number, which MetalLB knows", () => {
   const { objects } = resources({ ...base, "bgp-communities": { mine: "no-export", other: "large:1:2:3" } });
   assert.match(objects, /name: mine\n +value: 65535:65281\n +- name: other\n +value: large:1:2:3\n/);

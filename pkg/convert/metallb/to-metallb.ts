@@ -72,7 +72,7 @@ function convertPeers(
     report,
   );
   const names = new Map<string, string>(); // name here, or a stand-in -> name there
-  const made: { readonly name: string; readonly spec: object }[] = [];
+  const made: { readonly name: string; readonly spec: NonNullable<ReturnType<typeof peerSpec>> }[] = [];
   for (const [index, peer] of config.peers.entries()) {
     const what = peer.name === undefined ? `peers[${index}]` : `peer ${quote(peer.name)}`;
     const spec = peerSpec(peer, raw.peers?.[index] ?? {}, { what, namespace, bfdProfiles }, report);
@@ -81,7 +81,7 @@ function convertPeers(
     names.set(peer.name ?? `peers[${index}]`, name);
     made.push({ name, spec });
   }
-  const asns = new Set(config.peers.filter(({ disabled }) => !disabled).map(({ myAsn }) => myAsn));
+  const asns = new Set(made.map(({ spec }) => spec.myASN));
   if (asns.size > 1)
     report.lose("peers", `have ${asns.size} values of my-asn: with FRR, all peers of one node need the same (or localASN)`);
   return { names, made };
