@@ -62,7 +62,8 @@ const golden: { args: string; out: string[]; status?: number }[] = [
     out: [
       "3 Services keep what they have.",
       "",
-      "Nothing would change.",
+      "POOL  CHANGE   ADDRESSES    THEN",
+      "lan   changed  2 by layer2  2 by layer2, other fence",
       "",
       "Note: address-pools[0].namespace-selectors asks for labels of Namespaces: without the right to read them the controller refuses the configuration (component namespaces).",
     ],
@@ -109,6 +110,9 @@ const golden: { args: string; out: string[]; status?: number }[] = [
     args: "diff aggregated.yaml",
     out: [
       "3 Services keep what they have.",
+      "",
+      "POOL  CHANGE   ADDRESSES   THEN",
+      "far   changed  256 by bgp  256 by bgp, other advertisements",
       "",
       "PREFIX          PEER          CHANGE     NODES  BEFORE  AFTER",
       "203.0.113.0/24  10.0.0.1:179  announced  n1,n2  -       -",
@@ -169,6 +173,9 @@ const withCentral: { args: string; out: string[]; status?: number }[] = [
     args: "diff aggregated.yaml",
     out: [
       "3 Services keep what they have.",
+      "",
+      "POOL  CHANGE   ADDRESSES   THEN",
+      "far   changed  256 by bgp  256 by bgp, other advertisements",
       "",
       "PREFIX          PEER          CHANGE     NODES  BEFORE  AFTER",
       "203.0.113.0/24  10.0.0.1:179  announced  n1,n2  -       -",

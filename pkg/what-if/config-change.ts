@@ -1,6 +1,7 @@
 import type { Assignments } from "#pkg/assignment";
-import type { Config } from "#pkg/config";
+import type { Config, Pool } from "#pkg/config";
 import type { Service } from "#pkg/k8s";
+import { list } from "#pkg/text";
 import { newTrial, type ServiceChange, serviceChanges, tryAddresses } from "./address-change.ts";
 import { placeAll } from "./place-all.ts";
 import type { Route } from "./place-by-bgp.ts";
@@ -11,7 +12,7 @@ import type { ClusterState } from "./state.ts";
 export interface PoolChange {
   readonly pool: string;
   readonly change: "added" | "removed" | "changed";
-  /** Addresses that can be assigned, and protocols; empty where there is no such pool. */
+  /** Addresses that can be assigned, and protocols; empty where there is no such pool. Where these are the same, the fields that are not. */
   readonly before: string;
   readonly after: string;
 }
@@ -86,6 +87,12 @@ export function configChange(state: ClusterState, config: Config): ConfigChange 
 
 function poolChanges(before: Config, now: Assignments, after: Config, then: Assignments): PoolChange[] {
   const [was, is] = [poolTexts(before, now), poolTexts(after, then)];
+  const former = new Map(before.pools.map((pool) => [pool.name, pool]));
+  for (const pool of after.pools) {
+    const [{ name }, text] = [pool, is.get(pool.name)];
+    const others = otherFields(former.get(name) ?? pool, pool);
+    if (text === was.get(name) && others.length > 0) is.set(name, `${text}, other ${list(others)}`);
+  }
   return [...new Set([...was.keys(), ...is.keys()])].flatMap((pool): PoolChange[] => {
     const [old = "", current = ""] = [was.get(pool), is.get(pool)];
     if (old === current) return [];
@@ -94,9 +101,17 @@ function poolChanges(before: Config, now: Assignments, after: Config, then: Assi
 }
 
 /** Pool -> such as `256 by layer2, bgp`. */
-function poolTexts({ pools }: Config, { usage }: Assignments): ReadonlyMap<string, string> {
+function poolTexts({ pools }: Config, { usage }: Assignments): Map<string, string> {
   const totals = new Map(usage.map(({ pool, total }) => [pool, total]));
   return new Map(pools.map(({ name, protocols }) => [name, `${totals.get(name)} by ${protocols.join(", ") || "none"}`]));
+}
+
+/** Names of the fields in which they differ. */
+function otherFields(former: Pool, pool: Pool): string[] {
+  const text = (value: unknown) => JSON.stringify(value, (_, each) => (each instanceof Map ? [...each] : each));
+  return Object.keys({ ...former, ...pool }).filter(
+    (field) => text(former[field as keyof Pool]) !== text(pool[field as keyof Pool]),
+  );
 }
 
 /** With the statuses that the controller writes. */

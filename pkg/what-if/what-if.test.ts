@@ -141,6 +141,31 @@ test("configChange: pools that are added, removed, or have other addresses or pr
   assert.deepEqual(changes(lan, lan.replace("0.4]", "0.5]")), [["lan", "changed", "4 by layer2", "5 by layer2"]]);
 });
 
+test("configChange: a pool with other fields is another one, also where no Service notices now", () => {
+  const changes = (from: string, to: string) =>
+    configChange(cluster(config(from), {}), config(to)).pools.map(({ after }) => after);
+  const pool = (fields: string) => `- {name: lan, addresses: [10.0.0.0/30], ${fields}}\n`;
+  for (const [from, to, other] of [
+    ["protocol: layer2", "protocol: layer2, closed: true", "closed"],
+    [
+      "protocol: layer2",
+      "protocol: layer2, node-selectors: [{match-labels: {a: b}}], interfaces: [eth1]",
+      "nodeSelectors, interfaces",
+    ],
+    [
+      "protocol: layer2, node-selectors: [{match-labels: {a: b}}]",
+      "protocol: layer2, node-selectors: [{match-labels: {a: c}}]",
+      "nodeSelectors",
+    ],
+    ["protocol: interface", "protocol: interface, dummy-interface: lb1", "kernel"],
+    ["protocol: layer2", "protocol: layer2, sharing: none", "sharing"],
+  ] as const) {
+    const protocol = from.split(" ")[1]?.replace(",", "");
+    assert.deepEqual(changes(pool(from), pool(to)), [`4 by ${protocol}, other ${other}`]);
+  }
+  assert.deepEqual(changes(lan, lan.replace("10.0.0.1-10.0.0.4", "10.0.0.2-10.0.0.5")), ["4 by layer2, other ranges"]);
+});
+
 test("configChange: sessions start, end and restart by what the settings take, on the nodes that have them", () => {
   const selected = "{peer-address: 10.9.0.1, my-asn: 65000, peer-asn: 65001, node-selectors: [{match-labels: {rack: a}}]}";
   const state = { ...cluster(config(lan, router), {}), nodes: [node("n1", { labels: { rack: "a" } }), node("n2"), node("n3")] };
