@@ -10,7 +10,7 @@ export interface SessionChange {
    * where that was up. `changes`: the session goes on with other settings.
    */
   readonly change: "starts" | "ends" | "restarts" | "may restart" | "changes";
-  /** Settings that change. For BGP, settings that take a new session. */
+  /** Settings that change. For a BGP session that restarts, settings that take a new session. */
   readonly because: readonly string[];
   readonly nodes: readonly string[];
 }
@@ -26,9 +26,14 @@ export function sessionChanges(before: ClusterState, after: ClusterState): Sessi
     if (because.length > 0) return { change: "restarts", because };
     const doubtful = changed(elsewhere(was), elsewhere(is));
     if (was.bfdProfile !== undefined && is.bfdProfile === undefined) doubtful.push("bfdProfile");
-    return doubtful.length > 0 ? { change: "may restart", because: doubtful } : undefined;
+    if (doubtful.length > 0) return { change: "may restart", because: doubtful };
+    const others = changed(was, is).filter((name) => !shownElsewhere.includes(name));
+    return others.length > 0 ? { change: "changes", because: others } : undefined;
   });
 }
+
+/** Fields of a peer whose effects are other changes: of BFD, of nodes, or of prefixes. */
+const shownElsewhere: readonly string[] = ["name", "nodeSelectors", "bfdProfile"] satisfies (keyof Peer)[];
 
 /** Where values are that are not in the configuration itself. */
 function elsewhere({ passwordSecret, fromNode }: Peer): object {

@@ -183,6 +183,10 @@ test("configChange: sessions start, end and restart by what the settings take, o
   assert.deepEqual(changes(router.replace("}", ", password-secret: {name: s, key: k}}")), [
     "10.9.0.1:179 may restart passwordSecret on n1,n2,n3",
   ]);
+  assert.deepEqual(changes(router.replace("}", ", keepalive-time: 9s, drain-when-cordoned: true}")), [
+    "10.9.0.1:179 changes keepaliveSeconds,drainWhenCordoned on n1,n2,n3",
+  ]);
+  assert.deepEqual(changes(router.replace("}", ", name: other, node-selectors: [{}]}")), []);
   const ofNodes = (label: string) =>
     config(lan, `{peer-address: 10.9.0.1, peer-asn: 65001, from-node: {my-asn: {label: ${label}}}}`);
   const [change, ...others] = configChange(cluster(ofNodes("asn"), {}), ofNodes("other")).sessions;
