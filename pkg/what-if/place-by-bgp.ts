@@ -34,6 +34,8 @@ export interface Route {
   readonly attributes: string;
   /** That announce it, or that central speakers lead to. */
   readonly nodes: Set<string>;
+  /** How many next-hop slots it has in place of nodes; 0 for nodes. */
+  readonly slots: number;
 }
 
 /** Places addresses by BGP: each node for itself, or central speakers, who all decide the same, for all nodes. */
@@ -59,10 +61,10 @@ export class BgpRoutes {
     const each: AddressPlacement[] = ofNodes.map((advertisements) => {
       const placement = placeBgp(address, holders, advertisements);
       if (placement.routes.length > 0) nodes.add(advertisements.node);
-      for (const route of placement.routes) this.#add(route, address, [advertisements.node]);
+      for (const route of placement.routes) this.#add(route, address, [advertisements.node], pool);
       return placement;
     });
-    if (ofCentral !== undefined) each.push(this.#placeCentral(held, ofCentral, nodes));
+    if (ofCentral !== undefined) each.push(this.#placeCentral(held, ofCentral, nodes, pool));
     return {
       ...common(held),
       pool: pool.name,
@@ -73,7 +75,7 @@ export class BgpRoutes {
     };
   }
 
-  #placeCentral({ address, holders }: HeldAddress, central: CentralAdvertisements, nodes: Set<string>): BgpPlacement {
+  #placeCentral({ address, holders }: HeldAddress, central: CentralAdvertisements, nodes: Set<string>, pool: Pool): BgpPlacement {
     const placement = placeCentral(address, holders, central);
     const nodeOf = new Map([...this.#served].map(([name, { paths }]) => [`${paths.get(address.family)?.nextHop}`, name]));
     for (const route of placement.routes) {
@@ -83,16 +85,17 @@ export class BgpRoutes {
         : hops?.flatMap(({ nextHop }) => nodeOf.get(`${nextHop}`) ?? []);
       const through = led === undefined ? this.#state.central : [...led]; // The advertisement has a next hop of its own.
       for (const node of through) nodes.add(node);
-      this.#add(route, address, through);
+      this.#add(route, address, through, pool);
     }
     return placement;
   }
 
-  #add({ prefix, via }: BgpRoute, { family }: Address, nodes: readonly string[]): void {
+  #add({ prefix, via }: BgpRoute, { family }: Address, nodes: readonly string[], { nextHopSlots }: Pool): void {
+    const slots = Number(nextHopSlots.find((one) => one.family === family)?.size ?? 0);
     const attributes = attributesOf(via.advertisement, family);
     for (const peer of via.peers[family]) {
       const key = `${prefix} ${peer} ${attributes}`;
-      const known = this.routes.get(key) ?? { prefix: prefix.toString(), peer, attributes, nodes: new Set<string>() };
+      const known = this.routes.get(key) ?? { prefix: prefix.toString(), peer, attributes, nodes: new Set<string>(), slots };
       this.routes.set(key, known);
       for (const node of nodes) known.nodes.add(node);
     }

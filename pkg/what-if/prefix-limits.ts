@@ -12,13 +12,14 @@ export function overPrefixLimits(state: ClusterState): readonly string[] {
   for (const [speaker, peers] of peersOf(state))
     for (const { key, peer } of peers) {
       const limit = peer.maximumPrefix ?? Infinity;
-      const carried = routes.filter((route) => route.peer === key && (central.includes(speaker) || route.nodes.has(speaker)));
+      const isCentral = central.includes(speaker);
+      const carried = routes.filter((route) => route.peer === key && (isCentral || route.nodes.has(speaker)));
       for (const family of families) {
         const ofFamily = carried.filter(({ prefix }) => prefix.includes(":") === (family === "IPv6"));
         const byPrefix = [...Map.groupBy(ofFamily, ({ prefix }) => prefix).values()];
         // To a router each path counts (RFC 7911).
-        const hasPaths = peer.addPath && central.includes(speaker);
-        const count = hasPaths ? byPrefix.reduce((sum, same) => sum + pathsOf(same, central), 0) : byPrefix.length;
+        const hasPaths = peer.addPath && (isCentral || ofFamily.some(({ slots }) => slots > 0));
+        const count = hasPaths ? byPrefix.reduce((sum, same) => sum + pathsOf(same, central, isCentral), 0) : byPrefix.length;
         const what = `${count} ${family} ${hasPaths ? "paths" : "prefixes"}`;
         if (count > limit) found.add(`${key} would get ${what} and takes ${limit} (maximum-prefix): it would end the session`);
       }
@@ -26,7 +27,14 @@ export function overPrefixLimits(state: ClusterState): readonly string[] {
   return [...found];
 }
 
-/** The number of a central speaker's paths to one prefix: to each node, or to the next hop that an advertisement has in the place of nodes. */
-function pathsOf(routes: readonly Route[], central: readonly string[]): number {
-  return Math.max(1, new Set(routes.flatMap(({ nodes }) => [...nodes].filter((node) => !central.includes(node)))).size);
+/**
+ * The number of a speaker's paths to one prefix. Of a central one: to each node, each slot, or the next hop that an advertisement has in the
+ * place of nodes. Of nodes two give each slot, so that one of them gives as many at least.
+ */
+function pathsOf(routes: readonly Route[], central: readonly string[], isCentral: boolean): number {
+  const [{ slots, nodes } = { slots: 0, nodes: new Set() }] = routes;
+  if (!isCentral) return slots === 0 ? 1 : Math.min(slots, Math.ceil((2 * slots) / nodes.size));
+  return (
+    slots || Math.max(1, new Set(routes.flatMap((route) => [...route.nodes].filter((node) => !central.includes(node)))).size)
+  );
 }

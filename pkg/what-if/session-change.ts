@@ -6,8 +6,8 @@ import type { ClusterState } from "./state.ts";
 export interface SessionChange {
   readonly peer: string;
   /**
-   * `may restart`: its password is in another Secret or under another key, or values of nodes in other labels, and may be the same; or it has no BFD any more, which restarts it
-   * where that was up. `changes`: the session goes on with other settings.
+   * `may restart`: its password is in another Secret or under another key, or values of nodes are in other labels, and may be the same; or
+   * it has no BFD any more, or between other ends, which restarts it where that was up. `changes`: the session goes on with other settings.
    */
   readonly change: "starts" | "ends" | "restarts" | "may restart" | "changes";
   /** Settings that change. For a BGP session that restarts, settings that take a new session. */
@@ -25,7 +25,8 @@ export function sessionChanges(before: ClusterState, after: ClusterState): Sessi
     const because = changedSettings(sessionSettings(was, undefined), sessionSettings(is, undefined));
     if (because.length > 0) return { change: "restarts", because };
     const doubtful = changed(elsewhere(was), elsewhere(is));
-    if (was.bfdProfile !== undefined && is.bfdProfile === undefined) doubtful.push("bfdProfile");
+    if (was.bfdProfile !== undefined)
+      doubtful.push(...(is.bfdProfile === undefined ? ["bfdProfile"] : changed(endsOf(was), endsOf(is))));
     if (doubtful.length > 0) return { change: "may restart", because: doubtful };
     const others = changed(was, is).filter((name) => !shownElsewhere.includes(name));
     return others.length > 0 ? { change: "changes", because: others } : undefined;

@@ -99,9 +99,14 @@ for (const { name, from, to, want } of bfdCases)
     assert.deepEqual(bfd, want === undefined ? [] : [{ peer: "10.9.0.1:179", change, because, nodes: names }]);
   });
 
-test("configChange: a BGP session that has no BFD any more may restart", () => {
-  const { sessions } = configChange(cluster(fast, {}), plain);
-  assert.deepEqual(sessions, [{ peer: "10.9.0.1:179", change: "may restart", because: ["bfdProfile"], nodes: names }]);
+test("configChange: a BGP session that has no BFD any more, or between other ends, may restart", () => {
+  for (const [to, because] of [
+    [plain, "bfdProfile"],
+    [bound, "ebgpMultihop"],
+  ] as const) {
+    const { sessions } = configChange(cluster(fast, {}), to);
+    assert.deepEqual(sessions, [{ peer: "10.9.0.1:179", change: "may restart", because: [because], nodes: names }]);
+  }
 });
 
 test("configChange: who waits for an address gets one", () => {
@@ -317,6 +322,30 @@ test("configChange: a path to each node counts against the limit of a router wit
   assert.deepEqual(over(5), ["10.9.0.1:179 would get 6 IPv4 paths and takes 5 (maximum-prefix): it would end the session"]);
   assert.deepEqual(over(6), []);
   assert.deepEqual(over(2, far.replace("}", ", bgp-advertisements: [{next-hop: 10.5.0.9}]}")), []);
+});
+
+test("configChange: next-hop slots count against the limit of a router with ADD-PATH: each is a path of two nodes, or of a central speaker", () => {
+  const slotted = far.replace("}", ", next-hop-slots: 10.9.0.64/28}");
+  const over = (state: ClusterState, fields: string) =>
+    configChange(state, config(lan + slotted, router.replace("}", `, ${fields}}`))).overLimits;
+  const state = cluster(config(lan + far, router), { web: inFar("10.1.0.7") });
+  const says = (count: number, limit: number) => [
+    `10.9.0.1:179 would get ${count} IPv4 paths and takes ${limit} (maximum-prefix): it would end the session`,
+  ];
+  assert.deepEqual(over(state, "add-path: true, maximum-prefix: 10"), says(11, 10), "32 of three nodes");
+  assert.deepEqual(over(state, "add-path: true, maximum-prefix: 11"), []);
+  assert.deepEqual(over(state, "maximum-prefix: 1"), []);
+  const plain = "- {name: plain, protocol: bgp, addresses: [10.3.0.0/24]}\n";
+  const both = cluster(config(lan + far + plain, router), { web: inFar("10.1.0.7"), other: { ingress: ["10.3.0.1"] } });
+  const limited = router.replace("}", ", add-path: true, maximum-prefix: 11}");
+  assert.deepEqual(configChange(both, config(lan + slotted + plain, limited)).overLimits, says(12, 11), "one of all others");
+  assert.deepEqual(
+    over(withoutNodes(state, new Set(["n1", "n2"])), "add-path: true, maximum-prefix: 15"),
+    says(16, 15),
+    "of the only node",
+  );
+  const led = centralCluster(config(lan + far, router), { web: inFar("10.1.0.7") });
+  assert.deepEqual(over(led, "add-path: true, maximum-prefix: 15"), says(16, 15));
 });
 
 test("configChange: an address that is kept may be announced by another node", () => {
