@@ -1,4 +1,4 @@
-import type { Address, Family, Prefix } from "#pkg/net";
+import { Address, type Family, type Prefix } from "#pkg/net";
 import { decodeDefaultRoutes, type Gateway, mainTable } from "./codec/default-routes.ts";
 import { decodeNetlink, type NetlinkMessage, type TableRoute } from "./codec/netlink.ts";
 import { type DumpRequest, encodeDump, encodeRequest, encodeRouteTo, type KernelRequest } from "./codec/netlink-requests.ts";
@@ -65,12 +65,15 @@ export class Rtnetlink implements Disposable {
   }
 
   /**
-   * Whether the kernel has a route to this network, and not just to a larger one. It looks for the network's first address, which no host has:
-   * an interface that is down keeps the routes to its own IPv4 addresses. @throws {SystemCallError}
+   * Whether the kernel has a route of its own to this network: not to a larger one, to a part of it, such as one Pod's or another node's, or by
+   * way of another host. It looks for two addresses, because the node may have one of them, with a route to itself. @throws {SystemCallError}
    */
-  hasRouteTo({ address, length }: Prefix): boolean {
-    const found = this.#routeTo(address, true)?.prefix;
-    return found !== undefined && found.length >= length;
+  hasRouteTo(network: Prefix): boolean {
+    const last = new Address(network.family, network.last.value & ~1n);
+    return [network.first, last].some((address) => {
+      const { prefix, gateway = address } = this.#routeTo(address, true) ?? {};
+      return prefix?.equals(network) === true && network.contains(gateway);
+    });
   }
 
   /** The next hops of the default routes in the kernel's main table. @throws {SystemCallError} */

@@ -32,7 +32,7 @@ export function has(
 export const routed = (index: number, text: string, protocol = mark): NetlinkMessage => ({
   ...told,
   type: "routeSet",
-  route: { prefix: prefix(text), table: 198, protocol, interfaceIndex: index },
+  route: { prefix: prefix(text), table: 198, protocol, interfaceIndex: index, gateway: undefined },
 });
 
 /** A kernel that has these, and one that wants those. */

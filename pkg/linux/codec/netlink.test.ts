@@ -172,6 +172,7 @@ const route: fc.Arbitrary<TableRoute> = fc.record(
     table: u32,
     protocol: fc.nat(255),
     interfaceIndex: fc.option(u32, { nil: undefined }),
+    gateway: fc.constant(undefined),
   },
   plain,
 );

@@ -66,6 +66,8 @@ export interface TableRoute {
   readonly protocol: number;
   /** Undefined where it has none, or several. */
   readonly interfaceIndex: number | undefined;
+  /** The same; undefined also where its hosts are on the link, or where it is of the other family. */
+  readonly gateway: Address | undefined;
 }
 
 /** One message of the kernel. `sequence` is that of the request it answers; 0 in a notification. */
@@ -209,11 +211,13 @@ function decodeRoute(body: Uint8Array): TableRoute | undefined {
     throw new NetlinkError(`Cannot decode route: ${octets.length} octets, prefix length is ${length}`);
   const table = attributes.get(RouteAttribute.table);
   const outInterface = attributes.get(RouteAttribute.outInterface);
+  const gateway = attributes.get(RouteAttribute.gateway);
   return {
     prefix: new Prefix(Address.fromBytes(octets), length),
     table: table === undefined ? header.getUint8(4) : fixed(table, 4, "table").getUint32(0, true),
     protocol: header.getUint8(5),
     interfaceIndex: outInterface && fixed(outInterface, 4, "interface").getUint32(0, true),
+    gateway: gateway?.length === wanted ? Address.fromBytes(gateway) : undefined,
   };
 }
 

@@ -75,7 +75,7 @@ test("addresses of both families are placed with their mark and lifetime, and fo
 test("routes go to a table of their own; a route of somebody else is neither replaced nor deleted", () => {
   using link = new Rtnetlink();
   const interfaceIndex = newInterface(link, "route0");
-  const own = { prefix: prefix("198.51.100.1/32"), interfaceIndex, table: 198, protocol: 248 };
+  const own = { prefix: prefix("198.51.100.1/32"), interfaceIndex, table: 198, protocol: 248, gateway: undefined };
   const own6 = { ...own, prefix: prefix("2001:db8:1::/64"), table: 70_000 };
   const routes = (family: "IPv4" | "IPv6", table: number) =>
     link
@@ -151,7 +151,7 @@ test("the interface of the route to an address is found, and none where there is
   assert.equal(link.interfaceTo(address("198.18.0.1")), interfaceIndex);
 });
 
-test("a network has a route while one as long or longer leads to it, and not a default route alone", () => {
+test("a network has a route while one of its length leads to it, and not a default route alone", () => {
   using link = new Rtnetlink();
   newInterface(link, "via1");
   ip("addr add 203.0.112.1/24 dev via1");
@@ -163,13 +163,40 @@ test("a network has a route while one as long or longer leads to it, and not a d
   ip("route add default nexthop via 203.0.112.7 dev via1 nexthop via 203.0.112.8 dev via1");
   ip("-6 route add default via 2001:db8:6::8 dev via1");
   assert.deepEqual(["198.19.0.0/24", "2001:db8:8::/64"].map(has), [false, false]);
-  ip("route add 198.19.0.0/24 via 203.0.112.9 dev via1");
-  assert.deepEqual(["198.19.0.0/24", "198.19.0.0/16"].map(has), [true, true]);
+  ip("route add 198.19.0.0/24 dev via1");
+  assert.deepEqual(["198.19.0.0/24", "198.19.0.0/16"].map(has), [true, false]);
   ip("link set via1 down"); // It keeps its IPv4 address, and with it the route to that alone.
   assert.equal(link.interfaceTo(address("203.0.112.1")) !== undefined, true);
   assert.deepEqual([...connected, "198.19.0.0/24"].map(has), [false, false, false]);
   ip("link set via1 up");
   assert.equal(has("203.0.112.0/24"), true);
+});
+
+test("a route to a part of a network, or by way of another host, is none to the network of this node's Pods", () => {
+  using link = new Rtnetlink();
+  newInterface(link, "part0");
+  ip("addr add 203.0.111.1/24 dev part0");
+  const has = (text: string) => link.hasRouteTo(prefix(text));
+  ip("route add 198.18.4.0/32 dev part0"); // A Pod of Calico may have the first address of a block.
+  ip("route add 198.18.5.0/26 dev part0");
+  ip("route add blackhole 198.18.6.0/24");
+  ip("route add 198.18.8.0/24 via 203.0.111.7"); // Cilium may have given the network to another node.
+  assert.deepEqual(
+    [4, 5, 6, 8].filter((third) => has(`198.18.${third}.0/24`)),
+    [],
+  );
+  ip("addr add 198.18.7.0/32 dev part0"); // As flannel has it on its own interface.
+  ip("-6 addr add 2001:db8:5::/128 dev part0 nodad");
+  const networks = ["198.18.7.0/24", "2001:db8:5::/64"];
+  assert.deepEqual(networks.map(has), [false, false]);
+  for (const network of networks) ip(`route add ${network} dev part0`);
+  assert.deepEqual(networks.map(has), [true, true]);
+  for (const network of networks) ip(`route del ${network} dev part0`);
+  assert.deepEqual(networks.map(has), [false, false]);
+  ip("addr add 198.18.9.1/32 dev part0");
+  ip("route add 198.18.9.0/24 via 198.18.9.1 dev part0"); // As Cilium leads to its Pods.
+  ip("route add 198.18.10.9/32 dev part0");
+  assert.deepEqual(["198.18.9.0/24", "198.18.10.9/32", "198.18.10.8/31"].map(has), [true, true, false]);
 });
 
 test("a group tells of changes, of routes only those of the protocols that were asked for", () => {
