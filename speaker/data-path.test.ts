@@ -47,6 +47,8 @@ test("a kernel without such a table, or with other columns, is not full", () => 
     throw new Error("ENOENT");
   };
   assert.equal(readConntrack(undefined, missing), undefined);
+  const isUnlimited = readConntrack({ dropped: 1, isFull: false }, files(0, 50, 2));
+  assert.equal(isUnlimited?.isFull, false, "one without a limit drops what comes twice at once");
   for (const text of ["", "entries\n", "a b c\n1 2\n"])
     assert.equal(readConntrack({ dropped: 0, isFull: false }, () => text)?.isFull ?? false, false);
 });

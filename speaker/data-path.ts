@@ -195,7 +195,7 @@ export function readConntrack(before: Conntrack | undefined, readFile: (path: st
     const dropAt = columns.indexOf("drop");
     const entries = Number.parseInt(rows[0]?.[columns.indexOf("entries")] ?? "", 16);
     const dropped = rows.reduce((sum, row) => sum + (Number.parseInt(row[dropAt] ?? "", 16) || 0), 0);
-    const isUsed = entries >= enoughUsed * max;
+    const isUsed = max > 0 && entries >= enoughUsed * max; // 0: it has no limit.
     const drops = before !== undefined && dropped > before.dropped;
     return { dropped, isFull: isUsed && (drops || before?.isFull === true) };
   } catch {
