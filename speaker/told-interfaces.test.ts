@@ -15,12 +15,13 @@ function toldInterfaces() {
   return { interfaces, taken: () => told.splice(0) };
 }
 
-test("of the interface with the addresses of all Services in mode IPVS nobody hears which it has", () => {
-  const { interfaces, taken } = toldInterfaces();
-  const ipvs: InterfaceState = { ...lb0, name: "kube-ipvs0" };
-  interfaces.update([eth0, ipvs]);
-  interfaces.update([eth0, { ...ipvs, addresses: ["10.96.0.1/32", "10.96.0.2/32"] }]);
-  assert.deepEqual(taken(), [["eth0 ", "kube-ipvs0 "]]);
+test("of the interface with the addresses of all Services, of kube-proxy in mode IPVS or kube-router, nobody hears which it has", () => {
+  for (const name of ["kube-ipvs0", "kube-dummy-if"]) {
+    const { interfaces, taken } = toldInterfaces();
+    interfaces.update([eth0, { ...lb0, name }]);
+    interfaces.update([eth0, { ...lb0, name, addresses: ["10.96.0.1/32", "10.96.0.2/32"] }]);
+    assert.deepEqual(taken(), [["eth0 ", `${name} `]]);
+  }
 });
 
 test("of an interface that is made for addresses nobody hears which it has, unless layer 2 announces on it", () => {

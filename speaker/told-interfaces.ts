@@ -1,14 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
 import type { KernelKeeper } from "#pkg/kernel";
 import type { InterfaceState } from "#pkg/layer2";
-import { matchesInterface } from "#pkg/net";
-import { kubeProxyIpvs } from "#pkg/node-checks";
+import { matchesInterface, serviceHolders } from "#pkg/net";
 
 type Tell = (interfaces: readonly InterfaceState[]) => void;
 
 /**
  * Tells the core of the interfaces of this node, without what comes and goes with Services and Pods: the addresses that are kept on interfaces
- * that layer 2 does not announce on (this process and kube-proxy keep thousands), and interfaces that lead to Pods, of which there may be
+ * that layer 2 does not announce on (this process and kube-proxy or kube-router keep thousands), and interfaces that lead to Pods, of which there may be
  * hundreds. One of these is told of where the configuration names it, and for as long as it is there where it was told of before. Interfaces
  * that are wholly as before are told again: a change of theirs was taken back.
  */
@@ -39,7 +38,7 @@ export class ToldInterfaces {
   };
 
   #tellChanges(interfaces: readonly InterfaceState[]): void {
-    const kept = new Set([kubeProxyIpvs, ...this.#keeper.interfaces().map(({ name }) => name)]);
+    const kept = new Set([...serviceHolders, ...this.#keeper.interfaces().map(({ name }) => name)]);
     const known = new Set(this.#told?.map(({ index }) => index));
     const isKept = ({ name, status }: InterfaceState) => kept.has(name) && status !== "answering";
     const isOfUse = ({ index, name, leadsToPod }: InterfaceState) =>

@@ -6,7 +6,7 @@
  */
 export { Address, type Family, families, isLinkLocal, parseAddress, urlHost } from "./address.ts";
 export { equalBytes, getIpv6, internetChecksum, setIpv6 } from "./bytes.ts";
-export { canReachPrefix, matchesInterface } from "./interface-names.ts";
+export { canReachPrefix, matchesInterface, serviceHolders } from "./interface-names.ts";
 export { broadcastMac, formatMac, getMac, isUnicastMac, type Mac, macBytes, macLength, parseMac, setMac } from "./mac.ts";
 export {
   allNodesGroup,

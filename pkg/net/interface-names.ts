@@ -12,6 +12,9 @@ export function matchesInterface(globs: readonly string[], name: string): boolea
  */
 export const canReachPrefix = "can_reach:";
 
+/** The interfaces on which kube-proxy in mode IPVS, and kube-router, keep the addresses of all Services: that they have one says nothing of its use. */
+export const serviceHolders: readonly string[] = ["kube-ipvs0", "kube-dummy-if"];
+
 /** Whether all of `text` is like `glob`. Case matters. Takes at most the product of both lengths in steps, for any contents. */
 export function matchesGlob(glob: string, text: string): boolean {
   let at = 0; // In `glob`.

@@ -11,4 +11,4 @@
 
 export { type LanFaults, NodeChecks } from "./node-checks.ts";
 export type { Kept } from "./rules/facts.ts";
-export { checkNames, describe, type Finding, findingVerdict, identity, kubeProxyIpvs, sufferers } from "./rules/findings.ts";
+export { checkNames, describe, type Finding, findingVerdict, identity, sufferers } from "./rules/findings.ts";

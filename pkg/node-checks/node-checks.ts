@@ -5,11 +5,11 @@ import { hasOwners, type Pool } from "#pkg/config";
 import type { InterfaceState } from "#pkg/layer2";
 import { mayBeRealTime } from "#pkg/linux";
 import type { Log } from "#pkg/log";
-import { type Address, type Family, families, type Prefix, parseAddress, parsePrefix } from "#pkg/net";
+import { type Address, type Family, families, type Prefix, parseAddress, parsePrefix, serviceHolders } from "#pkg/net";
 import { cpuLimit } from "./cpu-limit.ts";
 import { askKubeProxy } from "./kube-proxy.ts";
 import type { Announced, Facts, Interface, InterfaceAddress, Kept, KeptInterface, Manager, Settings } from "./rules/facts.ts";
-import { describe, type Finding, identity, kubeProxyIpvs } from "./rules/findings.ts";
+import { describe, type Finding, identity } from "./rules/findings.ts";
 import { ipv6Disabled, judge } from "./rules/judge.ts";
 import { lanInterfaces, poolIn } from "./rules/lookups.ts";
 import { isManagedByNetworkd, isManagedByNetworkManager, type KubeProxyConfiguration } from "./rules/node-files.ts";
@@ -306,7 +306,7 @@ export type ReadFile = (path: string) => string | undefined;
 
 /** The facts about an interface; without settings when it has just gone. */
 export function collectInterface(read: ReadFile, { name, status, addresses }: InterfaceState): Interface {
-  if (name === kubeProxyIpvs) return { name, eligible: false, addresses: [], settings: undefined };
+  if (serviceHolders.includes(name)) return { name, eligible: false, addresses: [], settings: undefined };
   const eligible = answers(status);
   const parsed = addresses.flatMap(interfaceAddresses);
   const wanted = eligible && parsed.some(({ address }) => address.family === "IPv4");

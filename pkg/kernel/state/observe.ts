@@ -1,5 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import type { InterfaceAddress, NetlinkMessage, NetworkInterface, TableRoute } from "#pkg/linux";
+import { serviceHolders } from "#pkg/net";
 import { addressKey, routeKey } from "./items.ts";
 import { noteHeld, noteTaken, setPlace } from "./plan.ts";
 import { isNic, isOurs, type KernelEntry, type KernelState } from "./state.ts";
@@ -9,8 +10,6 @@ const minScanMs: Millis = 50;
 const rescanMs: Millis = 60_000; // Netlink loses notifications.
 const maxLooked = 100;
 const secondary = 0x01; // IFA_F_SECONDARY
-// kube-proxy in mode IPVS binds every Service's address there, which says nothing about its use.
-const ignoredHolder = "kube-ipvs0";
 
 /** Takes in a notification. */
 export function observe(state: KernelState, message: NetlinkMessage, now: Millis): void {
@@ -156,7 +155,7 @@ function addressSet(state: KernelState, found: InterfaceAddress, now: Millis): v
   const key = addressKey(name, found.address, found.prefixLength);
   const entry = entries.get(key);
   const ours = isOurs(state, key, found);
-  if (!ours && name !== ignoredHolder) state.held.set(found.address.toString(), name);
+  if (!ours && !serviceHolders.includes(name)) state.held.set(found.address.toString(), name);
   if (entry !== undefined) setFound(state, key, entry, ours, now);
   else if (ours) {
     const { interfaceIndex, address, prefixLength } = found;

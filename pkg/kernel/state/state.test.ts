@@ -41,13 +41,15 @@ test("what somebody else has put there is neither replaced nor removed, and plac
   assert.deepEqual(run(withdrawn, 1), []);
 });
 
-test("an address that another interface has is not placed a second time; that kube-proxy binds it says nothing", () => {
+test("an address that another interface has is not placed a second time; that kube-proxy or kube-router binds it says nothing", () => {
   const held = known([at("192.0.2.1")], [link(2, "eth0"), has(2, "192.0.2.1")]);
   assert.deepEqual([run(held, 0), place(held), held.entries.values().next().value?.by], [[], "held", "eth0"]);
   compare(held, { messages: [link(3, "lb0")], complete: true }, 60_000);
   assert.deepEqual(run(held, 60_000), ["setAddress 192.0.2.1"]);
-  const ipvs = known([at("192.0.2.1")], [link(2, "kube-ipvs0"), has(2, "192.0.2.1")]);
-  assert.deepEqual(run(ipvs, 0), ["setAddress 192.0.2.1"]);
+  for (const name of ["kube-ipvs0", "kube-dummy-if"]) {
+    const bound = known([at("192.0.2.1")], [link(2, name), has(2, "192.0.2.1")]);
+    assert.deepEqual(run(bound, 0), ["setAddress 192.0.2.1"], name);
+  }
 });
 
 test("a reading that was interrupted takes nothing for gone", () => {

@@ -275,7 +275,7 @@ function describeStrictArp({ holder, setting: name, wanted, interfaces }: Findin
   // The larger of the two values is in effect, so that one above what is wanted has to be lowered where it is.
   const own = interfaces.filter(({ value }) => value > wanted).map(({ name: where }) => setting("ipv4", where, name, wanted));
   const settings = [setting("ipv4", "all", name, wanted), ...own].join(" ");
-  const kubeProxy = holder === kubeProxyIpvs ? " (strictARP: true in kube-proxy's configuration)" : "";
+  const kubeProxy = holder === "kube-ipvs0" ? " (strictARP: true in kube-proxy's configuration)" : "";
   const where = list(interfaces.map(({ name, value }) => `${value} on ${name}`));
   return {
     message: `${holder} holds addresses of Services, and ${name} is ${where}: ${trouble}`,
@@ -304,9 +304,6 @@ function describeOutside({ node, pool, addresses, subnets }: FindingOf<"outsideS
     next: causes.node.outsideSubnets.next,
   };
 }
-
-/** The interface on which kube-proxy in mode IPVS keeps the addresses of all Services. */
-export const kubeProxyIpvs = "kube-ipvs0";
 
 /**
  * A setting of an interface as sysctl(8) and sysctl.d(5) take it: `net.ipv4.conf.eth0.rp_filter=2`. Dots that belong to the name of the

@@ -157,6 +157,14 @@ const cases: readonly { name: string; facts: Partial<Facts>; want: readonly stri
     ],
   },
   {
+    name: "kube-router without strict ARP",
+    facts: { interfaces: [link("eth0", ["10.0.0.1/24"], { ...strict, arpIgnore: 0 }), hidden("kube-dummy-if")] },
+    want: [
+      "kube-dummy-if holds addresses of Services, and arp_ignore is 0 on eth0: the kernel answers ARP for these whichever node " +
+        "announces them; sysctl -w net.ipv4.conf.all.arp_ignore=1",
+    ],
+  },
+  {
     name: "kube-proxy in mode IPVS with strict ARP",
     facts: { interfaces: [link("eth0", ["10.0.0.1/24", "fd00::1/64"], strict), hidden("kube-ipvs0")] },
     want: [],

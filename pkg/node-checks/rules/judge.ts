@@ -1,6 +1,6 @@
-import { AddressRange, families, matchesInterface } from "#pkg/net";
+import { AddressRange, families, matchesInterface, serviceHolders } from "#pkg/net";
 import type { Facts, Interface } from "./facts.ts";
-import { type Finding, type FindingOf, kubeProxyIpvs } from "./findings.ts";
+import type { Finding, FindingOf } from "./findings.ts";
 import {
   flannelAddress,
   interfaceManaged,
@@ -78,7 +78,7 @@ function* strictArp(facts: Facts): Iterable<FindingOf<"strictArp">> {
 
 /** For local use: on an interface that the LAN does not see. */
 function holdsPoolAddresses(facts: Facts, { name, eligible, addresses }: Interface): boolean {
-  if (name === kubeProxyIpvs) return true;
+  if (serviceHolders.includes(name)) return true;
   return !eligible && addresses.some(({ address }) => address.family === "IPv4" && poolOf(facts, address) !== undefined);
 }
 

@@ -1,6 +1,6 @@
-import { AddressRange, type Prefix, parsePrefix } from "#pkg/net";
+import { AddressRange, type Prefix, parsePrefix, serviceHolders } from "#pkg/net";
 import type { Facts, Interface, KernelPool } from "./facts.ts";
-import { type FindingOf, kubeProxyIpvs } from "./findings.ts";
+import type { FindingOf } from "./findings.ts";
 import { answersArp, defaultRoute, eligible } from "./lookups.ts";
 
 /**
@@ -33,7 +33,7 @@ export function* kernelStrictArp(facts: Facts): Iterable<FindingOf<"strictArp">>
 
 function holdersOf({ interfaces }: Facts, pool: KernelPool): string[] {
   const there = (name: string) => interfaces.some((one) => one.name === name);
-  return [kubeProxyIpvs, dummyOf(pool) ?? []].flat().filter(there);
+  return [serviceHolders, dummyOf(pool) ?? []].flat().filter(there);
 }
 
 /** Where addresses of the pool are put, unless that is a NIC. */
