@@ -264,7 +264,9 @@ export function nobodyAnswers(state: SpeakerState, family: Family): boolean {
   const { silent, silentAtFirst } = state.dataPath[family].tests;
   if (isEnough(silentAtFirst)) return areOthersWithout(state, family, "noConnection");
   if (areAllSilent(silentAtFirst)) return areMostOthers(state, answeredBits[family]);
-  const tenants = silent.filter((key) => key !== apiService && isAlive(state, key, family));
+  // A node that was found unable stays so until something answers: what becomes of the silent Services, or of the nodes of their Pods, proves nothing.
+  const isUnable = state.dataPath[family].broken.includes("noConnection");
+  const tenants = silent.filter((key) => key !== apiService && (isUnable || isAlive(state, key, family)));
   const isApiThere = seesApi(state) || state.dataPath[family].since.has("noConnection");
   const isApiAway = isApiThere && isApiSilent(state.dataPath);
   const sure = tenants.filter((key) => !hasMoved(state, family, key));

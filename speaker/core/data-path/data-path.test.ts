@@ -702,6 +702,25 @@ test("a node that loses the API because it cannot deliver, as a speaker reaches 
   }
 });
 
+test("a node that cannot deliver is one until a Service answers, also when the silent ones go, or the node of their Pods", () => {
+  for (const isDeleted of [false, true]) {
+    const one = serving(["a", "b", "c"]);
+    const keys = ["a/s0", "b/s1", "c/s2"];
+    for (const key of keys) one.bench.endpoints(key, { [loser]: true });
+    const silent = (key: string | undefined) => (key === undefined ? "answered" : "silent");
+    tryAll(one, 20, () => "answered");
+    tryAll(one, 12, silent);
+    assert.deepEqual(one.bench.view.pathFaults("IPv4"), ["noConnection"]);
+    if (isDeleted) one.bench.setService("a/s0", undefined);
+    else one.bench.membersChanged(nodes.filter((node) => node !== loser));
+    tryAll(one, 400, silent);
+    assert.deepEqual(one.bench.view.pathFaults("IPv4"), ["noConnection"], `deleted: ${isDeleted}`);
+    for (const key of keys.slice(1)) one.bench.endpoints(key, { [owner]: true });
+    tryAll(one, 40, () => "answered");
+    assert.deepEqual(one.bench.view.pathFaults("IPv4"), []);
+  }
+});
+
 test("Services that answer over IPv4 and not over IPv6 are the node's fault where three namespaces are, and one test at a time tells", () => {
   const one = amongOthers(owner, dualLan);
   one.bench.setService("default/web", undefined);
