@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { execFile, spawnSync } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import http, { createServer } from "node:http";
 import { syncBuiltinESMExports } from "node:module";
 import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
+import { promisify } from "node:util";
 import { SimulatedClock } from "#pkg/clock/testing";
 import type { NetlinkMessage } from "#pkg/linux";
 import { silentLog } from "#pkg/log/testing";
@@ -242,4 +244,16 @@ test("a veth leads to a Pod unless it has a subnet, as on a node that is a conta
     ["another kind", [veth(3, "bridge")], false],
   ] as const)
     assert.equal(leadsToPods(messages), expected, what);
+});
+
+const unshare = ["--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child"];
+const available = spawnSync("unshare", [...unshare, "ip", "link"]).status === 0;
+
+test("a node whose last Pod has gone has no interface to Pods, whatever it had before", {
+  skip: !available && "needs unshare, ip and user namespaces",
+}, async () => {
+  const file = new URL("./testing/pod-route-scenario.ts", import.meta.url).pathname;
+  const options = { timeout: 60_000, killSignal: "SIGKILL" } as const;
+  const run = promisify(execFile)("unshare", [...unshare, process.execPath, file], options);
+  await run.catch(({ stdout, stderr }) => assert.fail(stdout + stderr));
 });

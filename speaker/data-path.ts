@@ -3,7 +3,7 @@ import { Alarm, type Millis } from "#pkg/clock";
 import { canReachHosts } from "#pkg/layer2";
 import { type NetlinkMessage, Rtnetlink, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
-import { type Family, families, parsePrefix } from "#pkg/net";
+import { type Family, families, type Prefix, parsePrefix } from "#pkg/net";
 import type { LanFaults } from "#pkg/node-checks";
 import { ConnectionTester, type ConnectionTesterOptions } from "./connection-tester.ts";
 import type { HealthAnswer, PathFault, SpeakerView } from "./core/index.ts";
@@ -91,7 +91,9 @@ export class DataPath implements Disposable {
     this.#conntrack = readConntrack(before, (path) => readFileSync(path, "utf8"));
     const lan = this.#options.lanFaults();
     const faults = { IPv4: this.#faultsOf("IPv4", lan), IPv6: this.#faultsOf("IPv6", lan) };
-    if (!this.#hasPods && families.some((family) => faults[family].includes("noPodRoute"))) this.#hasPods = this.#findPods();
+    // They are looked for while that matters, until some are found.
+    const isRouteMissing = families.some((one) => faults[one].includes("noPodRoute") && this.#podNetworks(one).length > 0);
+    this.#hasPods = isRouteMissing && (this.#hasPods || this.#findPods());
     const nics = { IPv4: lan.notForwarding, IPv6: lan.withoutIpv6 };
     const told = `${families.map((family) => `${faults[family].join()} ${nics[family]}`).join(" ")} ${this.#hasPods}`;
     if (told === this.#told) return;
@@ -137,7 +139,7 @@ export class DataPath implements Disposable {
 
   /** Whether the kernel has a route to each network of this node's Pods; false also where these are not known. */
   #hasPodRoute(of: Family): boolean {
-    const networks = this.#options.view.podCIDRs.flatMap((text) => parsePrefix(text) ?? []).filter(({ family }) => family === of);
+    const networks = this.#podNetworks(of);
     if (networks.length === 0) return false;
     try {
       this.#kernel ??= new Rtnetlink();
@@ -148,6 +150,10 @@ export class DataPath implements Disposable {
       this.#options.log.debug("the kernel does not say where the route to Pods leads", { op: "dataPath", error });
       return true; // A kernel without memory for an answer says nothing of its routes.
     }
+  }
+
+  #podNetworks(of: Family): readonly Prefix[] {
+    return this.#options.view.podCIDRs.flatMap((text) => parsePrefix(text) ?? []).filter(({ family }) => family === of);
   }
 
   /** Whether the node has interfaces to Pods. */

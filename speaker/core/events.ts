@@ -39,7 +39,7 @@ export type SpeakerEvent =
   | { readonly type: "sighting"; readonly sighting: AddressSighting }
   /** An address that another node announces was tried on the wire. */
   | { readonly type: "wireTested"; readonly tested: TestedAddress }
-  /** Signs that this node cannot deliver packets of a family to Pods, whenever they are others. @property hasPods it has interfaces to Pods */
+  /** Signs that this node cannot deliver packets of a family to Pods, whenever they are others. @property hasPods it lacks a route to them, and has interfaces to Pods */
   /** `nics`: those that their own settings keep from passing packets of a family on. */
   | { readonly type: "dataPath"; readonly faults: PathFaults; readonly nics?: DataPaths["nics"]; readonly hasPods: boolean }
   /** This node tried a connection to a Service. */

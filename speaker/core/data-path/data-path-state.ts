@@ -57,7 +57,7 @@ export interface DataPaths extends Readonly<Record<Family, DataPath>> {
   freshAt: Millis;
   /** For each family a NIC that its own settings keep from passing packets on. */
   nics: Readonly<Partial<Record<Family, string | undefined>>>;
-  /** The node has interfaces to Pods. */
+  /** The node has interfaces to Pods, as far as it lacks a route to them. */
   hasPods: boolean;
 }
 

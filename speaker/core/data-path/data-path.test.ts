@@ -333,6 +333,13 @@ test("a node without Pods needs no route to them, and one that all others are li
   two.hear();
   two.bench.settle();
   assert.deepEqual(two.bench.onWire, [], "the others got theirs");
+  const three = startingWith([], 2);
+  three.bench.runner.dispatch({ type: "dataPath", faults: { IPv4: ["noPodRoute"], IPv6: [] }, hasPods: false });
+  pass(three, 2_000);
+  assert.deepEqual(three.bench.onWire, [x], "its last Pod has gone");
+  look(three, "noPodRoute");
+  pass(three, 2_000);
+  assert.deepEqual(three.bench.onWire, []);
 });
 
 test("a speaker that starts with a sign has no routes where another node carries them, and marks none", () => {

@@ -52,7 +52,7 @@ export function dataPathEvent(
   for (const family of families) {
     const dataPath = state.dataPath[family];
     if (event?.type === "dataPath") noteSigns(dataPath, event.faults[family]);
-    const signs = dataPath.signs.filter((fault) => !dataPath.original.has(fault) || isOdd(state, family, fault));
+    const signs = dataPath.signs.filter((fault) => counts(state, family, fault));
     judge(dataPath, nobodyAnswers(state, family) ? [...signs, "noConnection"] : signs, () => isNeeded(state, family), now);
   }
   reportSeenWithout(state, now);
@@ -107,11 +107,16 @@ function seenWithout({ isSeen, original, tests }: DataPath): readonly PathSign[]
   return isSeen ? pathSigns.filter((sign) => !isOriginal(sign)) : [];
 }
 
+/** A bridge for Pods is made for the first one, and may have no carrier after the last one. */
+function counts(state: SpeakerState, family: Family, fault: PathFault): boolean {
+  if (fault === "noPodRoute" && !state.dataPath.hasPods) return false;
+  return !state.dataPath[family].original.has(fault) || isOdd(state, family, fault);
+}
+
 /** Whether a sign that this node has had since its speaker started is a fault, because nodes here work without it. */
 function isOdd(state: SpeakerState, family: Family, fault: PathFault): boolean {
   if (fault === "conntrackFull" || fault === "ipv6Off") return true;
-  // A bridge for Pods is made for the first one, and a family without addresses of Services is nobody's concern.
-  if (fault === "noPodRoute" && !state.dataPath.hasPods) return false;
+  // A family without addresses of Services is nobody's concern.
   const isAsked = state.config?.config.pools.some(({ ranges }) => ranges.some((range) => range.family === family));
   return isAsked === true && areOthersWithout(state, family, fault);
 }
