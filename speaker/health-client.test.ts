@@ -5,6 +5,7 @@ import { type AddressInfo, createServer as createTcpServer, type Socket } from "
 import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock/testing";
 import { addressesOn, HealthClient } from "./health-client.ts";
+import { Bench, eth0, owner } from "./testing/speaker-bench.ts";
 
 const own = "127.0.0.2"; // All addresses of the loopback network belong to the node.
 
@@ -85,6 +86,13 @@ test("addresses are those of both families, on interfaces that lead to no Pod, w
   const addresses = ["192.0.2.1/24", "2001:db8::1/64", "fe80::1/64"];
   const texts = addressesOn([{ addresses }, { addresses: ["10.244.0.1/32"], leadsToPod: true }]);
   assert.deepEqual(texts, ["192.0.2.1", "2001:db8::1"]);
+});
+
+test("an address of a Service is none of the node's own, on whatever interface: a tenant may answer there", () => {
+  const bench = new Bench(owner);
+  bench.setInterfaces({ ...eth0, addresses: ["10.0.0.1/24", "192.0.2.1/32"] });
+  bench.serve("tenant/web", ["192.0.2.1"]);
+  assert.deepEqual(addressesOn(bench.view.ownInterfaces), ["10.0.0.1"]);
 });
 
 test("a port that sends its header or its body for ever is left after a second", async () => {

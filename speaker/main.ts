@@ -114,7 +114,7 @@ await runDaemon({
     const selfTest = stack.use(new SelfTest({ view, layer2, asker, emit, clock, log }));
     const api = { host: process.env.KUBERNETES_SERVICE_HOST ?? "", port: Number(process.env.KUBERNETES_SERVICE_PORT) };
     const lanFaults = () => checks.lanFaults();
-    const ownAddresses = () => addressesOn(layer2.interfaces());
+    const ownAddresses = () => addressesOn(view.ownInterfaces);
     const ofPath = { view, lanFaults, ownAddresses, api: api.host === "" ? undefined : api };
     const dataPath = stack.use(new DataPath({ ...ofPath, emit, clock, log }));
     const prober = new Prober({ view, layer2, asker, members, cluster: common.cluster });

@@ -2,6 +2,7 @@ import type { Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import type { Reachability } from "#pkg/gossip";
 import type { Service } from "#pkg/k8s";
+import type { InterfaceState } from "#pkg/layer2";
 import type { Address, Family } from "#pkg/net";
 import { type AddressPlacement, isDrained } from "#pkg/placement";
 import type { Occupant } from "#pkg/quarantine";
@@ -14,7 +15,7 @@ import type { ConnectionTest, PathFault } from "./data-path/data-path-state.ts";
 import { type NextHealthPorts, nextHealthPorts } from "./data-path/health-ports.ts";
 import type { KernelProblems, TestedAddress } from "./events.ts";
 import { endOf } from "./handovers/handovers.ts";
-import { interfacesHere } from "./interfaces/nics.ts";
+import { interfacesHere, withoutServices } from "./interfaces/nics.ts";
 import { isOutdated, viewAgeSeconds } from "./members/api-view.ts";
 import { nodeOfMac } from "./members/members.ts";
 import { isReady, isRingLarge } from "./members/nodes.ts";
@@ -55,6 +56,11 @@ export class SpeakerView {
   /** As it is on layer 2. */
   poolOf(address: Address): Pool | undefined {
     return layer2PoolAt(this.#state, address);
+  }
+
+  /** The interfaces of this node, with the addresses that are its own and no Service's. */
+  get ownInterfaces(): readonly InterfaceState[] {
+    return withoutServices(this.#state, this.#state.carriers.interfaces);
   }
 
   /** These names of interfaces, as pools have them, by the names that this node knows. */
