@@ -110,5 +110,5 @@ export function whyNotForwarding(family: Family): string | undefined {
   } catch {
     value = "not to be read";
   }
-  return value === "1" ? undefined : `the peer's echo packets would not come back: ${setting} is ${value}, and has to be 1`;
+  return Number(value) > 0 ? undefined : `the peer's echo packets would not come back: ${setting} is ${value}, and has to be 1`;
 }
