@@ -6,6 +6,7 @@ import { endpointSlice, service } from "#pkg/k8s/testing";
 import { type Prefix, parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import type { AddressPlacement } from "#pkg/placement";
+import type { NodeEndpoints } from "#pkg/service";
 import { excludeLabel } from "../../../pkg/placement/eligibility.ts";
 import { createState, type SpeakerState } from "../state.ts";
 import { probePlan, roundTest } from "./probes.ts";
@@ -117,14 +118,25 @@ test("a central speaker tries nothing, and names the nodes that it leads to", ()
   assert.deepEqual(plan([]), [0, false, [], "it does not announce it"]);
 });
 
-test("with policy Local only nodes with a ready endpoint are tried", () => {
-  const local = (node: string) => {
+test("with policy Local only nodes with an endpoint in use are tried", () => {
+  const local = (node: string, endpoints?: readonly NodeEndpoints[]) => {
     const state = stateOf(node);
+    const slice = endpointSlice("default/web", {});
+    if (endpoints !== undefined) setSlice(state.services, slice.key, { ...slice, endpoints }, slice);
     const { service: web } = state.services.rows.get("default/web") ?? assert.fail();
     setService(state.services, "default/web", { ...web, externalTrafficPolicy: "Local" });
     return owners(state);
   };
-  assert.deepEqual(nodes.map(local), [[], [], ["node2"], []]);
+  assert.deepEqual(
+    nodes.map((node) => local(node)),
+    [[], [], ["node2"], []],
+  );
+  const ends = { nodeName: "node1", ready: 0, draining: 1 };
+  assert.deepEqual(
+    nodes.map((node) => local(node, [ends])),
+    [[], ["node1"], [], []],
+    "the last Pod, which ends, has its packets still",
+  );
 });
 
 test("of a round each address is tried once, whoever announces it", () => {

@@ -1,6 +1,6 @@
 import { isCentral } from "#pkg/gossip";
 import type { Address } from "#pkg/net";
-import { type AddressPlacement, isByBgp, ownerOf } from "#pkg/placement";
+import { type AddressPlacement, endpointsInUse, isByBgp, ownerOf } from "#pkg/placement";
 import { eligibilityOf, isDrainedNode, undeliveringFor } from "../members/nodes.ts";
 import { poolAt, type SpeakerState } from "../state.ts";
 import { announcersOf } from "./outcome.ts";
@@ -85,8 +85,8 @@ function announcersFor(state: SpeakerState, placement: AddressPlacement, service
   const ofNodes = announcers.filter((one) => !isCentral(one));
   const nodes = ofNodes.length < announcers.length ? [...new Set([...ofNodes, ...nextHopNodes(state, placement)])] : ofNodes;
   if (service === undefined || policyOf(state, service.key) === "Cluster") return nodes;
-  const endpoints = endpointsOf(state.services, service.key, placement.address.family);
-  const serving = new Set(endpoints.flatMap(({ ready, nodeName }) => (ready > 0 ? nodeName : [])));
+  const endpoints = endpointsInUse(endpointsOf(state.services, service.key, placement.address.family));
+  const serving = new Set(endpoints.map(({ nodeName }) => nodeName));
   return nodes.filter((node) => serving.has(node));
 }
 
