@@ -10,6 +10,7 @@ import { SimulatedClock } from "#pkg/clock/testing";
 import type { NetlinkMessage } from "#pkg/linux";
 import { silentLog } from "#pkg/log/testing";
 import { parseAddress } from "#pkg/net";
+import { prefix } from "#pkg/net/testing";
 import type { LanFaults } from "#pkg/node-checks";
 import type { SpeakerEvent } from "./core/index.ts";
 import { type Conntrack, DataPath, leadsToPods, readConntrack } from "./data-path.ts";
@@ -233,8 +234,9 @@ test("a fault that is over at the next look is told to be, also while an answer 
   assert.deepEqual(heard, [true, false]);
 });
 
-test("a veth leads to a Pod unless it has a subnet, as on a node that is a container itself", () => {
-  const veth = (index: number, kind = "veth") => ({ type: "interfaceSet", networkInterface: { index, kind } }) as NetlinkMessage;
+test("a veth leads to a Pod unless it has a subnet, as on a node that is a container itself, or is of a bridge of others", () => {
+  const veth = (index: number, kind = "veth", master?: number) =>
+    ({ type: "interfaceSet", networkInterface: { index, kind, master } }) as NetlinkMessage;
   const address = (interfaceIndex: number, text: string, prefixLength: number) =>
     ({ type: "addressSet", address: { interfaceIndex, address: parseAddress(text), prefixLength } }) as NetlinkMessage;
   for (const [what, messages, expected] of [
@@ -242,8 +244,11 @@ test("a veth leads to a Pod unless it has a subnet, as on a node that is a conta
     ["of a bridge", [veth(2), address(2, "172.18.0.2", 16), veth(3), address(3, "fe80::1", 64)], true],
     ["with its Pod's gateway alone", [veth(3), address(3, "10.244.1.1", 32)], true],
     ["another kind", [veth(3, "bridge")], false],
+    ["of the bridge of Pods", [veth(3, "veth", 4), veth(4, "bridge"), address(4, "10.244.1.1", 24)], true],
+    ["of a bridge without an address", [veth(3, "veth", 4), veth(4, "bridge"), address(4, "fe80::4", 64)], true],
+    ["of another bridge, as a container of docker", [veth(3, "veth", 4), veth(4, "bridge"), address(4, "172.17.0.1", 16)], false],
   ] as const)
-    assert.equal(leadsToPods(messages), expected, what);
+    assert.equal(leadsToPods(messages, [prefix("10.244.1.0/24")]), expected, what);
 });
 
 const unshare = ["--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child"];

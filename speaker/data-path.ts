@@ -3,7 +3,7 @@ import { Alarm, type Millis } from "#pkg/clock";
 import { canReachHosts } from "#pkg/layer2";
 import { type NetlinkMessage, Rtnetlink, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
-import { type Family, families, type Prefix, parsePrefix } from "#pkg/net";
+import { type Family, families, isLinkLocal, type Prefix, parsePrefix } from "#pkg/net";
 import type { LanFaults } from "#pkg/node-checks";
 import { ConnectionTester, type ConnectionTesterOptions } from "./connection-tester.ts";
 import type { HealthAnswer, PathFault, SpeakerView } from "./core/index.ts";
@@ -161,7 +161,10 @@ export class DataPath implements Disposable {
     try {
       this.#kernel ??= new Rtnetlink();
       const messages = [{ type: "interfaces" }, { type: "addresses" }] as const;
-      return leadsToPods(messages.flatMap((what) => this.#kernel?.dump(what).messages ?? []));
+      return leadsToPods(
+        messages.flatMap((what) => this.#kernel?.dump(what).messages ?? []),
+        families.flatMap((family) => this.#podNetworks(family)),
+      );
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;
       return false;
@@ -169,12 +172,18 @@ export class DataPath implements Disposable {
   }
 }
 
-/** Whether an interface leads to a Pod: see `canReachHosts`. */
-export function leadsToPods(messages: readonly NetlinkMessage[]): boolean {
+/** Whether an interface leads to a Pod: see `canReachHosts`. Other programs, such as docker, have bridges of their own. @param networks of Pods */
+export function leadsToPods(messages: readonly NetlinkMessage[], networks: readonly Prefix[]): boolean {
   const all = messages.flatMap((message) => (message.type === "interfaceSet" ? message.networkInterface : []));
   const addresses = messages.flatMap((message) => (message.type === "addressSet" ? message.address : []));
   const byInterface = Map.groupBy(addresses, ({ interfaceIndex }) => interfaceIndex);
-  return all.some(({ kind, index }) => !canReachHosts({ kind, addresses: byInterface.get(index) ?? [] }));
+  const isOfOthers = (bridge = 0) => {
+    const own = (byInterface.get(bridge) ?? []).filter(({ address }) => !isLinkLocal(address));
+    return own.length > 0 && !own.some(({ address }) => networks.some((network) => network.contains(address)));
+  };
+  return all.some(
+    ({ kind, index, master }) => !canReachHosts({ kind, addresses: byInterface.get(index) ?? [] }) && !isOfOthers(master),
+  );
 }
 
 /** kube-proxy's answers for a Service. */
