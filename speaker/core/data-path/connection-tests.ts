@@ -3,7 +3,7 @@ import { answeredBits, type PathSign, seenWithoutBit } from "#pkg/gossip";
 import { type Family, families, parseAddress } from "#pkg/net";
 import type { SpeakerEvent } from "../events.ts";
 import { portOf } from "../services/self-tests.ts";
-import { endpointsOf, isReadyOn, policyOf } from "../services/services.ts";
+import { endpointsOfFamily, isReadyOn, policyOf } from "../services/services.ts";
 import type { SpeakerState } from "../state.ts";
 import type { ConnectionTarget, ConnectionTest, ConnectionTests, DataPaths } from "./data-path-state.ts";
 
@@ -190,7 +190,7 @@ export function isDeliveredHere(state: SpeakerState, to: ConnectionTarget | "api
 }
 
 function isAlive({ services, members }: SpeakerState, key: string, family: Family): boolean {
-  const ready = endpointsOf(services, key, family).filter((each) => each.ready > 0);
+  const ready = endpointsOfFamily(services, key, family).filter((each) => each.ready > 0);
   const isGone = (node: string | undefined) =>
     node !== undefined && (members.missing.has(node) || !members.active.includes(node));
   return ready.length > 0 && !ready.some(({ nodeName }) => isGone(nodeName));

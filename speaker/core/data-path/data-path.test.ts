@@ -758,6 +758,38 @@ test("Services that answer over IPv4 and not over IPv6 are the node's fault wher
   assert.deepEqual(one.bench.view.pathFaults("IPv6"), []);
 });
 
+test("a Service without endpoints of a family proves no way to Pods in it, although kube-proxy of the node refuses connections to it", () => {
+  const one = amongOthers(owner, dualLan);
+  one.bench.setService("default/web", undefined);
+  for (const [index, namespace] of ["a", "b", "c", "half"].entries()) {
+    const key = `${namespace}/s${index}`;
+    one.bench.serve(key, [`192.0.2.${index + 1}`, `2001:db8::${index + 1}`], {
+      clusterIPs: [`10.96.0.${index + 1}`, `fd00:96::${index + 1}`],
+      ports: [{ name: "", protocol: "TCP", port: 80 }],
+    });
+    one.bench.endpoints(key, {});
+    one.bench.endpoints(key, { [loser]: true }, "IPv4");
+    if (namespace !== "half") one.bench.endpoints(key, { [loser]: true }, "IPv6");
+  }
+  one.bench.settle();
+  look(one);
+  const answers = (isDead: boolean, seconds: number) => {
+    for (let i = 0; i < seconds; i++) {
+      const next = one.bench.view.nextConnectionTest(one.bench.clock.now());
+      const test = next?.to === "api" ? ({ ...next, family: "IPv4" } as const) : next;
+      const isRefused = typeof test?.to === "object" && test.to.key.startsWith("half");
+      const result = test?.family === "IPv6" && isDead && !isRefused ? "silent" : "answered";
+      if (test !== undefined) one.bench.runner.dispatch({ type: "connected", test, result });
+      pass(one, 1_000);
+    }
+  };
+  answers(false, 60);
+  answers(true, 12);
+  assert.deepEqual([one.bench.view.pathFaults("IPv4"), one.bench.view.pathFaults("IPv6")], [[], ["noConnection"]]);
+  answers(true, 60);
+  assert.deepEqual(one.bench.view.pathFaults("IPv6"), ["noConnection"]);
+});
+
 test("when all is silent, at whatever moment and in whatever family first, a node of both families leaves both after three tests", () => {
   for (const namespaces of [["a"], ["a", "b", "c"], ["a", "hangs"]])
     for (let seconds = 60; seconds < 70; seconds++) {

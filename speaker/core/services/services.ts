@@ -130,7 +130,15 @@ export function endpointsOf({ slices, merged }: Services, service: string, famil
   return [...all.values()];
 }
 
-/** Whether the node has a ready endpoint of the family; those of a slice without a family count for any. */
+/** The endpoints of the family; those of a slice without a family count for any. Where there are none, kube-proxy itself refuses connections. */
+export function endpointsOfFamily({ slices, merged }: Services, service: string, family: Family): readonly NodeEndpoints[] {
+  const several = merged.get(service);
+  if (several !== undefined) return [...((several.get(family) ?? several.get(undefined))?.values() ?? [])];
+  const [only] = slices.get(service) ?? [];
+  return (only?.family ?? family) === family ? (only?.endpoints ?? []) : [];
+}
+
+/** Whether the node has a ready endpoint of the family: see `endpointsOfFamily`. */
 export function isReadyOn({ slices, merged }: Services, service: string, node: string, family: Family): boolean {
   const several = merged.get(service);
   const [only] = slices.get(service) ?? [];
