@@ -106,6 +106,12 @@ export const delivery: readonly Break[] = [
   { before: '|| state.dataPath[family].since.has("noConnection");', after: ";", tests: dataPathTests },
   { before: "if (!isApiAway || tenants.length === 0) {", after: "if (!isApiAway) {", tests: dataPathTests },
   { before: "return areEnough && areMostOthers(", after: "return areMostOthers(", tests: dataPathTests },
+  { before: "(isUnable || isAlive(state, key, family))", after: "isAlive(state, key, family)", tests: dataPathTests },
+  {
+    before: "(only?.family ?? family) === family ? (only?.endpoints ?? []) : []",
+    after: "only?.endpoints ?? []",
+    tests: dataPathTests,
+  },
   {
     before: "if (sure.length >= namespacesForAll) return true;",
     after: "if (sure.length >= 1) return true;",
