@@ -58,6 +58,7 @@ const addressed: { name: string; kind: string | undefined; addresses: string[]; 
   },
   { name: "a veth with an IPv6 subnet", kind: "veth", addresses: ["fe80::1/64", "2001:db8::1/64"], want: true },
   { name: "a veth to a Pod", kind: "veth", addresses: ["fe80::ecee:eeff:feee:eeee/64"], want: false },
+  { name: "Cilium's netkit to a Pod", kind: "netkit", addresses: ["fe80::ecee:eeff:feee:eeee/64"], want: false },
   { name: "a veth to a Pod with a gateway address of its own", kind: "veth", addresses: ["169.254.1.1/32"], want: false },
 ];
 for (const { name, kind, addresses, want } of addressed)

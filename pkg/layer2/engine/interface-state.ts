@@ -56,17 +56,20 @@ export function eligibility(one: NetworkInterface): "eligible" | IneligibleReaso
   return one.up ? "eligible" : "down";
 }
 
+/** One end of a pair, the other one of which is in a Pod as a rule: netkit is what Cilium may have in the place of veth. */
+const isPaired = (kind: string | undefined): boolean => kind === "veth" || kind === "netkit";
+
 /**
- * Whether a LAN with other hosts can be behind an interface. One end of a veth pair without an address in a subnet leads to a Pod (Calico's
+ * Whether a LAN with other hosts can be behind an interface. One end of a pair without an address in a subnet leads to a Pod (Calico's
  * `cali*` and the like): announcements go nowhere, and a node may have hundreds of them.
  */
 export function canReachHosts({ kind, addresses }: Pick<TrackedInterface, "kind" | "addresses">): boolean {
-  return kind !== "veth" || addresses.some(({ address, prefixLength }) => prefixLength < address.bits && !isLinkLocal(address));
+  return !isPaired(kind) || addresses.some(({ address, prefixLength }) => prefixLength < address.bits && !isLinkLocal(address));
 }
 
 /** Whether somebody may ask on an interface: a node that is a container itself may have its only address, without a subnet, on a veth. */
 export function canBeAsked({ kind, addresses }: TrackedInterface): boolean {
-  return kind !== "veth" || addresses.some(({ address }) => !isLinkLocal(address));
+  return !isPaired(kind) || addresses.some(({ address }) => !isLinkLocal(address));
 }
 
 /**
