@@ -52,8 +52,8 @@ export interface ClusterAccess {
    * @throws {UsageError} where it cannot be reached
    */
   connect(options: ClusterOptions, before?: Processes): Promise<Processes>;
-  /** The namespace of the kubeconfig's context. */
-  namespace(options: ClusterOptions): Promise<string>;
+  /** The kubeconfig's context, by name, and its namespace. */
+  context(options: ClusterOptions): Promise<{ readonly name: string; readonly namespace: string }>;
   /** @throws {UsageError} where there are no credentials for it */
   api(options: ClusterOptions): Promise<Api>;
 }

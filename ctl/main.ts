@@ -93,7 +93,7 @@ const io: Io = {
   cluster: {
     connect: async (options, before) => (await import("./cluster/connect.ts")).connect({ ...options, show: err }, before),
     api: async (options) => new (await import("./cluster/kube-api.ts")).KubeApi({ ...options, show: err }),
-    namespace: async (options) => (await import("./cluster/connect.ts")).defaultNamespace(options),
+    context: async (options) => (await import("./cluster/connect.ts")).contextOf(options),
   },
   now: wallClock,
   sleep: (ms) => sleep(ms),

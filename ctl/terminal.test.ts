@@ -10,7 +10,7 @@ import { after, before, suite, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { ApiServer } from "#e2e/apiserver";
-import { connect, defaultNamespace } from "./cluster/connect.ts";
+import { connect, contextOf } from "./cluster/connect.ts";
 import { KubeApi } from "./cluster/kube-api.ts";
 import { commands } from "./commands.ts";
 import { clusterProcesses, manyServices } from "./dashboard/testing/cluster.ts";
@@ -119,7 +119,7 @@ suite("the terminal of ingotctl, beside a controller and 100 speakers behind an 
     const cluster = {
       connect,
       api: async (options: ConstructorParameters<typeof KubeApi>[0]) => new KubeApi(options),
-      namespace: async (options: Parameters<typeof defaultNamespace>[0]) => defaultNamespace(options),
+      context: async (options: Parameters<typeof contextOf>[0]) => contextOf(options),
     };
     const [name = ""] = args.split(" ");
     const has = (option: string) => Object.hasOwn(commands.get(name)?.options ?? {}, option);

@@ -169,7 +169,7 @@ async function run(
         return given === undefined ? [] : [`--${option}`, given];
       }),
       io,
-      namespace: values.namespace ?? (isNodeLocal ? "default" : await io.cluster.namespace(cluster)),
+      namespace: values.namespace ?? (isNodeLocal ? "default" : (await io.cluster.context(cluster)).namespace),
       screen: io.screen,
       now: io.now(),
     };

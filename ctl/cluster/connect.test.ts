@@ -11,7 +11,7 @@ import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { ApiServer } from "#e2e/apiserver";
 import { UsageError } from "../command.ts";
-import { connect, defaultNamespace, PodAgent } from "./connect.ts";
+import { connect, contextOf, PodAgent } from "./connect.ts";
 import { KubeApi } from "./kube-api.ts";
 import { readKubeconfig } from "./kubeconfig.ts";
 
@@ -126,18 +126,18 @@ test("without a kubeconfig a sentence says so, and what to do; likewise without 
     delete process.env.KUBECONFIG;
     const none =
       /^UsageError: there is no kubeconfig: put .* at ~\/\.kube\/config, or name it by KUBECONFIG or --kubeconfig FILE$/;
-    assert.throws(() => defaultNamespace(asked), none);
+    assert.throws(() => contextOf(asked), none);
     assert.throws(() => new KubeApi(asked), none);
     const file = join(home, "one");
     const cluster = "clusters: [{name: c, cluster: {server: https://192.0.2.1}}]";
     writeFileSync(file, `{${cluster}, contexts: [{name: a, context: {cluster: c, namespace: n}}], current-context: b}`);
     const named = { ...asked, kubeconfig: file };
     assert.throws(
-      () => defaultNamespace(named),
+      () => contextOf(named),
       /^UsageError: the kubeconfig has no current context with a cluster: name one by --context/,
     );
     assert.throws(() => new KubeApi({ ...named, context: "x" }), /^UsageError: there is no context "x" in the kubeconfig/);
-    assert.equal(defaultNamespace({ ...named, context: "a" }), "n");
+    assert.equal(contextOf({ ...named, context: "a" }).namespace, "n");
   } finally {
     Object.assign(process.env, { HOME, ...(KUBECONFIG !== undefined && { KUBECONFIG }) });
     rmSync(home, { recursive: true });
@@ -307,7 +307,7 @@ test("a kubeconfig that is no YAML is not quoted: it has secrets", () => {
 test("a kubeconfig that is not there is a usage error, also for the namespace", () => {
   const options = { kubeconfig: "/nonexistent", context: undefined, systemNamespace: "metallb-system" };
   assert.throws(
-    () => defaultNamespace(options),
+    () => contextOf(options),
     (error) => error instanceof UsageError && /cannot read the kubeconfig: ENOENT/.test(error.message),
   );
 });

@@ -43,10 +43,11 @@ export async function connect(options: ClusterOptions, before?: Processes): Prom
   return new ForwardedProcesses(api.kubeconfig, options, pods.value as RawObject[], earlier);
 }
 
-/** The namespace of the kubeconfig's context, for Services that are named without one. @throws {UsageError} where it cannot be read */
-export function defaultNamespace(options: ClusterOptions): string {
+/** The kubeconfig's context, with the namespace for Services that are named without one. @throws {UsageError} where it cannot be read */
+export function contextOf(options: ClusterOptions): { readonly name: string; readonly namespace: string } {
   const config = readKubeconfig(options);
-  return config.getContextObject(config.getCurrentContext())?.namespace ?? "default";
+  const name = config.getCurrentContext();
+  return { name, namespace: config.getContextObject(name)?.namespace ?? "default" };
 }
 
 class ForwardedProcesses implements Processes {

@@ -82,6 +82,22 @@ test("the identity to act as, and the file with the token, are used for question
   }
 });
 
+test("a long command stays with the context that was current when it began", () => {
+  const folder = mkdtempSync(join(tmpdir(), "kubeconfig-"));
+  const kubeconfig = join(folder, "config");
+  const clusters = ["a", "b"].map((name) => ({ name, cluster: { server: `https://${name}.example.com:6443` } }));
+  const contexts = ["a", "b"].map((name) => ({ name, context: { cluster: name, user: "u" } }));
+  const users = [{ name: "u", user: {} }];
+  const use = (name: string) => writeFileSync(kubeconfig, JSON.stringify({ clusters, contexts, users, "current-context": name }));
+  const server = (context?: string) => new KubeApi({ kubeconfig, context }).server;
+  use("a");
+  assert.equal(server(), "https://a.example.com:6443");
+  use("b");
+  assert.equal(server(), "https://a.example.com:6443");
+  assert.equal(server("b"), "https://b.example.com:6443");
+  rmSync(folder, { recursive: true });
+});
+
 /** A credential plugin that notes its runs, with what the protocol tells it. */
 const plugin = (folder: string, body: string) => ({
   exec: {

@@ -14,6 +14,8 @@ const madeUp = "http://localhost:8080";
 
 /** For each way to run one: what is read again for each question of a long command runs it once. */
 const plugins = new Map<string, ExecPlugin>();
+/** Files -> the context that was current when they were read first: a long command stays with its cluster when the person turns to another. */
+const firstContexts = new Map<string, string>();
 
 /** Adds what the library leaves out: files of tokens, the whole identity to act as, and what plugins are told and say. */
 export class UserKubeconfig extends KubeConfig {
@@ -99,12 +101,14 @@ export function readKubeconfig({
     throw new UsageError(
       "there is no kubeconfig: put the one of your cluster where kubectl looks for it, at ~/.kube/config, or name it by KUBECONFIG or --kubeconfig FILE",
     );
-  if (context !== undefined) {
-    if (!config.contexts.some(({ name }) => name === context))
+  const files = found.join(delimiter);
+  const chosen = context ?? firstContexts.get(files);
+  if (chosen !== undefined) {
+    if (!config.contexts.some(({ name }) => name === chosen))
       throw new UsageError(
-        `there is no context ${JSON.stringify(context)} in the kubeconfig: kubectl config get-contexts lists them`,
+        `there is no context ${JSON.stringify(chosen)} in the kubeconfig: kubectl config get-contexts lists them`,
       );
-    config.setCurrentContext(context);
+    config.setCurrentContext(chosen);
   }
   const cluster = config.getCurrentCluster();
   if (cluster === null)
@@ -117,6 +121,7 @@ export function readKubeconfig({
   // The library wants to be told that there is no TLS.
   Object.assign(cluster, { proxyUrl, skipTLSVerify: cluster.skipTLSVerify || cluster.server.startsWith("http:") });
   config.complete(users, show);
+  if (context === undefined) firstContexts.set(files, config.getCurrentContext());
   return config;
 }
 

@@ -46,12 +46,12 @@ async function run(values: Values<typeof options>, io: Io): Promise<number> {
   const { kubeconfig, context, "system-namespace": systemNamespace = "metallb-system" } = values;
   const cluster = { kubeconfig, context, systemNamespace };
   const port = readPort(values.port);
-  const namespace = await io.cluster.namespace(cluster);
+  const { name, namespace } = await io.cluster.context(cluster);
   await using collector = new Collector({
     connect: (before) => io.cluster.connect(cluster, before),
     missing: async (processes) => missingPods(processes, await io.cluster.api(cluster), systemNamespace),
     namespace: systemNamespace,
-    cluster: context ?? systemNamespace,
+    cluster: name,
     clock: new SystemClock(),
     date: io.now,
   });

@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { UsageError } from "../command.ts";
-import { ingotctl } from "../testing/ingotctl.ts";
+import { run } from "../run.ts";
+import { fakeIo, ingotctl } from "../testing/ingotctl.ts";
 import { emptyModel, type Model } from "./model/rows.ts";
 import { serveDashboard } from "./server.ts";
 import { clusterApi, clusterProcesses, manyServices } from "./testing/cluster.ts";
@@ -134,12 +136,23 @@ test("streams and questions are bounded", async () => {
   for (const stream of streams) stream.destroy();
 });
 
-test("ingotctl dashboard serves the cluster until it is interrupted", async () => {
+test("ingotctl dashboard serves the cluster, by the name of its context, until it is interrupted", async () => {
   const nodes = ["n1", "n2"];
   const cluster = () => ({ nodes, services: manyServices(3, nodes), silent: {} });
-  const given = { processes: clusterProcesses(cluster), api: clusterApi(cluster) };
-  const { status, out } = await ingotctl("dashboard", given);
-  assert.equal(status, 0);
+  const { promise: interrupted, resolve } = Promise.withResolvers<void>();
+  const io = fakeIo({ processes: clusterProcesses(cluster), api: clusterApi(cluster), interrupted });
+  const running = run(["dashboard"], io);
+  while (io.printed.out === "") await setImmediate();
+  const { out } = io.printed;
+  const stream = await get(`${/http\S+/.exec(out)}stream`);
+  let said = "";
+  for await (const chunk of stream) {
+    said += chunk;
+    if (said.includes('"cluster"')) break;
+  }
+  resolve();
+  assert.equal(await running, 0);
+  assert.match(said, /"cluster":"staging"/);
   assert.match(out, /^The dashboard is on http:\/\/127\.0\.0\.1:\d+\/[0-9a-f]{32}\/\nCtrl-C ends it\.\n$/);
 });
 

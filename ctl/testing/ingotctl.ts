@@ -41,7 +41,7 @@ export function fakeIo(given: Given = {}): Io & {
       if (processes === undefined) throw new UsageError("cannot ask the cluster for its Pods: there is none");
       return processes;
     },
-    namespace: async () => "default",
+    context: async () => ({ name: "staging", namespace: "default" }),
     async api() {
       if (given.api === undefined) throw new UsageError("cannot read the kubeconfig: there is none");
       return given.api;

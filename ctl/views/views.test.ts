@@ -395,7 +395,7 @@ test("the speaker on this machine is asked alone where the API is out of reach, 
       return { ...processes, isNodeLocal: true };
     };
     const args = [name, subjects[name] ?? "", "--node-local"].filter(Boolean);
-    const status = await run(args, { ...io, cluster: { connect, namespace: unreachable, api: unreachable } });
+    const status = await run(args, { ...io, cluster: { connect, context: unreachable, api: unreachable } });
     assert.notEqual(status, Exit.usage, `${name}: ${io.printed.err}`);
     assert.doesNotMatch(io.printed.out, /no Pod of a controller|get a controller|No controller runs/, name);
     assert.deepEqual(asked, [true], name);

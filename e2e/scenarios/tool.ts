@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { DemoCluster } from "#e2e/demo-cluster";
 import { waitFor } from "#e2e/lab";
 import { wallClock } from "#pkg/clock";
-import { connect, defaultNamespace } from "../../ctl/cluster/connect.ts";
+import { connect, contextOf } from "../../ctl/cluster/connect.ts";
 import { KubeApi } from "../../ctl/cluster/kube-api.ts";
 import type { Io } from "../../ctl/io.ts";
 import { writePrivateFile } from "../../ctl/private-file.ts";
@@ -61,7 +61,7 @@ export class Tool implements Disposable {
       cluster: {
         connect: (options, before) => connect(this.#found(options), before),
         api: async (options) => new KubeApi(this.#found(options)),
-        namespace: async (options) => defaultNamespace(this.#found(options)),
+        context: async (options) => contextOf(this.#found(options)),
       },
       now: wallClock,
       sleep: (ms) => sleep(ms),

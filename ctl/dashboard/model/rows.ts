@@ -126,7 +126,7 @@ export interface TrendRow {
 /** The cluster that is shown. */
 export interface AboutRow {
   readonly id: "about";
-  /** Such as the kubeconfig's context. */
+  /** The kubeconfig's context. */
   readonly cluster: string;
   /** Whether all that answers has been asked once. */
   readonly isComplete: boolean;
