@@ -89,6 +89,12 @@ function frrMode(annotations?: Readonly<Record<string, string>>): ObjectInput {
   });
   return { ...speaker, metadata: { ...speaker.metadata, annotations } };
 }
+/** A workload of MetalLB's with marks of whatever applied it. */
+function marked(kind: string, name: string, marks: { readonly labels?: object; readonly annotations?: object }): ObjectInput {
+  const object = workload(kind, name, { containers: [container(`quay.io/metallb/${name}:v0.12.1`)] });
+  const metadata = { ...object.metadata, ...marks, labels: { ...labels(name), ...marks.labels } };
+  return { ...object, metadata } as ObjectInput;
+}
 /** The takeover's result for them. */
 const ingot = (kind: string, name: string, ...args: string[]) =>
   workload(kind, name, { containers: [container("localhost/ingot:0.1.0", { command: ["node", `/ingot/${name}.js`], args })] });
@@ -468,6 +474,49 @@ suite("takeover --check", () => {
         } as ObjectInput,
       ],
       want: [/^warning workloads: DaemonSet metallb-system\/speaker: 2 of 3 Pods are ready/],
+      status: Exit.losses,
+    },
+    {
+      name: "Pods of MetalLB's that wait to be deleted, or whose successor does not start",
+      objects: [
+        config(lan),
+        kubeProxy("mode: iptables\n"),
+        { ...ingot("Deployment", "controller"), status: { replicas: 2, updatedReplicas: 1, readyReplicas: 1 } } as ObjectInput,
+        {
+          ...ingot("DaemonSet", "speaker"),
+          status: { desiredNumberScheduled: 3, numberReady: 3, updatedNumberScheduled: 1 },
+        } as ObjectInput,
+      ],
+      want: [
+        /^warning workloads: Deployment metallb-system\/controller: 1 of 2 Pods are replaced, and 1 is ready/,
+        /^warning workloads: DaemonSet metallb-system\/speaker: 1 of 3 Pods are replaced, and 3 are ready/,
+      ],
+      status: Exit.losses,
+    },
+    {
+      name: "a ring on another port, as an operator may choose it",
+      objects: [
+        ...withoutSpeaker,
+        workload("DaemonSet", "speaker", {
+          containers: [container("quay.io/metallb/speaker:v0.14.9", { env: [{ name: "METALLB_ML_BIND_PORT", value: "9122" }] })],
+        }),
+      ],
+      want: [/^error workloads: DaemonSet metallb-system\/speaker: runs with --ml-bindport=9122, and the manifests have 7946/],
+    },
+    {
+      name: "who would put MetalLB back: Flux and Argo CD",
+      objects: [
+        config(lan),
+        kubeProxy("mode: iptables\n"),
+        marked("Deployment", "controller", { labels: { "kustomize.toolkit.fluxcd.io/name": "infra" } }),
+        marked("DaemonSet", "speaker", {
+          annotations: { "argocd.argoproj.io/tracking-id": "lb:apps/DaemonSet:metallb-system/speaker" },
+        }),
+      ],
+      want: [
+        /^warning workloads: Deployment metallb-system\/controller: Flux applies it .* MetalLB back$/,
+        /^warning workloads: DaemonSet metallb-system\/speaker: Argo CD applies it .* MetalLB back$/,
+      ],
       status: Exit.losses,
     },
     {

@@ -229,7 +229,8 @@ export function otherKeySecretOf(workload: Raw): string | undefined {
     listOf(env).filter(({ name }) => name === "METALLB_ML_SECRET_KEY"),
   );
   const given = variables.map(({ valueFrom }) => text(fields(fields(valueFrom).secretKeyRef).name));
-  return [...mounted, ...given].find((name) => name.endsWith(ringSecret) && name !== ringSecret);
+  const all = [...mounted.filter((name) => name.endsWith(ringSecret)), ...given];
+  return all.find((name) => name !== "" && name !== ringSecret);
 }
 
 /** `Kind namespace/name` of what made a Pod: a Deployment in place of its ReplicaSet; a static Pod itself, which its node made. */

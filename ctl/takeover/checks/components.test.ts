@@ -20,6 +20,10 @@ const runsIngot = (component: string) => [
 const takenOver = { "/apis/apps/v1/deployments": runsIngot("controller"), "/apis/apps/v1/daemonsets": runsIngot("speaker") };
 
 const keyVolume = { name: "memberlist", secret: { secretName: "metallb-memberlist" } };
+const keyVariable = {
+  name: "METALLB_ML_SECRET_KEY",
+  valueFrom: { secretKeyRef: { name: "ring-key", key: "secretkey" } },
+};
 const operators = {
   "/apis/apps/v1/daemonsets": [
     {
@@ -103,6 +107,18 @@ const cases: { name: string; peer?: object; allocation?: object; answers?: objec
     want: [
       /^error DaemonSet metallb-system\/speaker: has the key of the ring from the Secret "metallb-memberlist", .* memberlist/,
     ],
+  },
+  {
+    name: "the ring's key, from a Secret of any name",
+    answers: {
+      "/apis/apps/v1/daemonsets": [
+        {
+          metadata: { namespace, name: "speaker", labels: { app: "metallb", component: "speaker" } },
+          spec: { template: { spec: { containers: [{ env: [keyVariable] }] } } },
+        },
+      ],
+    },
+    want: [/^error DaemonSet metallb-system\/speaker: has the key of the ring from the Secret "ring-key", /],
   },
   {
     name: "the ring's key, copied",

@@ -25,6 +25,11 @@ test("rules that ask for metrics that there are not are found", async () => {
   const rules = [
     rule("good", "metallb_bgp_session_up == 0"),
     rule("bad", "metallb_speaker_unknown > 1 and metallb_bgp_session_up"),
+    rule("own", "metallb_pools_in_use > 0.9"),
+    {
+      metadata: { namespace: "monitoring", name: "recorded" },
+      spec: { groups: [{ rules: [{ record: "metallb_pools_in_use", expr: "metallb_allocator_addresses_in_use_total" }] }] },
+    },
   ];
   const findings = checkAlerts(
     await view({ ...groups("monitoring.coreos.com"), "/apis/monitoring.coreos.com/v1/prometheusrules": rules }),

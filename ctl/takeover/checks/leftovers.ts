@@ -15,6 +15,7 @@ import {
 } from "../view.ts";
 import { isFrrK8s } from "./definitions.ts";
 import type { TakeoverFinding } from "./finding.ts";
+import { variableOf } from "./load-balancers.ts";
 
 /** Metrics with MetalLB's prefix that there are here too. A test holds the list to docs/operations.md. */
 export const metrics: ReadonlySet<string> = new Set([
@@ -57,11 +58,12 @@ export const metrics: ReadonlySet<string> = new Set([
 
 /** Names of MetalLB's that Prometheus rules ask for, and that nothing answers afterwards. */
 export function checkAlerts({ prometheusRules }: ClusterView): TakeoverFinding[] {
+  const rulesOf = ({ spec }: Raw) => listOf(fields(spec).groups).flatMap((group) => listOf(group.rules));
+  const recorded = prometheusRules.flatMap(rulesOf).map(({ record }) => text(record));
+  const known = new Set([...metrics, ...recorded]);
   return prometheusRules.flatMap((rule) => {
-    const rules = listOf(fields(rule.spec).groups).flatMap((group) => listOf(group.rules));
-    const unknown = new Set(
-      rules.flatMap(({ expr }) => text(expr).match(/\bmetallb_[a-z0-9_]+/g) ?? []).filter((name) => !metrics.has(name)),
-    );
+    const names = rulesOf(rule).flatMap(({ expr }) => text(expr).match(/\bmetallb_[a-z0-9_]+/g) ?? []);
+    const unknown = new Set(names.filter((name) => !known.has(name)));
     if (unknown.size === 0) return [];
     const found = `asks for metrics that there are not: ${list([...unknown])}`;
     return [
@@ -169,13 +171,16 @@ export function checkWorkloads(view: ClusterView): TakeoverFinding[] {
         `put them there before you apply ingot.yaml: kubectl -n ${view.namespace} get daemonset ${name} -o yaml | kubectl apply set-last-applied --create-annotation -f -`,
         "error",
       );
-    const { desiredNumberScheduled, numberReady } = fields(workload.status);
-    const isIncomplete = typeof desiredNumberScheduled === "number" && desiredNumberScheduled > Number(numberReady ?? 0);
-    const ready = `${numberReady ?? 0} of ${desiredNumberScheduled} Pods are ready`;
+    const { all, ready, updated } = podsOf(workload);
+    const isIncomplete = all > ready;
     const images = list(containersOf(template).map(({ image }) => text(image)));
     if (runsIngot(workload)) {
-      if (isIncomplete) differs(ready, "wait for the end of the roll-out, or see why it does not go on");
-      differs(`runs Ingot: ${images}`, "nothing: it has been taken over", "note");
+      if (isIncomplete || all > updated)
+        differs(
+          `${updated} of ${all} Pods are replaced, and ${ready} ${ready === 1 ? "is" : "are"} ready: the others run what was there before, or nothing`,
+          "wait for the end of the roll-out, or see why it does not go on; with updateStrategy OnDelete, delete them",
+        );
+      else differs(`runs Ingot: ${images}`, "nothing: it has been taken over", "note");
       continue;
     }
     if (isHelms)
@@ -190,13 +195,22 @@ export function checkWorkloads(view: ClusterView): TakeoverFinding[] {
         "stop it first, or give Ingot's the same name in your kustomization",
         "error",
       );
+    const owner = deliveries.find(({ mark }) => marksOf(workload).includes(mark))?.owner;
+    if (owner !== undefined)
+      differs(
+        `${owner} applies it from a source of its own, and may put MetalLB back`,
+        `have its source name Ingot in MetalLB's place, or suspend ${owner} for this before the move`,
+      );
     const words = isHelms ? [] : argumentsOf(template);
+    const ringPort = isHelms ? [] : containersOf(template).flatMap((one) => variableOf(one, "METALLB_ML_BIND_PORT") ?? []);
     for (const [flag, usual] of Object.entries(expected)) {
-      const value = flagOf(words, flag) ?? "";
+      const isRings = flag === "ml-bindport";
+      const value = flagOf(words, flag) ?? (isRings ? ringPort[0] : undefined) ?? "";
       if (value !== "" && value !== usual)
         differs(
           `runs with --${flag}=${value}, and the manifests have ${usual === "" ? "none" : usual}`,
-          `give Ingot the same in your kustomization${flag === "port" ? ", or change what reads its metrics: by HTTP, also where MetalLB 0.16 had HTTPS" : ""}`,
+          `give Ingot the same in your kustomization${flag === "port" ? ", or change what reads its metrics: by HTTP, also where MetalLB 0.16 had HTTPS" : ""}${isRings ? ": speakers with another port would be a ring of their own" : ""}`,
+          isRings ? "error" : "warning",
         );
     }
     if (JSON.stringify(template).includes('"METALLB_BGP_TYPE","value":"frr"'))
@@ -223,7 +237,7 @@ export function checkWorkloads(view: ClusterView): TakeoverFinding[] {
       );
     if (isIncomplete)
       differs(
-        `${ready}: the roll-out replaces those that are not first, and stops where a new one does not become ready`,
+        `${ready} of ${all} Pods are ready: the roll-out replaces those that are not first, and stops where a new one does not become ready`,
         "see what is wrong with them before the move",
       );
     // From 0.13 on its programs need rights and webhooks that ingot.yaml takes away.
@@ -233,6 +247,31 @@ export function checkWorkloads(view: ClusterView): TakeoverFinding[] {
     differs(`runs ${images}`, isHelms ? "keep the release's values: with them its chart brings it back" : ofManifest, "note");
   }
   return findings;
+}
+
+/** Pods of a workload, those that are ready, and those that are as it is now; none where nobody counts them. */
+function podsOf({ status }: Raw) {
+  const { replicas, readyReplicas, updatedReplicas, ...ofDaemonSet } = fields(status);
+  const { desiredNumberScheduled, numberReady, updatedNumberScheduled } = ofDaemonSet;
+  const [all, ready, updated] = [
+    desiredNumberScheduled ?? replicas,
+    numberReady ?? readyReplicas,
+    updatedNumberScheduled ?? updatedReplicas,
+  ].map((count) => (typeof count === "number" ? count : 0)) as [number, number, number];
+  return { all, ready, updated };
+}
+
+/** Labels and annotations of programs that apply what is in a repository, over and over. */
+const deliveries = [
+  { mark: "kustomize.toolkit.fluxcd.io/name", owner: "Flux" },
+  { mark: "helm.toolkit.fluxcd.io/name", owner: "Flux" },
+  { mark: "argocd.argoproj.io/instance", owner: "Argo CD" },
+  { mark: "argocd.argoproj.io/tracking-id", owner: "Argo CD" },
+];
+
+function marksOf(workload: Raw): readonly string[] {
+  const { labels, annotations } = fields(workload.metadata);
+  return [labels, annotations].flatMap((marks) => Object.keys(fields(marks)));
 }
 
 // Names in MetalLB's manifests for FRR mode.
@@ -250,6 +289,7 @@ function frrContainersThatStay(workload: Raw): string[] {
 const expected: Readonly<Record<string, string>> = {
   config: "config",
   port: "7472",
+  "ml-bindport": "7946",
   namespace: "metallb-system",
   "lb-class": "",
 };

@@ -240,7 +240,7 @@ function checkOpenElb({ services }: ClusterView, places: readonly Deployed[], ou
 }
 
 /** A variable's value where the container itself says it. */
-function variableOf({ env }: Raw, name: string): string | undefined {
+export function variableOf({ env }: Raw, name: string): string | undefined {
   const variable = listOf(env).findLast((variable) => variable.name === name);
   return variable === undefined || variable.valueFrom !== undefined ? undefined : text(variable.value);
 }
