@@ -129,4 +129,6 @@ test("moves of many addresses at once are one moment", () => {
     together(moments).map(({ what }) => what),
     ["took 192.0.2.1 and 2 other addresses over from node n1", "took 192.0.2.1 over from node n1"],
   );
+  const frame = (mac: string) => ({ ...move(1, ""), what: `sees a frame (uses) of ${mac} on eth0` });
+  assert.equal(together([frame("02:00:00:00:00:01"), frame("02:00:00:00:00:02")]).length, 2, "of two hosts");
 });

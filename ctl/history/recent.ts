@@ -39,5 +39,6 @@ export function together(moments: readonly Moment[]): Moment[] {
   );
 }
 
-/** An IP address within a text. */
-export const anAddress = /(?<![\w.:])(?:\d+(?:\.\d+){3}|[\da-f]*:[\da-f:]*:[\da-f.:]*)(?![\w.:])/;
+/** An IP address within a text, and no MAC address. */
+export const anAddress =
+  /(?<![\w.:])(?!(?:[\da-f]{2}:){5}[\da-f]{2}(?![\w.:]))(?:\d+(?:\.\d+){3}|[\da-f]*:[\da-f:]*:[\da-f.:]*)(?![\w.:])/;

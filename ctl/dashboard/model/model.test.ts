@@ -7,6 +7,7 @@ import { buildModel } from "./build.ts";
 import { cellsOf, marksOf } from "./cells.ts";
 import { applyChanges, changesBetween, keepRows } from "./changes.ts";
 import { eventsBetween, incidentsOf, maxEvents, withEvents } from "./events.ts";
+import { recordedEvents } from "./recorded.ts";
 import { emptyModel, type Model, type PoolRow, type RowVerdict, type ServiceRow } from "./rows.ts";
 import { maxSamples, withSample } from "./trends.ts";
 
@@ -183,6 +184,15 @@ test("a trend counts addresses that moved since its last value, and keeps a quar
   let trends = once;
   for (let i = 0; i < maxSamples; i++) trends = withSample(trends, after, after);
   assert.deepEqual(trends.get("moved")?.values, Array(maxSamples).fill(0));
+});
+
+test("a recorded change is about an address, else about its node: a MAC address is nothing that can be explained", () => {
+  const moment = (what: string) => ({ at: since, program: "speaker" as const, node: "n1", what, why: "" });
+  const whats = ["withdraws 2001:db8::1", "took 192.0.2.1 over from node n2", "sees a frame (uses) of 02:00:00:00:00:01 on eth0"];
+  assert.deepEqual(
+    recordedEvents(whats.map(moment)).map(({ subject }) => subject),
+    ["2001:db8::1", "192.0.2.1", "node/n1"],
+  );
 });
 
 test("each cause of one node has a row of its own", () => {
