@@ -86,6 +86,32 @@ for (const body of nonsense)
       }
   });
 
+const lan = { pool: "lan", protocol: "layer2", total: 2, inUse: 1, families: [family], verdict: available };
+const nameless = { ...available, evidence: [{ name: "a", value: "b" }] };
+const oddPools: object[] = [
+  { ...lan, full: 7 },
+  { ...lan, ranges: 7 },
+  { ...lan, ranges: ["192.0.2.0-192.0.2.9"], reserved: [{ ranges: 7 }] },
+  { ...lan, slots: [7, 8] },
+  { ...lan, verdict: { ...available, since: undefined } },
+  { ...lan, verdict: nameless },
+];
+for (const odd of oddPools)
+  test(`a process is named whose pool is odd: ${JSON.stringify(odd).slice(-120)}`, async () => {
+    const answer = (path: string, usual: () => Promise<unknown>) => (path === "/v1/pools" ? { pools: [odd] } : usual());
+    for (const pod of ["speaker-n1", "controller"])
+      for (const args of ["pools", "explain 192.0.2.5", "explain pool/lan", "owner 192.0.2.5"]) {
+        const { out, err } = await ingotctl(args, withOdd(pod, answer));
+        if (args.includes("pool"))
+          assert.match(
+            err,
+            new RegExp(`${pod}.* is not among these: its answer to /v1/pools is not one of Ingot: pools\\[\\]\\.`),
+            args,
+          );
+        assert.doesNotMatch(out + err, /TypeError|is not a function|undefined/, args);
+      }
+  });
+
 test("property: whatever one field of an answer is, every command ends, and says no more than it knows", async () => {
   const odd = fc.jsonValue({ maxDepth: 2 });
   await fc.assert(

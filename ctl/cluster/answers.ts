@@ -40,8 +40,8 @@ function word<W extends string>(): Known<W, "text"> {
   return "text";
 }
 
-const state = { state: "text", cause: "text", "since?": "text" } as const;
-const evidence = [{ name: "text", value: "text", "source?": "text" }] as const;
+const state = { state: "text", cause: "text", since: "text" } as const;
+const evidence = [{ name: "text", value: "text", source: "text" }] as const;
 const whole = { ...state, message: "text", next: "text", evidence } as const;
 const verdict: Known<VerdictAnswer> = whole;
 const brief: Known<BriefVerdict> = { ...state, "message?": "text", "next?": "text", "evidence?": evidence };
@@ -90,7 +90,14 @@ export interface PoolAnswer extends Pick<PoolFacts, "pool" | "protocol">, Partia
 const pool: Known<PoolAnswer> = {
   pool: "text",
   protocol: "text",
+  "total?": "number",
+  "inUse?": "number",
   "families?": [{ family: "text", total: "number", inUse: "number" }],
+  "full?": ["text"],
+  "ranges?": ["text"],
+  "reserved?": [{ ranges: ["text"], "service?": "text", "namespace?": "text" }],
+  "avoidBuggyIPs?": "boolean",
+  "slots?": [{ address: "text", node: "text" }],
   verdict,
 };
 
