@@ -113,6 +113,7 @@ const ofRelease = (kind: string, component: string, args: readonly string[], mor
     spec,
   };
 };
+const second = ofRelease("Deployment", "controller", []) as ObjectInput & { readonly spec: object };
 /** What Helm stores of that release. */
 const stored = (manifest: string, version: number): ObjectInput => ({
   apiVersion: "v1",
@@ -492,6 +493,25 @@ suite("takeover --check", () => {
         /^warning workloads: DaemonSet metallb-system\/speaker: 1 of 3 Pods are replaced, and 3 are ready/,
       ],
       status: Exit.losses,
+    },
+    {
+      name: "two controllers of one namespace, as where Ingot's chart was installed beside MetalLB's manifests",
+      objects: [...plain, ofRelease("Deployment", "controller", ["--config=config"])],
+      want: [
+        /^error workloads: Deployments metallb-system\/controller, metallb-system\/metallb-controller: several controllers give/,
+      ],
+    },
+    {
+      name: "no fault in a second controller with a class of its own",
+      objects: [...plain, ofRelease("Deployment", "controller", ["--lb-class=example.com/lb"])],
+      want: [],
+      status: Exit.ok,
+    },
+    {
+      name: "no fault in a second controller that is stopped",
+      objects: [...plain, { ...second, spec: { ...second.spec, replicas: 0 } } as ObjectInput],
+      want: [],
+      status: Exit.ok,
     },
     {
       name: "a ring on another port, as an operator may choose it",

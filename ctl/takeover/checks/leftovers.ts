@@ -156,6 +156,16 @@ export function checkWorkloads(view: ClusterView): TakeoverFinding[] {
       where: `namespace ${view.namespace}`,
       advice: "nothing: Ingot is installed, and takes nothing over",
     });
+  const running = view.controllers.filter(({ spec }) => fields(spec).replicas !== 0);
+  const served = new Set(running.map((workload) => flagOf(argumentsOf(templateOf(workload)), "lb-class") ?? ""));
+  if (running.length > served.size)
+    findings.push({
+      severity: "error",
+      check: "workloads",
+      found: "several controllers give addresses to the same Services",
+      where: `Deployments ${list(running.map(keyOf))}`,
+      advice: "scale all but one to 0: whoever is to stay, and MetalLB elects no leader",
+    });
   for (const workload of all) {
     const { name } = metadata(workload);
     const release = helmReleaseOf(workload);
