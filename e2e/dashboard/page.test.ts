@@ -230,6 +230,28 @@ suite("the page in a browser", { skip: chromiumRefusal() }, () => {
     assert.deepEqual(viewer.complaints, []);
   });
 
+  test("whatever has a history offers it, and nothing else does", async () => {
+    await using dashboard = await FakeDashboard.start(cluster(4));
+    await using viewer = await Viewer.start();
+    const { page } = viewer;
+    for (const [subject, offers] of [
+      ["config", 0],
+      ["node/node1", 0],
+      ["10.0.0.1", 1],
+      ["svc/default/web-1", 1],
+    ] as const) {
+      await page.goto(`${dashboard.url}#/overview?explain=${encodeURIComponent(subject)}`);
+      await page.locator("dialog article").first().waitFor();
+      const history = page.locator("dialog summary");
+      assert.equal(await history.count(), offers, subject);
+      if (offers > 0) await history.click();
+      assert.equal(await page.getByRole("alert").count(), 0, subject);
+      await page.keyboard.press("Escape");
+      await page.waitForURL(/#\/overview$/);
+    }
+    assert.deepEqual(viewer.complaints, []);
+  });
+
   test("--open has the browser open a private file, which leads to the page; the token is in no argument", async () => {
     await using dashboard = await FakeDashboard.start(cluster(1), "--open");
     await using viewer = await Viewer.start();

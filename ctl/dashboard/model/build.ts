@@ -68,14 +68,18 @@ export function buildModel(
     targets: heard.map(({ target }) => target),
     unreachable: unreachableOf(heard.filter(({ pools }) => pools === undefined)),
   };
+  const hasLeader = heard.some((one) => answers(one) && one.controllerServices?.leader === true);
+  const hasSpeaker = speakers.some((one) => answers(one) && one.pools !== undefined);
+  // What a silent process said last is all that is known, until another one says how it is.
+  const latest = heard.filter((one) => answers(one) || !(one.target.program === "controller" ? hasLeader : hasSpeaker));
   const pools = mergePools(
-    answersOf(heard, (one) => one.pools),
+    answersOf(latest, (one) => one.pools),
     all,
   );
   const services = mergeServices({
     all,
     unannounced: new Set(pools.filter(({ protocol }) => protocol === "none").map(({ pool }) => pool)),
-    controllers: answersOf(heard, (one) => one.controllerServices).filter(({ body }) => body.leader),
+    controllers: answersOf(latest, (one) => one.controllerServices).filter(({ body }) => body.leader),
     whole: whole === undefined ? [] : [whole],
     problems: answersOf(speakers.filter(answers), (one) => one.problemServices).filter(
       ({ target }) => target.pod !== whole?.target.pod,

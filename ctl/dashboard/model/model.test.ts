@@ -195,6 +195,30 @@ test("a recorded change is about an address, else about its node: a MAC address 
   );
 });
 
+test("a controller that fell silent says nothing beside the one that leads now, and is believed without one", () => {
+  const about = { namespace: "metallb-system", now: since, missing: {} };
+  const controller = (pod: string, cause: "assigned" | "poolFull", inUse: number) => {
+    const said = { service: "d/web", pool: "lan", addresses: ["10.0.0.1"], verdict: { ...verdict("service", cause), since } };
+    const poolVerdict = { ...verdict("pool", cause === "poolFull" ? "full" : "available"), since };
+    return {
+      target: { program: "controller", pod, node: "n1", notRunning: undefined } as const,
+      controllerServices: { leader: true, services: [said] },
+      pools: { pools: [{ pool: "lan", protocol: "layer2", total: 9, inUse, families: [], verdict: poolVerdict }] },
+    };
+  };
+  const silent = { problem: "no answer within 2 s", silentSince: since };
+  const at = (...heard: Parameters<typeof buildModel>[1]) => {
+    const { services, pools } = buildModel(emptyModel(), heard, undefined, about);
+    const [web, lan] = [services.get("d/web"), pools.get("lan")];
+    return [web?.addresses[0]?.verdict.cause, lan?.inUse, lan?.verdict.cause];
+  };
+  const [lost, leads] = ["a", "z"].map((pod) => ({ ...controller(pod, "poolFull", 9), ...silent })) as [never, never];
+  const now = controller("m", "assigned", 1);
+  assert.deepEqual(at(lost, now), at(now));
+  assert.deepEqual(at(now, leads), at(now));
+  assert.deepEqual(at(lost).slice(0, 2), ["poolFull", 9]);
+});
+
 test("each cause of one node has a row of its own", () => {
   const target = { program: "speaker", pod: "speaker-n1", node: "n1", notRunning: undefined } as const;
   const verdicts = (["excluded", "apiUnreachable"] as const).map((cause) => {

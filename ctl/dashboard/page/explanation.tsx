@@ -65,7 +65,7 @@ export function ExplanationDialog({ subject, model }: { readonly subject: string
 
 /** Processes record the history of Services and addresses. */
 function hasHistory(subject: string): boolean {
-  return subject.startsWith("svc/") || !subject.includes("/");
+  return subject.startsWith("svc/") || !(subject.includes("/") || subject === "config");
 }
 
 function History({ subject }: { readonly subject: string }) {
