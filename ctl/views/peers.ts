@@ -1,3 +1,4 @@
+import { parseAddress } from "#pkg/net";
 import type { VerdictAnswer } from "#pkg/verdict";
 import { titleOf, type VerdictsAnswer } from "../cluster/answers.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
@@ -34,9 +35,11 @@ const columns: readonly Column<NodePeer>[] = [
   { heading: "MESSAGE", cell: ({ verdict }) => verdict.message },
 ];
 
-/** @param text its name in the configuration, or its address with or without the port */
+/** @param text its name in the configuration, its key, or its address in any form, with or without port and interface */
 export function isPeer({ peer, name }: Pick<NodePeer, "peer" | "name">, text: string): boolean {
-  return name === text || peer === text || peer.startsWith(`${text}:`) || peer.startsWith(`[${text}]:`);
+  const [end = ""] = peer.split(" from ");
+  const host = end.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
+  return [name, peer, end, host, host.replace(/%.*$/, "")].includes(parseAddress(text)?.toString() ?? text);
 }
 
 export const peers = clusterCommand({

@@ -10,6 +10,8 @@ import { fakeApi } from "../testing/api.ts";
 import { ingotctl as ctl, fakeIo, type Given } from "../testing/ingotctl.ts";
 import { type Answers, fakeProcesses } from "../testing/processes.ts";
 
+import { isPeer } from "./peers.ts";
+
 const now = new Date("2026-01-02T03:04:05Z");
 const since = "2026-01-02T03:01:00.000Z";
 
@@ -833,4 +835,22 @@ test("commands of remedies are for the thing that they are about, also those of 
     assert.match(await said(args), /Address 192\.0\.2\.3.*\n.*\n {2}To do: kubectl -n shop get endpointslices .*=cart,/, args);
     assert.doesNotMatch(await said(args), /NAMESPACE|NAME/, args);
   }
+});
+
+test("a peer is found by its name, its key, and its address in any form, with or without port, interface and source", () => {
+  const keys = [
+    "10.0.0.1:179",
+    "10.0.0.1:179 from eth0",
+    "[2001:db8::1]:179",
+    "[fe80::1%eth0]:1790 from 2001:db8::2",
+    "eth0:179",
+  ];
+  const found = (text: string) => keys.filter((peer) => isPeer({ peer, name: peer === "eth0:179" ? "tor-a" : undefined }, text));
+  assert.deepEqual(found("10.0.0.1"), keys.slice(0, 2));
+  assert.deepEqual(found("10.0.0.1:179"), keys.slice(0, 2));
+  for (const text of ["2001:db8::1", "2001:DB8:0::1", "[2001:db8::1]:179"]) assert.deepEqual(found(text), [keys[2]], text);
+  for (const text of ["fe80::1", "fe80::1%eth0", "[fe80::1%eth0]:1790", keys[3] ?? ""])
+    assert.deepEqual(found(text), [keys[3]], text);
+  for (const text of ["tor-a", "eth0", "eth0:179"]) assert.deepEqual(found(text), [keys[4]], text);
+  for (const text of ["10.0.0", "10.0.0.10", "179", "", "2001:db8::2"]) assert.deepEqual(found(text), [], text);
 });
