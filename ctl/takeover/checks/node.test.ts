@@ -35,6 +35,12 @@ suite("kube-proxy", () => {
       pools: layer2.replace("layer2", "bgp"),
       want: /^note mode ipvs without strictARP/,
     },
+    {
+      name: "IPVS without strictARP where no pool has IPv4: only ARP is answered for addresses of another interface",
+      conf: "mode: ipvs\n",
+      pools: layer2.replace("192.0.2.0/28", "'2001:db8::/120'"),
+      want: /^note mode ipvs without strictARP/,
+    },
   ];
   for (const { name, conf, pools = layer2, want } of cases)
     test(name, async () => {

@@ -85,11 +85,12 @@ export function checkKubeProxy({ kubeProxy, unread }: ClusterView, config: Confi
   const [root] = parseManifest(source, new Problems()) ?? [];
   if (root?.kind !== "mapping") return isUnknown("what the ConfigMap has under the key config.conf cannot be read");
   if (textAt(root, "mode") !== "ipvs" || valueAt(root, "ipvs", "strictARP") === true) return [];
-  const byArp = config === undefined || config.pools.some(({ protocols }) => protocols.some((protocol) => protocol !== "bgp"));
+  const pools = config?.pools.filter(({ ranges }) => ranges.some(({ family }) => family === "IPv4"));
+  const byArp = pools === undefined || pools.some(({ protocols }) => protocols.some((protocol) => protocol !== "bgp"));
   return [
     {
       ...about,
-      // Where BGP alone announces addresses, hosts need not ask for them, as they need not with MetalLB.
+      // Where BGP alone announces addresses, hosts need not ask for them, as they need not with MetalLB. For IPv6 Linux answers by the interface that has the address.
       severity: byArp ? "error" : "note",
       found: "mode ipvs without strictARP: every node answers ARP for the addresses of all Services",
       advice: "set ipvs.strictARP: true in it, and restart kube-proxy",
