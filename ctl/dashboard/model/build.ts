@@ -150,6 +150,11 @@ function answers({ silentSince }: Heard): boolean {
   return silentSince === undefined;
 }
 
+/** MetalLB answers too, and tells nothing. */
+function tells(one: Heard): boolean {
+  return answers(one) && one.verdicts !== undefined;
+}
+
 function answersOf<T>(heard: readonly Heard[], of: (one: Heard) => T | undefined): Answer<T>[] {
   return heard.flatMap((one) => {
     const body = of(one);
@@ -203,6 +208,7 @@ function nodeRows(speakers: readonly Heard[], services: readonly MergedService[]
       for (const node of nodes) announces.set(node, (announces.get(node) ?? new Set()).add(address));
   const rows = speakers
     .filter(({ target }) => target.node !== "")
+    .sort((a, b) => Number(tells(a)) - Number(tells(b))) // Of two of a node the last one counts.
     .map((one): NodeRow => {
       const { node } = one.target;
       const members = answers(one) ? one.members : undefined;
@@ -221,7 +227,7 @@ function nodeRows(speakers: readonly Heard[], services: readonly MergedService[]
         roundTrips: Object.fromEntries(measured),
       };
     });
-  return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
+  return rows.sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
 }
 
 function nodeVerdict(one: Heard): RowVerdict {

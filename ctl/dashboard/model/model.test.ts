@@ -219,6 +219,23 @@ test("a controller that fell silent says nothing beside the one that leads now, 
   assert.deepEqual(at(lost).slice(0, 2), ["poolFull", 9]);
 });
 
+test("of two speakers of one node, as of two installations, the one that answers counts", () => {
+  const target = (pod: string) => ({ program: "speaker", pod, node: "n1", notRunning: undefined }) as const;
+  const metallb = { problem: "it has no /v1/verdicts: it is MetalLB, or another version of Ingot" }; // That is an answer.
+  const silent = { problem: "no answer within 2 s", silentSince: since };
+  const ready = { kind: "node" as const, name: "n1", ...verdict("node", "ready"), since };
+  const heard = [
+    { target: target("a"), ...silent },
+    { target: target("m"), verdicts: { verdicts: [ready] } },
+    { target: target("z"), ...metallb },
+  ];
+  const { nodes } = buildModel(emptyModel(), heard, undefined, { namespace: "metallb-system", now: since, missing: {} });
+  assert.deepEqual(
+    [...nodes].map(([id, row]) => [id, row.verdict.cause]),
+    [["n1", "ready"]],
+  );
+});
+
 test("each cause of one node has a row of its own", () => {
   const target = { program: "speaker", pod: "speaker-n1", node: "n1", notRunning: undefined } as const;
   const verdicts = (["excluded", "apiUnreachable"] as const).map((cause) => {
