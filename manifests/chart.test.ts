@@ -403,6 +403,11 @@ const refused: readonly { readonly values: Values; readonly says: RegExp }[] = [
     values: { controller: { image: { tag: "v0.12.1" } } },
     says: /controller\.image\.tag is v0\.12\.1, a version of MetalLB\. Leave it out/,
   },
+  { values: { speaker: { image: { tag: "v0.16.1" } } }, says: /speaker\.image\.tag is v0\.16\.1, a version of MetalLB/ },
+  {
+    values: { controller: { image: { repository: "registry.example.com/mirror/metallb-controller" } } },
+    says: /controller\.image\.repository is registry\.example\.com\/mirror\/metallb-controller, MetalLB's image/,
+  },
   { values: { image: { repository: `reg/ingot@${digest}` } }, says: /is an image by digest.*Put the digest, sha256:…, into tag/ },
   {
     values: { speaker: { extraArgs: ["--log-level=debug"] } },

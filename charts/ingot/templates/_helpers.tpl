@@ -59,10 +59,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- $root := index . 0 }}{{ $component := index . 1 }}
 {{- $own := (index $root.Values $component).image }}
 {{- $repository := default $root.Values.image.repository $own.repository }}
-{{- if regexMatch "metallb/(controller|speaker)$" $repository }}
+{{- if regexMatch "metallb[/-](controller|speaker)$" $repository }}
 {{- fail (printf "%s.image.repository is %s, MetalLB's image. Leave it out, and name the image of Ingot in image.repository" $component $repository) }}
 {{- end }}
-{{- if and (not $own.repository) (regexMatch "^v0\\.([7-9]|1[0-2])\\.[0-9]+$" (default "" $own.tag)) }}
+{{- if and (not $own.repository) (regexMatch "^v0\\.([7-9]|[1-9][0-9])\\.[0-9]+$" (default "" $own.tag)) }}
 {{- fail (printf "%s.image.tag is %s, a version of MetalLB. Leave it out, or name Ingot's in image.tag" $component $own.tag) }}
 {{- end }}
 {{- if contains "@" $repository }}
