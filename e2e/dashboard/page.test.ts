@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { waitFor } from "#e2e/lab";
 import { manyServices } from "../../ctl/dashboard/testing/cluster.ts";
 import { FakeDashboard } from "./fake-dashboard.ts";
@@ -249,6 +250,31 @@ suite("the page in a browser", { skip: chromiumRefusal() }, () => {
       await page.keyboard.press("Escape");
       await page.waitForURL(/#\/overview$/);
     }
+    assert.deepEqual(viewer.complaints, []);
+  });
+
+  test("an explanation comes also while Services change faster than it is answered, one question at a time", async () => {
+    await using dashboard = await FakeDashboard.start(cluster(4));
+    await using viewer = await Viewer.start();
+    const { page } = viewer;
+    let [underway, most] = [0, 0];
+    await page.route(/\/explain\?/, async (route) => {
+      most = Math.max(most, ++underway);
+      await sleep(1_500);
+      underway--;
+      await route.continue().catch(() => {}); // The page may have left it.
+    });
+    let kept = 0;
+    const changing = setInterval(() => {
+      dashboard.cluster = { ...cluster(4), kept: ++kept };
+    }, 100);
+    try {
+      await page.goto(`${dashboard.url}#/services?explain=svc%2Fdefault%2Fweb-1`);
+      await page.locator("dialog article").first().waitFor({ timeout: 8_000 });
+    } finally {
+      clearInterval(changing);
+    }
+    assert.equal(most, 1);
     assert.deepEqual(viewer.complaints, []);
   });
 

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 /** State of a question to the program. */
 export type QuestionState<T> =
@@ -6,15 +6,35 @@ export type QuestionState<T> =
   | { readonly type: "answer"; readonly answer: T }
   | { readonly type: "problem"; readonly problem: string };
 
-/** Asks when `path` is another, and again when `version` is; meanwhile the earlier answer to the same path stays. */
+/**
+ * Asks when `path` is another, and again when `version` is; meanwhile the earlier answer to the same path stays. One question at a time: while
+ * versions change faster than they are answered, each question would be left before its answer.
+ */
 export function useAnswer<T>(path: string, version?: unknown): QuestionState<T> {
   const [shown, setShown] = useState<QuestionState<T>>({ type: "asking" });
-  useEffect(() => setShown({ type: "asking" }), [path]);
+  const [answered, setAnswered] = useState<{ readonly path: string; readonly version: unknown }>();
+  const asking = useRef<AbortController | undefined>(undefined);
   useEffect(() => {
+    setShown({ type: "asking" });
+    setAnswered(undefined);
+    return () => {
+      asking.current?.abort();
+      asking.current = undefined;
+    };
+  }, [path]);
+  useEffect(() => {
+    if (asking.current !== undefined || (answered?.path === path && answered.version === version)) return;
     const leaving = new AbortController();
-    ask<T>(path, leaving.signal).then(setShown, () => {}); // It fails only when it is left.
-    return () => leaving.abort();
-  }, [path, version]);
+    asking.current = leaving;
+    ask<T>(path, leaving.signal).then(
+      (state) => {
+        asking.current = undefined;
+        setShown(state);
+        setAnswered({ path, version });
+      },
+      () => {}, // It fails only when it is left.
+    );
+  }, [path, version, answered]);
   return shown;
 }
 
