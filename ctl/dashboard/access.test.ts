@@ -50,6 +50,11 @@ const cases: { name: string; method?: string; url?: string; headers: Record<stri
   { name: "the token in another place", url: "/stream/0123456789abcdef/", headers: own, want: 404 },
   { name: "what is no address", url: "*", headers: own, want: 404 },
 ];
+test("port 80, which browsers leave out of the name, is served, too", () => {
+  const headers = { host: "127.0.0.1", origin: "http://127.0.0.1" };
+  assert.equal(admit({ method: "GET", url: "/0123456789abcdef/", headers }, { ...run, port: 80 }), "/");
+});
+
 for (const { name, method = "GET", url = "/0123456789abcdef/", headers, want } of cases)
   test(`${typeof want === "string" ? "admitted" : "refused"}: ${name}`, () => {
     const found = admit({ method, url, headers }, run);

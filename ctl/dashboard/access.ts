@@ -40,7 +40,7 @@ export function admit(
   { port, token }: { readonly port: number; readonly token: string },
 ): string | AccessRefusal {
   const { method, url = "", headers } = request;
-  const names = [`127.0.0.1:${port}`, `localhost:${port}`];
+  const names = ["127.0.0.1", "localhost"].map((name) => (port === 80 ? name : `${name}:${port}`)); // As browsers write them.
   const { host = "", origin } = headers;
   if (!names.includes(host)) return { status: 421, why: `this is ${names.join(" or ")}; a forwarded port needs the same number` };
   if (origin !== undefined && origin !== `http://${host}`) return { status: 403, why: "not for pages of others" };
