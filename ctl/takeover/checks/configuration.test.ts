@@ -108,6 +108,11 @@ test("a class that MetalLB serves, and Ingot would not, is found", async () => {
   const seen = await cluster([pool], { "/api/v1/services": [classy] });
   const [finding] = checkServices(seen, undefined, readClasses("", false), readClasses("example.com/lb", false));
   assert.match(finding?.found ?? "", /"example\.com\/lb", which is not served; MetalLB serves it$/);
+  assert.match(
+    finding?.advice ?? "",
+    /--lb-class=example\.com\/lb$/,
+    "MetalLB leaves Services without a class alone, and so does Ingot then",
+  );
 });
 
 test("objects of any shape do no harm", async () => {

@@ -108,7 +108,7 @@ export function checkServices(
         check: "class",
         found: `it has ${loadBalancerClass === undefined ? "no load balancer class" : `the load balancer class ${quote(loadBalancerClass)}`}, which is not served${view.isTakenOver ? "" : `; MetalLB ${before === undefined ? "0.12 serves every class" : "serves it"}`}`,
         where,
-        advice: `give controller and speakers --lb-class=${loadBalancerClass ?? "NAME"} --lb-class-default`,
+        advice: `give controller and speakers --lb-class=${loadBalancerClass ?? "NAME"}${before?.isDefault === false ? "" : " --lb-class-default"}`,
       });
       continue;
     }
