@@ -132,6 +132,28 @@ test("a speaker that is starting, and knows of no Service yet, is not the one th
   assert.deepEqual([web?.verdict.state, web?.addresses[0]?.nodes], ["Announced", ["n2"]]);
 });
 
+test("in the midst of a takeover not all is well: MetalLB's processes answer, and tell nothing", async () => {
+  const services = manyServices(3, ["n1"]);
+  const processes = clusterProcesses(() => ({ nodes, services, silent: {} }));
+  const metallb = ["speaker-n3"];
+  const half: Processes = {
+    targets: processes.targets,
+    get: async (target, path) => {
+      if (metallb.includes(target.pod)) throw new Error(`it has no ${path}: it is MetalLB, or another version of Ingot`);
+      return processes.get(target, path);
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+  await using world = await started({ nodes, services: [], silent: {} }, async () => half);
+  const causes = async () => [...(await world.pass(4_000)).causes.values()].map(({ where, found }) => `${where}: ${found}`);
+  assert.match((await causes()).join("\n"), /^speaker speaker-n3 on n3: it does not answer: it has no \/v1\/\S+: it is MetalLB/m);
+  metallb[0] = "controller-n1";
+  assert.match(
+    (await causes()).join("\n"),
+    /^controller controller-n1 on n1: it does not answer: it has no .*: it is MetalLB[^\n]*$/m,
+  );
+});
+
 test("a failover is an event with its reason, and no address is told to be lost in between", async () => {
   const services = manyServices(3, nodes);
   await using world = await started({ nodes, services, silent: {} });

@@ -139,9 +139,10 @@ function causeRows(
   });
 }
 
+/** Processes that do not answer, and MetalLB's, which have no answer of ours. */
 function unreachableOf(heard: readonly Heard[]): Unreachable[] {
-  return heard.flatMap(({ target, problem, silentSince }) =>
-    problem !== undefined && silentSince !== undefined ? [{ target, why: problem }] : [],
+  return heard.flatMap(({ target, problem, silentSince, configuration }) =>
+    problem !== undefined && (silentSince !== undefined || configuration === undefined) ? [{ target, why: problem }] : [],
   );
 }
 
