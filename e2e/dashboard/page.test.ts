@@ -213,6 +213,11 @@ suite("the page in a browser", { skip: chromiumRefusal() }, () => {
     await stations("The way to team/late-0").filter({ hasText: "no address" }).waitFor();
     assert.ok((await page.locator("dialog .path li.bad").count()) > 0);
     await viewer.assertAccessible("a way that ends");
+    const unannounced = { key: "team/none", address: "10.0.9.1", owner: "" };
+    dashboard.cluster = { ...cluster(4), services: [...manyServices(4, nodes), unannounced] };
+    await page.goto(`${dashboard.url}#/services?explain=svc%2Fteam%2Fnone`);
+    await stations("The way to team/none").filter({ hasText: "10.0.9.1" }).waitFor();
+    assert.equal(await page.locator("dialog .path .bad").count(), 0, "somebody else announces it, as the pool says");
     assert.deepEqual(viewer.complaints, []);
   });
 

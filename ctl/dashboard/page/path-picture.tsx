@@ -46,7 +46,7 @@ function Path({
               </span>
             ))}
             {items.length > maxItems && <span class="quiet">and {count(items.length - maxItems)} more</span>}
-            {items.length === 0 && <span class="bad">{none}</span>}
+            {items.length === 0 && none !== undefined && <span class="bad">{none}</span>}
           </li>
         ))}
       </ol>
@@ -99,7 +99,9 @@ export function ServicePath({
   const nodes = [...new Set(announced.flatMap((one) => one.nodes))];
   const isRouted = row.addresses.some(({ protocol }) => protocol !== "layer2" && protocol !== null);
   const peers = [...model.peers.values()].filter(({ node }) => nodes.length === 0 || nodes.includes(node));
-  const hasLan = row.addresses.some(({ protocol }) => protocol !== "bgp");
+  // Somebody else announces them all, as their pools say.
+  const isElsewhere = row.addresses.length > 0 && row.addresses.every(({ verdict: { state } }) => state === "NotOurs");
+  const hasLan = !isElsewhere && row.addresses.some(({ protocol }) => protocol !== "bgp");
   const hasBgp = row.addresses.some(({ protocol }) => protocol === "bgp");
   const lan: Station["items"] = hasLan
     ? [{ text: isRouted && !hasBgp ? "routes of the node" : "LAN", look: nodes.length > 0 ? "good" : "quiet" }]
@@ -108,9 +110,9 @@ export function ServicePath({
   const stations: Station[] = [
     {
       title: "Clients ask for",
-      items: row.addresses.map(({ address, nodes: by }) => ({
+      items: row.addresses.map(({ address, nodes: by, verdict }) => ({
         text: address,
-        look: by.length > 0 ? "good" : "bad",
+        look: by.length > 0 ? "good" : verdict.state === "NotOurs" ? "quiet" : "bad",
         subject: address,
       })),
       none: "no address",
@@ -118,7 +120,7 @@ export function ServicePath({
     {
       title: "by way of",
       items: [...lan, ...(hasBgp ? routers(peers) : [])],
-      none: row.addresses.length === 0 ? "nothing" : "no router",
+      ...(!isElsewhere && { none: row.addresses.length === 0 ? "nothing" : "no router" }),
     },
     {
       title: "arrive at",
@@ -126,7 +128,7 @@ export function ServicePath({
         ...nodes.map((node) => nodeItem(model, node, "")),
         ...keptAt(row).map(([node, connections]) => nodeItem(model, node, `: ${counted(connections, "kept connection")}`)),
       ],
-      none: "no node",
+      ...(!isElsewhere && { none: "no node" }),
     },
     {
       title: "and end at",

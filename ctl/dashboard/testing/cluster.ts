@@ -9,6 +9,7 @@ const since = "2026-01-02T03:01:00.000Z";
 export interface FakeService {
   readonly key: string;
   readonly address: string;
+  /** Empty: its pool has `protocol: none`. */
   readonly owner: string;
 }
 
@@ -132,9 +133,11 @@ function speakerAnswers(now: FakeCluster, node: string): Answers {
   const said = isRouterDead ? dated("peer", "connectTimeout", silence) : dated("peer", "established");
   const peer = { kind: "peer", name: "10.0.0.1:179", ...said };
   const placed = services.map(({ key, address, owner }) => {
-    const cause = owner === node ? "announced" : "notOwner";
-    const verdict = dated("service", cause, { message: `${owner} announces ${address} of pool lan by layer 2` });
-    const one = { address, pool: "lan", protocol: "layer2", owner, candidates: nodes, announced: owner === node, verdict };
+    const cause = owner === "" ? "protocolNone" : owner === node ? "announced" : "notOwner";
+    const message = owner === "" ? {} : { message: `${owner} announces ${address} of pool lan by layer 2` };
+    const verdict = dated("service", cause, message);
+    const placed = owner === "" ? { protocol: null, owner: null } : { protocol: "layer2", owner };
+    const one = { address, pool: "lan", ...placed, candidates: nodes, announced: owner === node, verdict };
     return { service: key, addresses: [one], endpoints: [{ nodeName: owner, ready: 2, draining: 0 }], verdict };
   });
   const without = Array.from({ length: waiting }, (_, index) => ({
