@@ -118,6 +118,14 @@ test("every path that the HTTP server answers is in the table, and no other", ()
   assert.deepEqual(listed.toSorted(), [...answered].toSorted());
 });
 
+test("no page asks for /v1 through the API server, which is not on loopback and passes no token on", () => {
+  const asked = pages().filter(({ text }) => /\/proxy\/v1/.test(text));
+  assert.deepEqual(
+    asked.map(({ file }) => file),
+    [],
+  );
+});
+
 test("every message in troubleshooting.md is one that the program writes", () => {
   const unknown = tableRowsWithPlaces("docs/troubleshooting.md")
     .flatMap(({ place, cell }) => [...cell.matchAll(/`([^`]+)`/g)].map(([, message = ""]) => ({ place, message })))
