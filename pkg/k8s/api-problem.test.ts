@@ -15,7 +15,19 @@ const cases = [
     next: /timedatectl/,
   },
   { name: "a token that is not taken", of: ["Cannot list services: 401 Unauthorized", 401], next: /comes back with a new token/ },
-  { name: "a right that is not there", of: ["Cannot list services: forbidden", 403], next: /^apply the ClusterRole/ },
+  {
+    name: "a right that is not there, of an account with the name that Helm gives it",
+    of: [
+      'Cannot list configmaps: configmaps is forbidden: User "system:serviceaccount:lb:lb-metallb-speaker" cannot list resource "configmaps"',
+      403,
+    ],
+    next: /Helm release.*; kubectl -n metallb-system auth can-i --list --as=system:serviceaccount:lb:lb-metallb-speaker shows/,
+  },
+  {
+    name: "a right that is not there, in words without the account",
+    of: ["Cannot list services: forbidden", 403],
+    next: /^apply the manifests again.* --as=system:serviceaccount:metallb-system:speaker shows/,
+  },
   { name: "an API server that does not answer", of: ["Cannot list services", 0, new Error("connect ECONNREFUSED")], next: /^$/ },
 ] as const;
 for (const {

@@ -21,7 +21,7 @@ const remedies: readonly (readonly [RegExp, string])[] = [
   ],
   [
     /\b403\b/,
-    "apply the ClusterRole of the manifests again; kubectl auth can-i --list --as=system:serviceaccount:metallb-system:speaker shows what there is",
+    "apply the manifests again, or upgrade the Helm release, for their roles; kubectl -n metallb-system auth can-i --list --as=system:serviceaccount:metallb-system:speaker shows what there is",
   ],
 ];
 
@@ -29,5 +29,7 @@ const maxProblem = 300; // In characters.
 
 export function problemOf({ message, status, cause }: ApiError): ApiProblem {
   const why = `${message}${cause instanceof Error ? `: ${cause.message}` : ""}`.slice(0, maxProblem);
-  return { why, next: remedies.find(([words]) => words.test(`${status} ${why}`))?.[1] ?? "" };
+  const [account] = /system:serviceaccount:[a-z\d-]+:[a-z\d.-]+/.exec(why) ?? []; // Helm gives it another name.
+  const next = remedies.find(([words]) => words.test(`${status} ${why}`))?.[1] ?? "";
+  return { why, next: account === undefined ? next : next.replace("system:serviceaccount:metallb-system:speaker", account) };
 }
