@@ -313,6 +313,16 @@ test("where a report is refused, the remedy has a ConfigMap that is deleted made
   }
 });
 
+test("where speakers may not read the Secret of a password, the remedy names what gives them the right", () => {
+  const request = "list secrets metallb-system router-passwords";
+  assert.equal(allowed("speaker", request), false);
+  assert.equal(allowed("speaker", request, [...manifests, ...component("bgp-passwords")]), true);
+  assert.match(
+    causes.peer.waitsForPassword.next,
+    /may not be read: kustomize component bgp-passwords, or Helm's rbac\.bgpPasswords/,
+  );
+});
+
 test("the network policies name every port of the Pods, and let only routers and the API server in from anywhere", () => {
   interface Policy {
     readonly podSelector: { matchLabels: object };

@@ -249,7 +249,7 @@ function ringFindings({ members }: Examined): Finding[] {
         severity: "error",
         where: `${plural(nodes.length, "speaker")} on ${list(nodes)}`,
         found: `${nodes.length === 1 ? "it" : "they"} and the ${plural(others.length, "speaker")} on ${list(others)} do not see each other: both may announce the same address`,
-        fix: "let TCP and UDP of the ring (port 7946) pass between the nodes, and give all speakers the same key (Secret memberlist)",
+        fix: "let TCP and UDP of the ring (port 7946 by default, the next one of central speakers) pass between the nodes, and give all speakers the same key, from one Secret",
       }),
     ),
     ...(members.some(({ body }) => body.source === "pods") ? [noRing] : []),
@@ -261,7 +261,7 @@ const noRing: Finding = {
   severity: "note",
   where: "speakers",
   found: "they have no ring: failover waits for Kubernetes to see that a node is gone",
-  fix: "give them the key of one: METALLB_ML_SECRET_KEY and METALLB_ML_BIND_ADDR, as the manifests do",
+  fix: "give them the key of one: METALLB_ML_SECRET_KEY and METALLB_ML_BIND_ADDR, as the manifests do, or Helm's speaker.memberlist.enabled: true",
 };
 
 function nodeFindings({ nodes, targets, namespace, missing = {} }: Examined): Finding[] {

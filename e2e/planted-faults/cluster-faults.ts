@@ -93,7 +93,8 @@ export const clusterFaults: Readonly<Record<string, Scene>> = {
     find: "explain node/node1",
     causes: ["ringPacketsLost"],
     cause: /UDP packets of the speakers' ring are lost between node1 and node\d/,
-    remedy: /let firewalls and network policies pass UDP 7946 between/,
+    remedy:
+      /let firewalls and network policies pass UDP of the ring \(port 7946 by default, the next one of a central speaker\) between/,
   },
   "ring-pair": {
     symptom: "node1 and node2 do not see each other since a firewall was changed; node3 sees both.",
@@ -109,7 +110,8 @@ export const clusterFaults: Readonly<Record<string, Scene>> = {
     find: "explain node/node1",
     causes: ["ringPacketsLost"],
     cause: /lost between node1 and node2/,
-    remedy: /let firewalls and network policies pass UDP 7946 between/,
+    remedy:
+      /let firewalls and network policies pass UDP of the ring \(port 7946 by default, the next one of a central speaker\) between/,
   },
   "failover-without-bfd": {
     symptom: "Failover takes longer since a firewall was changed on node1, although the configuration has failover.",

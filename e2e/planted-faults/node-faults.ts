@@ -75,7 +75,7 @@ export const nodeFaults: Readonly<Record<string, Scene>> = {
     find: "explain node/foreign",
     causes: ["waiting"],
     cause: /none of 2 keys fits/,
-    remedy: /where no key fits, give it their key \(Secret memberlist\)/,
+    remedy: /where no key fits, give it their key, from the same Secret/,
   },
   "api-name": withoutApi(
     "nameless",

@@ -201,7 +201,7 @@ suite("a ring that is cut while both sides are on one LAN leaves one owner of ea
       cluster,
       "web1",
       "addressConflict",
-      /two nodes answer for .* let UDP and TCP of the speakers' ring \(port 7946\)/,
+      /two nodes answer for .* let UDP and TCP of the speakers' ring \(port 7946 by default\)/,
     );
 
     await cut.host.output(["nft", "delete", "table", "inet", "cut"]);

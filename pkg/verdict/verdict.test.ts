@@ -32,6 +32,21 @@ test("every cause is given by somebody", () => {
   );
 });
 
+test("remedies can be followed with the chart, which has values for flags, and other names", () => {
+  const files = globSync("{controller,speaker,ctl,pkg}/**/*.ts", { cwd: root }).filter(
+    (file) => !/\.test\.ts$|\/testing\//.test(file),
+  );
+  const lines = files.flatMap((file) => readFileSync(join(root, file), "utf8").split("\n"));
+  const remedies = lines.filter((line) => /^ *(?:next|fix): /.test(line));
+  assert.ok(remedies.length > 100, `${remedies.length} remedies`);
+  const ofManifests = remedies.filter(
+    (text) =>
+      /Secret memberlist|7946(?! by default)/.test(text) ||
+      (/--(?:ignore-exclude-lb|lb-class|bgp-port=)|METALLB_/.test(text) && !text.includes("Helm")),
+  );
+  assert.deepEqual(ofManifests, []);
+});
+
 test("a verdict is of its row, where nothing better is known", () => {
   assert.deepEqual(verdict("service", "noPools"), {
     state: "Pending",

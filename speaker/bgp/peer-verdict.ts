@@ -219,12 +219,12 @@ function connectingVerdict(key: string, view: PeerView | undefined, evidence: re
     return verdict("peer", "connecting", {
       message: `BGP session with ${key} is not up: the peer is passive, and this node lets no router connect`,
       evidence,
-      next: "run the speakers with --bgp-port=179, end what else listens on that port of the node, or take passive off the peer",
+      next: "run the speakers with --bgp-port=179 and the capability NET_BIND_SERVICE (Helm: speaker.bgpPort: 179), end what else listens on that port of the node, or take passive off the peer",
     });
   return verdict("peer", "connecting", {
     message: `BGP session with ${key} is not up yet: the peer is passive, so this node waits for the router to connect`,
     evidence,
-    next: "wait some seconds; if it stays so, see that the router connects to this node by itself, and reaches its TCP port 179",
+    next: "wait some seconds; if it stays so, see that the router connects to this node by itself, and reaches its port of --bgp-port",
   });
 }
 

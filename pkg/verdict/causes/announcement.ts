@@ -73,7 +73,7 @@ const announcement = {
     states: isPending,
     means:
       "The nodes that could announce the address are excluded from load balancers by a label, or their network is unavailable.",
-    next: "kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers-, or run the speakers with --ignore-exclude-lb",
+    next: "kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers-, or run the speakers with --ignore-exclude-lb (Helm: speaker.ignoreExcludeLB: true)",
   },
   noInterface: {
     states: isPending,
@@ -194,7 +194,7 @@ const announcement = {
     states: ["Degraded"],
     means:
       "Two nodes answer for the address: their speakers do not reach each other, so that both announce it until one gives way, or the kernel of one has the address.",
-    next: "let UDP and TCP of the speakers' ring (port 7946) pass between the nodes",
+    next: "let UDP and TCP of the speakers' ring (port 7946 by default) pass between the nodes",
   },
 } as const satisfies Readonly<Record<string, Cause>>;
 

@@ -16,7 +16,7 @@ const withoutAddress = {
   otherLoadBalancerClass: {
     states: isNotOurs,
     means: "By its `spec.loadBalancerClass`, or because it has none, the Service is for another implementation.",
-    next: "if it is to be served here: create it again without a loadBalancerClass, which cannot be changed, or see --lb-class and --lb-class-default",
+    next: "if it is to be served here: create it again without a loadBalancerClass, which cannot be changed, or see --lb-class and --lb-class-default (Helm: loadBalancerClass)",
   },
   noClusterIPs: {
     states: isNotOurs,

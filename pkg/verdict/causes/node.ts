@@ -13,7 +13,7 @@ export const nodeCauses = {
     states: ["Pending"],
     means:
       "The speaker has not seen everything that announcements depend on, and announces nothing, or it has lost the ring of the other speakers, and the nodes may announce the same addresses.",
-    next: "see its log; if it waits for the other speakers, open the ring's port between the nodes, or, where no key fits, give it their key (Secret memberlist)",
+    next: "see its log; if it waits for the other speakers, open the ring's port between the nodes, or, where no key fits, give it their key, from the same Secret",
   },
   layer2Unavailable: {
     states: ["Pending"],
@@ -60,7 +60,7 @@ export const nodeCauses = {
   excluded: {
     states: isDegraded,
     means: "A label excludes the node from load balancers, or its network is unavailable: it announces nothing.",
-    next: "kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers-, or run the speakers with --ignore-exclude-lb",
+    next: "kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers-, or run the speakers with --ignore-exclude-lb (Helm: speaker.ignoreExcludeLB: true)",
   },
   outOfService: {
     states: isDegraded,
@@ -75,7 +75,7 @@ export const nodeCauses = {
   ringPacketsLost: {
     states: isDegraded,
     means: "UDP of the speakers' ring is lost between the node and another, while TCP or other nodes pass what it sends.",
-    next: "let firewalls and network policies pass UDP 7946 between the two nodes, 7947 where one is a central speaker, in both directions",
+    next: "let firewalls and network policies pass UDP of the ring (port 7946 by default, the next one of a central speaker) between the two nodes, in both directions",
   },
   foreignMembers: {
     states: isDegraded,

@@ -32,7 +32,7 @@ export const poolCauses = {
   nodeExcluded: {
     states: ["Pending", "NotOurs"],
     means: "The nodes that the pool selects are excluded from load balancers by a label, or their network is unavailable.",
-    next: "kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers-, or run the speakers with --ignore-exclude-lb",
+    next: "kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers-, or run the speakers with --ignore-exclude-lb (Helm: speaker.ignoreExcludeLB: true)",
   },
   noInterface: {
     states: ["Pending"],
@@ -58,7 +58,7 @@ export const poolCauses = {
   placementNeedsRing: {
     states: ["Degraded"],
     means: "The l2-placement of the pool is without effect, because the speakers have no ring.",
-    next: "give the speakers its key (METALLB_ML_SECRET_KEY) and an address for it (METALLB_ML_BIND_ADDR)",
+    next: "give the speakers its key (METALLB_ML_SECRET_KEY) and an address for it (METALLB_ML_BIND_ADDR), as the manifests do, or Helm's speaker.memberlist.enabled: true",
   },
   slotsOccupied: {
     states: ["Degraded"],

@@ -39,7 +39,8 @@ function recorded(report: (state: SpeakerState, effects: SpeakerEffect[]) => voi
 }
 
 const here = 'node "node1" (02:00:00:00:00:01 on eth0)';
-const cut = "their speakers do not reach each other; let UDP and TCP of the speakers' ring (port 7946) pass between the nodes";
+const cut =
+  "their speakers do not reach each other; let UDP and TCP of the speakers' ring (port 7946 by default) pass between the nodes";
 const cases: { name: string; changes: Partial<Conflict>; want: string }[] = [
   {
     name: "a foreign host",
@@ -69,7 +70,7 @@ const cases: { name: string; changes: Partial<Conflict>; want: string }[] = [
   {
     name: "a host in the name of a node that failed, which proves nothing",
     changes: { node: "node2", failedToProve: true },
-    want: `a host answers for 192.0.2.1 in the name of node "node2" (02:00:00:00:00:42), does not prove to be its speaker, and ${here} goes on announcing it; where node node2 is down, look for a host that sends in its name; else let UDP and TCP of the speakers' ring (port 7946) pass between the nodes`,
+    want: `a host answers for 192.0.2.1 in the name of node "node2" (02:00:00:00:00:42), does not prove to be its speaker, and ${here} goes on announcing it; where node node2 is down, look for a host that sends in its name; else let UDP and TCP of the speakers' ring (port 7946 by default) pass between the nodes`,
   },
   {
     name: "a speaker of the same ring",

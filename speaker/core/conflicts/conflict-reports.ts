@@ -127,7 +127,7 @@ export function conflictVerdict({ node, members }: SpeakerState, conflict: Confl
     return verdict("service", "twoOwners", {
       message: `a host answers for ${address} in the name of node "${other}" (${mac}), does not prove to be its speaker, and ${here} goes on announcing it`,
       evidence,
-      next: `where node ${other} is down, look for a host that sends in its name; else let UDP and TCP of the speakers' ring (port 7946) pass between the nodes`,
+      next: `where node ${other} is down, look for a host that sends in its name; else let UDP and TCP of the speakers' ring (port 7946 by default) pass between the nodes`,
     });
   if (!members.active.includes(other))
     return verdict("service", "twoOwners", { message: `${both}: their speakers do not reach each other`, evidence });

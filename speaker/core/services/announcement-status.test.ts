@@ -118,7 +118,7 @@ test("that no node may announce a Service is said once, by one of the speakers, 
   for (const node of nodes) each((bench) => bench.setNode(node, excluded));
   const message =
     `${x} of pool lan is announced by no node: every candidate has the label ${excludeLabel} (node1, node2, node3); ` +
-    "kubectl label node node1 node.kubernetes.io/exclude-from-external-load-balancers-, or run the speakers with --ignore-exclude-lb";
+    "kubectl label node node1 node.kubernetes.io/exclude-from-external-load-balancers-, or run the speakers with --ignore-exclude-lb (Helm: speaker.ignoreExcludeLB: true)";
   assert.deepEqual(said(), [`nodeExcluded default/web ${message}`]);
   each((bench) => bench.serve("default/web", [x], { resourceVersion: "2" }));
   each((bench) => {
@@ -170,7 +170,7 @@ const cases: { name: string; obstacle: Obstacle; policy: "Cluster" | "Local"; wa
     want:
       "192.0.2.1 of pool lan is announced by no node: every candidate has the label " +
       "node.kubernetes.io/exclude-from-external-load-balancers (a, b, c, d, e, and 2 more); " +
-      "kubectl label node a node.kubernetes.io/exclude-from-external-load-balancers-, or run the speakers with --ignore-exclude-lb",
+      "kubectl label node a node.kubernetes.io/exclude-from-external-load-balancers-, or run the speakers with --ignore-exclude-lb (Helm: speaker.ignoreExcludeLB: true)",
   },
   {
     name: "none is selected",
