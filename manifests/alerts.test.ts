@@ -168,6 +168,20 @@ test("commands of alerts and runbooks look at all namespaces, and ask for rights
   for (const [command] of all.matchAll(/\bauth can-i \w+ [\w./-]+/g)) assert.doesNotMatch(command, /\/(?:status|portforward)$/);
 });
 
+test("alerts and runbooks are right with custom resources and values of the chart as the configuration, and another port of the ring", () => {
+  const wrong = rules.filter(({ annotations: { summary, description } }) =>
+    /The ConfigMap's|in the ConfigMap\b|port 7946/.test(`${summary} ${description}`),
+  );
+  assert.deepEqual(
+    wrong.map(({ alert }) => alert),
+    [],
+  );
+  const text = readFileSync(join(import.meta.dirname, "../docs/runbooks.md"), "utf8");
+  const [first = "", ...sections] = text.split(/^## /m);
+  assert.ok(sections.some((section) => section.includes("edit configmap config")));
+  assert.match(first, /custom resources.*`ingotctl explain config`.*`configInline`/s);
+});
+
 test("a Service that waits and one that nobody announces have each its alert, by all causes that there are", () => {
   const named = (alert: string) =>
     /cause[!=]~"([^"]*)"/.exec(rules.find((rule) => rule.alert === alert)?.expr ?? "")?.[1]?.split("|");
