@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { causes } from "#pkg/verdict";
 import { Exit, forCluster } from "./command.ts";
@@ -36,6 +38,18 @@ test("each command has examples in its help, of commands and options that there 
         assert.ok(Object.hasOwn(options, option), `${name}: --${option}`);
     }
   }
+});
+
+test("help, and docs/ingotctl.md, name the rights that forwarded ports and custom resources take", () => {
+  const page = readFileSync(join(import.meta.dirname, "../docs/ingotctl.md"), "utf8");
+  assert.match(page, /pods\/portforward\], verbs: \[get, create\]/);
+  const helps = [...commands.values()].map(({ help }) => help.replaceAll(/\s+/g, " "));
+  const asking = helps.filter((help) => help.includes("asked by forwarded ports"));
+  assert.ok(asking.length > 15);
+  for (const help of asking) assert.match(help, /to get and create pods\/portforward in/);
+  const row = (name: string) => page.split("\n").find((line) => line.startsWith(`| \`${name}\``)) ?? assert.fail(name);
+  for (const name of ["diff", "apply", "router-config"]) assert.match(row(name), /custom resources/, name);
+  assert.match(row("support-bundle"), /to read/);
 });
 
 test("the remedies of verdicts name commands that there are", () => {

@@ -32,7 +32,8 @@ whether to keep the new configuration, and it is changed back otherwise. A confi
 the meantime is not overwritten. Where the configuration is MetalLB's custom resources, the objects of FILE are made or changed, one after the
 other, and no others; their former state is kept in the file too.
 
-Besides the rights for "ingotctl diff" it needs the right to update the ConfigMap, or to create it.`,
+Besides the rights for "ingotctl diff" it needs the right to update the ConfigMap, or to create it; of
+custom resources, to get, update and create these.`,
   examples: ["ingotctl apply config.yaml", "ingotctl apply config.yaml --yes --timeout=120"],
   exits:
     "1 also means that the configuration is not valid, would be refused or is not wanted, and 3 that it is not in force everywhere in time.",

@@ -18,7 +18,7 @@ restart; BFD sessions that do, or change; prefixes that routers get, lose or get
 The annotation ingot.dev/allow-renumber of the ConfigMap in the cluster allows Services to be moved to other addresses.
 
 Besides pods/portforward it takes the rights to list Pods, Services, EndpointSlices and Nodes, and to get the ConfigMaps of the system
-namespace.`,
+namespace, and to list its custom resources where these are the configuration.`,
   exits:
     "1 also means that the configuration is not valid or would be refused, and 3 that a Service would lose its address or get another.",
   examples: ["ingotctl diff config.yaml", "kubectl -n staging get configmap config -o yaml | ingotctl diff -"],

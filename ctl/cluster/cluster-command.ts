@@ -90,8 +90,8 @@ const sharedOptions = {
   ...connectionOptions,
 };
 
-const notes = `Controller and speakers are asked by forwarded ports, with your own rights: to list Pods and to create pods/portforward in the
-system namespace. Processes that do not answer are named on standard error, and the rest is shown.
+const notes = `Controller and speakers are asked by forwarded ports, with your own rights: to list Pods, and to get and create pods/portforward in
+the system namespace. Processes that do not answer are named on standard error, and the rest is shown.
 
 The exit status is 0, 1 if the subject does not exist, 2 if the arguments or the cluster cannot be used, and 3 if some
 process did not answer.`;

@@ -17,8 +17,8 @@ const help = `Serves a page on this machine with the present state of the cluste
 changes. Prints its address, to be opened in a browser here, and runs until Ctrl-C. The address has a token without which nothing is
 answered; nobody else's page can read it, and nothing is exposed in the cluster.`;
 
-const notes = `Controller and speakers are asked by forwarded ports, with your own rights: to list Pods and to create pods/portforward in the
-system namespace.
+const notes = `Controller and speakers are asked by forwarded ports, with your own rights: to list Pods, and to get and create pods/portforward in
+the system namespace.
 
 The exit status is 2 if the arguments or the cluster cannot be used.`;
 

@@ -150,7 +150,7 @@ test("where no process answers nothing is called well that only processes know",
     "✓✗✓--------",
     text,
   );
-  assert.match(text, /kubectl auth can-i create pods --subresource=portforward -n metallb-system/);
+  assert.match(text, /kubectl auth can-i get pods --subresource=portforward -n metallb-system, and create likewise/);
 });
 
 /** A time after which all is well. */

@@ -105,7 +105,7 @@ function processFindings(
           where: `${plural(those.length, target.program)} ${listOf(those, (one) => one.target.pod)}${nodes.length === 0 ? "" : ` on ${list(nodes)}`}`,
           found: `${those.length === 1 ? "it does" : "they do"} not answer: ${why}`,
           fix: isForbidden
-            ? `kubectl auth can-i create pods --subresource=portforward -n ${namespace}; docs/ingotctl.md has a Role that is enough`
+            ? `kubectl auth can-i get pods --subresource=portforward -n ${namespace}, and create likewise; docs/ingotctl.md has a Role that is enough`
             : fixOf(target, namespace),
           ...hurt(target.program),
         },
