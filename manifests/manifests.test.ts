@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { load, loadAll } from "js-yaml";
 import { announcedConfigMaps } from "#pkg/announced";
 import { causes } from "#pkg/verdict";
+import { pages } from "../docs/generate/markdown.ts";
 import { readLastStage } from "../release/dockerfile.ts";
 
 interface Rule {
@@ -303,6 +304,7 @@ test("nobody may create Secrets, and each one that is written has to be there al
     assert.deepEqual([type, data, stringData], ["Opaque", undefined, undefined]);
     assert.equal(allowed("controller", `patch secrets metallb-system ${name}`, all), true);
   }
+  for (const { file, text } of pages()) assert.doesNotMatch(text, /controller (?:makes|creates) the Secret/, file);
 });
 
 test("where a report is refused, the remedy has a ConfigMap that is deleted made by somebody who may", () => {
