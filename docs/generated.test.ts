@@ -13,6 +13,13 @@ const sources = globSync("{controller,speaker,pkg}/**/*.ts", { cwd: root }).filt
   (file) => !/\.test\.ts$|\/testing\//.test(file),
 );
 
+test("configuration.md has the mark of Ingot's own fields at all of an advertisement but MetalLB's", () => {
+  const [, section = ""] = read("docs/configuration.md").split("### `address-pools[].bgp-advertisements[]`");
+  const fields = [...(section.split("\n### ")[0] ?? "").matchAll(/^\| `([\w-]+)`( †)? \|/gm)];
+  const unmarked = fields.filter(([, , mark]) => mark === undefined).map(([, field]) => field);
+  assert.deepEqual(unmarked, ["aggregation-length", "aggregation-length-v6", "localpref", "communities"]);
+});
+
 test("every metric that the source names is in the tables", () => {
   const known = new Set([...metricNames("controller"), ...metricNames("speaker")]);
   const unknown = sources.flatMap((file) =>

@@ -21,16 +21,18 @@ const ownField = "MetalLB refuses a configuration with this field.";
 /** Markdown: a section with a table of fields for each kind of object in the configuration. */
 export function configurationTables(schema: Schema): string {
   const sections: string[] = [];
-  describeObject("", schema, sections);
-  for (const [name, definition] of Object.entries(schema.definitions ?? {}))
-    describeObject(definitionTitle(name), definition, sections);
+  const { definitions = {} } = schema;
+  describeObject("", schema, definitions, sections);
+  for (const [name, definition] of Object.entries(definitions))
+    describeObject(definitionTitle(name), definition, definitions, sections);
   return sections.join("\n");
 }
 
-function describeObject(path: string, schema: Schema, sections: string[]): void {
+function describeObject(path: string, schema: Schema, definitions: NonNullable<Schema["definitions"]>, sections: string[]): void {
   const title = path === "" ? "Top level" : `\`${path}\``;
   const rows = Object.entries(schema.properties ?? {}).map(([name, field]) => {
-    const { text, mark } = describe(field.description ?? "");
+    const definition = definitions[field.$ref?.replace("#/definitions/", "") ?? ""];
+    const { text, mark } = describe(field.description ?? definition?.description ?? "");
     const fallback = schema.required?.includes(name) ? "required" : defaultText(field);
     return `| \`${name}\`${mark} | ${valueText(field, below(path, name, field))} | ${fallback} | ${text} |`;
   });
@@ -38,7 +40,7 @@ function describeObject(path: string, schema: Schema, sections: string[]): void 
   sections.push("| field | value | default | |", "|---|---|---|---|", ...rows, "");
   for (const [name, field] of Object.entries(schema.properties ?? {})) {
     const inner = field.type === "array" ? field.items : field;
-    if (inner?.properties !== undefined) describeObject(below(path, name, field), inner, sections);
+    if (inner?.properties !== undefined) describeObject(below(path, name, field), inner, definitions, sections);
   }
 }
 
