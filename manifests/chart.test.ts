@@ -129,6 +129,12 @@ test("objects have the names and selectors of MetalLB's chart, for an upgrade in
   assert.deepEqual(await names("ingot"), ["ingot-speaker"]);
   assert.deepEqual(await names("lb", { nameOverride: "addresses" }), ["lb-addresses-speaker"]);
   assert.deepEqual(await names("lb", { fullnameOverride: "x" }), ["x-speaker"]);
+  // MetalLB's controller made the ring's key in a Secret of 63 characters at most.
+  const secrets = (await template({}, "r".repeat(53))).filter(({ kind }) => kind === "Secret");
+  assert.deepEqual(
+    secrets.map(({ metadata }) => metadata.name),
+    [`${"r".repeat(53)}-metallb-m`],
+  );
   const daemonSet = (await template({})).find(({ kind }) => kind === "DaemonSet") as unknown as { spec: { selector: object } };
   const matchLabels = {
     "app.kubernetes.io/name": "metallb",

@@ -31,7 +31,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
 {{- define "ingot.secretName" -}}
-{{- default (printf "%s-memberlist" (include "ingot.fullname" .)) .Values.speaker.secretName }}
+{{- default (printf "%s-memberlist" (include "ingot.fullname" .)) .Values.speaker.secretName | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
 {{/* Whether there are speakers, on nodes or central ones; whether they have a ring, whose key is in a Secret. */}}
