@@ -325,6 +325,12 @@ test("where speakers may not read the Secret of a password, the remedy names wha
   );
 });
 
+test("central speakers take no connections of routers, and their page says what that means for passive peers", () => {
+  assert.doesNotMatch(workload("central-speaker").container.args.join(" "), /--bgp-port/);
+  const { text = "" } = pages().find(({ file }) => file === "docs/central-speakers.md") ?? {};
+  assert.match(text, /## Limits\n[^#]*`passive`/);
+});
+
 test("the network policies name every port of the Pods, and let only routers and the API server in from anywhere", () => {
   interface Policy {
     readonly podSelector: { matchLabels: object };
