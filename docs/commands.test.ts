@@ -112,3 +112,15 @@ test("each command of kubectl is there, and has the options that it is given", {
   assert.ok(help.size > 20, `${help.size}`);
   assert.deepEqual(wrong, []);
 });
+
+test("the commands for another key of the ring take one of several lines, as MetalLB's documentation makes it", () => {
+  const key = `${"a".repeat(64)}\n${"b".repeat(64)}`;
+  const stubs = `openssl() { echo new; }; kubectl() { case "$*" in *" get "*) printf %s "$KEY";; *) for last; do :; done; echo "$last";; esac; }`;
+  const page = pages().find(({ file }) => file === "docs/operations.md") ?? assert.fail();
+  const { text } = blocks(page).find((block) => block.text.includes("secretkey-old")) ?? assert.fail();
+  const KEY = Buffer.from(key).toString("base64");
+  const { stdout } = spawnSync("sh", ["-c", `${stubs}\n${text}`], { encoding: "utf8", env: { ...process.env, KEY } });
+  const { data, stringData } = JSON.parse(stdout);
+  assert.equal(stringData.secretkey, "new");
+  assert.equal(Buffer.from(data["secretkey-old"], "base64").toString(), key);
+});
