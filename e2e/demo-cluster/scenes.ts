@@ -176,7 +176,7 @@ export const scenes: Readonly<Record<string, Scene>> = {
     find: "explain svc/web",
     causes: ["twoOwners", "waiting", "addressConflict"],
     cause: /two nodes answer for .*, the other is "node\d" .*: their speakers do not reach each other/,
-    remedy: /let UDP and TCP of the speakers' ring \(port 7946\) pass between the nodes/,
+    remedy: /let UDP and TCP of the speakers' ring \(port 7946 by default\) pass between the nodes/,
   },
   "silent-port": {
     symptom: "arping gets an answer for the address of Service web, and curl times out.",

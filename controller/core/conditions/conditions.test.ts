@@ -476,7 +476,10 @@ test("a Service with annotations of ours that is another load balancer's is told
   assert.equal(lines.length, 3);
   world.change("mistaken", { annotations: { ...annotations, "metallb.universe.tf/allow-shared-ip": "k" } });
   assert.ok(!(await pass(world, 60_000)).some((line) => line.includes("otherLoadBalancerClass")), "once");
-  assert.match(lines[1] ?? "", /^default\/mistaken: Warning .* see --lb-class and --lb-class-default$/);
+  assert.match(
+    lines[1] ?? "",
+    /^default\/mistaken: Warning .* see --lb-class and --lb-class-default \(Helm: loadBalancerClass\)$/,
+  );
   assert.match(
     lines[0] ?? "",
     /^default\/misspelled: Warning .*"ingot\.dev\/layer-2".* create it again without a loadBalancerClass/,

@@ -15,7 +15,7 @@ for (const { name, pools, hasRing, withoutGossip, want } of [
     withoutGossip: [],
     want:
       "l2-placement of subnet, sticky, both is without effect: it needs the speakers' ring; give the speakers its key " +
-      "(METALLB_ML_SECRET_KEY) and an address for it (METALLB_ML_BIND_ADDR)",
+      "(METALLB_ML_SECRET_KEY) and an address for it (METALLB_ML_BIND_ADDR), as the manifests do, or Helm's speaker.memberlist.enabled: true",
   },
   { name: "a ring of our own", pools: all, hasRing: true, withoutGossip: [], want: undefined },
   { name: "a mixed ring, and nothing stays", pools: all.slice(0, 2), hasRing: true, withoutGossip: ["n1"], want: undefined },
