@@ -58,12 +58,11 @@ export function awaitsConfig({ services, statuses, configuration, verdicts }: Co
 
 /** Gives a Service its addresses. Its status is still to be written. @param held until now */
 export function settle(state: ControllerState, key: string, held: Allocation | undefined): Decision {
-  const { services, statuses, configuration, summary, context } = state;
+  const { services, statuses, summary, context } = state;
   const service = services.get(key);
   const decision = decide(state, key, service, held);
   statuses.replace(service, decision.status);
   context.do({ type: "decided", service: key, missing: decision.missing });
-  configuration.touched.add(key);
   summary.changed();
   return decision;
 }
@@ -79,7 +78,7 @@ export function takeRecorded(state: ControllerState, keys: Iterable<string>): vo
 }
 
 function decide(state: ControllerState, key: string, service: Service | undefined, held: Allocation | undefined): Decision {
-  const { allocator, statuses, verdicts, givenUp, asked } = state;
+  const { allocator, statuses, verdicts, givenUp, asked, configuration } = state;
   const before: AllocationTerms = { ...(asked.terms.get(key) ?? termsOf(undefined, undefined, [])), allocation: held };
   const decision = decideFor(key, statuses.withoutReplaced(service), allocator);
   report(state, key, service, before.allocation, decision);
@@ -88,6 +87,7 @@ function decide(state: ControllerState, key: string, service: Service | undefine
   verdicts.services.decided(key, service, (decision.warning ?? decision.note)?.verdict, isNew);
   wakeWaiting(state, key, before, decision);
   givenUp.look(key, statuses.mayHave(key, service));
+  configuration.touched.add(key);
   return decision;
 }
 

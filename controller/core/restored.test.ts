@@ -324,3 +324,42 @@ test("thousands of Services that come with addresses on record while a configura
   assert.equal(state.pools.configuring, undefined);
   for (const { key, ingress } of back) assert.deepEqual(state.allocator.held(key)?.addresses.map(String), ingress);
 });
+
+test("an address that a Service gets in place of one that another has back stands in the way of a configuration that is being judged", () => {
+  const state = createState(coreOptions);
+  const queue: ControllerEvent[] = [];
+  const dispatch = (event: ControllerEvent): void => {
+    for (const effect of step(state, event, 0))
+      if (effect.type === "readConfig") {
+        const { secretText } = effect;
+        queue.push({ type: "configRead", secretText, parsed: parseConfig(secretText) });
+      } else if (effect.type === "portion" || effect.type === "judgePortion") queue.push(effect);
+  };
+  const settle = (until: () => boolean = () => false): void => {
+    while (queue.length > 0 && !until()) dispatch(queue.shift() as ControllerEvent);
+  };
+  const configure = (...pools: string[]): void =>
+    dispatch({
+      type: "configMap",
+      now: { about: undefined, version: "1", secretText: configText(...pools), mayRenumber: false },
+    });
+  const come = (...all: readonly Service[]): void => {
+    dispatch({ type: "services", changed: all.map((now) => ({ key: now.key, now })) });
+    for (const { key } of all) dispatch({ type: "service", key });
+  };
+  for (const event of [{ type: "begin" }, { type: "seen", isCurrent: true }, { type: "lead" }] as const) dispatch(event);
+  configure("main 10.0.0.0-10.0.0.0", "old 10.0.1.0-10.0.1.9");
+  const others = Array.from({ length: 600 }, (_, i) => service(`default/other${i}`, clusterIP));
+  come(service("default/a", recorded), ...others); // More than are judged in one portion.
+  settle();
+  configure("main 10.0.0.0-10.0.0.0");
+  settle(() => queue[0]?.type === "judgePortion");
+  dispatch(queue.shift() as ControllerEvent);
+  come(service("default/a", {}), service("default/web", recorded));
+  assert.equal(`${state.allocator.held("default/a")?.addresses}`, "10.0.1.0");
+  settle();
+  assert.deepEqual(
+    [...state.allocator.usage()].map(({ pool }) => pool),
+    ["main", "old"],
+  );
+});
