@@ -34,18 +34,21 @@ const wellAllowed: AdmissionVerdict = { allowed: true, warnings: [] };
 
 /**
  * Judges a change of the ConfigMap: one whose text is not valid is refused, with the messages of `ingotctl validate`; which Services lose
- * or change addresses by it are warnings. A change that leaves the text as it is may be made in any case, and so may all changes of other
- * ConfigMaps.
+ * or change addresses by it are warnings, also where the text stays and they may be given up from now on. A change that leaves the text as it is may
+ * be made in any case, and so may all changes of other ConfigMaps.
  */
 export async function reviewChange(request: AdmissionRequest, options: ReviewOptions, time: Time): Promise<AdmissionVerdict> {
   const { namespace, name, data, annotations, before } = request;
   if (namespace !== options.namespace || name !== options.configMap || data === undefined) return wellAllowed;
   const text = data[configKey];
-  if (before !== undefined && text === before[configKey]) return wellAllowed;
+  const mayMove = mayRenumber(annotations);
+  const isSameText = before !== undefined && text === before[configKey];
+  if (isSameText && !mayMove) return wellAllowed;
   if (typeof text !== "string")
     return { allowed: true, warnings: [`there is no key "${configKey}": the last good configuration stays in force`] };
   const parsed = await new Promise<ParsedConfig>((resolve) => options.reader.read(text, resolve));
   const { config, problems } = parsed;
+  if (isSameText && config === undefined) return wellAllowed;
   const shown = problems.map((problem) => escapeControls(formatProblem(problem)));
   if (config === undefined)
     return { allowed: false, message: `the configuration is not valid:\n${shown.join("\n")}`, warnings: [] };
@@ -53,7 +56,7 @@ export async function reviewChange(request: AdmissionRequest, options: ReviewOpt
   const inForce = trial?.config;
   if (trial?.refusal !== undefined) return { allowed: true, warnings: [`not used: ${trial.refusal}`, ...shown] };
   if (trial === undefined || inForce === undefined) return { allowed: true, warnings: shown };
-  const tried = { trial: { ...trial, config: inForce }, after: config, mayMove: mayRenumber(annotations) };
+  const tried = { trial: { ...trial, config: inForce }, after: config, mayMove };
   return { allowed: true, warnings: [...(await blastRadius(tried, time)), ...shown] };
 }
 

@@ -55,6 +55,7 @@ const many: Trial = {
   services: Array.from({ length: 1_000 }, (_, i) => holding(`s${i}`, `10.0.${i >> 8}.${i & 255}`)),
 };
 
+const mayMove = { "ingot.dev/allow-renumber": "true" };
 const cases: {
   name: string;
   asked: AdmissionRequest;
@@ -73,6 +74,15 @@ const cases: {
   },
   { name: "the text stays as it is", asked: change(before, { before: { config: before } }) },
   { name: "a text that is not valid already may stay", asked: change("x: 1", { before: { config: "x: 1" } }) },
+  {
+    name: "what the text leaves without a pool may be given up from now on",
+    asked: change(pools("198.51.100.0/24"), { before: { config: pools("198.51.100.0/24") }, annotations: mayMove }),
+    warnings: [/^moved, as ingot.dev\/allow-renumber allows, /, /^2 Services would get other addresses/],
+  },
+  {
+    name: "a text that is not valid already may stay, whatever may be given up",
+    asked: change("x: 1", { before: { config: "x: 1" }, annotations: mayMove }),
+  },
   { name: "another ConfigMap", asked: change("x: 1", { name: "other" }) },
   { name: "another namespace", asked: change("x: 1", { namespace: "default" }) },
   { name: "it is deleted", asked: change("", { data: undefined }) },
@@ -87,7 +97,7 @@ const cases: {
   },
   {
     name: "what Services hold may be given up, as the ConfigMap allows",
-    asked: change(pools("198.51.100.0/24"), { annotations: { "ingot.dev/allow-renumber": "true" } }),
+    asked: change(pools("198.51.100.0/24"), { annotations: mayMove }),
     warnings: [
       /^moved, as ingot.dev\/allow-renumber allows, .* default\/one \(192\.0\.2\.1\), /,
       /^2 Services would get other addresses/,
