@@ -109,3 +109,11 @@ test("a step looks at few Services, however many name addresses, and however man
   for (let now = 1_000; now < 10_000; now += 1_000) dispatch({ type: "timer", chance: 0.5 }, now);
   assert.ok(most > 0 && most < 20_000, `${most}`);
 });
+
+test("a Service of another load balancer, or of another type by now, is told nothing", async () => {
+  const world = await startWorld(pools, { web: {}, other });
+  world.service("cloud", { isClaimed: false, otherClass: "example.com/cloud", ingress: ["10.0.0.0"] });
+  world.service("former", { type: "NodePort", ingress: ["10.0.0.0"] });
+  const named = told(await rest(world)).map((line) => line.replace(/:.*/, ""));
+  assert.deepEqual(named, ["default/web"]);
+});

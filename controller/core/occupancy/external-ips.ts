@@ -2,6 +2,7 @@ import type { Millis } from "#pkg/clock";
 import { PartOf } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
 import { parseAddress } from "#pkg/net";
+import { recordedAddresses } from "#pkg/service";
 import { type Dated, sentence, verdict } from "#pkg/verdict";
 import type { Context } from "../context.ts";
 
@@ -33,10 +34,11 @@ export class ExternalIPs extends PartOf<Context> {
   }
 
   /** The fault of a Service whose address and port another one names. */
-  problemOf({ key, namespace, ingress, ports }: Service, services: Services): Dated<Millis> | undefined {
+  problemOf(service: Service, services: Services): Dated<Millis> | undefined {
     if (this.claims.size === 0) return undefined;
-    for (const address of ingress)
-      for (const [other, since] of this.claims.get(address) ?? []) {
+    const { key, namespace, ports } = service;
+    for (const address of recordedAddresses(service))
+      for (const [other, since] of this.claims.get(`${address}`) ?? []) {
         const rival = other === key ? undefined : services.get(other);
         const clash = rival?.ports.find((one) =>
           ports.some(({ port, protocol }) => port === one.port && protocol === one.protocol),
