@@ -46,6 +46,10 @@ const poolLists: readonly (readonly ModelPool[])[] = [
     { name: "team", addresses: block(2, 2), namespaces: ["team"] },
   ],
   [
+    { name: "main", addresses: block(0, 3, 2), isStrict: true },
+    { name: "gold", addresses: block(1, 2), isStrict: true, sharing: "namespace" },
+  ],
+  [
     { name: "main", addresses: block(0, 4, 3), reserved: [{ address: "10.0.0.0" }, { address: "fd00:a0::1" }] },
     { name: "gold", addresses: block(1, 2), closed: true },
     { name: "alone", addresses: block(3, 1), sharing: "none" },
@@ -53,10 +57,12 @@ const poolLists: readonly (readonly ModelPool[])[] = [
 ];
 const configurations: readonly Configuration[] = poolLists.flatMap((pools) => quotas.map((each) => ({ pools, quotas: each })));
 
+const occupiable = [...block(0, 2, 1), ...block(1, 1)];
+
 forSeeds("the controller does what the plain model allows and demands, whatever people ask for", 200, async (seed) => {
   const [first = { pools: [], quotas: [] }] = configurations;
   const world = await startWorld(yaml(first));
-  const story = new Story(seededRandom(seed), world, { configurations, first });
+  const story = new Story(seededRandom(seed), world, { configurations, first, occupiable });
   for (let step = 0; step < 60; step++) await story.step();
 });
 

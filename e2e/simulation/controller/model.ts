@@ -18,6 +18,8 @@ export interface ModelPool {
   readonly reserved?: readonly ModelReservation[];
   /** The party that chooses addresses: NetBox (`allocate`), or the controller, and NetBox is told. */
   readonly netbox?: "allocate" | "record";
+  /** Nobody gets an address of it that another host of the network has. */
+  readonly isStrict?: boolean;
 }
 
 /** Namespaces by name or by labels, and Services by labels: lists that are empty ask for nothing. Such pools come first, the lowest priority of all. */
@@ -46,9 +48,10 @@ export interface ModelReservation {
   readonly namespace?: string;
 }
 
-/** The most that the Services of each of these namespaces, or of all of them together, may have of these pools. */
+/** The most that the Services of each of these namespaces, by name or by labels, or of all of them together, may have of these pools. */
 export interface ModelQuota {
   readonly namespaces: readonly string[];
+  readonly namespaceSelectors?: readonly ModelSelector[];
   readonly together: boolean;
   readonly pools: readonly string[];
   readonly ipv4?: number;
@@ -92,6 +95,8 @@ interface Question {
   readonly holders: readonly ModelService[];
   /** In NetBox: the Service that has it, or somebody else. */
   readonly recordedFor: string | undefined;
+  /** Another host of the network has it, as speakers report. */
+  readonly isReported: boolean;
 }
 
 /** Why a Service cannot have an address; undefined: nothing is in the way. */
@@ -115,6 +120,7 @@ const forNewcomers: readonly Rule[] = [
     recordedFor === undefined || recordedFor === service.key || (holders.length > 0 && recordedFor.includes("/"))
       ? undefined
       : "it is somebody else's in NetBox",
+  ({ pool, holders, isReported }) => (pool.isStrict && isReported && holders.length === 0 ? "another host has it" : undefined),
   ({ service, pool, holders }) => {
     const isAlone = pool.sharing === "none" || holders.some((other) => namespaceOf(other) !== namespaceOf(service));
     return holders.length > 0 && (pool.sharing ?? "cluster") !== "cluster" && isAlone
@@ -176,17 +182,20 @@ export class Model {
   readonly services: readonly ModelService[];
   readonly quotas: readonly ModelQuota[];
   readonly #records: ReadonlyMap<string, string>; // address -> the Service, or somebody else, that has it in NetBox
+  readonly #reported: readonly string[]; // addresses that other hosts have
 
   constructor(
     pools: readonly ModelPool[],
     services: readonly ModelService[],
     quotas: readonly ModelQuota[] = [],
     records: ReadonlyMap<string, string> = new Map(),
+    reported: readonly string[] = [],
   ) {
     this.pools = pools;
     this.services = services;
     this.quotas = quotas;
     this.#records = records;
+    this.#reported = reported;
   }
 
   /** Faults, independent of earlier events. */
@@ -249,12 +258,10 @@ export class Model {
   overQuota(service: ModelService, chosen: readonly string[]): ModelQuota[] {
     const namespace = namespaceOf(service);
     return this.quotas.filter((quota) => {
-      if (!quota.namespaces.includes(namespace)) return false;
+      if (!isUnder(quota, service)) return false;
       const counted = (address: string) => quota.pools.includes(this.poolOf(address)?.name ?? "");
       const others = this.services.filter(
-        (other) =>
-          other.key !== service.key &&
-          (quota.together ? quota.namespaces.includes(namespaceOf(other)) : namespaceOf(other) === namespace),
+        (other) => other.key !== service.key && (quota.together ? isUnder(quota, other) : namespaceOf(other) === namespace),
       );
       const theirs = new Set(others.flatMap(({ has }) => has).filter(counted));
       const own = chosen.filter(counted);
@@ -361,6 +368,7 @@ export class Model {
       pool,
       holders: this.#holders(service, address),
       recordedFor: this.#records.get(address),
+      isReported: this.#reported.includes(address),
     };
     const rules = service.has.includes(address) ? always : [...always, ...forNewcomers];
     return rules.every((rule) => rule(question) === undefined);
@@ -375,6 +383,10 @@ export class Model {
 interface AddressSource {
   readonly pool: ModelPool;
   readonly family: 4 | 6;
+}
+
+function isUnder({ namespaces, namespaceSelectors = [] }: ModelQuota, service: ModelService): boolean {
+  return namespaces.includes(namespaceOf(service)) || namespaceSelectors.some((one) => matches(one, service.namespaceLabels));
 }
 
 function hasFamily({ addresses }: ModelPool, family: 4 | 6): boolean {

@@ -38,6 +38,8 @@ export interface Scene {
   readonly textOf?: (configuration: Configuration) => string;
   /** Those that Kubernetes has. */
   readonly namespaces?: ReadonlyMap<string, Readonly<Record<string, string>>>; // name -> labels
+  /** Addresses that other hosts of the network may have. */
+  readonly occupiable?: readonly string[];
   /** Wrong decisions on a Service that was the only one to change, or on none. */
   readonly faultsOf?: (before: Model, after: Model, changed: string) => string[];
 }
@@ -49,7 +51,7 @@ export interface Configuration {
 
 export function yaml({ pools, quotas }: Configuration, fieldsOf: Scene["fieldsOf"] = () => ({})): string {
   const entries = pools.map((pool) => {
-    const { name, addresses, autoAssign, closed, sharing, namespaces, reserved } = pool;
+    const { name, addresses, autoAssign, closed, sharing, namespaces, reserved, isStrict } = pool;
     return JSON.stringify({
       name,
       protocol: "layer2",
@@ -58,6 +60,7 @@ export function yaml({ pools, quotas }: Configuration, fieldsOf: Scene["fieldsOf
       closed,
       sharing,
       namespaces,
+      "conflict-probe": isStrict ? "strict" : undefined,
       reserved: reserved?.map(({ address, ...holder }) =>
         Object.keys(holder).length > 0 ? { addresses: [address], ...holder } : address,
       ),
@@ -96,6 +99,7 @@ interface Backup {
   readonly wishes: ReadonlyMap<string, Wish>;
   readonly wanted: Configuration;
   readonly inForce: Configuration;
+  readonly reported: readonly string[];
   readonly has: Readonly<Record<string, readonly string[]>>;
   /** What NetBox had. */
   readonly records: string;
@@ -111,6 +115,7 @@ export class Story {
   #inForce: Configuration;
   #wanted: Configuration;
   #backup: Backup | undefined;
+  #reported: readonly string[] = []; // Addresses that other hosts have.
   #services = 0; // Number of Services made so far.
   readonly #renumbering: Configuration[] = []; // In this step: they may cost Services addresses that are in no pool any more.
   #isHandwritten = false; // In this step: the next controller takes a status for what its Service has.
@@ -130,7 +135,7 @@ export class Story {
   }
 
   /** The API is restored from a backup: all is as it was then, whatever the controller remembers. */
-  async #restore({ objects, wishes, wanted, inForce, has, records }: Backup): Promise<void> {
+  async #restore({ objects, wishes, wanted, inForce, reported, has, records }: Backup): Promise<void> {
     const { cluster } = this.#world;
     const isSame = this.#recorded() === records;
     cluster.restore(objects);
@@ -139,6 +144,7 @@ export class Story {
     this.#wishes.clear();
     for (const [key, wish] of wishes) this.#wishes.set(key, wish);
     this.#wanted = wanted;
+    this.#reported = reported;
     await this.#world.settle();
     cluster.silent.clear();
     await this.#world.settle();
@@ -158,6 +164,7 @@ export class Story {
       wishes,
       wanted: this.#wanted,
       inForce: this.#inForce,
+      reported: this.#reported,
       has: hasOf(this.#look()),
       records: this.#recorded(),
     };
@@ -186,6 +193,8 @@ export class Story {
     // Services whose addresses may change: their requests changed, somebody wrote their status, or the next controller may move them.
     const excused = new Set<string>();
     const end = this.#random() < 0.1 ? this.#trouble(excused) : undefined;
+    if (this.#scene.occupiable !== undefined && this.#random() < 0.2) this.#occupy(this.#scene.occupiable);
+    for (const { key, has } of before.services) if (has.some((address) => this.#reported.includes(address))) excused.add(key);
     const touched = new Set([this.#act(excused)]);
     if (this.#random() < 0.03) this.#deleteNamespace(touched);
     // Something else happens in the middle of it: the Services of a namespace may go one after another.
@@ -300,6 +309,13 @@ export class Story {
     return key;
   }
 
+  /** Other hosts have some addresses, which a Service keeps that has had one for a while. */
+  #occupy(occupiable: readonly string[]): void {
+    this.#reported = occupiable.filter(() => this.#random() < 0.3);
+    this.#world.occupied(...this.#reported);
+    if (this.#random() < 0.5) this.#world.clock.advanceBy(30_000);
+  }
+
   /** All Services of a namespace go in one moment. */
   #deleteNamespace(touched: Set<string>): void {
     const name = this.#pick(keys).replace(/[^/]*$/, "");
@@ -360,7 +376,7 @@ export class Story {
       const { ingress: has = [], labels = {} } = this.#world.cluster.service(wish.key) ?? {};
       return { ...wish, has, labels, namespaceLabels: this.#scene.namespaces?.get(wish.key.replace(/\/.*/, "")) };
     });
-    return new Model(this.#inForce.pools, services, this.#inForce.quotas, this.#scene.records?.());
+    return new Model(this.#inForce.pools, services, this.#inForce.quotas, this.#scene.records?.(), this.#reported);
   }
 
   #pick<T>(items: readonly T[]): T {
