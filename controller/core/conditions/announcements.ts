@@ -7,7 +7,7 @@ import { causes, sentence, type Verdict } from "#pkg/verdict";
 import type { Context } from "../context.ts";
 import type { SourceEvent } from "../events.ts";
 import { classWords } from "../verdicts/service-verdicts.ts";
-import { announcedType, isAnnounced, reasonOf, silence } from "./desired.ts";
+import { announcedType, isAnnounced, notAssigned, reasonOf, silence } from "./desired.ts";
 
 // A common fault is not told of in thousands of Events; the metrics have them all.
 const maxAtOnce = 500;
@@ -199,7 +199,7 @@ function isOfSilence({ type, status, reason }: Condition): boolean {
 function toldByCondition({ conditions }: Service): string {
   const found = conditions.find(({ type }) => type === announcedType);
   if (found?.reason === "AnnouncedWithFault") return found.message;
-  if (found === undefined || found.reason === "NotAssigned" || !(found.status === "False" || isOfSilence(found))) return "";
+  if (found === undefined || found.reason === notAssigned || !(found.status === "False" || isOfSilence(found))) return "";
   return nobody + found.reason;
 }
 

@@ -4,7 +4,10 @@ import { type AnnouncedLine, aliveKey, announcedConfigMap, announcedKey, encodeA
 import { ApiError } from "#pkg/k8s";
 import { configMap, service } from "#pkg/k8s/testing";
 import { verdict } from "#pkg/verdict";
-import { configText, namespace, type ServiceSpec, World } from "../../testing/world.ts";
+import { configText, coreOptions, namespace, type ServiceSpec, World } from "../../testing/world.ts";
+import type { ControllerEvent } from "../events.ts";
+import { createState } from "../state.ts";
+import { step } from "../step.ts";
 import { desiredConditions } from "./desired.ts";
 
 const pool = configText("main 192.0.2.1-192.0.2.200");
@@ -572,4 +575,32 @@ test("commands in conditions are for the namespace in which controller and speak
     assert.match(text, /kubectl -n lb get configmap/);
     assert.doesNotMatch(text, /metallb-system/);
   }
+});
+
+test("a Service that waited does not go on saying that it has no address, though no speaker says anything of it", async () => {
+  const world = await begin({ a: {}, b: {} }, configText("main 192.0.2.1-192.0.2.1"));
+  await pass(world, 20_000);
+  world.delete("a");
+  assert.deepEqual(
+    (await pass(world, 60_000)).filter((line) => line.includes("ingot.dev")),
+    ["default/b: ingot.dev/Assigned=True Assigned: 192.0.2.1 of pool main is assigned", "default/b: ingot.dev/Announced gone"],
+  );
+});
+
+test("a controller that takes a while to read the configuration leaves the conditions as they are until then", () => {
+  const state = createState({ ...coreOptions, hasConditions: true });
+  const said = { type: "ingot.dev/Assigned", status: "True", reason: "Assigned", message: "it has 192.0.2.1", since: "" };
+  const web = service("default/web", { ingress: ["192.0.2.1"], conditions: [said] });
+  const configured = { about: undefined, version: "1", secretText: pool, mayRenumber: false };
+  const events: readonly ControllerEvent[] = [
+    { type: "begin" },
+    { type: "configMap", now: configured },
+    { type: "services", changed: [{ key: web.key, now: web }] },
+    { type: "service", key: web.key },
+    { type: "seen", isCurrent: true },
+    { type: "lead" },
+  ];
+  for (const event of events) step(state, event, 0);
+  const writes = step(state, { type: "timer", chance: 0.5 }, 2_000).filter(({ type }) => type === "writeConditions");
+  assert.deepEqual(writes, []);
 });

@@ -1,11 +1,12 @@
 import { backOff, type Millis } from "#pkg/clock";
 import { Deadlines, PartOf } from "#pkg/core";
 import type { Condition, ConditionsWrite, Service } from "#pkg/k8s";
+import { isOurs } from "#pkg/service";
 import { fnv1a } from "#pkg/text";
 import type { Context } from "../context.ts";
 import type { WriteFailure } from "../events.ts";
 import { isOfController, isOfService, isUnavailable, type Refusals, refusedAgain, textOf } from "../statuses/write-failure.ts";
-import { assignedType, ownTypes } from "./desired.ts";
+import { assignedType, notAssigned, ownTypes } from "./desired.ts";
 
 // Changes of a Service within this time are one write.
 const gatherMs: Millis = 1_000;
@@ -92,8 +93,10 @@ export class Conditions extends PartOf<Context> {
     if (this.writing.has(key)) return;
     const last = this.written.get(key);
     const changed = this.isOn ? desired.flatMap((one) => changedFrom(conditions, one)) : [];
-    const isOff = !this.isOn || desired.length === 0;
-    const gone = isOff ? conditions.flatMap(({ type }) => (ownTypes.includes(type) ? [type] : [])) : [];
+    const isOff = !this.isOn || !isOurs(service);
+    const isOver = ({ type, reason }: Condition) =>
+      isOff || (reason === notAssigned && service.ingress.length > 0 && !desired.some((one) => one.type === type));
+    const gone = conditions.flatMap((one) => (ownTypes.includes(one.type) && isOver(one) ? [one.type] : []));
     const annotations = this.hasAnnotations ? changedAnnotations : {};
     if (changed.length + gone.length + Object.keys(annotations).length === 0) {
       if (last !== undefined) last.isSeen = true;

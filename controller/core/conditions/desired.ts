@@ -7,6 +7,8 @@ import { causes, remedyFor, type Verdict, verdict } from "#pkg/verdict";
 
 export const assignedType = "ingot.dev/Assigned";
 export const announcedType = "ingot.dev/Announced";
+/** Reason of a Service without addresses. */
+export const notAssigned = "NotAssigned";
 export const ownTypes: readonly string[] = [assignedType, announcedType];
 const maxMessage = 1_000; // The API takes 32,768.
 
@@ -65,7 +67,7 @@ function announced(
   isSilent: boolean,
 ): readonly Omit<Condition, "since">[] {
   if (ingress.length === 0)
-    return [condition(announcedType, "False", { cause: "notAssigned", message: "no address is assigned", next: "" })];
+    return [condition(announcedType, "False", { cause: notAssigned, message: "no address is assigned", next: "" })];
   if (isSilent) return [condition(announcedType, "Unknown", silence)];
   if (line === undefined) return [];
   const said = { ...line, next: "" };
