@@ -98,13 +98,18 @@ function allocationChanged(
   before: Allocation | undefined,
   service: Service | undefined,
 ): void {
-  const { allocator, occupancy, verdicts } = state;
+  const { allocator, occupancy, verdicts, asked, agenda } = state;
   const after = allocator.held(key);
   const had = new Set(before?.addresses.map(String));
   // Recorded addresses were given earlier, for example in a backup that the API was restored from.
   for (const address of after?.addresses ?? [])
     if (!had.delete(`${address}`) && service?.ingress.includes(`${address}`) !== true) occupancy.recent.add(key, address);
-  for (const address of had) occupancy.recent.delete(key, address);
+  for (const address of before?.addresses ?? []) {
+    if (!had.has(`${address}`)) continue;
+    occupancy.recent.delete(key, address);
+    // Those who share it may have been told that they would not be given it.
+    for (const holder of allocator.holders(address)) if (asked.notes.has(holder)) agenda.changed(holder);
+  }
   for (const pool of new Set([...(before?.pools ?? []), ...(after?.pools ?? [])])) verdicts.pools.changed(pool);
   if (before?.addresses.some((address) => occupancy.reported.has(address.toString()))) heedOccupants(state);
 }

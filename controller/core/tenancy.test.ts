@@ -287,3 +287,16 @@ test("property: each line of the controller's log that edits of Services cause n
     }),
   );
 });
+
+test("a Service that shares its address against a rule of the pool's is well again once it has it alone", async () => {
+  const port = (port: number) => ({ ports: [{ name: "", protocol: "TCP", port }], annotations: { [annotations.sharing]: "k" } });
+  const world = await startWorld(pool("10.0.0.0-10.0.0.0", "priority: 1"), { "x/web": port(80), "y/other": port(81) });
+  world.config(pool("10.0.0.0-10.0.0.0", "sharing: namespace"));
+  await world.settle();
+  const causes = () => [...world.statuses()].map(({ verdict }) => verdict.cause);
+  assert.deepEqual(causes(), ["notAllowed", "notAllowed"]);
+  world.cluster.remove("services", "y/other");
+  await world.settle();
+  assert.deepEqual(causes(), ["assigned"]);
+  assert.equal(await world.metric("ingot_allocator_addresses_not_allowed", { pool: "a" }), 0);
+});

@@ -232,6 +232,7 @@ export class Story {
     }
     if (after.fits(this.#wanted.pools) || this.#renumbering.at(-1) === this.#wanted) assert.equal(this.#inForce, this.#wanted);
     assert.deepEqual([...after.faults(), ...(this.#scene.faults?.(after) ?? [])], []);
+    assert.deepEqual(this.#falseNotes(after), []);
     const listed = this.#wishes.values().filter(({ type }) => type === "LoadBalancer");
     await this.#answers.check(this.#world, [...listed].length, this.#pick(keys));
     this.#assertStayed(before, after, touched.union(excused));
@@ -252,6 +253,17 @@ export class Story {
       // In the order in which it names them, which may be another one now.
       assert.deepEqual(now.has.toSorted(), was.has.toSorted(), `${now.key} was moved when ${[...touched]} changed`);
     }
+  }
+
+  /** Services that are said to keep what they would not be given, and would be, or the other way round. */
+  #falseNotes({ pools, services }: Model): readonly string[] {
+    const model = new Model(pools, services); // What other hosts and NetBox have is nothing to a Service that has an address.
+    return services.flatMap((service) => {
+      const cause = [...this.#world.statuses(service.key)][0]?.verdict.cause ?? "";
+      const isNoted = service.has.some((address) => !model.mayGet({ ...service, has: [] }, address));
+      const isFalse = cause === "assigned" ? isNoted : cause === "notAllowed" && !isNoted;
+      return isFalse ? [`${service.key} has ${service.has}: ${cause}`] : [];
+    });
   }
 
   /** Nobody releases the records of a pool that left the configuration once the controller has ended that saw it leave. */
