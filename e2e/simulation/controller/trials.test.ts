@@ -6,6 +6,7 @@ import { seededRandom } from "#pkg/clock/testing";
 import { parseConfig } from "#pkg/config";
 import type { ObjectMeta } from "#pkg/k8s";
 import { service } from "#pkg/k8s/testing";
+import { renumberAnnotation } from "#pkg/live-config";
 import { annotations } from "#pkg/service";
 import type { Controller } from "../../../controller/controller.ts";
 import { namespace, startWorld, type World } from "../../../controller/testing/world.ts";
@@ -33,10 +34,14 @@ const texts = [
   pool("lan", both("10.0.0.0/30", "fd00:a0::/127"), ", sharing: none"),
   `${lan}${pool("strict", both("10.2.0.0/31", "fd00:a2::/127"), ", conflict-probe: strict")}`,
   `${pool("lan", both("10.0.0.0/31", "fd00:a0::/127"), ", sharing: namespace")}quotas:\n- {namespace-selectors: ${of("x")}, pools: [lan], ipv6: 1}\n`,
+  `${pool("lan", "10.0.0.0/30", ", closed: true")}${pool("strict", "10.2.0.0/31", ", priority: 1")}`,
+  `${pool("lan", "10.0.0.0/31", ", reserved: [{addresses: [10.0.0.0], service: one/a}, 10.0.0.1]")}${pool("strict", both("10.2.0.0/31", "fd00:a0::/127"), ", auto-assign: false")}`,
 ].map((text) => `address-pools:\n${text}`);
 const occupiable = ["10.0.0.1", "10.0.0.2", "10.2.0.0", "fd00:a2::"];
 
 /** Somebody changes the cluster, then has a configuration tried, by the controller at work and by one that stands by and has decided nothing. */
+type Notes = Readonly<Record<string, string>>;
+
 class Trials {
   readonly #random: Random;
   readonly #world: World;
@@ -59,19 +64,20 @@ class Trials {
       await this.#world.settle();
     }
     const text = this.#pick(texts);
-    const expected = await this.#review(this.#world.controller, text);
+    const notes = this.#random() < 0.3 ? { [renumberAnnotation]: "true" } : {};
+    const expected = await this.#review(this.#world.controller, text, notes);
     const standby = this.#world.startStandby();
-    assert.deepEqual(await this.#review(standby, text), expected, "what a standby says");
+    assert.deepEqual(await this.#review(standby, text, notes), expected, "what a standby says");
     await standby[Symbol.asyncDispose]();
-    if (this.#random() < 0.5) await this.#apply(text, expected);
+    if (this.#random() < 0.5) await this.#apply(text, notes, expected);
   }
 
   /** Puts it in place: what was said is what happens. */
-  async #apply(text: string, warnings: readonly string[]): Promise<void> {
+  async #apply(text: string, notes: Notes, warnings: readonly string[]): Promise<void> {
     const { cluster, controller } = this.#world;
     const before = new Map(keys.map((key) => [key, cluster.service(key)?.ingress.join(", ")]));
     const inForce = controller.view.configuration.inForce;
-    this.#world.config(text);
+    this.#world.config(text, notes);
     await this.#world.settle();
     const isStranding = warnings.some((warning) => warning.startsWith("not used until"));
     const isUsed = controller.view.configuration.verdict.cause === "inForce";
@@ -89,10 +95,10 @@ class Trials {
     await this.#world.settle();
   }
 
-  async #review(controller: Controller, after: string): Promise<readonly string[]> {
+  async #review(controller: Controller, after: string, notes: Notes): Promise<readonly string[]> {
     const { clock } = this.#world;
     const before = { config: this.#text };
-    const request = { uid: "1", namespace, name: "config", data: { config: after }, annotations: {}, before };
+    const request = { uid: "1", namespace, name: "config", data: { config: after }, annotations: notes, before };
     const verdict = reviewChange(
       request,
       {
@@ -126,8 +132,17 @@ class Trials {
       const ports = [{ name: "", protocol: "TCP" as const, port: this.#pick([80, 81, 82]) }];
       const mayWant = clusterIPs.join() === "10.96.0.1";
       const wanted = mayWant && this.#random() < 0.25 ? this.#pick(["10.0.0.0", "10.0.0.1", "10.2.0.0"]) : "";
-      const named = wanted === "" && this.#random() < 0.3 ? { [annotations.pool]: this.#pick(["lan", "strict", "tenants"]) } : {};
-      const asked = { loadBalancerIP: wanted, annotations: { ...named, ...shared }, clusterIPs, ports };
+      const named =
+        wanted === "" && this.#random() < 0.3
+          ? { [annotations.pool]: this.#pick(["lan", "strict", "tenants", "lan,strict", "lan,lan"]) }
+          : {};
+      const asked = {
+        prefersDualStack: this.#random() < 0.5,
+        loadBalancerIP: wanted,
+        annotations: { ...named, ...shared },
+        clusterIPs,
+        ports,
+      };
       cluster.put("services", service(key, { ingress, uid, created, ...asked }));
     }
   }
