@@ -359,3 +359,16 @@ test("a controller that starts gives nothing that NetBox may know for somebody e
   await pass(world, 500);
   assert.notEqual(`${world.addresses("c")}`, "c=");
 });
+
+test("what NetBox knows for somebody else is given to nobody where the pool is configured anew while NetBox does not answer", async () => {
+  await using netbox = await FakeNetbox.start(pool);
+  for (const host of [0, 1]) netbox.add(`198.51.100.${host}/24`, { description: "router" });
+  const world = await start(netbox, "mode: record", { a: {} });
+  netbox.faults.push(...Array<"noAnswer">(60).fill("noAnswer"));
+  world.config(configOf(netbox, "mode: record, on-release: keep").replace("dc1", "dc2").replace(pool, "198.51.100.0/30"));
+  await pass(world, 2_000);
+  world.service("b");
+  world.service("c");
+  await pass(world, 2_000);
+  assert.deepEqual(world.addresses("a", "b", "c"), ["a=198.51.100.2", "b=198.51.100.3", "c="]);
+});

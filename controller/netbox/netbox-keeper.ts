@@ -64,7 +64,7 @@ export class NetboxKeeper implements Disposable {
     const before = this.#kept;
     this.#kept = pools
       .filter(({ netbox }) => netbox !== undefined)
-      .map((pool) => before.find((kept) => isSame(kept.pool, pool)) ?? this.#keep(pool));
+      .map((pool) => before.find((kept) => isSame(kept.pool, pool)) ?? this.#keep(pool, before));
     const left = before.filter((kept) => !this.#kept.includes(kept));
     this.#retired = [...this.#retired, ...left];
     for (const { records } of left) records.retire();
@@ -111,7 +111,8 @@ export class NetboxKeeper implements Disposable {
     });
   }
 
-  #keep(pool: Pool): Kept {
+  /** @param before pools that were configured until now: NetBox may not answer at this moment */
+  #keep(pool: Pool, before: readonly Kept[]): Kept {
     const { view, elector, portions, clock, random } = this.#options;
     const { netbox, ranges } = pool;
     if (netbox === undefined) throw new Error(`Cannot keep pool ${pool.name} in NetBox: it has none`);
@@ -127,6 +128,7 @@ export class NetboxKeeper implements Disposable {
           : token;
       },
       claims: () => this.#claims(pool),
+      known: before.filter((kept) => kept.pool.netbox?.url === netbox.url).flatMap(({ records }) => [...records.records]),
       wishes: () => (this.#kept.some((kept) => kept.pool === pool) ? this.#wishes(pool.name) : []),
       exists: (service, uid) => view.service(service)?.uid === uid,
       isHeld: (address) => view.isHeld(address),

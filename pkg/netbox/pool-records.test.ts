@@ -33,6 +33,7 @@ class Life implements Disposable {
       addresses: [AddressRange.ofPrefix(prefix)],
       client: () => client,
       claims: () => this.#held(),
+      known: [],
       wishes: () => this.wishes,
       exists: (service, uid) => this.services.get(service) === uid,
       isHeld: (held) => this.claims.has(`${held}`),

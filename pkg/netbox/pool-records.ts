@@ -18,6 +18,8 @@ export interface PoolRecordsOptions {
     | { readonly missing: string };
   /** What Services hold of the pool, found in steps. */
   readonly claims: () => Generator<undefined, readonly Claim[]>;
+  /** What this NetBox was last known to have, until it is read. */
+  readonly known: Iterable<NetboxRecord>;
   readonly wishes: () => readonly Wish[];
   readonly exists: (service: string, uid: string) => boolean;
   /** Whether a Service holds the address at this moment. */
@@ -80,8 +82,15 @@ export class PoolRecords implements Disposable {
 
   constructor(options: PoolRecordsOptions) {
     this.#options = options;
+    const { known, addresses } = options;
+    for (const record of known) if (addresses.some((range) => range.contains(record.address))) this.#put(record);
     this.#alarm = new Alarm(options.clock, "netbox", () => void this.#pass());
     this.#alarm.set(options.clock.now());
+  }
+
+  /** The records that NetBox has, as far as they were read. */
+  get records(): Iterable<NetboxRecord> {
+    return this.#records.values();
   }
 
   get view(): NetboxView {
