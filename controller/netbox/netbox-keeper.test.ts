@@ -372,3 +372,15 @@ test("what NetBox knows for somebody else is given to nobody where the pool is c
   await pass(world, 2_000);
   assert.deepEqual(world.addresses("a", "b", "c"), ["a=198.51.100.2", "b=198.51.100.3", "c="]);
 });
+
+test("a pool that is widened gives nothing new before NetBox has said what it has there", async () => {
+  await using netbox = await FakeNetbox.start(pool);
+  netbox.add("198.51.100.1/24", { description: "router" });
+  const world = await startWorld(undefined, { a: {}, b: {} });
+  world.cluster.put("secrets", tokenOf(netbox));
+  world.config(configOf(netbox, "mode: record").replace(pool, "198.51.100.0/32"));
+  await pass(world, 2_000);
+  world.config(configOf(netbox, "mode: record"));
+  await pass(world, 2_000);
+  assert.deepEqual(world.addresses("a", "b"), ["a=198.51.100.0", "b=198.51.100.2"]);
+});

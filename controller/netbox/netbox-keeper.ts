@@ -65,6 +65,7 @@ export class NetboxKeeper implements Disposable {
     this.#kept = pools
       .filter(({ netbox }) => netbox !== undefined)
       .map((pool) => before.find((kept) => isSame(kept.pool, pool)) ?? this.#keep(pool, before));
+    for (const kept of this.#kept) if (!before.includes(kept)) this.#tellUnread(kept.pool.name);
     const left = before.filter((kept) => !this.#kept.includes(kept));
     this.#retired = [...this.#retired, ...left];
     for (const { records } of left) records.retire();
@@ -208,6 +209,14 @@ export class NetboxKeeper implements Disposable {
       events.record(serviceReference(found), "Warning", "recordedElsewhere", message);
     }
     if (this.#contested.size > maxReported) this.#contested.clear();
+  }
+
+  /** The pool of this name has other addresses, or is in another NetBox: nothing new is given of it before that is read. */
+  #tellUnread(pool: string): void {
+    const told = this.#told.get(pool);
+    if (told === undefined) return;
+    this.#told.set(pool, { ...told, isRead: false });
+    this.#options.runner.dispatch({ type: "ipam", ...told, granted: new Map(), foreign: new Map(), isRead: false });
   }
 
   /** Has the core know what NetBox says now of these pools, and of no others. */
