@@ -709,3 +709,27 @@ test("place: a node without an endpoint that heeds nothing of what others tell k
   ] as const)
     assert.equal(placedBy(["node1", "node2"], ["node1"], { ...reported, unheeding })("node3"), want);
 });
+
+test("an address of Local Services without a node in common leaves a node that cannot deliver, which is the only one of one of them", () => {
+  const holders = [
+    holder({ service: "default/a", local: true, endpoints: ["node1"] }),
+    holder({ service: "default/b", local: true, endpoints: ["node2"] }),
+  ];
+  for (const [unable, owner] of [
+    ["node1", "node2"],
+    ["node2", "node1"],
+  ] as const) {
+    const reported = { node: "node3", announcers: [] };
+    const ofFamily = place(ip(x), holders, on(layer2, nodes, {}, {}, [], [unable]), undefined, undefined, {
+      ...reported,
+      undelivering: [],
+    });
+    const ofAddress = place(ip(x), holders, on(), undefined, undefined, { ...reported, undelivering: [unable] });
+    for (const placed of [ofFamily, ofAddress]) {
+      assert.deepEqual([placed.owner, placed.candidates], [owner, [owner]]);
+      const [here, other] = owner === "node1" ? ["default/a", "default/b"] : ["default/b", "default/a"];
+      assert.deepEqual(placed.verdicts.get(here), { announced: true });
+      assert.deepEqual(placed.verdicts.get(other), { announced: false, reason: "noReadyEndpointOnOwner" });
+    }
+  }
+});

@@ -3,7 +3,7 @@ import type { Address, Prefix } from "#pkg/net";
 import type { NodeEndpoints } from "#pkg/service";
 import { type Election, elect, electFor, inheritOwner } from "./election.ts";
 import { eligibleFor, isInSubnet, mostPreferred, type PoolNodes, without } from "./eligibility.ts";
-import { ableAmong, type ReportedAnnouncers } from "./views.ts";
+import { ableAmong, type ReportedAnnouncers, unableFor } from "./views.ts";
 
 /** A Service that has the address in its status. */
 export interface Holder {
@@ -171,7 +171,8 @@ export function place(
 ): AddressPlacement {
   const within = eligibleFor(nodes, address);
   const suitable = new Map(holders.map((holder) => [holder.service, suitableNodes(address, holder, nodes, within, reported)])); // service key -> nodes or refusal
-  const suiting = agreed([...suitable.values()].flatMap((found) => ("reason" in found ? [] : [found])));
+  const choices = [...suitable.values()].flatMap((found) => ("reason" in found ? [] : [found]));
+  const suiting = without(agreed(choices), unableFor(address, nodes, reported)); // It may be the only choice of one of them.
   const candidates = without(suiting, nodes.drained);
   const first = electionAddress(address, holders);
   const chosen = choose !== undefined;

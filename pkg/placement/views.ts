@@ -20,18 +20,23 @@ const none: readonly never[] = [];
 
 /** The suitable nodes that deliver, and see what changes in the API, or announce the address already. */
 export function ableAmong(
-  { family }: Address,
+  address: Address,
   suitable: readonly string[],
   nodes: PoolNodes,
   isLocal: boolean,
   reported: ReportedAnnouncers | undefined,
 ): readonly string[] {
-  const [ofFamily, ofAddress] = [nodes.undelivering[family], reported?.undelivering ?? none];
-  const unable = ofAddress.length === 0 ? ofFamily : [...ofFamily, ...ofAddress];
+  const unable = unableFor(address, nodes, reported);
   // One that delivers and does not know of the address helps nobody.
   const aware = withoutUnaware(suitable, nodes, unable, isLocal, reported);
   // Nodes that cannot deliver to Pods leave the address to others, where there are any.
   return without(aware, unable);
+}
+
+/** The nodes that cannot deliver packets for an address to Pods. */
+export function unableFor({ family }: Address, nodes: PoolNodes, reported: ReportedAnnouncers | undefined): readonly string[] {
+  const [ofFamily, ofAddress] = [nodes.undelivering[family], reported?.undelivering ?? none];
+  return ofAddress.length === 0 ? ofFamily : [...ofFamily, ...ofAddress];
 }
 
 /**
