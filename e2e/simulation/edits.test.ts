@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import "../../pkg/clock/testing/untracked-promises.ts";
 import { drawEdits, drawQuietEdits } from "./cluster/draw-edits.ts";
+import { drawNics } from "./cluster/draw-nics.ts";
 import { drawBesideEarlier } from "./cluster/draw-outages.ts";
 import type { History } from "./cluster/history.ts";
 import { movedSince, toldOtherwise } from "./cluster/judge/as-fresh.ts";
@@ -33,6 +34,10 @@ const kinds: Readonly<Record<string, { readonly draw: (seed: number) => History;
   "edits that are not about where an address is announced move none while controllers die and nodes lose the API": {
     draw: drawQuietEdits,
     atRest: (cluster, history) => movedSince(cluster, history) ?? toldOtherwise(cluster, history),
+  },
+  "NICs, routes, taints and endpoints that change in the moment of a failure leave nothing behind": {
+    draw: drawNics,
+    atRest: toldOtherwise,
   },
   "Services made beside a speaker of an earlier version, while other nodes have lost the API, are announced": {
     draw: drawBesideEarlier,

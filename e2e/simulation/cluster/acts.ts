@@ -121,6 +121,24 @@ export class Acts {
         cluster.nodes.setCordoned(act.node, true);
         later(act.length, () => cluster.nodes.setCordoned(act.node, false));
         break;
+      case "outOfService":
+        cluster.nodes.setOutOfService(act.node, true);
+        later(act.length, () => cluster.nodes.setOutOfService(act.node, false));
+        break;
+      case "secondNic": {
+        const has = cluster.machines.secondNics.has(act.node);
+        cluster.machines.setSecondNic(act.node, !has);
+        later(act.length, () => cluster.machines.setSecondNic(act.node, has));
+        break;
+      }
+      case "loseSubnet":
+        cluster.machines.setSubnet(act.node, false);
+        later(act.length, () => cluster.machines.setSubnet(act.node, true));
+        break;
+      case "route":
+        cluster.machines.setRoute(act.node, { by: act.by });
+        later(act.length, () => cluster.machines.setRoute(act.node, undefined));
+        break;
       case "breakPath":
         cluster.machines.setPath(act.node, false, "noPodRoute", act.of);
         later(act.length, () => cluster.machines.setPath(act.node, true));

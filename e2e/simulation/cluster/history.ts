@@ -2,7 +2,7 @@ import type { Fault, Timed } from "#e2e/faults";
 import type { Millis } from "#pkg/clock";
 import type { Family } from "#pkg/net";
 import type { ApiWeather } from "./api/api-connection.ts";
-import { communityAnnotation, type ServiceSpec } from "./api/objects.ts";
+import { communityAnnotation, reachedAddress, type ServiceSpec } from "./api/objects.ts";
 
 /** Something that happens to a cluster: a fault, or an act that chaos does not have. A lasting act ends by itself after `length`, so that any act can be left out of a history. */
 export type Act =
@@ -19,6 +19,12 @@ export type Act =
   | { readonly type: "slowLan"; readonly delayMs: Millis; readonly duplication: number; readonly length: Millis }
   /** The node's speaker is one that has the capability NET_ADMIN, where the one before lacks it, and the other way round. */
   | { readonly type: "netAdmin"; readonly node: number; readonly length: Millis }
+  /** Somebody gives the node the taint of one that is shut down; or its first NIC loses its addresses on the LAN. */
+  | { readonly type: "outOfService" | "loseSubnet"; readonly node: number; readonly length: Millis }
+  /** The node gets a second NIC on the LAN, or loses the one that it has. */
+  | { readonly type: "secondNic"; readonly node: number; readonly length: Millis }
+  /** The node reaches the address of pools with `can_reach` by another NIC, or, where undefined, by none. */
+  | { readonly type: "route"; readonly node: number; readonly by: string | undefined; readonly length: Millis }
   /** The node's kernel brings no packets of these families to Pods for so long; absent: of both. */
   | { readonly type: "breakPath"; readonly node: number; readonly of?: readonly Family[]; readonly length: Millis }
   /** The node's kube-proxy stands still for so long, and knows the Pods of before. */
@@ -110,6 +116,8 @@ export interface History {
   readonly loss: number;
   /** The nodes whose speakers lack the capability NET_ADMIN; none where absent. */
   readonly withoutNetAdmin?: readonly number[];
+  /** The nodes with a second NIC; none where absent. */
+  readonly secondNics?: readonly number[];
   /** The longest that a speaker's main thread takes between two turns of work; 1 ms where absent. */
   readonly maxTurnMs?: Millis;
   /** The work of controllers and of speakers' main threads takes milliseconds now and then, as on a busy machine; none where absent. */
@@ -163,6 +171,30 @@ const pools = `address-pools:
   protocol: none
   addresses: [203.0.113.0/28]
 `;
+
+/** Pools for nodes with certain NICs: with a second one, with a way out of the LAN, or with an address on it. */
+const nicPools = `- name: second
+  protocol: layer2
+  interfaces: [eth1]
+  addresses: [192.0.2.176/30]
+- name: reached
+  protocol: layer2
+  interfaces: ["can_reach:${reachedAddress}"]
+  addresses: [192.0.2.180/30]
+- name: near
+  protocol: layer2
+  l2-placement: subnet
+  addresses: [192.0.2.184/30]
+- name: within
+  protocol: layer2
+  l2-placement: sticky-subnet
+  addresses: [192.0.2.188/30]
+`;
+
+/** A configuration with these pools, too. */
+export function withNicPools(config: string): string {
+  return config.replace("- name: given\n", `${nicPools}$&`);
+}
 
 export const routerAddress = "10.0.255.1";
 const holdSeconds = 9;

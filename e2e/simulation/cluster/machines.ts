@@ -14,6 +14,11 @@ export class Machines {
   readonly withoutPath = new Map<number, PathFaults>(); // node whose kernel brings no packets to Pods -> signs of that
   /** Node with a kube-proxy that stands still -> the Services that have a Pod there by its knowledge. */
   readonly stoppedProxies = new Map<number, ReadonlySet<string>>();
+  /** Nodes with a second NIC on the LAN, eth1. */
+  readonly secondNics: Set<number>;
+  readonly withoutSubnet = new Set<number>(); // nodes whose first NIC lacks its addresses on the LAN
+  /** Node -> the NIC by which it reaches `reachedAddress`, where that is not its last one; undefined for none. */
+  readonly routes = new Map<number, string | undefined>();
   readonly #speakers: ReadonlyMap<number, SpeakerProcess>;
   readonly #time: Time;
   readonly #nics = new Map<number, NicAddresses>(); // node -> what its NIC on the LAN has for Services
@@ -23,9 +28,10 @@ export class Machines {
   readonly #connections = new Map<number, MachineConnections>(); // node -> its kernel's
   readonly #off = new Set<number>(); // nodes
 
-  constructor(speakers: ReadonlyMap<number, SpeakerProcess>, time: Time) {
+  constructor(speakers: ReadonlyMap<number, SpeakerProcess>, time: Time, secondNics: readonly number[] = []) {
     this.#speakers = speakers;
     this.#time = time;
+    this.secondNics = new Set(secondNics);
   }
 
   /** Addresses of Services on the NIC that is on the LAN. */
@@ -66,7 +72,18 @@ export class Machines {
   }
 
   otherNics(node: number): readonly InterfaceState[] {
-    return this.#otherNics.get(node) ?? [];
+    return this.#otherNics.get(node) ?? (this.secondNics.has(node) ? [secondNic(node)] : []);
+  }
+
+  /** The names of its NICs on the LAN, each with whether it has addresses there. */
+  nicsOf(node: number): ReadonlyMap<string, boolean> {
+    return new Map([["eth0", !this.withoutSubnet.has(node)], ...(this.secondNics.has(node) ? [["eth1", true] as const] : [])]);
+  }
+
+  /** The NIC by which it reaches `reachedAddress`; undefined for none. */
+  routeOf(node: number): string | undefined {
+    const nic = this.routes.has(node) ? this.routes.get(node) : this.secondNics.has(node) ? "eth1" : "eth0";
+    return nic !== undefined && this.nicsOf(node).has(nic) ? nic : undefined;
   }
 
   /** Processes look at the clock when they start. */
@@ -100,8 +117,38 @@ export class Machines {
     this.#tell(node, (speaker) => speaker.setOtherNics(nics));
   }
 
+  setSecondNic(node: number, isThere: boolean): void {
+    if (isThere) this.secondNics.add(node);
+    else this.secondNics.delete(node);
+    this.#tell(node, (speaker) => speaker.setOtherNics(this.otherNics(node)));
+    this.#routesChanged(node);
+  }
+
+  /** Its first NIC has addresses on the LAN, or none. */
+  setSubnet(node: number, isThere: boolean): void {
+    if (isThere) this.withoutSubnet.delete(node);
+    else this.withoutSubnet.add(node);
+    this.#tell(node, (speaker) => speaker.addressChanged());
+  }
+
+  /** @param route undefined: the usual one */
+  setRoute(node: number, route: { readonly by: string | undefined } | undefined): void {
+    if (route === undefined) this.routes.delete(node);
+    else this.routes.set(node, route.by);
+    this.#routesChanged(node);
+  }
+
+  #routesChanged(node: number): void {
+    this.#tell(node, (speaker) => speaker.routesChanged());
+  }
+
   #tell(node: number, change: (speaker: SpeakerProcess) => void): void {
     const speaker = this.#speakers.get(node);
     if (speaker?.process.isRunning) speaker.process.at(this.#time.now, () => change(speaker));
   }
+}
+
+function secondNic(node: number): InterfaceState {
+  const addresses = [`192.0.2.${220 + node}/24`, `2001:db8::${220 + node}/64`];
+  return { index: 3, name: "eth1", mac: `02:00:00:00:01:0${node}`, status: "answering", running: true, addresses };
 }

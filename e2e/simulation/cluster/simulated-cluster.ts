@@ -30,6 +30,8 @@ export interface SimulatedClusterOptions {
   readonly loss: number;
   /** The nodes whose speakers lack the capability NET_ADMIN. */
   readonly withoutNetAdmin?: readonly number[];
+  /** The nodes with a second NIC. */
+  readonly secondNics?: readonly number[];
   /** The longest that a speaker's main thread takes between two turns of work; 1 ms where absent. */
   readonly maxTurnMs?: Millis;
   /** The work of controllers and of speakers' main threads takes milliseconds now and then; none where absent. */
@@ -173,7 +175,7 @@ export class SimulatedCluster {
     const objects =
       this.configSource === "crds" ? new ConfigurationObjects(this.api, this.time, seededRandom(seed + 3)) : undefined;
     this.people = new People(this.api, objects);
-    this.machines = new Machines(this.speakers, this.time);
+    this.machines = new Machines(this.speakers, this.time, options.secondNics);
     const lan = { ring, time: this.time, random: this.#random };
     this.lanConditions = new LanConditions(lan);
     this.lan = new Lan({
@@ -301,6 +303,8 @@ export class SimulatedCluster {
       hasNetAdmin: !this.withoutNetAdmin.has(node),
       maxTurnMs: this.#options.maxTurnMs ?? 1,
       otherNics: this.machines.otherNics(node),
+      hasSubnet: () => !this.machines.withoutSubnet.has(node),
+      route: () => this.machines.routeOf(node),
       servedHere: this.#options.hasHealthPorts === true ? () => this.servedOn(node) : undefined,
       lan: this.lan.actionsOf(node),
       onMove: (address, on) => this.moves.push({ at: this.now, node, address, on }),

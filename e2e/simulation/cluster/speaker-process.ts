@@ -14,6 +14,7 @@ import { silentLog } from "#pkg/log/testing";
 import { MetadataKey } from "#pkg/memberlist";
 import { addressOf, type Effect, nameOf, type Simulation } from "#pkg/memberlist/testing";
 import { KubernetesMetrics, Registry } from "#pkg/metrics";
+import type { Address } from "#pkg/net";
 import { classlessOnly } from "#pkg/service";
 import { speakerApi } from "../../../speaker/api.ts";
 import { BgpSpeaker } from "../../../speaker/bgp/bgp-speaker.ts";
@@ -34,7 +35,7 @@ import { nodeFactsOf, whatIsMissing } from "../../../speaker/routes.ts";
 import { Sources } from "../../../speaker/sources.ts";
 import { UnassignedServices } from "../../../speaker/unassigned-services.ts";
 import type { ApiConnection } from "./api/api-connection.ts";
-import { namespace } from "./api/objects.ts";
+import { namespace, reachedAddress } from "./api/objects.ts";
 import type { ConfigSource } from "./history.ts";
 import { FlowCounter, type MachineConnections } from "./network/machine-connections.ts";
 import { type NicAddresses, NicKeeper } from "./network/nic-addresses.ts";
@@ -74,6 +75,10 @@ export interface SpeakerProcessOptions {
   readonly maxTurnMs: Millis;
   /** Its machine's NICs beside the one on the LAN. */
   readonly otherNics: readonly InterfaceState[];
+  /** Whether its machine's NIC has addresses on the LAN. */
+  readonly hasSubnet: () => boolean;
+  /** The NIC by which its machine reaches `reachedAddress`; undefined for none. */
+  readonly route: () => string | undefined;
   /** The longest that each of its threads takes to start. */
   readonly startDelayMs: Millis;
   /** The Services of which its node's kube-proxy knows a Pod there, by their health check ports; undefined where nobody asks. */
@@ -131,6 +136,7 @@ export class SpeakerProcess {
   #hasCarrier = true;
   #answers = true;
   #otherNics: readonly InterfaceState[];
+  #followsRoute = false;
   #apiLostSince: Millis = Infinity;
 
   constructor(options: SpeakerProcessOptions) {
@@ -267,7 +273,14 @@ export class SpeakerProcess {
       layer2: this.layer2,
       configMaps: this.#configMaps,
       bgp: this.#bgp,
-      followedRoutes: { follow: () => {} },
+      followedRoutes: {
+        follow: ({ addresses }: { readonly addresses: readonly Address[] }) => {
+          const isFollowed = addresses.some((address) => `${address}` === reachedAddress);
+          if (isFollowed === this.#followsRoute) return;
+          this.#followsRoute = isFollowed;
+          process.at(options.ring.now, () => this.routesChanged());
+        },
+      },
       toldInterfaces: { name: () => {} },
       kernel: this.hasNetAdmin ? this.#nic : noKernel,
       handovers: this.#handovers,
@@ -368,6 +381,12 @@ export class SpeakerProcess {
   setOtherNics(nics: readonly InterfaceState[]): void {
     this.#otherNics = nics;
     this.#interfaceChanged();
+  }
+
+  /** Its machine reaches `reachedAddress` by another NIC than before. */
+  routesChanged(): void {
+    const nic = this.#followsRoute ? this.#options.route() : undefined;
+    this.#runner.dispatch({ type: "routes", interfaces: new Map(nic === undefined ? [] : [[reachedAddress, nic]]) });
   }
 
   get mac(): string {
@@ -476,8 +495,9 @@ export class SpeakerProcess {
   }
 
   get #interface(): InterfaceState {
-    const { index, ring, nicAddresses } = this.#options;
-    const addresses = [...nodeAddresses(ring, index), ...nicAddresses.all.map((address) => `${address}/24`)];
+    const { index, ring, nicAddresses, hasSubnet } = this.#options;
+    const own = nodeAddresses(ring, index);
+    const addresses = [...(hasSubnet() ? own : own.slice(0, 1)), ...nicAddresses.all.map((address) => `${address}/24`)];
     const status = this.#answers ? "answering" : "failing";
     return { index: 2, name: "eth0", mac: this.#mac, status, running: this.#hasCarrier, addresses };
   }

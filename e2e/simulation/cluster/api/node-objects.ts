@@ -1,6 +1,6 @@
 import type { LocalApi } from "#e2e/apiserver";
 import { addressOf, nameOf, type Simulation } from "#pkg/memberlist/testing";
-import { drainLabel, excludeLabel } from "#pkg/placement";
+import { drainLabel, excludeLabel, outOfServiceTaint } from "#pkg/placement";
 import { namespace, podObject, podStatus } from "./objects.ts";
 
 export const edgeLabel = "edge";
@@ -81,6 +81,18 @@ export class NodeObjects {
   setCordoned(node: number, unschedulable: boolean): void {
     const { api, people } = this.#options;
     if (this.has(node)) people(() => api.patch("nodes", nameOf(node), { spec: { unschedulable } }));
+  }
+
+  isOutOfService(node: number): boolean {
+    const { taints = [] } = (this.#options.api.get("nodes", nameOf(node))?.spec ?? {}) as { taints?: readonly { key: string }[] };
+    return taints.some(({ key }) => key === outOfServiceTaint);
+  }
+
+  /** A person says that its machine is off, or is on again. */
+  setOutOfService(node: number, isOut: boolean): void {
+    const { api, people } = this.#options;
+    const taints = isOut ? [{ key: outOfServiceTaint, value: "nodeshutdown", effect: "NoExecute" }] : [];
+    if (this.has(node)) people(() => api.patch("nodes", nameOf(node), { spec: { taints } }));
   }
 
   /** Whether it has the label that some pools prefer. */

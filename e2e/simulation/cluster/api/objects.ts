@@ -4,6 +4,9 @@ import type { Family } from "#pkg/net";
 
 export const namespace = "metallb-system";
 
+/** Outside the LAN: pools may name the interface that leads there. */
+export const reachedAddress = "203.0.113.254";
+
 /** A Service's request, and the nodes of its ready endpoints. */
 export interface ServiceSpec {
   /** Or several, with commas between them. */
@@ -18,6 +21,8 @@ export interface ServiceSpec {
   readonly endpoints: readonly number[];
   /** The nodes with a ready one of IPv6, in a slice of its own; absent: there is no such slice. */
   readonly endpointsV6?: readonly number[] | undefined;
+  /** The nodes with one that serves and is about to end. */
+  readonly draining?: readonly number[];
   /** Only they may announce it. */
   readonly isLocal: boolean;
   /** The community that it asks routers for; absent for none. */
@@ -60,22 +65,38 @@ export function serviceObject(name: string, spec: ServiceSpec): JsonObject {
   };
 }
 
-export function sliceObject(service: string, nodes: readonly number[], family: Family = "IPv4"): JsonObject {
+/** @param draining nodes with an endpoint that serves and is about to end */
+export function sliceObject(
+  service: string,
+  nodes: readonly number[],
+  family: Family = "IPv4",
+  draining: readonly number[] = [],
+): JsonObject {
   const addressOn = (node: number) => (family === "IPv4" ? `10.244.${node}.2` : `fd00:244:${node}::2`);
+  const endpoint = (node: number, conditions: JsonObject) => ({
+    addresses: [addressOn(node)],
+    nodeName: nameOf(node),
+    conditions,
+  });
+  const ready = { ready: true };
+  const ending = { ready: false, serving: true, terminating: true };
   return {
     metadata: { name: sliceNames[family](service), labels: { "kubernetes.io/service-name": service } },
     addressType: family,
-    endpoints: nodes.map((node) => ({ addresses: [addressOn(node)], nodeName: nameOf(node), conditions: { ready: true } })),
+    endpoints: [...nodes.map((node) => endpoint(node, ready)), ...draining.map((node) => endpoint(node, ending))],
   };
 }
 
 /** Family -> the name of a Service's slice. */
 export const sliceNames = { IPv4: (service: string) => service, IPv6: (service: string) => `${service}-v6` } as const;
 
-/** The nodes whose endpoints serve an address: nodes with endpoints of its family or, without any, of the other family. */
-export function endpointsFor({ endpoints, endpointsV6 = [] }: ServiceSpec, address: string): readonly number[] {
+/**
+ * The nodes whose endpoints serve an address: nodes with endpoints of its family or, without any, of the other family. Where no endpoint is ready,
+ * those that end serve.
+ */
+export function endpointsFor({ endpoints, endpointsV6 = [], draining = [] }: ServiceSpec, address: string): readonly number[] {
   const [own, others] = address.includes(":") ? [endpointsV6, endpoints] : [endpoints, endpointsV6];
-  return own.length > 0 ? own : others;
+  return [own, others, draining].find((nodes) => nodes.length > 0) ?? [];
 }
 
 /** A Pod that is not Ready yet. @param address the node's; `podIPs` keep it for as long as the Pod is there */

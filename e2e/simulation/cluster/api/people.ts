@@ -76,18 +76,18 @@ export class People {
       if (!hasFirstFamilyOf(this.#api.get("services", key), service)) this.#api.remove("services", key);
       if (this.#api.get("services", key) === undefined) this.#api.create("services", "default", service);
       else this.#api.patch("services", key, service);
-      this.#setSlice(name, "IPv4", spec.endpoints);
+      this.#setSlice(name, "IPv4", spec.endpoints, spec.draining);
       this.#setSlice(name, "IPv6", spec.endpointsV6);
     });
   }
 
   /** @param nodes those with an endpoint; undefined: there is no slice */
-  #setSlice(service: string, family: Family, nodes: readonly number[] | undefined): void {
+  #setSlice(service: string, family: Family, nodes: readonly number[] | undefined, draining: readonly number[] = []): void {
     const key = keyOf(sliceNames[family](service));
     if (nodes === undefined) this.#api.remove("endpointslices", key);
     else if (this.#api.get("endpointslices", key) === undefined)
-      this.#api.create("endpointslices", "default", sliceObject(service, nodes, family));
-    else this.#api.patch("endpointslices", key, sliceObject(service, nodes, family));
+      this.#api.create("endpointslices", "default", sliceObject(service, nodes, family, draining));
+    else this.#api.patch("endpointslices", key, sliceObject(service, nodes, family, draining));
   }
 
   /** The addresses in the status of a Service. */

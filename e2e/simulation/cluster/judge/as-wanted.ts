@@ -9,7 +9,7 @@ import { endpointsFor, namespace, type ServiceSpec } from "../api/objects.ts";
 import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
 import { poolsOf } from "./configured.ts";
-import { candidatesOf } from "./ownership-sample.ts";
+import { candidatesOf, hasNic } from "./ownership-sample.ts";
 import { holdersOf } from "./promised.ts";
 import { unmet } from "./rest.ts";
 
@@ -111,6 +111,8 @@ export class AsWanted {
       nodes.isDrained(node),
       nodes.isEdge(node),
       machines.withoutPath.has(node) || machines.withoutCarrier.has(node),
+      [...machines.nicsOf(node)],
+      machines.routeOf(node),
       speaker.state.dataPath.IPv4.broken.length + speaker.state.dataPath.IPv6.broken.length,
     ]);
     const facts = JSON.stringify([of, people.config]);
@@ -160,7 +162,7 @@ export class AsWanted {
       for (const address of people.status(name)) {
         const pool = poolWith(this.#inForce, address);
         if (pool === undefined || holdersOf(cluster, address).length > 1) continue;
-        const { isLocal, endpoints, endpointsV6 } = spec;
+        const { isLocal, endpoints, endpointsV6, draining } = spec;
         facts.set(address, {
           spec,
           pool,
@@ -169,6 +171,7 @@ export class AsWanted {
             isLocal,
             endpoints,
             endpointsV6,
+            draining,
             [pool.protocols, pool.nodeSelectors, pool.interfaces, pool.preferredNodes, pool.l2Placement],
           ]),
         });
@@ -253,7 +256,7 @@ export class AsWanted {
   *#misroutedIn(cluster: SimulatedCluster, part: readonly number[], wanted: readonly Wanted[]): Iterable<string> {
     const { router, nodes, speakers } = cluster;
     const routes = router.routes();
-    const able = part.filter((node) => !nodes.isExcluded(node));
+    const able = part.filter((node) => !nodes.isExcluded(node) && !nodes.isOutOfService(node));
     for (const { address, spec, pool } of wanted) {
       const prefix = prefixOf(address);
       const has = (node: number) => routes.get(prefix)?.includes(cluster.neighborOf(node)) === true;
@@ -300,11 +303,12 @@ function ownersIn(
   part: readonly number[],
   address: string,
   spec: ServiceSpec,
-  { protocols, nodeSelectors, interfaces }: Pool,
+  pool: Pool,
 ): readonly number[] {
-  if (interfaces.length > 0 || !(protocols.includes("layer2") || protocols.includes("interface"))) return [];
+  const { protocols, nodeSelectors } = pool;
+  if (!(protocols.includes("layer2") || protocols.includes("interface"))) return [];
   const able = part.filter((node) => {
-    if (cluster.nodes.isExcluded(node)) return false;
+    if (cluster.nodes.isExcluded(node) || cluster.nodes.isOutOfService(node) || !hasNic(cluster, node, pool)) return false;
     if (protocols.includes("interface") && cluster.speakers.get(node)?.hasNetAdmin !== true) return false;
     return nodeSelectors.length === 0 || cluster.nodes.isEdge(node);
   });

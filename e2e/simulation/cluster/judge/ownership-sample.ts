@@ -2,12 +2,13 @@ import type { ObjectChange } from "#e2e/apiserver";
 import type { Sample } from "#e2e/ownership";
 import type { Millis } from "#pkg/clock";
 import { nameOf } from "#pkg/memberlist/testing";
+import { canReachPrefix } from "#pkg/net";
 import { ownerOf } from "#pkg/placement";
-import { endpointsFor, type ServiceSpec } from "../api/objects.ts";
+import { endpointsFor, reachedAddress, type ServiceSpec } from "../api/objects.ts";
 import { ingressOf } from "../api/people.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
-import { hasWrongFamilies } from "./promised.ts";
+import { hasWrongFamilies, poolOf } from "./promised.ts";
 
 // A watch is late by less than that; a speaker that came to a list instead has not seen that the Service was gone.
 const unseenMs: Millis = 10_000;
@@ -87,11 +88,12 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
         lan.passes(other, node),
     );
   const isApiLost = running.some(([, { hasLostApi }]) => hasLostApi);
-  const nodes = ableNodes(cluster);
+  const all = ableNodes(cluster);
   const able = new Map<string, readonly number[]>(); // address that somebody has to answer for -> nodes that may, as the API has it
   const mayAnnounce = (address: string): readonly number[] => {
     const found =
-      able.get(address) ?? (mayBeNobodys(address) ? [] : candidatesOf(cluster, address, servicesOn(cluster, address), nodes));
+      able.get(address) ??
+      (mayBeNobodys(address) ? [] : candidatesOf(cluster, address, servicesOn(cluster, address), ableAt(cluster, address, all)));
     able.set(address, found);
     return found;
   };
@@ -135,24 +137,65 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
   return { at: now, answers, candidates, hears, members: ringMembers, owners };
 }
 
-/** The nodes that may announce an address of these Services, which share it; all of them, sorted. */
+/** The nodes that may announce an address of these Services, which share it: those that suit all or, without any, those that suit one; sorted. */
 export function candidatesOf(
   cluster: SimulatedCluster,
   address: string,
   sharers: readonly ServiceSpec[],
-  able: readonly number[] = ableNodes(cluster),
+  able: readonly number[] = ableAt(cluster, address),
 ): number[] {
-  const serving = sharers.map((spec) => ({ isLocal: spec.isLocal, endpoints: endpointsFor(spec, address) }));
-  const suiting = able.filter((node) =>
-    serving.some(({ isLocal, endpoints }) => (isLocal ? endpoints.includes(node) : endpoints.length > 0)),
-  );
+  const choices = sharers
+    .map((spec) => ({ isLocal: spec.isLocal, endpoints: endpointsFor(spec, address) }))
+    .filter(({ endpoints }) => endpoints.length > 0)
+    .map(({ isLocal, endpoints }) => able.filter((node) => !isLocal || endpoints.includes(node)))
+    .filter((nodes) => nodes.length > 0);
+  const common = able.filter((node) => choices.length > 0 && choices.every((nodes) => nodes.includes(node)));
+  const suiting = common.length > 0 ? common : able.filter((node) => choices.some((nodes) => nodes.includes(node)));
   const staying = suiting.filter((node) => !cluster.nodes.isDrained(node));
   return staying.length > 0 ? staying : suiting;
 }
 
-/** Nodes that run and are not excluded, sorted. */
+/** Nodes of these that have the NICs that the address's pool asks for at the beginning of histories. */
+export function ableAt(
+  cluster: SimulatedCluster,
+  address: string,
+  able: readonly number[] = ableNodes(cluster),
+): readonly number[] {
+  const asked = askedNics[poolOf(address)];
+  return asked === undefined ? able : able.filter((node) => hasNic(cluster, node, asked));
+}
+
+const subnet = { interfaces: [], l2Placement: { subnet: true } };
+/** Pool -> what it asks of NICs. */
+const askedNics: Readonly<Record<string, AskedNics>> = {
+  second: { interfaces: ["eth1"], l2Placement: { subnet: false } },
+  reached: { interfaces: [`${canReachPrefix}${reachedAddress}`], l2Placement: { subnet: false } },
+  near: subnet,
+  within: subnet,
+  nic: subnet,
+};
+
+interface AskedNics {
+  readonly interfaces: readonly string[];
+  readonly l2Placement: { readonly subnet: boolean };
+}
+
+/** Whether the node has a NIC that is in the LAN's subnet, or need not be, among those that a pool names. */
+export function hasNic({ machines }: SimulatedCluster, node: number, { interfaces, l2Placement }: AskedNics): boolean {
+  const isNamed = (nic: string) =>
+    interfaces.length === 0 ||
+    interfaces.includes(nic) ||
+    (interfaces.some((name) => name.startsWith(canReachPrefix)) && machines.routeOf(node) === nic);
+  return machines
+    .nicsOf(node)
+    .entries()
+    .some(([nic, isInSubnet]) => isNamed(nic) && (isInSubnet || !l2Placement.subnet));
+}
+
+/** Nodes that run, in service, and are not excluded, sorted. */
 export function ableNodes({ speakers, nodes }: SimulatedCluster): number[] {
-  const able = [...speakers].filter(([node, { process }]) => process.isRunning && !nodes.isExcluded(node));
+  const isAble = (node: number) => !nodes.isExcluded(node) && !nodes.isOutOfService(node);
+  const able = [...speakers].filter(([node, { process }]) => process.isRunning && isAble(node));
   return able.map(([node]) => node).sort((a, b) => a - b);
 }
 

@@ -27,6 +27,10 @@ export function mayShare(one: ServiceSpec, other: ServiceSpec): boolean {
 
 // The last number in the first address of each pool on the LAN.
 const beginnings = [
+  ["within", 188],
+  ["near", 184],
+  ["reached", 180],
+  ["second", 176],
   ["strict", 160],
   ["moved", 128],
   ["nic", 112],

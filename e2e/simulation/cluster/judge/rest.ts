@@ -2,7 +2,7 @@ import type { Millis } from "#pkg/clock";
 import type { ServiceSpec } from "../api/objects.ts";
 import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
 import { entries } from "./occupied.ts";
-import { ableNodes, candidatesOf } from "./ownership-sample.ts";
+import { ableAt, candidatesOf } from "./ownership-sample.ts";
 import { asksForOther, holdersOf, mayShare, poolOf } from "./promised.ts";
 
 /** Promise 5: differences between a cluster to which nothing has happened for long enough, and one that has just started. */
@@ -21,7 +21,7 @@ export function wrongAtRest(cluster: SimulatedCluster): string | undefined {
       const sharers = [...cluster.people.services]
         .filter(([other]) => cluster.people.status(other).includes(address))
         .map(([, each]) => each);
-      const candidates = candidatesOf(cluster, address, sharers, ableFor(cluster, poolOf(address)));
+      const candidates = candidatesOf(cluster, address, sharers, ableFor(cluster, address));
       const announced = misplaced(cluster, address, candidates, owners.get(address) ?? [], routes.get(prefixOf(address)) ?? []);
       if (announced !== undefined) return `${address} of ${name} ${announced}`;
     }
@@ -68,8 +68,8 @@ export function unmet(
 const longHoldMs: Millis = 120_000;
 
 /** An address of a NIC is where the speaker may put it, on a drained node where no other one's may. */
-function ableFor(cluster: SimulatedCluster, pool: string): number[] {
-  return ableNodes(cluster).filter((node) => pool !== "nic" || cluster.speakers.get(node)?.hasNetAdmin);
+function ableFor(cluster: SimulatedCluster, address: string): number[] {
+  return ableAt(cluster, address).filter((node) => poolOf(address) !== "nic" || cluster.speakers.get(node)?.hasNetAdmin);
 }
 
 function waitsForLong({ speakers }: SimulatedCluster, node: number, address: string): boolean {

@@ -32,7 +32,10 @@ export function wronglyTold(cluster: SimulatedCluster): string | undefined {
     const said = `the line of ${name} says ${line.cause}: ${line.message}`;
     if (line.subject !== subjectOf({ uid, ingress: addresses })) return `${said}, which is of another Service or other addresses`;
     // Not by another one's endpoints, which shares the address.
-    const isServed = (address: string) => candidatesOf(cluster, address, [spec]).length > 0;
+    const isServed = (address: string) => {
+      const candidates = candidatesOf(cluster, address, [spec]);
+      return candidates.length > 0 && (owners.get(address)?.some((owner) => candidates.includes(owner)) ?? true);
+    };
     const isAnnounced = addresses.every(
       (address) => isServed(address) && poolOf(address) !== "given" && (owners.has(address) || routes.has(address)),
     );
