@@ -24,7 +24,10 @@ async function judge(history: History, atRest: AtRest): Promise<Outcome> {
   const observe = (observed: SimulatedCluster) => {
     cluster = observed;
   };
-  const outcome = await run(history, { judge: new Invariants(new AsWanted()), observe });
+  const outcome = await run(history, {
+    judge: new Invariants(history.weather === undefined ? new AsWanted() : undefined),
+    observe,
+  });
   if (outcome.problem !== undefined || cluster === undefined) return outcome;
   return { ...outcome, problem: await atRest(cluster, history) };
 }

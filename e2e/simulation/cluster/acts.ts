@@ -131,6 +131,10 @@ export class Acts {
         later(act.length, () => cluster.machines.setSecondNic(act.node, has));
         break;
       }
+      case "silence":
+        cluster.machines.silent.add(act.node);
+        later(act.length, () => cluster.machines.silent.delete(act.node));
+        break;
       case "loseSubnet":
         cluster.machines.setSubnet(act.node, false);
         later(act.length, () => cluster.machines.setSubnet(act.node, true));

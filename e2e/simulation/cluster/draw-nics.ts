@@ -4,7 +4,7 @@ import { seededRandom } from "#pkg/clock/testing";
 import type { ServiceSpec } from "./api/objects.ts";
 import { Draw } from "./draw.ts";
 import { drawEdits } from "./draw-edits.ts";
-import { type Act, type History, withNicPools } from "./history.ts";
+import { type Act, fairWeather, type History, nicEdits, withNicPools } from "./history.ts";
 
 // Beyond the seeds of histories.
 const nicSeeds = 7 * 2 ** 27;
@@ -13,7 +13,19 @@ const aroundMs: Millis = 3_000;
 // In half of the cases it is this soon.
 const soonMs: Millis = 300;
 
-const pools = ["second", "reached", "near", "within", "lan", "sticky", "both", "nic"] as const;
+const pools = [
+  "second",
+  "reached",
+  "near",
+  "within",
+  "advertised",
+  "advertised",
+  "chosen",
+  "lan",
+  "sticky",
+  "both",
+  "nic",
+] as const;
 
 /**
  * A history of edits, drawn by its seed, in which NICs, routes and taints of nodes change in the moment in which something fails or is edited: a node
@@ -26,11 +38,12 @@ export function drawNics(seed: number): History {
   const { nodes } = history;
   const services = { ...history.services };
   const names: string[] = [];
-  for (let i = 0; i < 6; i++) {
+  for (let i = 0; i < 8; i++) {
     const name = `n${i}`;
     services[name] = ofNics(draw, nodes, i);
     names.push(name);
   }
+  const config = withNicPools(history.config);
   const moments = history.acts.map(({ at }) => at);
   const acts: Timed<Act>[] = [];
   for (let count = 3 + draw.pick(8); count > 0; count--) {
@@ -42,10 +55,14 @@ export function drawNics(seed: number): History {
     const kinds: readonly (() => Act)[] = [
       () => ({ type: (["outOfService", "drain", "exclude", "cordon"] as const)[draw.pick(4)] ?? "drain", node, length }),
       () => ({ type: "loseSubnet", node, length }),
+      () => ({ type: "silence", node, length }),
       () => ({ type: "secondNic", node, length }),
       () => ({ type: "route", node, by: (["eth0", "eth1", undefined] as const)[draw.pick(3)], length }),
       () => ({ type: "service", name: names[index] ?? "", spec: ofNics(draw, nodes, index) }),
       () => ({ type: "service", name: names[index] ?? "", spec: ofNics(draw, nodes, index) }),
+      () => ({ type: "configure", text: nicEdits[draw.pick(nicEdits.length)]?.(config) ?? config, mayRenumber: false, length }),
+      () => ({ type: "edge", node, length }),
+      () => ({ type: draw.pick(2) === 0 ? "rotateKey" : "unplug", node, length: Math.min(length, 6_000) }),
     ];
     acts.push({ at, act: kinds[draw.pick(kinds.length)]?.() ?? { type: "compact" } });
   }
@@ -53,8 +70,18 @@ export function drawNics(seed: number): History {
     return { at, act: act.type === "configure" ? { ...act, text: withNicPools(act.text) } : act };
   });
   const secondNics = draw.some(nodes);
-  const config = withNicPools(history.config);
-  return { ...history, secondNics, config, services, acts: [...others, ...acts].sort((a, b) => a.at - b.at) };
+  // Where watches lag, an address may be at another node than the API wants for longer.
+  const weather = seed % 3 === 2 ? { weather: { ...fairWeather, watchLagMs: 3_000 } } : {};
+  const triesConnections = seed % 2 === 1;
+  return {
+    ...history,
+    ...weather,
+    triesConnections,
+    secondNics,
+    config,
+    services,
+    acts: [...others, ...acts].sort((a, b) => a.at - b.at),
+  };
 }
 
 /** Two of them may share an address, with endpoints of their own. */
@@ -71,5 +98,6 @@ function ofNics(draw: Draw, nodes: number, index: number): ServiceSpec {
     endpoints,
     draining: draining.filter((node) => !endpoints.includes(node)),
     isLocal: isShared || isLocal,
+    tier: ([undefined, "edge", "second"] as const)[draw.pick(3)],
   };
 }

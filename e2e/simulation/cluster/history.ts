@@ -19,8 +19,8 @@ export type Act =
   | { readonly type: "slowLan"; readonly delayMs: Millis; readonly duplication: number; readonly length: Millis }
   /** The node's speaker is one that has the capability NET_ADMIN, where the one before lacks it, and the other way round. */
   | { readonly type: "netAdmin"; readonly node: number; readonly length: Millis }
-  /** Somebody gives the node the taint of one that is shut down; or its first NIC loses its addresses on the LAN. */
-  | { readonly type: "outOfService" | "loseSubnet"; readonly node: number; readonly length: Millis }
+  /** Somebody gives the node the taint of one that is shut down; its first NIC loses its addresses on the LAN; or nobody answers its connections to Services. */
+  | { readonly type: "outOfService" | "loseSubnet" | "silence"; readonly node: number; readonly length: Millis }
   /** The node gets a second NIC on the LAN, or loses the one that it has. */
   | { readonly type: "secondNic"; readonly node: number; readonly length: Millis }
   /** The node reaches the address of pools with `can_reach` by another NIC, or, where undefined, by none. */
@@ -130,6 +130,8 @@ export interface History {
   readonly failoverMs?: Millis | undefined;
   /** Speakers ask kube-proxy for its Pods of each `Local` Service; not at all where absent. */
   readonly hasHealthPorts?: boolean;
+  /** Speakers try connections to Services; not at all where absent. */
+  readonly triesConnections?: boolean;
   /** How many central speakers there are, on machines of their own, by which the nodes have no sessions; none where absent. Acts name them from `firstCentral` on. */
   readonly centralSpeakers?: number;
   /** The configuration in force at the start, which is put in force again at the end. */
@@ -172,7 +174,7 @@ const pools = `address-pools:
   addresses: [203.0.113.0/28]
 `;
 
-/** Pools for nodes with certain NICs: with a second one, with a way out of the LAN, or with an address on it. */
+/** Pools for nodes with certain NICs, with a second one, with a way out of the LAN, or with an address on it; and for certain nodes for certain Services. */
 const nicPools = `- name: second
   protocol: layer2
   interfaces: [eth1]
@@ -189,7 +191,27 @@ const nicPools = `- name: second
   protocol: layer2
   l2-placement: sticky-subnet
   addresses: [192.0.2.188/30]
+- name: advertised
+  protocol: layer2
+  addresses: [192.0.2.148/30]
+  layer2-advertisements:
+  - {}
+  - {service-selectors: [{match-labels: {tier: edge}}], node-selectors: [{match-labels: {edge: "true"}}]}
+  - {service-selectors: [{match-labels: {tier: second}}], interfaces: [eth1]}
+- name: chosen
+  protocol: bgp
+  addresses: [198.51.100.16/30]
+  bgp-advertisements: [{node-selectors: [{match-labels: {edge: "true"}}]}]
 `;
+
+/** Edits of a configuration with these pools, by which other nodes may announce their addresses. Of pools on layer 2 each node may that might before. */
+export const nicEdits: readonly ((config: string) => string)[] = [
+  (config) => config.replace("  interfaces: [eth1]\n", ""),
+  (config) => config.replace("  l2-placement: subnet\n", ""),
+  (config) => config.replace(/ {2}layer2-advertisements:\n(?: {2}-.*\n)*/, ""),
+  (config) => config.replace(/ {2}bgp-advertisements: .*\n/, ""),
+  (config) => config.replace("  my-asn: 65001\n", '$&  node-selectors: [{match-labels: {edge: "true"}}]\n'),
+];
 
 /** A configuration with these pools, too. */
 export function withNicPools(config: string): string {

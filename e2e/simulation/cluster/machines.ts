@@ -16,6 +16,7 @@ export class Machines {
   readonly stoppedProxies = new Map<number, ReadonlySet<string>>();
   /** Nodes with a second NIC on the LAN, eth1. */
   readonly secondNics: Set<number>;
+  readonly silent = new Set<number>(); // nodes whose connections to Services nobody answers, without another sign of that
   readonly withoutSubnet = new Set<number>(); // nodes whose first NIC lacks its addresses on the LAN
   /** Node -> the NIC by which it reaches `reachedAddress`, where that is not its last one; undefined for none. */
   readonly routes = new Map<number, string | undefined>();

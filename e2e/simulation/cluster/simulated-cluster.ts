@@ -12,7 +12,7 @@ import { type LargeRing, largeRing } from "../../../speaker/members/ring/state.t
 import { ApiConnection, type ApiWeather } from "./api/api-connection.ts";
 import { ConfigurationObjects } from "./api/configuration-objects.ts";
 import { NodeObjects } from "./api/node-objects.ts";
-import { keyOf, namespace, type ServiceSpec } from "./api/objects.ts";
+import { apiAddress, keyOf, namespace, type ServiceSpec } from "./api/objects.ts";
 import { People } from "./api/people.ts";
 import { ControllerProcess } from "./controller-process.ts";
 import { type ConfigSource, type Cut, hasField, type RouterRestart } from "./history.ts";
@@ -51,6 +51,8 @@ export interface SimulatedClusterOptions {
   readonly hasNodeEvents?: boolean;
   /** Speakers ask kube-proxy for its Pods of each `Local` Service. */
   readonly hasHealthPorts?: boolean;
+  /** Speakers try connections to Services. */
+  readonly triesConnections?: boolean;
   /** Called with each change in the API, and whether people made it. */
   readonly onChange: (change: ObjectChange, byPeople: boolean) => void;
   /** Called for each speaker that starts; the result hears the inputs and outputs of its core. */
@@ -308,6 +310,7 @@ export class SimulatedCluster {
       servedHere: this.#options.hasHealthPorts === true ? () => this.servedOn(node) : undefined,
       lan: this.lan.actionsOf(node),
       onMove: (address, on) => this.moves.push({ at: this.now, node, address, on }),
+      connects: this.#options.triesConnections === true ? (clusterIP) => this.#connects(node, clusterIP) : undefined,
       record: (line) => this.note(line),
       onStep: this.#options.watchCore?.(nameOf(node), ownNode),
       announceFor: node >= firstCentral ? "all" : this.#centralCount > 0 ? "node-without-bgp" : "node",
@@ -427,6 +430,18 @@ export class SimulatedCluster {
     const { machines, people } = this;
     const here = people.services.entries().filter(([, { endpoints }]) => endpoints.includes(node));
     return machines.stoppedProxies.get(node) ?? new Set(here.map(([name]) => keyOf(name)));
+  }
+
+  /** Whether a connection by the node's kernel to a cluster IP is answered: by some Pod, or refused where there is none. */
+  #connects(node: number, clusterIP: string): boolean {
+    const { machines, people, api, ring } = this;
+    if (machines.silent.has(node) || machines.withoutPath.has(node)) return false;
+    if (clusterIP === apiAddress) return this.speakerOf(node)?.connection.isCut === false;
+    const specOf = (name: string) => (api.get("services", keyOf(name))?.spec ?? {}) as { clusterIPs?: readonly string[] };
+    const isOf = (name: string) => specOf(name).clusterIPs?.includes(clusterIP) === true;
+    const [, { endpoints = [] } = {}] = people.services.entries().find(([name]) => isOf(name)) ?? [];
+    const to = endpoints[Math.floor(this.#random() * endpoints.length)] ?? node;
+    return to === node || (machines.isOn(to) && ring.reaches(node, to) && ring.reaches(to, node));
   }
 
   /** The name by which the router knows whoever has a node's address now. */

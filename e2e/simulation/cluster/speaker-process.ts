@@ -1,7 +1,7 @@
 import type { Bfd } from "#pkg/bfd";
 import { PeerSession } from "#pkg/bgp";
 import type { SimulatedNetwork } from "#pkg/bgp/testing";
-import { type Millis, Portions } from "#pkg/clock";
+import { type Clock, type Millis, Portions } from "#pkg/clock";
 import type { SessionSettings } from "#pkg/config";
 import { CoreRunner, Recorder } from "#pkg/core";
 import { isCentral } from "#pkg/gossip";
@@ -21,7 +21,14 @@ import { BgpSpeaker } from "../../../speaker/bgp/bgp-speaker.ts";
 import { watchSessions } from "../../../speaker/bgp/session-watch.ts";
 import { carryOut, mayWrite, written } from "../../../speaker/carry-out.ts";
 import { ConfigMapWriter } from "../../../speaker/config-map-writer.ts";
-import { type HealthAnswer, type PathFaults, SpeakerView } from "../../../speaker/core/index.ts";
+import { ConnectionTester, connectMs } from "../../../speaker/connection-tester.ts";
+import {
+  type ConnectionResult,
+  type HealthAnswer,
+  type PathFaults,
+  type SpeakerEvent,
+  SpeakerView,
+} from "../../../speaker/core/index.ts";
 import type { OwnNodeRule } from "../../../speaker/core/members/node-state.ts";
 import { type SpeakerRunner, speakerCore } from "../../../speaker/core/replay.ts";
 import { type AnnounceFor, createState, type SpeakerState } from "../../../speaker/core/state.ts";
@@ -35,7 +42,7 @@ import { nodeFactsOf, whatIsMissing } from "../../../speaker/routes.ts";
 import { Sources } from "../../../speaker/sources.ts";
 import { UnassignedServices } from "../../../speaker/unassigned-services.ts";
 import type { ApiConnection } from "./api/api-connection.ts";
-import { namespace, reachedAddress } from "./api/objects.ts";
+import { apiAddress, namespace, reachedAddress } from "./api/objects.ts";
 import type { ConfigSource } from "./history.ts";
 import { FlowCounter, type MachineConnections } from "./network/machine-connections.ts";
 import { type NicAddresses, NicKeeper } from "./network/nic-addresses.ts";
@@ -83,6 +90,8 @@ export interface SpeakerProcessOptions {
   readonly startDelayMs: Millis;
   /** The Services of which its node's kube-proxy knows a Pod there, by their health check ports; undefined where nobody asks. */
   readonly servedHere: (() => ReadonlySet<string>) | undefined;
+  /** Whether a connection by its node's kernel to a cluster IP is answered; undefined where nobody tries. */
+  readonly connects: ((clusterIP: string) => boolean) | undefined;
   readonly record: (line: string) => void;
   /** Told when it begins or ends to announce an address. */
   readonly onMove: (address: string, on: boolean) => void;
@@ -268,6 +277,8 @@ export class SpeakerProcess {
       clock,
       random,
     });
+    const view = new SpeakerView(this.state);
+    const tester = options.connects && newTester(options.connects, view, clock, emit);
     const drivers = {
       runner: this.#runner,
       layer2: this.layer2,
@@ -289,7 +300,7 @@ export class SpeakerProcess {
       fastPath: { configure: () => this.#memberlist.keepPaths(options.keepsPaths) },
       nodePaths: undefined,
       sources: this.#sources,
-      dataPath: { tryFirst: () => {} },
+      dataPath: { tryFirst: (effect: Parameters<ConnectionTester["tryFirst"]>[0]) => void tester?.tryFirst(effect) },
       checks: { changed: () => {} },
       events: {
         record: (about: { namespace: string; name: string }, type: string, reason: string, message: string) =>
@@ -309,11 +320,11 @@ export class SpeakerProcess {
     else process.at(options.ring.now + watching, () => this.#watchInterfaces());
     this.#sources.start(resources.endpointSlices);
     watchSessions({ bgp: this.#bgp, emit, clock });
+    tester?.start();
     if (options.servedHere !== undefined) this.#askHealthPorts(options.servedHere, 0);
     // Faults that Services suffer from stay here: of the node's settings none is simulated.
     const ofNode = { node, bgp: this.#bgp, checks: { findings: [] }, events: drivers.events, emit: () => {}, clock };
     if (!options.hasNodeEvents) return;
-    const view = new SpeakerView(this.state);
     new Faults({ ...ofNode, objects: this.#judge(view) }).start();
     new UnassignedServices({ view, cluster, namespace, lease: "controller", events: drivers.events, clock }).start();
   }
@@ -512,6 +523,18 @@ export class SpeakerProcess {
       if (members.gossip?.owners(address).includes(node)) this.falselyOwned ??= address;
     }
   }
+}
+
+function newTester(
+  connects: (clusterIP: string) => boolean,
+  view: SpeakerView,
+  clock: Clock,
+  emit: (event: SpeakerEvent) => void,
+): ConnectionTester {
+  const after = (ms: Millis, result: ConnectionResult) =>
+    new Promise<ConnectionResult>((resolve) => clock.schedule("connection", clock.now() + ms, () => resolve(result)));
+  const tryToConnect = (host: string) => (connects(host) ? after(1, "answered") : after(connectMs, "silent"));
+  return new ConnectionTester({ view, emit, clock, api: { host: apiAddress, port: 443 }, tryToConnect });
 }
 
 /** The node's own addresses, with their prefix lengths. A central speaker is not on the LAN. */

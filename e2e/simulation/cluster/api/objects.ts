@@ -4,6 +4,8 @@ import type { Family } from "#pkg/net";
 
 export const namespace = "metallb-system";
 
+/** The API's own Service. */
+export const apiAddress = "10.96.0.1";
 /** Outside the LAN: pools may name the interface that leads there. */
 export const reachedAddress = "203.0.113.254";
 
@@ -25,6 +27,8 @@ export interface ServiceSpec {
   readonly draining?: readonly number[];
   /** Only they may announce it. */
   readonly isLocal: boolean;
+  /** The value of its label `tier`, by which entries of a pool choose Services; absent: it has none. */
+  readonly tier?: string | undefined;
   /** The community that it asks routers for; absent for none. */
   readonly community?: string | undefined;
 }
@@ -36,7 +40,7 @@ export const macOf = (index: number, card: number) => `02:00:00:00:${octet(card)
 const octet = (value: number) => (value % 256).toString(16).padStart(2, "0");
 
 export function serviceObject(name: string, spec: ServiceSpec): JsonObject {
-  const { pool, isDual, wanted, sharing, port, isLocal, community } = spec;
+  const { pool, isDual, wanted, sharing, port, isLocal, tier = null, community } = spec;
   const isList = wanted?.includes(",");
   const ipFamilies = [
     ...(isDual || (wanted?.includes(".") ?? true) ? ["IPv4"] : []),
@@ -45,6 +49,7 @@ export function serviceObject(name: string, spec: ServiceSpec): JsonObject {
   return {
     metadata: {
       name,
+      labels: { tier },
       annotations: {
         "metallb.universe.tf/loadBalancerIPs": isList ? wanted : null,
         "metallb.universe.tf/address-pool": wanted === undefined ? pool : null,

@@ -24,6 +24,11 @@ const settledMs: Millis = 45_000;
  */
 export async function toldOtherwise(cluster: SimulatedCluster, history: History): Promise<string | undefined> {
   const fresh = new SimulatedCluster({ ...history, weather: { ...fairWeather }, onChange: () => {} });
+  // Acts of one kind that overlap leave others than there were.
+  for (const node of cluster.speakers.keys()) {
+    fresh.nodes.setEdge(node, cluster.nodes.isEdge(node));
+    fresh.machines.setSecondNic(node, cluster.machines.secondNics.has(node));
+  }
   for (const [name, spec] of cluster.people.services) {
     fresh.people.setService(name, spec);
     const ingress = cluster.people.status(name).map((ip) => ({ ip }));

@@ -1,14 +1,14 @@
 import type { ObjectChange } from "#e2e/apiserver";
 import { agreeingParts, LastingWrongs, type Sample } from "#e2e/ownership";
 import type { Millis } from "#pkg/clock";
-import type { Pool } from "#pkg/config";
+import { layer2PoolFor, type Peer, type Pool } from "#pkg/config";
 import { renumberAnnotation } from "#pkg/live-config";
 import { nameOf } from "#pkg/memberlist/testing";
 import { parseAddress } from "#pkg/net";
 import { endpointsFor, namespace, type ServiceSpec } from "../api/objects.ts";
 import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
-import { poolsOf } from "./configured.ts";
+import { configOf } from "./configured.ts";
 import { candidatesOf, hasNic } from "./ownership-sample.ts";
 import { holdersOf } from "./promised.ts";
 import { unmet } from "./rest.ts";
@@ -54,6 +54,7 @@ export class AsWanted {
   readonly #since = new Map<string, { readonly facts: string; readonly at: Millis }>(); // address -> since when the API wants the same of it
   readonly #nodesChanged = new Map<string, Millis>(); // name -> when its Node was last changed
   #inForce: readonly Pool[] = [];
+  #peers: readonly Peer[] = [];
   readonly #misplaced = new LastingWrongs();
   readonly #misrouted = new LastingWrongs();
   readonly #unmet = new LastingWrongs();
@@ -147,11 +148,13 @@ export class AsWanted {
 
   /** A configuration that has no pool for an address in use is refused unless people allow that. */
   #noteConfig({ people, api }: SimulatedCluster): void {
-    const pools = people.config === undefined ? [] : (poolsOf(people.config) ?? []);
+    const { pools = [], peers = [] } = (people.config === undefined ? undefined : configOf(people.config)) ?? {};
     const mayRenumber = api.get("configmaps", `${namespace}/config`)?.metadata.annotations?.[renumberAnnotation] === "true";
     const inUse = [...people.services.keys()].flatMap((name) => people.status(name));
-    if (pools.length > 0 && (mayRenumber || inUse.every((address) => poolWith(pools, address) !== undefined)))
+    if (pools.length > 0 && (mayRenumber || inUse.every((address) => poolWith(pools, address) !== undefined))) {
       this.#inForce = pools;
+      this.#peers = peers;
+    }
   }
 
   /** The addresses that one Service has, as the configuration in force has pools for them. */
@@ -160,7 +163,9 @@ export class AsWanted {
     const facts = new Map<string, Omit<Wanted, "address" | "since"> & { readonly text: string }>();
     for (const [name, spec] of people.services)
       for (const address of people.status(name)) {
-        const pool = poolWith(this.#inForce, address);
+        const whole = poolWith(this.#inForce, address);
+        const labels = spec.tier === undefined ? {} : { tier: spec.tier };
+        const pool = whole && layer2PoolFor(whole, { namespace: "default", labels, annotations: {} }, new Map())?.pool;
         if (pool === undefined || holdersOf(cluster, address).length > 1) continue;
         const { isLocal, endpoints, endpointsV6, draining } = spec;
         facts.set(address, {
@@ -172,6 +177,8 @@ export class AsWanted {
             endpoints,
             endpointsV6,
             draining,
+            spec.tier,
+            pool.advertisements.map(({ nodeSelectors }) => nodeSelectors),
             [pool.protocols, pool.nodeSelectors, pool.interfaces, pool.preferredNodes, pool.l2Placement],
           ]),
         });
@@ -261,7 +268,9 @@ export class AsWanted {
       const prefix = prefixOf(address);
       const has = (node: number) => routes.get(prefix)?.includes(cluster.neighborOf(node)) === true;
       const serving = endpointsFor(spec, address);
-      const may = !pool.protocols.includes("bgp") || serving.length === 0 ? [] : able;
+      const areEdges = pool.advertisements.every(({ nodeSelectors }) => nodeSelectors.length > 0);
+      const isChosen = (node: number) => !(areEdges || areEdgesAlone(this.#peers)) || nodes.isEdge(node);
+      const may = !pool.protocols.includes("bgp") || serving.length === 0 ? [] : able.filter(isChosen);
       // A drained node keeps those of `Local` Services until its last endpoint goes, and others until another node has them.
       const should = may.filter((node) => (spec.isLocal ? serving.includes(node) : !nodes.isDrained(node)));
       const mayHave = spec.isLocal || should.some(has) ? should : may;
@@ -277,6 +286,11 @@ export class AsWanted {
 function poolWith(pools: readonly Pool[], address: string): Pool | undefined {
   const parsed = parseAddress(address);
   return pools.find(({ ranges }) => parsed !== undefined && ranges.some((range) => range.contains(parsed)));
+}
+
+/** Routers are for nodes alone that have the label. */
+function areEdgesAlone(peers: readonly Peer[]): boolean {
+  return peers.length > 0 && peers.every(({ nodeSelectors }) => nodeSelectors.length > 0);
 }
 
 /** Where IP alone is cut, an address may be left to a node of another part. */

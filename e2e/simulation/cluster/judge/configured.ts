@@ -1,6 +1,6 @@
 import type { ObjectChange } from "#e2e/apiserver";
 import type { Millis } from "#pkg/clock";
-import { hasOwners, type Pool, parseConfig } from "#pkg/config";
+import { type Config, hasOwners, parseConfig } from "#pkg/config";
 import { parseAddress } from "#pkg/net";
 import { namespace } from "../api/objects.ts";
 
@@ -31,19 +31,19 @@ export class Configured {
   }
 }
 
-const read = new Map<string, readonly Pool[] | undefined>(); // The texts of histories are few.
+const read = new Map<string, Config | undefined>(); // The texts of histories are few.
 
-export function poolsOf(text: string): readonly Pool[] | undefined {
-  if (!read.has(text)) read.set(text, parseConfig(text).config?.pools);
+export function configOf(text: string): Config | undefined {
+  if (!read.has(text)) read.set(text, parseConfig(text).config);
   return read.get(text);
 }
 
 function isRead(text: string): boolean {
-  return (poolsOf(text)?.length ?? 0) > 0;
+  return (configOf(text)?.pools.length ?? 0) > 0;
 }
 
 function isNobodys(text: string, address: string): boolean {
   const parsed = parseAddress(address);
-  const pool = poolsOf(text)?.find(({ ranges }) => parsed !== undefined && ranges.some((range) => range.contains(parsed)));
+  const pool = configOf(text)?.pools.find(({ ranges }) => parsed !== undefined && ranges.some((range) => range.contains(parsed)));
   return pool !== undefined && (!hasOwners(pool) || pool.nodeSelectors.length > 0 || pool.interfaces.length > 0);
 }

@@ -155,13 +155,16 @@ export function candidatesOf(
   return staying.length > 0 ? staying : suiting;
 }
 
-/** Nodes of these that have the NICs that the address's pool asks for at the beginning of histories. */
+/** Nodes of these that have the labels and NICs that the address's pool asks for at the beginning of histories. */
 export function ableAt(
   cluster: SimulatedCluster,
   address: string,
   able: readonly number[] = ableNodes(cluster),
 ): readonly number[] {
-  const asked = askedNics[poolOf(address)];
+  const pool = poolOf(address);
+  const tier = pool === "advertised" ? servicesOn(cluster, address)[0]?.tier : undefined;
+  if (pool === "chosen" || tier === "edge") return able.filter((node) => cluster.nodes.isEdge(node));
+  const asked = askedNics[tier ?? pool];
   return asked === undefined ? able : able.filter((node) => hasNic(cluster, node, asked));
 }
 

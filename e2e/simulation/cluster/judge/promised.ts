@@ -32,6 +32,7 @@ const beginnings = [
   ["reached", 180],
   ["second", 176],
   ["strict", 160],
+  ["advertised", 148],
   ["moved", 128],
   ["nic", 112],
   ["both", 96],
@@ -42,6 +43,7 @@ const beginnings = [
 
 /** By where the addresses of each pool begin. Those of `moved` are of the pool `lan` in a configuration that moves it. */
 export function poolOf(address: string): string {
+  if (/^198\.51\.100\.1[6-9]$/.test(address)) return "chosen";
   if (address.startsWith("198.51.100.") || address.startsWith("2001:db8:1:")) return "routed";
   if (address.startsWith("203.0.113.")) return "given";
   const last = address.includes(":") ? Number.parseInt(address.split(":").at(-1) || "0", 16) : Number(address.split(".")[3]);

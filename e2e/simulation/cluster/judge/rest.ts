@@ -94,12 +94,12 @@ function misplaced(
   const preferred = lasting.filter((node) => cluster.nodes.isEdge(node));
   const mayOwn = pool === "lan" && preferred.length > 0 ? preferred : lasting;
   const names = (nodes: readonly number[]) => nodes.map((node) => `node-${node}`).join();
-  const byLayer2 = pool !== "routed" && pool !== "given";
+  const byLayer2 = pool !== "routed" && pool !== "chosen" && pool !== "given";
   const [owner, ...more] = owners;
   const isOwned =
     owner === undefined ? mayOwn.length === 0 || !byLayer2 : byLayer2 && mayOwn.includes(owner) && more.length === 0;
   if (!isOwned) return `is at ${names(owners) || "nobody"}, of ${(byLayer2 && names(mayOwn)) || "nobody"}`;
-  const isRouted = pool === "routed" || pool === "both";
+  const isRouted = pool === "routed" || pool === "chosen" || pool === "both";
   const wanted = isRouted
     ? able
         .map((node) => cluster.neighborOf(node))
