@@ -11,6 +11,7 @@ export { Allocator } from "./allocator.ts";
 export { describe, facts, finding, remedy } from "./describe.ts";
 export { holdersOf, isFor, type ReservedFor } from "./holders.ts";
 export { type IpamChange, type IpamPool, ipamChanges } from "./ipam.ts";
+export { portText } from "./occupancy.ts";
 export { type PoolFacts, poolFacts, type ReservedFacts } from "./pool-facts.ts";
 export { counterText } from "./quotas.ts";
 export {

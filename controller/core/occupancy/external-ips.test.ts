@@ -5,9 +5,11 @@ import type { Service } from "#pkg/k8s";
 import { service } from "#pkg/k8s/testing";
 import { annotations } from "#pkg/service";
 import { configText, coreOptions, startWorld, type World } from "../../testing/world.ts";
+import { Context } from "../context.ts";
 import type { ControllerEvent } from "../events.ts";
 import { createState } from "../state.ts";
 import { step } from "../step.ts";
+import { ExternalIPs } from "./external-ips.ts";
 
 const pools = configText("main 10.0.0.0-10.0.0.9");
 const other = { type: "ClusterIP", externalIPs: ["10.0.0.0"] };
@@ -116,4 +118,27 @@ test("a Service of another load balancer, or of another type by now, is told not
   world.service("former", { type: "NodePort", ingress: ["10.0.0.0"] });
   const named = told(await rest(world)).map((line) => line.replace(/:.*/, ""));
   assert.deepEqual(named, ["default/web"]);
+});
+
+test("a look at a Service costs some thousand ports, however many Services with a thousand each name its address", () => {
+  let looked = 0;
+  const ports = (protocol: string) =>
+    Array.from({ length: 1_001 }, (_, index) => ({
+      name: "",
+      port: index + 1,
+      get protocol() {
+        looked++;
+        return protocol;
+      },
+    }));
+  const externalIPs = new ExternalIPs(new Context(1));
+  const web = { ...service("default/web", { ingress: ["10.0.0.0"] }), ports: ports("UDP") };
+  const services = new Map([[web.key, web]]);
+  for (let index = 0; index < 100; index++) {
+    const thief = { ...service(`team/thief${index}`, other), ports: ports("TCP") };
+    services.set(thief.key, thief);
+    externalIPs.changed(thief.key, thief, undefined);
+  }
+  assert.equal(externalIPs.problemOf(web, services), undefined);
+  assert.ok(looked > 0 && looked <= 3_000, `${looked}`);
 });

@@ -1,3 +1,4 @@
+import { portText } from "#pkg/allocator";
 import type { Millis } from "#pkg/clock";
 import { PartOf } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
@@ -8,8 +9,9 @@ import type { Context } from "../context.ts";
 
 type Services = ReadonlyMap<string, Service>;
 
-// Anybody may make thousands of Services that name an address, and each is looked at for each Service on it.
+// Anybody may make thousands of Services that name an address, each with a thousand ports, and all are looked at for each Service on it.
 const maxClaims = 100;
+const maxClaimedPorts = 1_000;
 
 /** Addresses that Services have among their `spec.externalIPs`. kube-proxy on each node sends their ports to Pods of these, whoever has the address. */
 export class ExternalIPs extends PartOf<Context> {
@@ -35,14 +37,17 @@ export class ExternalIPs extends PartOf<Context> {
 
   /** The fault of a Service whose address and port another one names. */
   problemOf(service: Service, services: Services): Dated<Millis> | undefined {
-    if (this.claims.size === 0) return undefined;
     const { key, namespace, ports } = service;
-    for (const address of recordedAddresses(service))
+    const claimed = recordedAddresses(service).filter((address) => this.claims.has(`${address}`));
+    if (claimed.length === 0) return undefined;
+    const own = new Set(ports.map(portText));
+    let left = maxClaimedPorts;
+    for (const address of claimed)
       for (const [other, since] of this.claims.get(`${address}`) ?? []) {
         const rival = other === key ? undefined : services.get(other);
-        const clash = rival?.ports.find((one) =>
-          ports.some(({ port, protocol }) => port === one.port && protocol === one.protocol),
-        );
+        const looked = rival?.ports.slice(0, left) ?? [];
+        left -= looked.length;
+        const clash = looked.find((one) => own.has(portText(one)));
         if (rival === undefined || clash === undefined) continue;
         const who = rival.namespace === namespace ? `Service ${other}` : "a Service of another namespace";
         const details = {
