@@ -7,6 +7,7 @@ import { renumberAnnotation } from "#pkg/live-config";
 import { configText, coreOptions, startWorld } from "../../testing/world.ts";
 import { createState } from "../state.ts";
 import { step } from "../step.ts";
+import { GivenUp } from "./given-up.ts";
 
 const ten = configText("main 10.0.0.0-10.0.0.9");
 const wants = (address: string) => ({ annotations: { "metallb.io/loadBalancerIPs": address } });
@@ -189,4 +190,52 @@ test("a standby, which gives nobody an address, remembers nothing as given up", 
   step(state, { type: "services", changed: [{ key: now.key, now }] }, 0);
   step(state, { type: "service", key: now.key }, 0);
   assert.equal(state.givenUp.by("10.0.0.1", "default/other"), undefined);
+});
+
+test("of thousands that wait in a chain few are looked at, by the last of them and by those whose turn comes", () => {
+  let looked = 0;
+  const others = (index: number) => {
+    const list = [`team/s${index - 1}`];
+    const count = <T>(value: T): T => {
+      looked++;
+      return value;
+    };
+    return Object.assign(list, {
+      [Symbol.iterator]: () => count(list.values()),
+      includes: (key: string) => count(list.indexOf(key) >= 0),
+    });
+  };
+  const addressOf = (index: number) => `10.0.${index >> 8}.${index & 255}`;
+  const holders = (address: object) => [
+    `team/s${Number(`${address}`.split(".")[2]) * 256 + Number(`${address}`.split(".")[3]) + 1}`,
+  ];
+  const changed: string[] = [];
+  const givenUp = new GivenUp({ held: () => undefined, holders }, { changed: (key) => changed.push(key) });
+  for (let index = 0; index < 10_000; index++) givenUp.look(`team/s${index}`, [addressOf(index)]);
+  for (let index = 1; index < 50; index++) assert.equal(givenUp.wait(`team/s${index}`, others(index)), false);
+  for (let index = 50; index < 10_000; index++) givenUp.wait(`team/s${index}`, others(index));
+  looked = 0;
+  assert.equal(givenUp.wait("team/s9999", others(9_999)), true);
+  assert.ok(looked > 0 && looked <= 110, `${looked}`);
+  looked = 0;
+  givenUp.look("team/s7", []);
+  assert.deepEqual([changed, looked], [["team/s8"], 1]);
+});
+
+test("a long chain of Services that wait for one whose status the API refuses ends when it does no more", async () => {
+  const names = Array.from({ length: 130 }, (_, index) => `s${index}`);
+  const first = Object.fromEntries(names.map((name, index) => [name, wants(`10.0.0.${index + 1}`)]));
+  const world = await startWorld(configText("main 10.0.0.0-10.0.0.199"), first);
+  world.cluster.refused.set("default/s0", refused);
+  for (const [index, name] of names.entries()) {
+    world.change(name, wants(`10.0.0.${index === 0 ? 199 : index}`));
+    await world.settle();
+  }
+  world.cluster.refused.clear();
+  for (let i = 0; i < 20; i++) {
+    world.clock.advanceBy(10_000);
+    await world.settle();
+  }
+  const wanted = names.map((name, index) => `${name}=10.0.0.${index === 0 ? 199 : index}`);
+  assert.deepEqual(world.addresses(...names), wanted);
 });

@@ -1,20 +1,24 @@
 import type { Allocator } from "#pkg/allocator";
 import { Part } from "#pkg/core";
+import { parseAddress } from "#pkg/net";
 import type { Agenda } from "../agenda.ts";
+
+// A tenant may have thousands wait for one whose status the API refuses, and each looks at all before it.
+const maxChain = 100;
 
 /**
  * Addresses that a Service has given up while its status still has them. Speakers go by the status: another one that had such an address
  * in its status, too, would be answered for on the same address until the first is written.
  */
 export class GivenUp extends Part {
-  private readonly allocator: Pick<Allocator, "held">;
+  private readonly allocator: Pick<Allocator, "held" | "holders">;
   private readonly agenda: Pick<Agenda, "changed">;
   private readonly addresses = new Map<string, readonly string[]>(); // Service -> what it has given up
   private readonly services = new Map<string, Set<string>>(); // address -> Services that have given it up
   private readonly waiting = new Map<string, readonly string[]>(); // Service -> those whose status it waits for
 
   /** @param agenda gets Services of which what they waited for may be free */
-  constructor(allocator: Pick<Allocator, "held">, agenda: Pick<Agenda, "changed">) {
+  constructor(allocator: Pick<Allocator, "held" | "holders">, agenda: Pick<Agenda, "changed">) {
     super();
     this.allocator = allocator;
     this.agenda = agenda;
@@ -37,14 +41,17 @@ export class GivenUp extends Part {
 
   /**
    * Lets a Service wait until the status of each of the others is another one; of none, it does not wait any more.
-   * @returns whether they wait, through others maybe, for its own
+   * @returns whether they wait, through others maybe, for its own, or wait in a chain that is too long to tell
    */
   wait(key: string, others: readonly string[]): boolean {
     if (others.length > 0) this.waiting.set(key, others);
     else this.waiting.delete(key);
     const seen = new Set(others); // It grows while it is gone through.
-    for (const other of seen) for (const next of this.waiting.get(other) ?? []) seen.add(next);
-    return seen.has(key);
+    for (const other of seen) {
+      if (seen.has(key) || seen.size > maxChain) return true;
+      for (const next of this.waiting.get(other) ?? []) seen.add(next);
+    }
+    return false;
   }
 
   #set(key: string, addresses: readonly string[]): void {
@@ -61,7 +68,10 @@ export class GivenUp extends Part {
     }
     if (addresses.length > 0) this.addresses.set(key, addresses);
     else this.addresses.delete(key);
-    if (before.every((address) => addresses.includes(address))) return;
-    for (const [other, awaited] of this.waiting) if (awaited.includes(key)) this.agenda.changed(other);
+    for (const text of before) {
+      const address = addresses.includes(text) ? undefined : parseAddress(text);
+      for (const other of address === undefined ? [] : this.allocator.holders(address))
+        if (this.waiting.get(other)?.includes(key)) this.agenda.changed(other);
+    }
   }
 }
