@@ -73,7 +73,7 @@ function sha256(text: string): string {
 
 /** The speaker's core, as it is run, recorded and run again. */
 export const speakerCore = defineCore<SpeakerState, SpeakerEvent, SpeakerEffect, SpeakerOptions>({
-  format: 56,
+  format: 57,
   createState,
   step,
   nextDeadline,

@@ -16,6 +16,7 @@ import { type DataPathEvent, dataPathEvent, dependsOnOthers, nextDataPathAt } fr
 import { beginWithHealthPorts, healthPortsAsked } from "./data-path/health-ports.ts";
 import type { SpeakerEffect } from "./effects.ts";
 import type { RingMembersEvent, SpeakerEvent } from "./events.ts";
+import { memberOfHandovers } from "./handovers/handover-state.ts";
 import { handoverEvent, handoversChanged, handoversConfigured, handoverTimer, servingChanged } from "./handovers/handovers.ts";
 import { nextCarrierAt, releaseCarriers } from "./interfaces/carriers.ts";
 import { interfacesChanged, kernelChanged } from "./interfaces/changes.ts";
@@ -219,7 +220,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
       gossipChanged(state, memberChanged(state, event, now), now, effects);
       if (event.change === "failed" || event.change === "left") forgetDeleted(state, event.node, effects);
       askedMembersChanged(state, now, effects);
-      handoversChanged(state, now, effects);
+      memberOfHandovers(state.handovers, now);
       flush(state, effects);
       break;
     case "gossip":

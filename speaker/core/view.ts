@@ -14,7 +14,7 @@ import { nextTest } from "./data-path/connection-tests.ts";
 import type { ConnectionTest, PathFault } from "./data-path/data-path-state.ts";
 import { type NextHealthPorts, nextHealthPorts } from "./data-path/health-ports.ts";
 import type { KernelProblems, TestedAddress } from "./events.ts";
-import { endOf } from "./handovers/handovers.ts";
+import { endOf } from "./handovers/former-owners.ts";
 import { interfacesHere, withoutServices } from "./interfaces/nics.ts";
 import { isOutdated, viewAgeSeconds } from "./members/api-view.ts";
 import { nodeOfMac } from "./members/members.ts";

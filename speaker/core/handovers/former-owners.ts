@@ -1,10 +1,11 @@
 import type { Millis } from "#pkg/clock";
+import { isIn } from "#pkg/collections";
 import type { Pool } from "#pkg/config";
 import type { Address } from "#pkg/net";
 import { type AddressPlacement, ownerWithout } from "#pkg/placement";
 import { nodesOf } from "../members/nodes.ts";
 import type { SpeakerState } from "../state.ts";
-import type { CurrentHandover } from "./handover-state.ts";
+import { type CurrentHandover, maxMs } from "./handover-state.ts";
 
 // A speaker that left is back by then where its Pod was replaced; where its node is gone, clients get their reset after it.
 const awayMs: Millis = 60_000;
@@ -12,6 +13,8 @@ const awayMs: Millis = 60_000;
 const failedMs: Millis = 10_000;
 // By then the former owner has heard of the next one, and has said that it serves the address.
 const heardMs: Millis = 3_000;
+// The former owner counts its connections every 5 s, and tells the others.
+const idleMs: Millis = 20_000;
 // Until then all that an earlier process of this node may have owned has been placed, and all that others owned before it was there.
 const beginningMs: Millis = 30_000;
 
@@ -28,15 +31,20 @@ export function noteOwner(state: SpeakerState, key: string, owner: string, now: 
 /** -Infinity for a node that cannot deliver to Pods: packets of connections would end there. */
 export function livesUntil({ members }: SpeakerState, node: string, { family }: Address): Millis {
   if (members.gossip?.undelivering([node], family).includes(node)) return -Infinity;
-  if (members.active.includes(node) || members.awaited.has(node)) return Infinity;
+  if (isIn(members.active, node) || members.awaited.has(node)) return Infinity;
   const missing = members.missing.get(node);
   return missing === undefined ? -Infinity : missing.since + (missing.cause === "left" ? awayMs : failedMs);
+}
+
+/** When a current handover ends at the latest. */
+export function endOf(state: SpeakerState, { address, from, since, idleSince, returnsBy = Infinity }: CurrentHandover): Millis {
+  return Math.min(since + maxMs, idleSince + idleMs, livesUntil(state, from, address), returnsBy);
 }
 
 /** Whether connections of the node go on, as it seems. */
 export function isLiving(state: SpeakerState, node: string, address: Address, now: Millis): boolean {
   const { active, awaited, missing } = state.members;
-  const isThere = active.includes(node) || awaited.has(node) || missing.get(node)?.cause === "left";
+  const isThere = isIn(active, node) || awaited.has(node) || missing.get(node)?.cause === "left";
   return isThere && livesUntil(state, node, address) > now;
 }
 
@@ -64,10 +72,10 @@ export function servesBefore(
 ): boolean {
   const { node, members, handovers } = state;
   const servers = members.gossip?.servers(`${address}`) ?? [];
-  if (servers.includes(from) || !members.active.includes(from)) return false;
+  if (servers.includes(from) || !isIn(members.active, from)) return false;
   const isOther = (one: string) => one !== node && one !== from;
   const before = handovers.lastOwners.get(`${address}`)?.before?.node;
-  const isAway = before !== undefined && isOther(before) && !members.active.includes(before);
+  const isAway = before !== undefined && isOther(before) && !isIn(members.active, before);
   return servers.some(isOther) || (isAway && livesUntil(state, before, address) > now);
 }
 
@@ -81,7 +89,7 @@ export function passesLater(state: SpeakerState, placed: AddressPlacement, pool:
   const servers = members.gossip?.servers(placed.address.toString()) ?? [];
   if (servers.some((one) => one !== node && one !== guessed)) return true;
   const elected = placed.chosen === true ? undefined : ownerWithout(node, placed, nodesOf(state, pool));
-  return elected !== undefined && elected !== guessed && members.active.includes(elected);
+  return elected !== undefined && elected !== guessed && isIn(members.active, elected);
 }
 
 export function isBeginning({ handovers }: SpeakerState, now: Millis): boolean {
@@ -129,7 +137,7 @@ export function reviewServers(state: SpeakerState, key: string, current: Current
   reviewBeyond(state, key, current, now);
   const { active, gossip } = state.members;
   const servers = gossip?.servers(key) ?? [];
-  const serves = (one: string | undefined) => one !== undefined && (!active.includes(one) || servers.includes(one));
+  const serves = (one: string | undefined) => one !== undefined && (!isIn(active, one) || servers.includes(one));
   current.idleSince = serves(current.from) || serves(current.beyond) ? Infinity : Math.min(current.idleSince, now);
 }
 
@@ -147,7 +155,7 @@ export function reviewBeyond(state: SpeakerState, key: string, current: CurrentH
   const { beyond } = current;
   const isOwner = (one: string) => handovers.lastOwners.get(key)?.node === one; // Clients may not have heard of it yet.
   // One that does not answer may serve it nevertheless; one that says so no longer may be the owner, as this node hears later.
-  const serves = (one: string) => servers.includes(one) || isOwner(one) || servers.length === 0 || !members.active.includes(one);
+  const serves = (one: string) => servers.includes(one) || isOwner(one) || servers.length === 0 || !isIn(members.active, one);
   const stays = beyond !== undefined && isLeft(beyond) && serves(beyond);
   if (!stays) current.beyond = servers.at(-1);
 }

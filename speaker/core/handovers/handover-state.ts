@@ -77,6 +77,8 @@ export interface Handovers {
   isWanted: boolean;
   /** Why this node cannot hand over; by family. */
   failures: ReadonlyMap<string, string>;
+  /** Something happened to members that was not looked at yet. */
+  areMembersOther: boolean;
   /** MAC addresses of all other speakers, as they were told last. */
   speakers: string;
   /** When this process first saw a pool that keeps connections. */
@@ -96,8 +98,16 @@ export function noHandovers(): Handovers {
     lastOwners: new Map(),
     isWanted: false,
     failures: new Map(),
+    areMembersOther: false,
     speakers: "",
     begunAt: Infinity,
     dueAt: Infinity,
   };
+}
+
+/** Something happened to a member, and at once to thousands, maybe: they are looked at together. */
+export function memberOfHandovers(handovers: Handovers, now: Millis): void {
+  if (!handovers.isWanted && handovers.current.size === 0) return;
+  handovers.areMembersOther = true;
+  handovers.dueAt = Math.min(handovers.dueAt, now);
 }

@@ -10,6 +10,7 @@ import type { PlacementChange } from "../protocols/protocol.ts";
 import { layer2PoolAt, type SpeakerState } from "../state.ts";
 import { announceNow } from "./awaited.ts";
 import {
+  endOf,
   isBeginning,
   isLiving,
   livesUntil,
@@ -30,8 +31,6 @@ import { isSame, reportLinks, Ways } from "./links.ts";
 // of it yet, and for no other node. So packets follow the owners back, and come twice to no node. It ends when the former owner has no open connection any more, when it is
 // gone, or after ten minutes.
 
-// The former owner counts its connections every 5 s, and tells the others.
-const idleMs: Millis = 20_000;
 // By then clients have heard who answers instead of this node: its announcements are repeated for some seconds.
 const lingerMs: Millis = 10_000;
 // The former owner hears of the move when this node does, and says so over the ring.
@@ -187,6 +186,7 @@ function reclaim(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): vo
 /** Nodes came, went, or can be reached otherwise; or this node's interfaces are others. */
 export function handoversChanged(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   const { handovers, members } = state;
+  handovers.areMembersOther = false;
   if (!handovers.isWanted && handovers.current.size === 0) return;
   const speakers = [...members.macs.nodes].flatMap(([mac, node]) => (node === state.node ? [] : [mac])).sort();
   if (speakers.join() !== handovers.speakers) {
@@ -257,7 +257,8 @@ export function handoverTimer(state: SpeakerState, now: Millis, effects: Speaker
   const { handovers } = state;
   if (handovers.isWanted && now >= state.members.reclaimAt) reclaim(state, now, effects);
   if (now < handovers.dueAt) return;
-  reviewSome(state, now, effects);
+  if (handovers.areMembersOther) handoversChanged(state, now, effects);
+  else reviewSome(state, now, effects);
   const ways = new Ways(state);
   for (const [key, until] of handovers.awaited) {
     const current = handovers.current.get(key);
@@ -324,11 +325,6 @@ function inheritedFound(state: SpeakerState, { addresses, unfinished }: Inherite
     serve(state, address, now, effects);
     state.members.gossip?.setServing(address, true);
   }
-}
-
-/** When a current handover ends at the latest. */
-export function endOf(state: SpeakerState, { address, from, since, idleSince, returnsBy = Infinity }: CurrentHandover): Millis {
-  return Math.min(since + maxMs, idleSince + idleMs, livesUntil(state, from, address), returnsBy);
 }
 
 function serve(state: SpeakerState, address: Address, now: Millis, effects: SpeakerEffect[]): void {
