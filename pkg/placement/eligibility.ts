@@ -1,4 +1,4 @@
-import { type LabelSelector, matchesSelector, type Pool } from "#pkg/config";
+import { isSlotPool, type LabelSelector, matchesSelector, type Pool } from "#pkg/config";
 import type { Reachability, View } from "#pkg/gossip";
 import { type Address, type Family, matchesInterface, type Prefix } from "#pkg/net";
 
@@ -87,6 +87,21 @@ export interface PoolNodes {
   readonly weights: ReadonlyMap<string, number>; // node -> sum of the weights of what matches it
   /** The subnets of those with an interface that report theirs, where the pool asks for these; else empty. */
   readonly subnets: ReadonlyMap<string, readonly Prefix[]>; // node -> subnets on interfaces of the pool
+}
+
+const terms = new WeakMap<Pool, string>(); // pool -> its terms
+
+/** The fields of a pool on which its nodes depend, as text: pools that are alike have the same nodes. */
+export function nodeTerms(pool: Pool): string {
+  const known = terms.get(pool);
+  if (known !== undefined) return known;
+  const { nodeSelectors, preferredNodes, interfaces, l2Placement, keepConnections, announceWhen, kernel } = pool;
+  const plain = ({ matchLabels, matchExpressions }: LabelSelector) => [...matchLabels, matchExpressions];
+  const preferred = preferredNodes.map(({ weight, selector }) => [weight, plain(selector)]);
+  const others = [interfaces, l2Placement, keepConnections, announceWhen, kernel === undefined, isSlotPool(pool)];
+  const text = JSON.stringify([nodeSelectors.map(plain), preferred, ...others]);
+  terms.set(pool, text);
+  return text;
 }
 
 export function poolNodes(

@@ -47,6 +47,7 @@ export {
   type KnownReachability,
   type Labels,
   networkTaint,
+  nodeTerms,
   outOfServiceTaint,
   type PoolNodes,
   poolNodes,

@@ -12,13 +12,14 @@ import { updateReachability, withNics } from "./nics.ts";
 export function interfacesChanged(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   const { gossip } = state.members;
   if (!state.isStarted) return;
-  if (updateReachability(state, now)) touchPools(state, withNics(state));
+  const isElsewhere = updateReachability(state, now);
+  if (isElsewhere) touchPools(state, withNics(state));
   if (gossip === undefined) return;
   gossip.setReachability(state.carriers.reachability);
   reportLinks(state);
   handoversChanged(state, now, effects);
   flush(state, effects);
-  touchPools(state, reachabilityChanged(state));
+  if (isElsewhere) touchPools(state, reachabilityChanged(state));
 }
 
 /** What this node's kernel does not have is announced by another node, or by none. */

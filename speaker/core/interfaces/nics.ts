@@ -17,14 +17,14 @@ export function withoutServices({ services }: SpeakerState, interfaces: readonly
   return interfaces.map((one) => (one.addresses.every(isOwn) ? one : { ...one, addresses: one.addresses.filter(isOwn) }));
 }
 
-/** Takes in the present interfaces. @returns whether this node is in other subnets than before, or by other interfaces */
+/** Takes in the present interfaces. @returns whether this node can answer elsewhere than before: in other subnets, or by other interfaces */
 export function updateReachability(state: SpeakerState, now: Millis): boolean {
   const { carriers, ownedPools, kernel } = state;
   const before = carriers.reachability;
   const interfaces = withoutServices(state, countedInterfaces(carriers, canOthersAnswer(state), now));
   const hasKernelAccess = kernel.found.failure === undefined;
   carriers.reachability = { ...ownReachability(interfaces, ownedPools, carriers.routes), hasKernelAccess };
-  return subnetsText(before.interfaces) !== subnetsText(carriers.reachability.interfaces);
+  return textOf(before) !== textOf(carriers.reachability);
 }
 
 /** Addresses by which pools name the interfaces that lead to them, and whole names, which may be second ones. */
@@ -68,8 +68,8 @@ export function nicItem({ carriers }: SpeakerState, address: Address, pool: Pool
   return { type: "address", interface: nic.name, address, prefixLength: address.bits, protocol, lifetimeSeconds, isOnLan: true };
 }
 
-function subnetsText(interfaces: SpeakerState["carriers"]["reachability"]["interfaces"]): string {
-  return [...interfaces].map(([name, subnets]) => `${name} ${subnets.join(" ")}`).join();
+function textOf({ answers, hasKernelAccess, interfaces }: SpeakerState["carriers"]["reachability"]): string {
+  return [answers, hasKernelAccess, ...[...interfaces].map(([name, subnets]) => `${name} ${subnets.join(" ")}`)].join();
 }
 
 /** Facts about this node's routes and interfaces that the configuration asks for. */

@@ -10,6 +10,7 @@ import {
   hasInterface,
   isDrained,
   type KnownReachability,
+  nodeTerms,
   outOfServiceTaint,
   type PoolNodes,
   poolNodes,
@@ -73,8 +74,13 @@ export function reachabilityChanged(state: SpeakerState): Pool[] {
   const before = [...known];
   known.clear();
   const changed: Pool[] = [];
+  const compared = new Map<PoolNodes["inService"], { readonly now: PoolNodes["inService"]; readonly isOther: boolean }>(); // those before -> those now
   for (const [pool, nodes] of before) {
-    if (!isSame(nodesOf(state, pool), nodes)) changed.push(pool);
+    const now = nodesOf(state, pool);
+    const last = compared.get(nodes.inService); // Of a pool that is alike, and has the same lists.
+    const isOther = last?.now === now.inService ? last.isOther : !isSame(now, nodes);
+    compared.set(nodes.inService, { now: now.inService, isOther });
+    if (isOther) changed.push(pool);
     else known.set(pool, nodes); // Addresses share the lists of candidates, by which placement sees that nothing is different.
   }
   return changed;
@@ -85,9 +91,17 @@ export function nodesOf(state: SpeakerState, pool: Pool): PoolNodes {
   const { active } = state.members;
   const known = state.nodes.pools.get(pool);
   if (known?.active === active) return known;
-  const nodes = poolNodes(
+  // Pools are many, and most of them alike.
+  const alike = state.nodes.pools.values().find((one) => one.active === active && nodeTerms(one.pool) === nodeTerms(pool));
+  const nodes = alike === undefined ? newNodesOf(state, pool) : { ...alike, pool };
+  state.nodes.pools.set(pool, nodes);
+  return nodes;
+}
+
+function newNodesOf(state: SpeakerState, pool: Pool): PoolNodes {
+  return poolNodes(
     pool,
-    active,
+    state.members.active,
     (node) => standingOf(state, pool, node),
     (node) => reachabilityOf(state, node),
     (node) => viewOf(state, node),
@@ -95,8 +109,6 @@ export function nodesOf(state: SpeakerState, pool: Pool): PoolNodes {
     (node) => preferenceWeight(pool, state.nodes.labels.get(node)),
     (node) => isDrainedNode(state, node) || isAboutToTake(state, pool, node),
   );
-  state.nodes.pools.set(pool, nodes);
-  return nodes;
 }
 
 /**
@@ -243,7 +255,7 @@ function isSame(a: PoolNodes, b: PoolNodes): boolean {
 }
 
 function equalTexts(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((text, index) => text === b[index]);
+  return a === b || (a.length === b.length && a.every((text, index) => text === b[index]));
 }
 
 function equalPrefixes(a: readonly Prefix[], b: readonly Prefix[] | undefined): boolean {
