@@ -106,10 +106,12 @@ export function step(state: SpeakerState, event: SpeakerEvent, now: Millis): Spe
 
 function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: SpeakerEffect[]): void {
   switch (event.type) {
-    case "service":
-      touch(state, setService(state.services, event.key, event.service));
-      if (!state.status.since.has(event.key)) noteSince(state, event.key, now);
+    case "service": {
+      const addresses = setService(state.services, event.key, event.service);
+      touch(state, addresses);
+      if (addresses.length === 0 || !state.status.since.has(event.key)) noteSince(state, event.key, now); // Without addresses it is not placed.
       break;
+    }
     case "slice":
       touch(state, setSlice(state.services, event.key, event.now, event.before));
       break;

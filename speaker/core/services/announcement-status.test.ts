@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { service } from "#pkg/k8s/testing";
 import { TimedLog } from "#pkg/log/testing";
 import { parseAddress, parsePrefix } from "#pkg/net";
 import { excludeLabel } from "#pkg/placement";
@@ -265,5 +266,34 @@ test("property: each line of a speaker's log that edits of Services cause names 
       const others = timed.take().filter(({ service }) => !`${service}`.startsWith("team-a/"));
       assert.deepEqual(others, []);
     }),
+  );
+});
+
+/** How many entries each table of the state has, at any depth. */
+function* sizesOf(value: unknown, path = ""): Generator<readonly [path: string, size: number]> {
+  if (value instanceof Map || value instanceof Set) yield [path, value.size];
+  else if (typeof value === "object" && value !== null)
+    for (const [name, field] of Object.entries(value)) yield* sizesOf(field, `${path}.${name}`);
+}
+
+test("nothing is kept of Services that came and went, with an address, without one, or with one that they lost", () => {
+  const bench = Bench.announcing();
+  for (const [name, ...ingress] of [
+    ["with", [x]],
+    ["without", []],
+    ["lost", [x], []],
+  ] as const)
+    for (let index = 0; index < 50; index++) {
+      const key = `team/${name}${index}`;
+      for (const addresses of ingress) {
+        bench.setService(key, service(key, { ingress: addresses }));
+        bench.settle();
+      }
+      bench.setService(key, undefined);
+      bench.settle();
+    }
+  assert.deepEqual(
+    [...sizesOf(bench.state)].filter(([, size]) => size >= 20),
+    [],
   );
 });
