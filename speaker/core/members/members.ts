@@ -12,8 +12,9 @@ const suspectedUncertainty = 0x8000;
 const maxLostUncertainty = 0x7fff;
 // The time for which announcements are repeated.
 const reclaimEveryMs: Millis = 5_000;
-// Nodes come and go with autoscaling; who went that long ago is a foreign host.
+// Nodes come and go with autoscaling; who went that long ago is a foreign host, and no node that may be back.
 const maxNodesOfMacs = 5_000;
+const maxNodesGone = 5_000;
 // A node that is back broadcasts its report at once, but a cut that is about to heal may still swallow the report.
 const pullAfterMs: Millis = 500;
 const pullEveryMs: Millis = 2_000;
@@ -92,6 +93,13 @@ function noteMissing(
   else if (change !== "suspected" && change !== "failed") missing.delete(node);
   else if (!missing.has(node) || isByBfd)
     missing.set(node, { since: missing.get(node)?.since ?? now, cause: isByBfd ? "failedFast" : "failed" });
+  forgetFirst(missing);
+}
+
+/** In a large ring nobody tells that a Node was deleted. */
+function forgetFirst(gone: Map<string, unknown> | Set<string>): void {
+  const [first] = gone.keys();
+  if (gone.size > maxNodesGone && first !== undefined) gone.delete(first);
 }
 
 /** These members send no gossip now, and these announce nothing yet. */
@@ -163,6 +171,7 @@ function noteUncertainty(state: SpeakerState, change: MemberChange["change"], no
   } else if (change === "failed") {
     members.lost.add(node);
     members.back.delete(node);
+    forgetFirst(members.lost);
   } else if (change === "joined" && members.lost.has(node)) {
     members.back.add(node);
     members.settledAt = now + settledMs;
