@@ -28,6 +28,18 @@ test("an address that only one of two protocols announces is found, one that non
   assert.match(preferring.found ?? "", / of a is at node-0, of node-1$/);
 });
 
+test("a drained node keeps the routes of Services with policy Local while it has Pods, and one that lacks them is found", async () => {
+  const scene = await Scene.atRest();
+  scene.cluster.people.setService("a", { ...spec, pool: "both", isLocal: true, endpoints: [0, 1] });
+  scene.cluster.nodes.setDrained(1, true);
+  await scene.pass(20_000);
+  assert.equal(scene.found, undefined);
+  const routes = scene.cluster.router.routes();
+  const left = new Map([...routes].map(([prefix, routers]) => [prefix, routers.filter((router) => router !== "at-1")]));
+  scene.cluster.router.routes = () => left;
+  assert.match(scene.found ?? "", /^192\.0\.2\.96 of a has routes through at-0, of at-0,at-1$/);
+});
+
 test("a Service that asks for several pools has an address of each, and one that is missing is found", async () => {
   const scene = await Scene.atRest();
   scene.cluster.people.setService("a", { ...spec, pool: "lan,routed,lan" });

@@ -1,5 +1,5 @@
 import type { Millis } from "#pkg/clock";
-import type { ServiceSpec } from "../api/objects.ts";
+import { endpointsFor, type ServiceSpec } from "../api/objects.ts";
 import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
 import { entries } from "./occupied.ts";
 import { ableAt, candidatesOf } from "./ownership-sample.ts";
@@ -21,8 +21,13 @@ export function wrongAtRest(cluster: SimulatedCluster): string | undefined {
       const sharers = [...cluster.people.services]
         .filter(([other]) => cluster.people.status(other).includes(address))
         .map(([, each]) => each);
-      const candidates = candidatesOf(cluster, address, sharers, ableFor(cluster, address));
-      const announced = misplaced(cluster, address, candidates, owners.get(address) ?? [], routes.get(prefixOf(address)) ?? []);
+      const able = ableFor(cluster, address);
+      const candidates = candidatesOf(cluster, address, sharers, able);
+      // The label of a drained node may come back with the API. It keeps routes of `Local` Services until its last endpoint goes.
+      const isServing = (node: number) => sharers.some((each) => each.isLocal && endpointsFor(each, address).includes(node));
+      const keeping = able.filter((node) => cluster.nodes.isDrained(node) && isServing(node));
+      const has = { owners: owners.get(address) ?? [], routers: routes.get(prefixOf(address)) ?? [] };
+      const announced = misplaced(cluster, address, candidates, keeping, has);
       if (announced !== undefined) return `${address} of ${name} ${announced}`;
     }
   }
@@ -79,14 +84,14 @@ function waitsForLong({ speakers }: SimulatedCluster, node: number, address: str
 
 /**
  * In what an address is not announced as its pool asks for: a Service whose wish cannot be met keeps what it has, of whatever pool. A sticky
- * pool prefers nodes only when these have been the same for long.
+ * pool prefers nodes only when these have been the same for long. @param keeping nodes that keep routes, but do not own the address
  */
 function misplaced(
   cluster: SimulatedCluster,
   address: string,
   candidates: readonly number[],
-  owners: readonly number[],
-  routers: readonly string[],
+  keeping: readonly number[],
+  { owners, routers }: { readonly owners: readonly number[]; readonly routers: readonly string[] },
 ): string | undefined {
   const pool = poolOf(address);
   const able = candidates.filter((node) => !waitsForLong(cluster, node, address));
@@ -101,7 +106,7 @@ function misplaced(
   if (!isOwned) return `is at ${names(owners) || "nobody"}, of ${(byLayer2 && names(mayOwn)) || "nobody"}`;
   const isRouted = pool === "routed" || pool === "chosen" || pool === "both";
   const wanted = isRouted
-    ? able
+    ? [...new Set([...able, ...keeping])]
         .map((node) => cluster.neighborOf(node))
         .sort()
         .join()
