@@ -35,7 +35,7 @@ function receiveNotification(transition: Transition, connection: Opening | Agree
   }
   const collided = code === NotificationCode.cease && subcode === Cease.connectionCollisionResolution;
   const rejected = code === NotificationCode.cease && subcode === Cease.connectionRejected;
-  if (collided && transition.session.connections.length > 1)
+  if (collided && connection.state !== "established" && transition.session.connections.length > 1)
     drop(transition, connection); // The peer keeps the other connection.
   // Two sides that both hold in Idle would reject each other's attempts for ever; in Active one lets the other in. A session that there was is no attempt.
   else {

@@ -214,6 +214,16 @@ test("6.8: when the peer closes one of two connections because of the collision,
   assert.deepEqual([one.state, one.session.lastFailure, one.session.failures], ["openConfirm", undefined, 0]);
 });
 
+test("6.8: an established session that the peer closes because of its other connection is down", () => {
+  const one = new LoneSession();
+  one.reach("established");
+  accept(one);
+  assert.equal(summary(one.message(1, notification(6, 7))), "close 1, down received");
+  assert.deepEqual([one.state, one.session.lastDown?.reason.type], ["openSent", "received"]);
+  assert.equal(summary(one.message(2, theirOpen())), "send keepalive");
+  assert.equal(summary(one.message(2, keepalive)), "established");
+});
+
 test("8.2.1: what goes wrong on another connection is nothing to one that is established", () => {
   const one = new LoneSession();
   one.reach("established");
