@@ -45,6 +45,7 @@ export class Bench {
   isLeaving = false; // Peers are to prefer others for all routes.
   readonly kernelAnswers = new Set<string>(); // Addresses on the wire that the kernel answers for.
   followedNames: readonly string[] = []; // Names of interfaces that may be second ones.
+  followsGateways = false;
   followed: string[] = []; // Addresses, of which it wants to know by which interface they are reached.
   readonly nodesFollowed: ("all" | readonly string[])[] = []; // Names of the Nodes, each time.
   readonly watched: string[] = []; // Nodes that are watched by BFD, each time.
@@ -263,6 +264,7 @@ export class Bench {
       case "followRoutes":
         this.followed = effect.addresses.map(String);
         this.followedNames = effect.names;
+        this.followsGateways = effect.gateways;
         break;
       case "completeKernel":
         this.isKernelComplete = true;

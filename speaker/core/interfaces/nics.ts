@@ -5,6 +5,7 @@ import type { InterfaceState } from "#pkg/layer2";
 import { type Address, canReachPrefix, matchesInterface, parseAddress } from "#pkg/net";
 import type { SpeakerEffect } from "../effects.ts";
 import { canOthersAnswer } from "../members/nodes.ts";
+import { mayBeGateway } from "../protocols/gateways.ts";
 import type { SpeakerState } from "../state.ts";
 import { countedInterfaces, interfaceFor, ownReachability } from "./carriers.ts";
 
@@ -74,7 +75,7 @@ function textOf({ answers, hasKernelAccess, interfaces }: SpeakerState["carriers
 
 /** Facts about this node's routes and interfaces that the configuration asks for. */
 export function surroundingsToFollow(state: SpeakerState, { pools, peers }: Pick<Config, "pools" | "peers">): SpeakerEffect[] {
-  const gateways = peers.some(({ discovery, disabled }) => discovery?.by === "gateway" && !disabled);
+  const gateways = peers.some(mayBeGateway);
   const globs = [...pools, ...state.ownedPools, ...peers.flatMap(({ discovery }) => discovery ?? [])].flatMap(
     ({ interfaces }) => interfaces,
   );

@@ -30,7 +30,7 @@ import { lookAtAll } from "../services/reporter.ts";
 import type { SpeakerState } from "../state.ts";
 import { advertisersOf, isAdvertisedByCurrent, reportAnnounced } from "./announcers.ts";
 import { centralAdvertisements, deliveredHolders, serveNodes } from "./central.ts";
-import { nextGatewayAt, withGone, withoutLost } from "./gateways.ts";
+import { mayBeGateway, nextGatewayAt, withGone, withoutLost } from "./gateways.ts";
 import type { Placing, Protocol } from "./protocol.ts";
 
 /** BGP: each node advertises what it can serve to its own peers. */
@@ -218,7 +218,7 @@ function carries(state: SpeakerState, node: string, { address, pool, holders }: 
 /** Other interfaces or gateways are there than before. @returns the pools for which they make a difference */
 export function bgpSurroundingsChanged(state: SpeakerState, effects: SpeakerEffect[]): Pool[] {
   const { config, bgp } = state;
-  if (config?.config.peers.some(({ discovery }) => discovery !== undefined) !== true) return [];
+  if (config?.config.peers.some((peer) => peer.discovery !== undefined || mayBeGateway(peer)) !== true) return [];
   const meant = peersMeant(state, config.config.peers).slice(0, limits.peersOfNode);
   // The gateway of both families may be that of one alone.
   const namesOf = (peers: readonly NodePeer[]) => peers.map(({ key, peer }) => `${key} ${peer.families}`).join();

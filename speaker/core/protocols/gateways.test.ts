@@ -87,3 +87,20 @@ test("one router may be the gateway of both families, and of one of them later",
   assert.deepEqual(told("IPv6"), ["[fe80::1%eth0]:179 IPv6"]);
   assert.deepEqual(told("IPv4", "IPv6"), ["[fe80::1%eth0]:179 IPv4,IPv6"]);
 });
+
+test("a router that an annotation of the node names as its gateway follows the default route", () => {
+  const bench = new Bench("node1");
+  const peer = "{my-asn: 64512, peer-asn: 64513, from-node: {peer-address: {annotation: example.com/tor}}}";
+  const routers = () => bench.state.bgp.peers.map(({ key }) => key);
+  const facts = { labels: {}, annotations: { "example.com/tor": "gateway" }, unschedulable: false, deleting: false };
+  bench.setConfig(pools(pool, peer));
+  bench.runner.dispatch({ type: "node", name: "node1", node: { ...facts, taints: [], flannelAddresses: [], internalIPs: [] } });
+  bench.start();
+  bench.settle();
+  assert.ok(bench.followsGateways);
+  assert.deepEqual(routers(), ["gateway:179"]);
+  for (const gateway of [a, b]) {
+    bench.runner.dispatch({ type: "gateways", gateways: { IPv4: [gateway], IPv6: [] } });
+    assert.deepEqual(routers(), [`${gateway.address}:179`]);
+  }
+});

@@ -1,4 +1,5 @@
 import type { Millis } from "#pkg/clock";
+import type { Peer } from "#pkg/config";
 import { families } from "#pkg/net";
 import type { DefaultGateway, Surroundings } from "#pkg/placement";
 
@@ -29,4 +30,9 @@ export function withoutLost({ IPv4, IPv6 }: Gateways, now: Millis): Gateways {
 
 export function nextGatewayAt({ IPv4, IPv6 }: Gateways): Millis {
   return Math.min(...[...IPv4, ...IPv6].map(({ keptUntil = Infinity }) => keptUntil));
+}
+
+/** Whether the router may be a gateway of the node: a label or an annotation of the node may say so, too. */
+export function mayBeGateway({ discovery, fromNode, disabled }: Peer): boolean {
+  return !disabled && (discovery?.by === "gateway" || fromNode?.values.has("peer-address") === true);
 }
