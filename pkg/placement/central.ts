@@ -167,11 +167,16 @@ function servedBy(
   if (!advertised.some(({ peers }) => peers[family].length > 0)) return refusal("noPeer");
   if (!isLocal) return ofCluster;
   const names = new Set(ready.flatMap(({ nodeName }) => nodeName ?? []));
-  const serving = [...names].filter((name) => nodes.get(name)?.paths.has(family)).sort();
+  const serving = [...names].filter((name) => hasNextHop(central, nodes.get(name), family)).sort();
   if (serving.length === 0) return refusal("noReadyEndpointOnActiveNode");
   const led = serving.filter((name) => isLedTo(central, name, family));
   if (led.length === 0) return refusal("noPeer");
   return isOutdated ? refusal("apiViewOld") : preferred(led, central.undelivering[family]);
+}
+
+/** Whether there is a next hop for packets to the node: an address of its own, a slot, or the one that an advertisement has. */
+function hasNextHop(central: CentralAdvertisements, node: ServedNode | undefined, family: Family): boolean {
+  return node !== undefined && (central.slots.has(family) || node.paths.has(family) || isLedTo(central, node.name, family));
 }
 
 /** Whether an advertisement with a peer leads to the node: one that none leads to takes over from no other. */
@@ -182,8 +187,7 @@ function isLedTo(central: CentralAdvertisements, name: string, family: Family): 
 /** One list for all addresses: with a thousand nodes, each of its own would take long. */
 function clusterNodes(family: Family, central: CentralAdvertisements): readonly string[] {
   return remembered(central.ofCluster, family, families.length, () => {
-    const hasNextHop = (node: ServedNode) => central.slots.has(family) || node.paths.has(family);
-    const able = [...central.nodes.values()].filter(hasNextHop).map(({ name }) => name);
+    const able = [...central.nodes.values()].filter((node) => hasNextHop(central, node, family)).map(({ name }) => name);
     const led = able.filter((name) => isLedTo(central, name, family));
     return preferred(preferred(led.length > 0 ? led : able, central.undelivering[family]), central.drained);
   });

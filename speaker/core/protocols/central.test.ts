@@ -147,6 +147,19 @@ test("both families have the nodes' addresses of that family", () => {
   });
 });
 
+test("a next-hop of an advertisement leads to nodes without an address of that family, too", () => {
+  const fixed = pool.replace("}", ", bgp-advertisements: [{next-hop-v6: 'fd00::99'}]}");
+  for (const externalTrafficPolicy of ["Cluster", "Local"] as const) {
+    const bench = central({ text: fixed });
+    for (const node of nodes) bench.setNode(node, {}, [], [`10.0.0.${node.slice(-1)}`]);
+    bench.serve("default/six", ["2001:db8::1"], { externalTrafficPolicy }, ready);
+    bench.settle();
+    const [placement] = bench.state.placements.get("2001:db8::1") ?? [];
+    assert.deepEqual(placement?.verdicts.get("default/six"), { announced: true }, externalTrafficPolicy);
+    assert.deepEqual(paths(bench, "2001:db8::1"), { [key]: ["itself"] });
+  }
+});
+
 test("under Local the nodes with a ready endpoint are next hops", () => {
   const bench = central();
   bench.serve("default/web", ["192.0.2.1"], { externalTrafficPolicy: "Local" }, { node1: true, node2: false, node3: true });
