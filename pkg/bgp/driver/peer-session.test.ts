@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { type Millis, Portions } from "#pkg/clock";
 import { SimulatedClock, seededRandom, seeds } from "#pkg/clock/testing";
+import type { SessionSettings } from "#pkg/config";
 import { type Address, Prefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { encodeMessage } from "../codec/message-codec.ts";
@@ -414,3 +415,43 @@ for (const [which, { set: away, backWithin }] of Object.entries(absences))
       { numRuns: 50 },
     );
   });
+
+test("a router that has two addresses of this node as neighbors does not end its session with one by a connection to the other", () => {
+  const clock = new SimulatedClock(1_000_000);
+  const network = new SimulatedNetwork(clock);
+  const log = new RecordingLog();
+  const of = (own: string, settings: SessionSettings, listeners: readonly string[] = []) =>
+    new PeerSession({
+      settings,
+      routes: new RoutesOut(),
+      node: own,
+      restarting: false,
+      forwardingPreserved: true,
+      transport: network.transport(own),
+      listener: {
+        listens: () => true,
+        expect: (...what) => listeners.map((each) => network.listener(each).expect(...what))[0] ?? { [Symbol.dispose]() {} },
+      },
+      portions: new Portions(clock, 4),
+      clock,
+      random: seededRandom(1),
+      log,
+    });
+  const router = address("192.0.2.1");
+  const node = of("192.0.2.2", settings({ myAsn: 65002, peerAsn: 65001, address: router, passive: true }), [
+    "192.0.2.2",
+    "192.0.2.9",
+  ]);
+  const [first, second] = ["192.0.2.2", "192.0.2.9"].map((each) => of("192.0.2.1", settings({ address: address(each) })));
+  node.start();
+  first?.start();
+  clock.advanceBy(10_000);
+  assert.ok(node.established && first?.established);
+  second?.start();
+  clock.advanceBy(60_000);
+  assert.deepEqual([node.describe().flaps, first?.established, second?.established], [0, true, false]);
+  assert.match(second?.describe().lastFailure?.what ?? "", /Connection Rejected/);
+  void first?.close("administrativeShutdown", "the neighbor goes");
+  clock.advanceBy(130_000);
+  assert.ok(node.established && second?.established, "the router has the other one left");
+});

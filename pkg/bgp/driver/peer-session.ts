@@ -159,10 +159,10 @@ export class PeerSession {
     const { listener, log } = this.#options;
     this.#expecting?.[Symbol.dispose]();
     this.#expecting = undefined;
-    const { settings } = this.#session;
     try {
-      this.#expecting = listener?.expect(settings, (incoming) => {
-        this.#dispatch({ type: "accepted", routerId: this.#routerId(incoming.end) }, incoming);
+      this.#expecting = listener?.expect(this.#session.settings, (incoming) => {
+        const isElsewhere = this.#end?.address.equals(incoming.end.address) === false;
+        this.#dispatch({ type: "accepted", routerId: this.#routerId(incoming.end), isElsewhere }, incoming);
       });
     } catch (error) {
       log.error("connections of the peer cannot be accepted", { op: "bgpListen", error });

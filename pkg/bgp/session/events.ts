@@ -22,8 +22,8 @@ export type Event =
   | { readonly type: "timer" }
   /** 16: the dialled connection is established. `routerId` is this side's. */
   | { readonly type: "connected"; readonly connection: number; readonly routerId: Address }
-  /** 14, 17: the peer connected. Answered by one `adopt` or `refuse`. */
-  | { readonly type: "accepted"; readonly routerId: Address }
+  /** 14, 17: the peer connected. Answered by one `adopt` or `refuse`. `isElsewhere`: to another address of this side than the session is with. */
+  | { readonly type: "accepted"; readonly routerId: Address; readonly isElsewhere?: boolean }
   /** 18: a connection failed or closed; `because` is in words, `code` the system's, such as ECONNREFUSED. */
   | { readonly type: "lost"; readonly connection: number; readonly because: string; readonly code?: string | undefined }
   /** 19, 24–27 and ROUTE-REFRESH; `octets` is the length of its body. */

@@ -94,7 +94,7 @@ function handle(transition: Transition, event: Event): void {
       connected(transition, event.connection, event.routerId);
       break;
     case "accepted":
-      accepted(transition, event.routerId);
+      accepted(transition, event.routerId, event.isElsewhere);
       break;
     case "lost":
       lost(transition, event);

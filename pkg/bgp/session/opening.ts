@@ -39,11 +39,17 @@ export function connected(transition: Transition, id: number, routerId: Address)
 }
 
 /** The peer connected: 17. Accepted in every state but Idle; the OPENs decide which connection stays (section 6.8). */
-export function accepted(transition: Transition, routerId: Address): void {
+export function accepted(transition: Transition, routerId: Address, isElsewhere = false): void {
   const { session, effects, now } = transition;
   const { running, activeAt, connections, lastConnection } = session;
   if (!running || activeAt !== Infinity) {
     const because = running ? "this side holds in Idle after an error" : "the session is stopped";
+    effects.push({ type: "refuse", notification: cease(Cease.connectionRejected), because });
+    return;
+  }
+  // To the peer these are two neighbors: the one has not restarted because the other connects.
+  if (isElsewhere) {
+    const because = "the session is with another address of this node";
     effects.push({ type: "refuse", notification: cease(Cease.connectionRejected), because });
     return;
   }
