@@ -18,8 +18,8 @@ export interface FollowedRoutesOptions {
 const everyMs: Millis = 1_000;
 
 /**
- * Tells by which interfaces this node reaches some addresses, and which have some names as second ones (altname), for pools that name an interface so, and the next hops of its default routes, for
- * peers that are its gateways. Nothing is opened before one of them does.
+ * For pools that name an interface by an address or by a second name (altname): tells which interface leads there, or has that name. For peers
+ * that are gateways: tells the next hops of this node's default routes. Opens nothing before a pool or a peer asks for that.
  */
 export class FollowedRoutes implements Disposable {
   readonly #options: FollowedRoutesOptions;

@@ -107,7 +107,7 @@ function allocationChanged(
   for (const address of before?.addresses ?? []) {
     if (!had.has(`${address}`)) continue;
     occupancy.recent.delete(key, address);
-    // Those who share it may have been told that they would not be given it.
+    // A Service that shares the address may have the note that it would not be given it.
     for (const holder of allocator.holders(address)) if (asked.notes.has(holder)) agenda.changed(holder);
   }
   for (const pool of new Set([...(before?.pools ?? []), ...(after?.pools ?? [])])) verdicts.pools.changed(pool);

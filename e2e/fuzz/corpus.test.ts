@@ -1,4 +1,4 @@
-// Alone: the blocks that run are counted in all of its process, which makes that slow.
+// Alone: it counts the blocks that run in all of its process, and so slows that down.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { inputText, keptFile, readInputs } from "./corpus.ts";

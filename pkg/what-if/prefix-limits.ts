@@ -28,8 +28,8 @@ export function overPrefixLimits(state: ClusterState): readonly string[] {
 }
 
 /**
- * The number of a speaker's paths to one prefix. Of a central one: to each node, each slot, or the next hop that an advertisement has in the
- * place of nodes. Of nodes two give each slot, so that one of them gives as many at least.
+ * The number of a speaker's paths to one prefix. A central speaker has one to each node, to each slot, or to the next hop that an advertisement
+ * has in the place of nodes. Two nodes have a path to each slot, so that one of them has at least so many.
  */
 function pathsOf(routes: readonly Route[], central: readonly string[], isCentral: boolean): number {
   const [{ slots, nodes } = { slots: 0, nodes: new Set() }] = routes;

@@ -17,7 +17,7 @@ export type SpeakerEvent =
   | MemberEvents
   /** The interfaces of this node, but for those to Pods that `nameInterfaces` does not name, whenever something about one of them changed. */
   | { readonly type: "interfaces"; readonly interfaces: readonly InterfaceState[] }
-  /** By which interfaces this node reaches the addresses of `followRoutes`, and which have its names as second ones, whenever that is different. */
+  /** The interfaces by which this node reaches the addresses of `followRoutes`, or that have its names as second ones, whenever these are others. */
   | { readonly type: "routes"; readonly interfaces: ReadonlyMap<string, string> } // address or second name -> name of an interface
   /** The next hops of this node's default routes, whenever they are others. */
   | { readonly type: "gateways"; readonly gateways: Surroundings["gateways"] }

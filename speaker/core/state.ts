@@ -172,7 +172,7 @@ export interface UnmetNodes {
 /** The interfaces of this node, and whose carrier went. */
 export interface Carriers {
   interfaces: readonly InterfaceState[];
-  /** By which interfaces it reaches what pools ask for, and those that pools ask for by their second names (altnames). */
+  /** The interfaces by which it reaches the addresses that pools name, or that have the second names (altnames) in pools. */
   routes: ReadonlyMap<string, string>; // address or second name -> name of an interface
   /** Where this node can answer. */
   reachability: Reachability;

@@ -70,7 +70,7 @@ export function buildModel(
   };
   const hasLeader = heard.some((one) => answers(one) && one.controllerServices?.leader === true);
   const hasSpeaker = speakers.some((one) => answers(one) && one.pools !== undefined);
-  // What a silent process said last is all that is known, until another one says how it is.
+  // The last words of a silent process count until another process answers.
   const latest = heard.filter((one) => answers(one) || !(one.target.program === "controller" ? hasLeader : hasSpeaker));
   const pools = mergePools(
     answersOf(latest, (one) => one.pools),

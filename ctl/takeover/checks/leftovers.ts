@@ -259,7 +259,7 @@ export function checkWorkloads(view: ClusterView): TakeoverFinding[] {
   return findings;
 }
 
-/** Pods of a workload, those that are ready, and those that are as it is now; none where nobody counts them. */
+/** Counts a workload's Pods, those that are ready, and those of its present template; each is 0 where nobody counts them. */
 function podsOf({ status }: Raw) {
   const { replicas, readyReplicas, updatedReplicas, ...ofDaemonSet } = fields(status);
   const { desiredNumberScheduled, numberReady, updatedNumberScheduled } = ofDaemonSet;

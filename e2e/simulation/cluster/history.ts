@@ -204,7 +204,7 @@ const nicPools = `- name: second
   bgp-advertisements: [{node-selectors: [{match-labels: {edge: "true"}}]}]
 `;
 
-/** Edits of a configuration with these pools, by which other nodes may announce their addresses. Of pools on layer 2 each node may that might before. */
+/** Edits of a configuration with these pools, by which other nodes may announce their addresses. Each node that might announce a pool on layer 2 still may. */
 export const nicEdits: readonly ((config: string) => string)[] = [
   (config) => config.replace("  interfaces: [eth1]\n", ""),
   (config) => config.replace("  l2-placement: subnet\n", ""),

@@ -432,7 +432,7 @@ export class SimulatedCluster {
     return machines.stoppedProxies.get(node) ?? new Set(here.map(([name]) => keyOf(name)));
   }
 
-  /** Whether a connection by the node's kernel to a cluster IP is answered: by some Pod, or refused where there is none. */
+  /** Whether the node's kernel gets an answer at a cluster IP: a Pod's, or a refusal, because the Service has no Pod. */
   #connects(node: number, clusterIP: string): boolean {
     const { machines, people, api, ring } = this;
     if (machines.silent.has(node) || machines.withoutPath.has(node)) return false;

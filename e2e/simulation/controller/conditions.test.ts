@@ -15,7 +15,7 @@ const configurations: readonly Configuration[] = [
 // Conditions that people replace again and again are written again after ten minutes at the latest.
 const [seconds, minutes] = [30, 11];
 
-/** What conditions and annotations of a Service do not say as it is, with no speaker. */
+/** Faults of the conditions and annotations of a Service, beside no speaker. */
 function faultsOf(world: World, key: string): readonly string[] {
   const service = world.cluster.service(key);
   const held = world.controller.view.held(key);

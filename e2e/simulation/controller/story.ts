@@ -257,7 +257,7 @@ export class Story {
 
   /** Services that are said to keep what they would not be given, and would be, or the other way round. */
   #falseNotes({ pools, services }: Model): readonly string[] {
-    const model = new Model(pools, services); // What other hosts and NetBox have is nothing to a Service that has an address.
+    const model = new Model(pools, services); // A Service that has an address keeps it, whatever other hosts and NetBox have.
     return services.flatMap((service) => {
       const cause = [...this.#world.statuses(service.key)][0]?.verdict.cause ?? "";
       const isNoted = service.has.some((address) => !model.mayGet({ ...service, has: [] }, address));

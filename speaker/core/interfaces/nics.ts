@@ -28,7 +28,7 @@ export function updateReachability(state: SpeakerState, now: Millis): boolean {
   return textOf(before) !== textOf(carriers.reachability);
 }
 
-/** Addresses by which pools name the interfaces that lead to them, and whole names, which may be second ones. */
+/** The addresses in pools by which interfaces are named, and whole names, which may be second ones. */
 function namesToFollow({ ownedPools }: SpeakerState): { readonly addresses: Address[]; readonly names: string[] } {
   const globs = [...new Set(ownedPools.flatMap(({ interfaces }) => interfaces))];
   const [reached, others] = [true, false].map((is) => globs.filter((glob) => glob.startsWith(canReachPrefix) === is));

@@ -12,7 +12,7 @@ const suspectedUncertainty = 0x8000;
 const maxLostUncertainty = 0x7fff;
 // The time for which announcements are repeated.
 const reclaimEveryMs: Millis = 5_000;
-// Nodes come and go with autoscaling; who went that long ago is a foreign host, and no node that may be back.
+// Nodes come and go with autoscaling. A node that went that long ago counts as a foreign host, and does not come back.
 const maxNodesOfMacs = 5_000;
 const maxNodesGone = 5_000;
 // A node that is back broadcasts its report at once, but a cut that is about to heal may still swallow the report.

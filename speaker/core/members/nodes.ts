@@ -77,7 +77,7 @@ export function reachabilityChanged(state: SpeakerState): Pool[] {
   const compared = new Map<PoolNodes["inService"], { readonly now: PoolNodes["inService"]; readonly isOther: boolean }>(); // those before -> those now
   for (const [pool, nodes] of before) {
     const now = nodesOf(state, pool);
-    const last = compared.get(nodes.inService); // Of a pool that is alike, and has the same lists.
+    const last = compared.get(nodes.inService); // A pool that is alike has the same lists.
     const isOther = last?.now === now.inService ? last.isOther : !isSame(now, nodes);
     compared.set(nodes.inService, { now: now.inService, isOther });
     if (isOther) changed.push(pool);

@@ -130,7 +130,7 @@ export function endpointsOf({ slices, merged }: Services, service: string, famil
   return [...all.values()];
 }
 
-/** The endpoints of the family; those of a slice without a family count for any. Where there are none, kube-proxy itself refuses connections. */
+/** The endpoints of the family; those of a slice without a family count for any. kube-proxy itself refuses connections to a Service without endpoints. */
 export function endpointsOfFamily({ slices, merged }: Services, service: string, family: Family): readonly NodeEndpoints[] {
   const several = merged.get(service);
   if (several !== undefined) return [...((several.get(family) ?? several.get(undefined))?.values() ?? [])];
