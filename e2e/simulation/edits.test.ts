@@ -14,7 +14,7 @@ import { shrink } from "./cluster/shrink.ts";
 import type { SimulatedCluster } from "./cluster/simulated-cluster.ts";
 
 /** `make scenarios` has time for this many; `make nightly` has others. */
-const count = Number(process.env.EDITED_SEEDS ?? 20);
+const count = Number(process.env.EDITED_SEEDS ?? 15);
 const from = Number(process.env.EDITED_FROM ?? 1);
 
 type AtRest = (cluster: SimulatedCluster, history: History) => string | undefined | Promise<string | undefined>;
