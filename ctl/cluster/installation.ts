@@ -114,7 +114,7 @@ export async function listFirstVersion(
 export function programOf({ metadata, spec }: RawObject): "controller" | "speaker" | undefined {
   const { app, component, ...labels } = metadata?.labels ?? {};
   const program = labels["app.kubernetes.io/component"] ?? (app === "metallb" ? component : undefined);
-  const { [nameLabel]: name = "metallb" } = labels;
+  const name = labels["app.kubernetes.io/name"] ?? "metallb";
   if (name !== "metallb" && !hasOurEnvironment(fields(fields(spec?.template).spec ?? spec))) return undefined;
   if (program === centralComponent) return "speaker";
   return program === "controller" || program === "speaker" ? program : undefined;
@@ -126,7 +126,6 @@ function hasOurEnvironment({ containers }: Fields): boolean {
   return variables.some((variable) => text(fields(variable).name).startsWith("METALLB_"));
 }
 
-const nameLabel = "app.kubernetes.io/name";
 const centralComponent = "central-speaker";
 
 /** The name by which the process in a Pod goes: that of its node, or of a central speaker there. */

@@ -1,8 +1,9 @@
 import type { Assignments } from "#pkg/assignment";
-import type { Config, Pool } from "#pkg/config";
+import type { Config } from "#pkg/config";
 import type { Service } from "#pkg/k8s";
 import { list } from "#pkg/text";
 import { newTrial, type ServiceChange, serviceChanges, tryAddresses } from "./address-change.ts";
+import { changedFields } from "./changed-fields.ts";
 import { placeAll } from "./place-all.ts";
 import type { Route } from "./place-by-bgp.ts";
 import { overPrefixLimits } from "./prefix-limits.ts";
@@ -90,7 +91,7 @@ function poolChanges(before: Config, now: Assignments, after: Config, then: Assi
   const former = new Map(before.pools.map((pool) => [pool.name, pool]));
   for (const pool of after.pools) {
     const [{ name }, text] = [pool, is.get(pool.name)];
-    const others = otherFields(former.get(name) ?? pool, pool);
+    const others = changedFields(former.get(name) ?? pool, pool);
     if (text === was.get(name) && others.length > 0) is.set(name, `${text}, other ${list(others)}`);
   }
   return [...new Set([...was.keys(), ...is.keys()])].flatMap((pool): PoolChange[] => {
@@ -104,14 +105,6 @@ function poolChanges(before: Config, now: Assignments, after: Config, then: Assi
 function poolTexts({ pools }: Config, { usage }: Assignments): Map<string, string> {
   const totals = new Map(usage.map(({ pool, total }) => [pool, total]));
   return new Map(pools.map(({ name, protocols }) => [name, `${totals.get(name)} by ${protocols.join(", ") || "none"}`]));
-}
-
-/** Names of the fields in which they differ. */
-function otherFields(former: Pool, pool: Pool): string[] {
-  const text = (value: unknown) => JSON.stringify(value, (_, each) => (each instanceof Map ? [...each] : each));
-  return Object.keys({ ...former, ...pool }).filter(
-    (field) => text(former[field as keyof Pool]) !== text(pool[field as keyof Pool]),
-  );
 }
 
 /** With the statuses that the controller writes. */

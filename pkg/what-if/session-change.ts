@@ -1,4 +1,5 @@
 import { type BfdProfile, needsRestart, type Peer, sessionSettings } from "#pkg/config";
+import { changedFields } from "./changed-fields.ts";
 import { peersOf } from "./place-by-bgp.ts";
 import type { ClusterState } from "./state.ts";
 
@@ -24,11 +25,11 @@ export function sessionChanges(before: ClusterState, after: ClusterState): Sessi
     if (is === undefined) return { change: "ends", because: [] };
     const because = changedSettings(sessionSettings(was, undefined), sessionSettings(is, undefined));
     if (because.length > 0) return { change: "restarts", because };
-    const doubtful = changed(elsewhere(was), elsewhere(is));
+    const doubtful = changedFields(elsewhere(was), elsewhere(is));
     if (was.bfdProfile !== undefined)
-      doubtful.push(...(is.bfdProfile === undefined ? ["bfdProfile"] : changed(endsOf(was), endsOf(is))));
+      doubtful.push(...(is.bfdProfile === undefined ? ["bfdProfile"] : changedFields(endsOf(was), endsOf(is))));
     if (doubtful.length > 0) return { change: "may restart", because: doubtful };
-    const others = changed(was, is).filter((name) => !shownElsewhere.includes(name));
+    const others = changedFields(was, is).filter((name) => !shownElsewhere.includes(name));
     return others.length > 0 ? { change: "changes", because: others } : undefined;
   });
 }
@@ -49,9 +50,9 @@ export function bfdChanges(before: ClusterState, after: ClusterState): SessionCh
       if (old === current) return undefined;
       return { change: old === undefined ? "starts" : "ends", because: [] };
     }
-    const ends = changed(endsOf(was as Peer), endsOf(is as Peer));
+    const ends = changedFields(endsOf(was as Peer), endsOf(is as Peer));
     if (ends.length > 0) return { change: "restarts", because: ends };
-    const because = changed(settingsOf(old), settingsOf(current));
+    const because = changedFields(settingsOf(old), settingsOf(current));
     return because.length > 0 ? { change: "changes", because } : undefined;
   });
 }
@@ -99,9 +100,4 @@ function endsOf({ address, sourceAddress, interface: device, ebgpMultihop, ttlSe
 /** Settings that the session runs with. */
 function settingsOf({ name: _, hasReceiveInterval: __, ...settings }: BfdProfile): object {
   return settings;
-}
-
-function changed(before: object, after: object): string[] {
-  const [was, is] = [before as Record<string, unknown>, after as Record<string, unknown>];
-  return Object.keys(after).filter((name) => JSON.stringify([was[name]]) !== JSON.stringify([is[name]]));
 }

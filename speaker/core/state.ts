@@ -172,7 +172,7 @@ export interface UnmetNodes {
 /** The interfaces of this node, and whose carrier went. */
 export interface Carriers {
   interfaces: readonly InterfaceState[];
-  /** The interfaces by which it reaches the addresses that pools name, or that have the second names (altnames) in pools. */
+  /** Pools may name an interface by an address, to which it leads, or by its second name (altname). */
   routes: ReadonlyMap<string, string>; // address or second name -> name of an interface
   /** Where this node can answer. */
   reachability: Reachability;

@@ -31,10 +31,10 @@ export function updateReachability(state: SpeakerState, now: Millis): boolean {
 /** The addresses in pools by which interfaces are named, and whole names, which may be second ones. */
 function namesToFollow({ ownedPools }: SpeakerState): { readonly addresses: Address[]; readonly names: string[] } {
   const globs = [...new Set(ownedPools.flatMap(({ interfaces }) => interfaces))];
-  const [reached, others] = [true, false].map((is) => globs.filter((glob) => glob.startsWith(canReachPrefix) === is));
+  const isByAddress = (glob: string) => glob.startsWith(canReachPrefix);
   return {
-    addresses: (reached ?? []).flatMap((glob) => parseAddress(glob.slice(canReachPrefix.length)) ?? []),
-    names: (others ?? []).filter((glob) => !/[*?]/.test(glob)),
+    addresses: globs.filter(isByAddress).flatMap((glob) => parseAddress(glob.slice(canReachPrefix.length)) ?? []),
+    names: globs.filter((glob) => !isByAddress(glob) && !/[*?]/.test(glob)),
   };
 }
 
