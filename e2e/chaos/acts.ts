@@ -17,7 +17,25 @@ export type SharedWhat =
   /** All frames of a node, in both directions. */
   | { readonly type: "impair"; readonly node: number; readonly impairment: Impairment }
   | { readonly type: "isolateControlPlane" | "killRouter" | "freezeRouter" }
-  | { readonly type: "refusedConfiguration" | "otherConfiguration" | "moreServices" | "fillPool" | "rotateKey" };
+  | { readonly type: "refusedConfiguration" | "otherConfiguration" | "moreServices" | "fillPool" | "rotateKey" }
+  /** Somebody deletes what Ingot writes for itself: the controllers' Lease, or the ConfigMaps of its state. */
+  | { readonly type: "deleteLease" | "deleteState" }
+  /** An edit of objects, by its name in `harmlessEdits`. */
+  | { readonly type: "edit"; readonly edit: string };
+
+/** Edits for which no address may move, or be without an answer, on a real Kubernetes either: none takes back what others wrote. */
+export const harmlessEdits: readonly string[] = [
+  "labels of Services",
+  "annotations of Services",
+  "a sharing key that nobody else has",
+  "session affinity",
+  "source ranges",
+  "internal policy",
+  "a finalizer",
+  "labels of nodes",
+  "annotations of nodes",
+  "labels of the namespace",
+];
 
 /** Acts that a target does in its own way, if it can. */
 export type OwnWhat =
@@ -84,7 +102,11 @@ export function subjectOf(what: What): string {
     case "scale":
       return "Pods";
     case "rotateKey":
+    case "deleteLease":
+    case "deleteState":
       return what.type;
+    case "edit":
+      return what.edit;
     case "cutOneWay":
       return nameOf(what.from[0] ?? 0);
     default:
@@ -104,6 +126,7 @@ export function describeAct(what: What): string {
   if (what.type === "impair") return `impair node${what.node + 1}: ${describeImpairment(what.impairment)}`;
   if (what.type === "endThreads") return `end ${what.threads} threads of node${what.node + 1}`;
   const by = "seconds" in what ? ` by ${what.seconds} s` : "percent" in what ? ` ${what.percent} %` : "";
+  if (what.type === "edit") return `edit ${what.edit}`;
   if (what.type === "scale") return `scale to ${what.replicas}`;
   if ("controller" in what) return `${what.type} ${what.controller + 1}${by}`;
   if (!("node" in what)) return `${what.type}${by}`;
@@ -216,6 +239,9 @@ function drawWhat(random: Random, nodes: number, can: ReadonlySet<What["type"]>)
     { type: "fillDisk", node },
     { type: "fillControllerDisk", controller },
     { type: "rotateKey" },
+    { type: "deleteLease" },
+    { type: "deleteState" },
+    ...[1, 2].map((): What => ({ type: "edit", edit: harmlessEdits[pick(random, harmlessEdits.length)] ?? "" })),
     { type: "stopController", controller },
     { type: "killKubelet", node },
     { type: "killContainerd", node },

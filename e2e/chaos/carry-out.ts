@@ -1,10 +1,18 @@
 import { randomBytes } from "node:crypto";
-import type { ApiClient } from "#e2e/demo-cluster";
+import { type ApiClient, ApiRefusal, type Reference } from "#e2e/demo-cluster";
+import { controllerLease } from "#pkg/k8s";
+import { statusConfigMap, summaryConfigMap } from "#pkg/live-config";
+import { quarantineConfigMap } from "#pkg/quarantine";
+import { editObjects, objectEdits } from "../scenarios/harmless-edits.ts";
 import type { What } from "./acts.ts";
 import { fromPool, namespace, persistently, poolSize, type Target, type TargetNode, type Undo } from "./targets/target.ts";
 
 const ringPort = 7946;
 const apiPort = 6443;
+const lease: Reference = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata: { namespace, name: controllerLease } };
+const ownConfigMaps = [statusConfigMap, summaryConfigMap, quarantineConfigMap].map((name): Reference => {
+  return { apiVersion: "v1", kind: "ConfigMap", metadata: { namespace, name } };
+});
 let made = 0;
 
 /** Does it. @returns how to undo it */
@@ -62,6 +70,12 @@ export async function carryOut(target: Target, what: What): Promise<Undo> {
     case "rotateKey":
       await rotateKey(target.api);
       return () => {};
+    case "deleteLease":
+      return deleted(target.api, [lease]);
+    case "deleteState":
+      return deleted(target.api, ownConfigMaps);
+    case "edit":
+      return edited(target, what.edit);
     default:
       return target.carryOut(what);
   }
@@ -116,6 +130,25 @@ async function configured(target: Target, text: string): Promise<Undo> {
 
 async function configure(api: ApiClient, text: string): Promise<void> {
   await api.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "config", namespace }, data: { config: text } });
+}
+
+async function deleted(api: ApiClient, references: readonly Reference[]): Promise<Undo> {
+  for (const reference of references) {
+    try {
+      await api.delete(reference);
+    } catch (error) {
+      if (!(error instanceof ApiRefusal && error.status === 404)) throw error; // Nobody has written it yet.
+    }
+  }
+  return () => {};
+}
+
+async function edited({ api, nodes, services }: Target, name: string): Promise<Undo> {
+  const edit = objectEdits[name];
+  if (edit === undefined) throw new RangeError(`Cannot edit ${name}: there is no such edit`);
+  const names = { services: [...services.keys()], nodes: nodes.map((node) => node.name) };
+  await editObjects(api, names, edit, true);
+  return () => persistently("to take an edit back", () => editObjects(api, names, edit, false));
 }
 
 /** Follows docs/operations.md: the former key is accepted too. */

@@ -39,6 +39,9 @@ const answerMs: Millis = 1_000;
 
 // They take nobody from the LAN or the ring, and no Pods. A node that answers needs neither controller, router, nor the time of day.
 const harmless: ReadonlySet<What["type"]> = new Set([
+  "deleteLease",
+  "deleteState",
+  "edit",
   "killController",
   "stopController",
   "stallController",
