@@ -911,3 +911,12 @@ test("of entries with thousands of addresses a turn takes in some hundred, of ot
   const small = { node: "node2", life: 1, version: 1, key: "x", value: new Uint8Array(32) };
   assert.equal(takePortion(Array.from({ length: 250 }, () => small)).length, 200);
 });
+
+test("a turn takes in the candidates that a node tells of a page, however many", () => {
+  const other = new GossipNode("node2");
+  for (let i = 0; i < 99; i++) other.state.candidates.set(address(`192.0.2.${i}`), [`node${i}`]);
+  const store = new GossipStore("node1", 1);
+  store.joined("node2", 1);
+  const heard = [...store.merge(other.payload(), 0)];
+  assert.equal(takePortion(heard).length, 1);
+});

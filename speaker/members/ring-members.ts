@@ -78,7 +78,7 @@ const leaveMs: Millis = 1_000;
 const startFactor = 10;
 // Some milliseconds. A member that joins hears of all others at once: of 5,000 that were a turn of 0.1 s.
 const maxHeardAtOnce = 200;
-// An entry is of up to 256 addresses, and a core takes some microseconds for each.
+// An entry is of up to 256 addresses, or of a page's candidates, and a core takes some microseconds for each.
 const maxAddressesAtOnce = 1_000;
 // In the turn in which others are members.
 const maxHeardBesides = 50;
@@ -386,7 +386,7 @@ export function takePortion(heard: GossipEntry[]): GossipEntry[] {
   let [count, addresses] = [0, 0];
   for (const entry of heard.values().take(maxHeardAtOnce)) {
     addresses += mostAddresses(entry);
-    if (addresses > maxAddressesAtOnce) break; // An entry has no more.
+    if (addresses > maxAddressesAtOnce && count > 0) break; // Candidates of one page may alone be more.
     count++;
   }
   return heard.splice(0, count);
