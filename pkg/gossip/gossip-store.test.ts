@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { encodeEntries } from "./codec/entry-codec.ts";
+import { encodeEntries, maxLife } from "./codec/entry-codec.ts";
 import { GossipStore } from "./gossip-store.ts";
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text));
@@ -112,6 +112,13 @@ test("a node whose clock was set back takes a later life than its earlier one", 
   const fresh = new Bench("d");
   fresh.merge(after.state());
   assert.equal(after.digest(), fresh.digest(), "nothing of the earlier life is left in it");
+});
+
+test("a forged entry of the last life that can be written does not keep a node from telling the others", () => {
+  const a = new Bench("a");
+  a.set("k", bytes("1"));
+  a.merge(encodeEntries([{ node: "a", life: maxLife, key: "k", version: 1, value: bytes("9") }]));
+  assert.equal(payloads(a).length, 1);
 });
 
 test("entries of a node that is no member wait until it is one, are not passed on, and are forgotten", () => {

@@ -1,6 +1,6 @@
 import type { Millis } from "#pkg/clock";
 import { fnv1a } from "#pkg/text";
-import { decodeEntries, encodeEntries, type GossipEntry } from "./codec/entry-codec.ts";
+import { decodeEntries, encodeEntries, type GossipEntry, maxLife } from "./codec/entry-codec.ts";
 
 /** Limits of one node's entries, and of nodes beside the members: far above real numbers, so that a flood of them has an end. */
 const maxKeys = 4096;
@@ -182,7 +182,7 @@ export class GossipStore {
     const known = own.entries.get(key);
     const isKnown =
       known !== undefined && (version < known.version || (version === known.version && textOf(value) === known.value));
-    if (life < own.life || (life === own.life && isKnown)) return;
+    if (life < own.life || (life === own.life && isKnown) || life === maxLife) return; // No life is later than that: it is forged.
     const entries = entriesOf(this.#node, own);
     clear(own); // Its digest is of the earlier life.
     own.life = life + 1;

@@ -302,6 +302,15 @@ for (const { name, received, refutedWith } of aboutSelf) {
   });
 }
 
+test("about self: new metadata goes out also where an accusation has left no greater number", () => {
+  const lone = LoneRing.among("a");
+  lone.packet(suspect("self", maxU32 - 1, "a"));
+  lone.quieten();
+  lone.step({ type: "metadata", fields: new Map([[9, new Uint8Array()]]) });
+  assert.equal(lone.view("self"), `alive ${maxU32}`);
+  assert.deepEqual(lone.queued(), [alive("self", maxU32, { endpoint: at(1), meta: lone.record("self").meta })]);
+});
+
 const view: readonly { name: string; states: readonly MemberState[]; view: string; changes: readonly string[] }[] = [
   { name: "alive is as a message", states: [state("n", 3)], view: "alive 3", changes: ["joined n"] },
   { name: "left is final at once", states: [state("a", 5, { status: "left" })], view: "left 5", changes: ["left a"] },

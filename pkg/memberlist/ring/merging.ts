@@ -271,7 +271,7 @@ export function noteContact(ring: Ring, now: Millis): void {
 export function announce(ring: Ring, meta: string | undefined, now: Millis): void {
   const { self } = ring;
   const first = self.incarnation === 0;
-  self.incarnation = first ? ring.options.firstIncarnation : self.incarnation + 1;
+  self.incarnation = first ? ring.options.firstIncarnation : Math.min(self.incarnation + 1, maxU32);
   self.meta = meta;
   self.offersFast = offersFast(meta);
   if (first) setStatus(self, "alive", now);
