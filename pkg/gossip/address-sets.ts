@@ -54,7 +54,9 @@ export class AddressSets {
   /** The node has one less. */
   remove(node: string, page: string, address: Address): void {
     const key = address.toString();
-    this.#pages.get(node)?.get(page)?.delete(key);
+    const its = this.#pages.get(node)?.get(page);
+    its?.delete(key);
+    if (its?.size === 0) this.#pages.get(node)?.delete(page);
     const others = this.of(key).filter((other) => other !== node);
     if (others.length === 0) this.#holders.delete(key);
     else this.#holders.set(key, others);

@@ -168,3 +168,13 @@ test("a view that is not current counts when all has arrived that its node annou
   for (const { payload } of a.takeUpdates()) c.merge(payload);
   assert.equal(c.state.view("a"), "current");
 });
+
+test("pages of addresses that a node has no more are forgotten, there and at others", () => {
+  const [a, b] = [new GossipNode("a"), new GossipNode("b")];
+  b.join(a);
+  for (const last of [1n, 2n]) a.state.own(new Address("IPv4", 0xc0000200n + last));
+  b.merge(a.payload());
+  for (const last of [1n, 2n]) a.state.release(new Address("IPv4", 0xc0000200n + last));
+  b.merge(a.payload());
+  for (const { state } of [a, b]) assert.equal(state.save().at.sets.owned.save().pages.get("a")?.size, 0);
+});

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { encodeEntries, maxLife } from "./codec/entry-codec.ts";
+import { decodeEntries, encodeEntries, maxLife } from "./codec/entry-codec.ts";
 import { GossipStore } from "./gossip-store.ts";
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text));
@@ -172,6 +172,24 @@ test("a store forgets others alone, and holds 4,096 nodes that are no members, b
   for (let i = 0; i < 5000; i++) a.joined(`m${i}`, 1);
   for (let i = 0; i < 5000; i++) a.merge(encodeEntries([{ node: `n${i}`, life: 1, key: "k", version: 1, value: bytes("1") }]), 0);
   assert.equal(a.expire(60_000).length, 4096);
+});
+
+test("keys that a node has emptied make room for others, there and at all who know them", () => {
+  const [a, b, c] = [new GossipStore("a", 1), new GossipStore("b", 1), new GossipStore("c", 1)];
+  for (const other of [b, c]) other.joined("a", 1);
+  const tell = (key: string, value: string) => {
+    a.set(key, bytes(value));
+    const told = payloads(a);
+    return told.flatMap((payload) => b.merge(payload, 0)).length;
+  };
+  for (let i = 0; i < 5000; i++) for (const value of ["1", ""]) tell(`k${i}`, value);
+  assert.equal(tell("k", "1"), 1);
+  c.merge(b.state(), 0);
+  const known = [a, b, c].map((store) => [decodeEntries(store.state())?.length, store.digest()]);
+  assert.deepEqual(known, Array(3).fill([4096, a.digest()]));
+  const late = encodeEntries([{ node: "a", life: 1, key: "k0", version: 2, value: bytes("") }]);
+  for (const store of [a, b]) assert.deepEqual([store.merge(late, 0), store.digest()], [[], a.digest()]);
+  assert.deepEqual(payloads(a), [], "it is no entry of an earlier process");
 });
 
 test("entries that get lost, are repeated and overtake one another end in the same store everywhere once all have been compared", () => {

@@ -161,7 +161,7 @@ export class GossipStore {
       clear(its);
     }
     const known = its.entries.get(key);
-    if (known === undefined ? its.entries.size >= maxKeys : entry.version <= known.version) return false;
+    if (known === undefined ? !makeRoom(its, entry) : entry.version <= known.version) return false;
     put(its, entry);
     if (this.#unknown.has(node)) return false;
     if (isNews) this.#update(entry);
@@ -180,6 +180,7 @@ export class GossipStore {
   #outlive({ life, key, version, value }: GossipEntry): void {
     const own = this.#own;
     const known = own.entries.get(key);
+    if (known === undefined && life === own.life && value.length === 0) return; // It has no value here either.
     const isKnown =
       known !== undefined && (version < known.version || (version === known.version && textOf(value) === known.value));
     if (life < own.life || (life === own.life && isKnown) || life === maxLife) return; // No life is later than that: it is forged.
@@ -192,6 +193,7 @@ export class GossipStore {
   #setOwn(key: string, value: Uint8Array): void {
     this.#version = Math.min(this.#version + 1, maxVersion);
     const entry = { node: this.#node, life: this.#own.life, key, version: this.#version, value };
+    if (!this.#own.entries.has(key)) makeRoom(this.#own, entry);
     put(this.#own, entry);
     this.#update(entry);
   }
@@ -220,6 +222,19 @@ function put(its: NodeEntries, { node, life, key, version, value }: GossipEntry)
   const hashBefore = before === undefined ? 0 : hashOf({ node, life, key, version: before.version });
   its.digest += hashOf({ node, life, key, version }) - hashBefore;
   its.entries.set(key, { version, value: textOf(value) });
+}
+
+/** Makes room for one more key: the key that has been without a value for longest is forgotten. @returns whether there is room */
+function makeRoom(its: NodeEntries, { node, life, version, value }: GossipEntry): boolean {
+  if (its.entries.size < maxKeys) return true;
+  let oldest: { readonly key: string; readonly version: number } | undefined;
+  for (const [key, kept] of its.entries)
+    if (kept.value === "" && kept.version < (oldest?.version ?? Infinity)) oldest = { key, version: kept.version };
+  // An even older one was forgotten already: all end with the same keys, in whatever order the entries arrive.
+  if (oldest === undefined || (value.length === 0 && version < oldest.version)) return false;
+  its.entries.delete(oldest.key);
+  its.digest -= hashOf({ node, life, ...oldest });
+  return true;
 }
 
 function clear(its: NodeEntries): void {

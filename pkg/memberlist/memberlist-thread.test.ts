@@ -18,6 +18,7 @@ class Harness implements AsyncDisposable {
   readonly network = new FakeNetwork(this.clock);
   readonly workers: FakeWorker[] = [];
   readonly log: string[] = [];
+  readonly starts: WorkerStart[] = [];
   /** Threads that are made from now on load until `FakeWorker.load`. */
   isLoadingSlow = false;
   readonly #threads = new AsyncDisposableStack();
@@ -36,6 +37,7 @@ class Harness implements AsyncDisposable {
         clock: this.clock,
         random: seededRandom(1),
         spawn: (start) => {
+          this.starts.push(start);
           const worker = new FakeWorker(start, this);
           this.workers.push(worker);
           return worker;
@@ -238,6 +240,16 @@ test("a thread that dies is replaced: it joins the members that there were, with
   );
   assert.equal(seen.at(-1), "2");
   assert.ok(events.includes("failed c"), `${events}`);
+});
+
+test("a thread that follows another begins without the keys that have no value any more", async () => {
+  await using harness = new Harness();
+  const a = await harness.started("a");
+  a.setEntries(["kept", "emptied"].map((key) => ({ key, value: Uint8Array.of(1) })));
+  a.setEntries([{ key: "emptied", value: new Uint8Array() }]);
+  await harness.workers[0]?.end(new Error("test"));
+  await harness.pass(1000);
+  assert.deepEqual(harness.starts.at(-1)?.entries, [{ key: "kept", value: Uint8Array.of(1) }]);
 });
 
 test("of a member that is on the network again, those that failed meanwhile and do not answer have as soon as another is met", async () => {

@@ -186,7 +186,9 @@ export class MemberlistThread implements AsyncDisposable {
 
   setEntries(entries: readonly OwnEntry[]): void {
     if (entries.length === 0) return;
-    for (const { key, value } of entries) this.#entries.set(key, value);
+    for (const { key, value } of entries)
+      if (value.length === 0) this.#entries.delete(key);
+      else this.#entries.set(key, value);
     this.#send({ type: "entries", entries });
   }
 
