@@ -4,7 +4,7 @@ import type { PathVerdict } from "./events.ts";
 import { mergeDead, mergeSuspect } from "./merging.ts";
 import { isMember, type NodeRecord } from "./node-record.ts";
 import type { Path } from "./path-state.ts";
-import { rankOf, witnessesOf } from "./paths.ts";
+import { rankOf, watchedBy, witnessesOf } from "./paths.ts";
 import type { Ring } from "./ring.ts";
 import { sendToNode } from "./sending.ts";
 
@@ -51,7 +51,7 @@ export function judgePaths(ring: Ring, now: Millis): void {
 function isAgreed(ring: Ring, { accusers }: Path, about: NodeRecord): boolean {
   const witnesses = witnessesOf(ring, about);
   // A node that hears none of several others is more likely to be cut off itself.
-  if (witnesses.length === 0) return ring.places.members.length === 2;
+  if (witnesses.length === 0) return watchedBy(ring, ring.self).length === 1;
   return witnesses.every(({ node }) => accusers.get(node) === about.incarnation);
 }
 

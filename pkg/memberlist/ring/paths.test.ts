@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seededRandom, seeds } from "#pkg/clock/testing";
+import { centralName } from "#pkg/gossip";
+import { alive, at, LoneRing, suspect } from "../testing/lone-ring.ts";
 import { nameOf } from "../testing/simulated-addresses.ts";
 import { SimulatedPaths } from "../testing/simulated-paths.ts";
 import { type Observation, Simulation, type SimulationOptions } from "../testing/simulation.ts";
@@ -274,4 +276,24 @@ for (const nodes of [2, 5, 10])
     const accusations = ring.ring(other).self.incarnation - incarnation;
     assert.ok(accusations >= 1 && accusations <= 6, `${accusations} accusations`);
     assert.ok(flapping <= usual + 6 * 10 * nodes, `${flapping} packets rather than ${usual}`);
+  });
+
+for (const nodes of ["a", "ab"])
+  test(`a node that dies among ${nodes.length + 1} is dead in time by their paths also where a central speaker, which keeps none, is a member`, () => {
+    const lone = LoneRing.among(nodes, { timing: "fast" });
+    const central = centralName("a");
+    lone.packet(alive(central, 1, { endpoint: at(97, 7947) }));
+    lone.answerAs(central);
+    lone.step({ type: "keepPaths", areKept: true });
+    const watched = lone
+      .take("watchPaths")
+      .at(-1)
+      ?.members.map(({ node }) => node);
+    assert.deepEqual(watched?.sort(), [...nodes]);
+    for (const node of [...nodes, central]) lone.step({ type: "path", node, verdict: "up" });
+    const victim = nodes.at(-1) ?? "";
+    lone.step({ type: "path", node: victim, verdict: "down" });
+    for (const from of nodes.slice(0, -1)) lone.packet(suspect(victim, 1, from));
+    lone.advanceTo(lone.now + 30);
+    assert.equal(lone.view(victim), "dead 1");
   });

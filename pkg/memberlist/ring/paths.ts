@@ -1,4 +1,5 @@
 import type { Millis } from "#pkg/clock";
+import { isCentral } from "#pkg/gossip";
 import type { Suspect } from "../codec/messages.ts";
 import type { NodeRecord } from "./node-record.ts";
 import type { Ring } from "./ring.ts";
@@ -43,9 +44,9 @@ export function choosePaths(ring: Ring, now: Millis): void {
   ring.effects.push({ type: "watchPaths", members: trusted.map(({ node, endpoint }) => ({ node, endpoint })) });
 }
 
-/** Members to which a node keeps paths; the same both ways. */
-function watchedBy({ places }: Ring, whose: NodeRecord): readonly NodeRecord[] {
-  return places.beside(whose, watchedEachSide);
+/** Members to which a node keeps paths; the same both ways. Central speakers keep none: BFD at their addresses is of the speakers of their nodes. */
+export function watchedBy({ places }: Ring, whose: NodeRecord): readonly NodeRecord[] {
+  return places.beside(whose, watchedEachSide, ({ node }) => !isCentral(node));
 }
 
 /** Members whose path to the node is down, too, if it failed: those that keep one, and whom this node hears by its own. */

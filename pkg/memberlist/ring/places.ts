@@ -62,10 +62,11 @@ export class Places {
     return before === record ? undefined : before;
   }
 
-  /** Up to `each` members on either side of a record. */
-  beside(record: NodeRecord, each: number): readonly NodeRecord[] {
+  /** Up to `each` eligible members on either side of a record. */
+  beside(record: NodeRecord, each: number, isEligible: (member: NodeRecord) => boolean = () => true): readonly NodeRecord[] {
     const at = this.#indexOf(record);
-    const others = [...this.members.slice(at), ...this.members.slice(0, at)].filter((member) => member !== record);
+    const all = [...this.members.slice(at), ...this.members.slice(0, at)];
+    const others = all.filter((member) => member !== record && isEligible(member));
     return others.length <= 2 * each ? others : [...others.slice(0, each), ...others.slice(-each)];
   }
 
