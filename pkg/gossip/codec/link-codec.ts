@@ -10,12 +10,12 @@ export interface Link {
 export const linksKey = "n";
 const version = 1;
 const maxLinks = 8; // As many as members publish MAC addresses of.
-const maxAddresses = 4;
+const maxAddresses = 4; // The last link has one less: with four of IPv6 each, all together are an octet more than an entry.
 
 /** For each of the first eight: its MAC address, how many addresses follow (four at most), and of each its length and octets. */
 export function encodeLinks(links: readonly Link[]): Uint8Array {
-  const each = links.slice(0, maxLinks).flatMap(({ mac, addresses }) => {
-    const some = addresses.slice(0, maxAddresses).map((address) => address.toBytes());
+  const each = links.slice(0, maxLinks).flatMap(({ mac, addresses }, index) => {
+    const some = addresses.slice(0, index < maxLinks - 1 ? maxAddresses : maxAddresses - 1).map((address) => address.toBytes());
     return [...macBytes(parseMac(mac) ?? 0), some.length, ...some.flatMap((octets) => [octets.length, ...octets])];
   });
   return Uint8Array.from([version, ...each]);
