@@ -442,6 +442,13 @@ test("one that sees Ready speakers and can join none does not count as synced, s
   assert.deepEqual([bench.state.members.isSynced, bench.members.problem], [true, undefined]);
 });
 
+test("a node is Ready while any of its Pods is: one that has ended, or goes, may be listed last", async () => {
+  const ended = pod("metallb-system/speaker-node2-before", { nodeName: "node2", podIPs: ["192.0.2.2"], ready: false });
+  const bench = await started({ ...two, ready: true }, ended);
+  await bench.answer(failures);
+  assert.deepEqual([bench.members.synced, bench.members.problem], [false, cannotJoin]);
+});
+
 test("one that can join none counts as the only one when their Pods are not Ready any more", async () => {
   const ready = { ...two, ready: true };
   const bench = await started(ready);

@@ -287,12 +287,13 @@ export class RingMembers implements Members {
     this.#tellNodes(this.#pods);
   }
 
-  /** The Pods by their addresses: the node's, or the one of the Pod that members of MetalLB are bound to. */
+  /** The Pods by their addresses: the node's, or the one of the Pod that members of MetalLB are bound to. A node may have one that has ended, too. */
   #byAddress(all: Iterable<PodRow>): SpeakerPods {
     const pods = new Map<string, SpeakerPod>();
     for (const { hostIP, podIPs, nodeName = "", ready } of all) {
       const address = hostIP ?? podIPs[0];
-      if (address !== undefined && nodeName !== this.#options.node) pods.set(address, { node: nodeName, isReady: ready });
+      if (address === undefined || nodeName === this.#options.node) continue;
+      pods.set(address, { node: nodeName, isReady: ready || pods.get(address)?.isReady === true });
     }
     return pods;
   }
