@@ -182,12 +182,16 @@ test("of nodes that come and go the last 5,000 are known", () => {
   assert.deepEqual([nodeOfMac(table, "mac0"), nodeOfMac(table, "mac1"), table.macs.size], [undefined, "node1", 5_000]);
 });
 
-test("of nodes that come and go for years five thousand are known as gone", () => {
+test("of nodes that come and go for years five thousand are known as gone, with their labels", () => {
   const { happen, state } = bench();
+  const { followed, labels } = state.nodes;
+  followed.names = ["self"];
+  for (let index = 0; index < 6_000; index++) labels.set(`node${index}`, { size: "large" }); // As their speakers tell.
   for (let index = 0; index < 6_000; index++)
     for (const change of ["joined", index % 2 === 0 ? "left" : "failed"] as const) happen(change, `node${index}`);
   const { missing, lost } = state.members;
   assert.deepEqual([missing.size, lost.size, missing.has("node999"), missing.has("node1000")], [5_000, 3_000, false, true]);
+  assert.deepEqual([labels.has("node999"), labels.has("node1000")], [false, true]);
   for (let index = 6_000; index < 12_000; index++)
     for (const change of ["joined", "failed"] as const) happen(change, `node${index}`);
   assert.deepEqual([missing.size, lost.size, missing.has("node11999")], [5_000, 5_000, true]);

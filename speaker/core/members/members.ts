@@ -5,6 +5,7 @@ import type { Address } from "#pkg/net";
 import type { SpeakerEffect } from "../effects.ts";
 import type { MemberEvents } from "../events.ts";
 import type { MacTable, MissingMember, SpeakerState } from "../state.ts";
+import { forgetTold } from "./followed-nodes.ts";
 
 // The time after which returned members count as settled: owners are settled long before, and until then it matters who had lost whom.
 const settledMs: Millis = 10_000;
@@ -36,6 +37,8 @@ export function memberChanged(state: SpeakerState, event: MemberChange, now: Mil
   if (!isCentral(node)) {
     noteUncertainty(state, change, node, now);
     noteMissing(members.missing, change, node, now, evidence?.byBfd ?? false);
+    const gone = forgetFirst(members.missing);
+    if (gone !== undefined && !isIn(members.active, gone)) forgetTold(state, [gone]);
   }
   if (isSelf) {
     // Others that took this node for dead wait for gossip of this incarnation.
@@ -93,13 +96,12 @@ function noteMissing(
   else if (change !== "suspected" && change !== "failed") missing.delete(node);
   else if (!missing.has(node) || isByBfd)
     missing.set(node, { since: missing.get(node)?.since ?? now, cause: isByBfd ? "failedFast" : "failed" });
-  forgetFirst(missing);
 }
 
-/** In a large ring nobody tells that a Node was deleted. */
-function forgetFirst(gone: Map<string, unknown> | Set<string>): void {
+/** In a large ring nobody tells that a Node was deleted. @returns the node that is forgotten */
+function forgetFirst(gone: Map<string, unknown> | Set<string>): string | undefined {
   const [first] = gone.keys();
-  if (gone.size > maxNodesGone && first !== undefined) gone.delete(first);
+  return gone.size > maxNodesGone && first !== undefined && gone.delete(first) ? first : undefined;
 }
 
 /** These members send no gossip now, and these announce nothing yet. */
