@@ -147,6 +147,25 @@ test("a speaker that announces the address does not count as a host that has it,
   assert.deepEqual(bench.written, [`${x} free`]);
 });
 
+test("the entry names the node that the address has moved to, once that sees the host, too, however many entries there are", () => {
+  for (const others of [0, 999]) {
+    const bench = new ConflictBench("node1");
+    const more = Array.from({ length: others }, (_, i) => [`10.0.${i >> 8}.${i & 255}`, ""]);
+    bench.setOccupants({ [x.toString()]: JSON.stringify({ mac: "foreign", node: "node2" }), ...Object.fromEntries(more) });
+    bench.announce();
+    assert.equal(bench.written.length, 0);
+    const entry = { mac: "foreign", node: "node1", interface: "eth0" };
+    bench.sight("foreign", "uses");
+    assert.deepEqual(bench.written, [`${x} ${JSON.stringify(entry)}`]);
+    bench.setOccupants({ [x.toString()]: JSON.stringify(entry), ...Object.fromEntries(more) });
+    for (let minute = 0; minute < 3; minute++) {
+      bench.clock.advanceBy(60_100);
+      bench.sight("foreign", "uses");
+    }
+    assert.equal(bench.written.filter((text) => text.startsWith(`${x} `)).length, 1);
+  }
+});
+
 test("beyond 1,000 entries an address is kept back on this node alone, and announced when nobody answers for it any more", () => {
   const bench = new ConflictBench("node1");
   const entries = Array.from({ length: 1_000 }, (_, i) => [

@@ -45,9 +45,10 @@ export function quarantine(
 ): boolean {
   const { occupants, written } = conflicts;
   const key = address.toString();
-  if (occupants.get(key)?.mac === mac) return true;
+  const known = occupants.get(key);
+  if (known?.mac === mac && known.node === node) return true; // Else the others take it for announced by this node.
   // A host that answers for every address must not fill the ConfigMap.
-  if (!written.has(key) && occupants.size + written.size >= maxOccupants) return false;
+  if (known === undefined && !written.has(key) && occupants.size + written.size >= maxOccupants) return false;
   written.set(key, mac);
   effects.push({ type: "writeOccupant", address, occupant: { mac, node, interface: name } });
   return true;
