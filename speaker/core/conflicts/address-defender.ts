@@ -11,11 +11,19 @@ import { nodeOfMac } from "../members/members.ts";
 import { isReady } from "../members/nodes.ts";
 import { touchSlots } from "../placement/slots.ts";
 import { reportAnnounced } from "../protocols/announcers.ts";
+import { holderKeys } from "../services/services.ts";
 import { ownedPlacement, type SpeakerState } from "../state.ts";
 import { type DefenseEvent, stepDefense } from "./conflict-defense.ts";
 import { reportBegan, reportEnded, reportOccupied, reportWanted } from "./conflict-reports.ts";
 import type { DefendedAddress, Layer2Announcement } from "./conflict-state.ts";
-import { type Beginning, conflictsOf, createDefense, type DefenseEffect, nextDefenseAt } from "./defense-state.ts";
+import {
+  type Beginning,
+  conflictsOf,
+  createDefense,
+  type DefenseEffect,
+  type DefenseStage,
+  nextDefenseAt,
+} from "./defense-state.ts";
 import { answersForMany, noteHeldBack } from "./held-back.ts";
 import { quarantine } from "./quarantine.ts";
 import type { OtherSpeaker, Rival } from "./rivals.ts";
@@ -169,6 +177,7 @@ function advance(state: SpeakerState, entry: DefendedAddress, event: DefenseEven
   const { conflicts } = state;
   const { address, defense } = entry;
   const before = defense.stage;
+  const wasAnnounced = entry.isAnnounced;
   const wanted = (conflicts.yielded / maxProbesPerSecond) * 1000;
   const probeEvery = Math.min(maxProbeInterval, Math.max(minProbeInterval, wanted));
   const its = stepDefense(defense, event, now, probeEvery);
@@ -176,6 +185,8 @@ function advance(state: SpeakerState, entry: DefendedAddress, event: DefenseEven
   if (defense.stage === "yielded") conflicts.yielded++;
   if ((defense.stage === "occupied") !== (before === "occupied")) touchSlots(state);
   for (const effect of its) translate(state, entry, effect, now, effects);
+  if (entry.isAnnounced !== wasAnnounced)
+    for (const key of holderKeys(state.services, address.toString())) state.agenda.services.add(key);
   conflicts.deadlines.set(address.toString(), nextDefenseAt(defense));
 }
 
@@ -233,6 +244,12 @@ function translate(
 function noRoomFor(address: Address): SpeakerEffect {
   const fields = { op: "writeConflicts", ip: address, maxEntries: maxOccupants };
   return { type: "log", level: "error", message: "address is quarantined on this node only: too many entries", fields };
+}
+
+/** Why this node does not answer for an address that it owns; undefined where it does, or is about to. */
+export function whyHeldBack({ conflicts }: Pick<SpeakerState, "conflicts">, address: Address): DefenseStage | undefined {
+  const entry = conflicts.defended.get(address.toString());
+  return entry === undefined || entry.isAnnounced ? undefined : entry.defense.stage;
 }
 
 /** What this node's kernel is to have of an address that it owns. */

@@ -7,7 +7,7 @@ import { brokenFamilies } from "../data-path/data-path.ts";
 import { unservedHere } from "../data-path/health-ports.ts";
 import { eligibilityOf, nodesOf, undeliveringAt } from "../members/nodes.ts";
 import type { SpeakerState } from "../state.ts";
-import { placeOwned } from "./layer2.ts";
+import { isAnnouncedByOwner, placeOwned } from "./layer2.ts";
 import type { Protocol } from "./protocol.ts";
 
 /**
@@ -33,8 +33,8 @@ export const byInterface: Protocol = {
     effects.push({ type: "setKernel", address, items });
   },
 
-  isAnnounced: ({ node }, { isOwned, owner, verdicts }) =>
-    isOwned ? owner === node : verdicts.values().some(({ announced }) => announced),
+  isAnnounced: (state, placement) =>
+    placement.isOwned ? isAnnouncedByOwner(state, placement) : placement.verdicts.values().some(({ announced }) => announced),
 
   settle: () => [],
 

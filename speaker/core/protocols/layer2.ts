@@ -2,7 +2,7 @@ import type { Millis } from "#pkg/clock";
 import type { Pool } from "#pkg/config";
 import type { Address } from "#pkg/net";
 import { type AddressPlacement, oldestOf, ownerOf, place } from "#pkg/placement";
-import { announceAddress, reannounceAddress, withdrawAddress } from "../conflicts/address-defender.ts";
+import { announceAddress, reannounceAddress, whyHeldBack, withdrawAddress } from "../conflicts/address-defender.ts";
 import type { MeasuredEffect, SpeakerEffect } from "../effects.ts";
 import { isAwaited } from "../handovers/awaited.ts";
 import { handOver } from "../handovers/handovers.ts";
@@ -18,10 +18,15 @@ import type { PlacementChange, Placing, Protocol } from "./protocol.ts";
 export const layer2: Protocol = {
   place: placeOwned,
   apply() {},
-  isAnnounced: ({ node }, { owner }) => owner === node,
+  isAnnounced: isAnnouncedByOwner,
   settle: (state, now) => settleSticky(state, now),
   flush() {},
 };
+
+/** Whether this node owns the address, and does not keep it back for another host that has it, or may have it. */
+export function isAnnouncedByOwner(state: SpeakerState, { address, owner }: AddressPlacement): boolean {
+  return owner === state.node && whyHeldBack(state, address) === undefined;
+}
 
 /** Chooses the owner of an address. */
 export function placeOwned(state: SpeakerState, placing: Placing, now: Millis): AddressPlacement {

@@ -107,6 +107,40 @@ test("one of two addresses that goes is told with its own reason, and the other 
   ]);
 });
 
+test("an address is said to be announced once it is, and no longer when another host turns out to have it", () => {
+  const bench = new Bench(owner);
+  bench.membersChanged([owner]);
+  bench.setConfig(pools("{name: lan, protocol: layer2, conflict-probe: strict, addresses: [192.0.2.0/28]}"));
+  bench.start();
+  bench.settle();
+  bench.serve("default/web", [x]);
+  bench.settle();
+  const told = () => {
+    bench.settle();
+    const { announcements } = bench.state.status;
+    return { announced: announcements.get("default/web")?.flatMap(({ addresses }) => addresses), told: bench.reported.splice(0) };
+  };
+  const sight = () => {
+    const sighting = {
+      address: parseAddress(x) ?? assert.fail(),
+      mac: "02:00:00:00:00:42",
+      kind: "uses",
+      interface: "eth0",
+      ownMac: eth0.mac,
+    } as const;
+    bench.runner.dispatch({ type: "sighting", sighting });
+  };
+  assert.deepEqual(told(), { announced: undefined, told: [] });
+  bench.clock.advanceBy(1_000);
+  const came = `service has IP, announcing {"event":"serviceAnnounced","service":"default/web","ips":["${x}"],"pool":"lan","protocol":"layer2"}`;
+  assert.deepEqual(told(), { announced: [x], told: [came, "nodeAssigned default/web"] });
+  bench.runner.dispatch({ type: "quarantine", data: { [x]: "" } });
+  sight();
+  const went = `withdrawing service announcement {"event":"serviceWithdrawn","service":"default/web","ips":["${x}"],"protocol":"layer2","reason":"addressOccupied"}`;
+  const last = told();
+  assert.deepEqual([last.announced, last.told.at(-1)], [undefined, went]);
+});
+
 test("that no node may announce a Service is said once, by one of the speakers, and again when it comes to that again", () => {
   const benches = nodes.map((node) => Bench.announcing(node));
   const said = () => benches.flatMap((bench) => bench.reported.filter((line) => / default\/web /.test(line)));

@@ -3,6 +3,7 @@ import type { Address } from "#pkg/net";
 import { type AddressPlacement, isElected, type NotAnnounced } from "#pkg/placement";
 import { mayHoldSeveral, type NoAddresses } from "#pkg/service";
 import { sentence } from "#pkg/verdict";
+import { whyHeldBack } from "../conflicts/address-defender.ts";
 import type { SpeakerEffect } from "../effects.ts";
 import { type NotHere, reachabilityOf, whyNotHere } from "../members/nodes.ts";
 import { isAnnounced } from "../placement/placements.ts";
@@ -11,7 +12,17 @@ import { isObstacle, type Obstacle, obstacleVerdict } from "../verdicts/refusals
 import { mayBeOutOfSight } from "./outcome.ts";
 import { addressesOf, whyWithoutAddresses } from "./services.ts";
 
-type Withdrawal = NotAnnounced | NoAddresses | NotHere | "serviceDeleted" | "loadBalancerIPChanged" | "poolProtocolChanged";
+type Withdrawal =
+  | NotAnnounced
+  | NoAddresses
+  | NotHere
+  | "serviceDeleted"
+  | "loadBalancerIPChanged"
+  | "poolProtocolChanged"
+  /** This node asks whether another host has the address. */
+  | "probing"
+  /** Another host has it. */
+  | "addressOccupied";
 
 /**
  * Reports, by log lines and Kubernetes events, what is different about a Service since it was reported on last.
@@ -136,6 +147,8 @@ function withdrawal(state: SpeakerState, key: string, addresses: readonly string
   if (placement === undefined || verdict === undefined) return "loadBalancerIPChanged"; // It is no longer in the status.
   if (!verdict.announced) return verdict.reason;
   if (by !== undefined && placement.protocol !== by) return "poolProtocolChanged";
+  const stage = whyHeldBack(state, placement.address);
+  if (stage === "probing" || stage === "occupied") return stage === "probing" ? "probing" : "addressOccupied";
   const pool = layer2PoolAt(state, placement.address);
   return pool === undefined ? "notOwner" : whyNotHere(state, pool, placement.address);
 }
