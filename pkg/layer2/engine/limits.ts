@@ -40,10 +40,13 @@ export class FloodWatch {
 const maxPerHost = 4;
 const maxPerAddress = 8;
 const maxSightings = 1000;
+// One host may announce all of them, as a node of another cluster with the same pool does.
+const maxOfHost = 900;
 
 /** How many sightings per second are reported to the main thread: the rest of a storm costs a look at each frame and no more. */
 export class SightingLimiter {
   readonly #reported = new Map<WireAddress, Mac[]>(); // address -> the hosts of the sightings reported in this window
+  readonly #ofHosts = new Map<Mac, number>(); // host -> how many sightings of it
   #total = 0;
   #until: Millis = -Infinity;
 
@@ -52,11 +55,14 @@ export class SightingLimiter {
       this.#until = now + windowMs;
       this.#total = 0;
       this.#reported.clear();
+      this.#ofHosts.clear();
     }
-    if (this.#total >= maxSightings) return false;
+    const ofHost = this.#ofHosts.get(mac) ?? 0;
+    if (this.#total >= maxSightings || ofHost >= maxOfHost) return false;
     const reported = this.#reported.get(address) ?? [];
     if (reported.length >= maxPerAddress || reported.filter((one) => one === mac).length >= maxPerHost) return false;
     if (reported.push(mac) === 1) this.#reported.set(address, reported);
+    this.#ofHosts.set(mac, ofHost + 1);
     this.#total++;
     return true;
   }
