@@ -49,6 +49,22 @@ const manifests: { name: string; text: string; key?: string; warns?: string[] }[
     text: `kind: ConfigMap\ndata: {other: x}\n---\n${header}data: {config: "", more: y}\n`,
   },
   {
+    name: "the ConfigMap in a List, as kubectl prints several",
+    text: JSON.stringify({
+      apiVersion: "v1",
+      kind: "List",
+      items: [
+        { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "kube-root-ca.crt" }, data: { "ca.crt": "x" } },
+        {
+          apiVersion: "v1",
+          kind: "ConfigMap",
+          metadata: { name: "config", namespace: "metallb-system" },
+          data: { config: "peers: []\n" },
+        },
+      ],
+    }),
+  },
+  {
     name: "a ConfigMap with one other key",
     text: `${header}data:\n  config.yaml: ""\n`,
     key: "config.yaml",

@@ -38,11 +38,12 @@ export function readInput(text: string): Input {
   const outer = (): Problem[] => problems.list(at);
   const documents = parseManifest(text, problems);
   if (documents === undefined) return { problems: outer() };
-  if (!documents.some(isManifest)) {
+  const manifests = documents.flatMap(objectsOf);
+  if (manifests.length === 0) {
     const config = checkLength(text, limits.textLength, problems) ? readDocuments(documents, problems) : undefined;
     return { ...checked(config, problems, at), text };
   }
-  const found = findText(documents, problems);
+  const found = findText(manifests, problems);
   if (found === undefined) return { problems: outer() };
   const inner = new Problems();
   const config = readText(found.node.text, inner);
@@ -57,12 +58,15 @@ interface FoundText {
   readonly where: ConfigMapKey;
 }
 
-function isManifest(document: YamlNode | undefined): document is YamlMapping {
-  return document?.kind === "mapping" && document.entries.has("kind");
+/** An object of Kubernetes, or those in a List, as kubectl prints several; none where the document is something else. */
+function objectsOf(document: YamlNode | undefined): YamlMapping[] {
+  if (document?.kind !== "mapping" || !document.entries.has("kind")) return [];
+  const items = document.entries.get("items")?.value;
+  const listed = items?.kind === "list" ? items.items.flatMap(objectsOf) : [];
+  return listed.length > 0 ? listed : [document];
 }
 
-function findText(documents: readonly (YamlNode | undefined)[], problems: Problems): FoundText | undefined {
-  const manifests = documents.filter(isManifest);
+function findText(manifests: readonly YamlMapping[], problems: Problems): FoundText | undefined {
   const configMaps = manifests.filter((manifest) => textAt(manifest, "kind") === "ConfigMap");
   const named = configMaps.filter((configMap) => dataOf(configMap)?.entries.has("config"));
   const candidates = named.length > 0 ? named : configMaps.filter((configMap) => dataOf(configMap)?.entries.size === 1);

@@ -1,10 +1,10 @@
 import { dump } from "js-yaml";
-import { type Problem, Problems, parseManifest, readFields, readInput } from "#pkg/config";
+import { type Problem, Problems, parseManifest, readFields, readInput, valueAt } from "#pkg/config";
 import { quote } from "#pkg/text";
 import { bgpExtras, type FromMetallbOptions, fromMetallb } from "./metallb/from-metallb.ts";
 import { schemas } from "./metallb/schemas.ts";
 import { toMetallb } from "./metallb/to-metallb.ts";
-import { type ManifestObject, readObjects, readSpec } from "./objects.ts";
+import { type ManifestObject, readObjects, readSpec, refuse } from "./objects.ts";
 import { fromOpenelb } from "./openelb.ts";
 import { fromPurelb } from "./purelb.ts";
 import { type Conversion, Report } from "./report.ts";
@@ -31,9 +31,8 @@ export function convert(sources: readonly Source[], options: ConvertOptions): Co
   const objects = readObjects(texts);
   const groups = [...new Set(objects.map(({ group }) => group).filter((group) => Object.hasOwn(origins, group)))];
   const [group, second] = groups;
-  const configMap = objects.find(isConfigMap);
-  if (group === undefined && configMap !== undefined && !hasErrors(texts))
-    return convertConfigMap(configMap.source, options, report);
+  const configMap = group === undefined ? oneConfigMap(objects.filter(isConfigMap)) : undefined;
+  if (configMap !== undefined && !hasErrors(texts)) return convertConfigMap(configMap.source, options, report);
   const kinds = [...new Set(objects.map(({ kind }) => quote(kind)))].slice(0, 10).join(", ");
   if (group === undefined && !hasErrors(texts)) refuseAll(texts, `there is nothing to convert; found kinds: ${kinds || "none"}`);
   if (second !== undefined)
@@ -75,6 +74,15 @@ function isBareConfiguration({ text }: SourceText): boolean {
 
 function isConfigMap({ kind, group, name }: ManifestObject): boolean {
   return kind === "ConfigMap" && group === "" && name !== bgpExtras;
+}
+
+/** The ConfigMap whose source has the configuration. Refuses others in other sources; the source's reader refuses others in the same one. */
+function oneConfigMap(all: readonly ManifestObject[]): ManifestObject | undefined {
+  const named = all.filter(({ node }) => valueAt(node, "data", "config") !== undefined);
+  const [first, ...more] = named.length > 0 ? named : all;
+  const other = more.find(({ source }) => source !== first?.source);
+  if (other !== undefined) refuse(other, [], "this is the second ConfigMap with a configuration; which one is meant?");
+  return first;
 }
 
 function hasErrors(texts: readonly SourceText[]): boolean {

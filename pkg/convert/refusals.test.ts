@@ -102,6 +102,26 @@ test("a configuration may be in several files", () => {
   assert.deepEqual(readInput(text ?? "").config?.pools[0]?.protocols, ["layer2"]);
 });
 
+test("of several files the one with the configuration counts, and two of them are refused", () => {
+  const configMap = (name: string, data: string) => ({
+    name: `${name}.yaml`,
+    text: `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ${name}}\ndata: ${data}\n`,
+  });
+  const lan = (address: string) => `{config: "address-pools: [{name: lan, protocol: layer2, addresses: [${address}]}]"}`;
+  const [other, one, two] = [
+    configMap("kube-root-ca.crt", "{ca.crt: x}"),
+    configMap("one", lan("192.0.2.0/24")),
+    configMap("two", lan("198.51.100.0/24")),
+  ];
+  assert.match(convert([other, one], noOptions).text ?? "", /- 192\.0\.2\.0\/24/);
+  const { text, problems } = convert([one, two], noOptions);
+  assert.equal(text, undefined);
+  assert.deepEqual(
+    problems.map(({ source, message }) => `${source}: ${message}`),
+    ['two.yaml: ConfigMap "two": this is the second ConfigMap with a configuration; which one is meant?'],
+  );
+});
+
 const kinds = [
   "IPAddressPool",
   "L2Advertisement",
