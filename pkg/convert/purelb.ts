@@ -39,7 +39,7 @@ const nodeAgent = object({
 
 /** The pools that PureLB's ServiceGroups make, in the ConfigMap's grammar. */
 export function fromPurelb(all: readonly ManifestObject[], namespace: string | undefined, report: Report): object {
-  const { objects } = ofOneNamespace(all, namespace ?? all.find((object) => object.namespace !== "")?.namespace, report);
+  const { objects } = ofOneNamespace(all, namespace, report);
   for (const object of objects)
     if (object.kind === "LBNodeAgent")
       report.lose(title(object), "what nodes do with addresses is decided by pools here; only its interfaces are taken over");

@@ -60,6 +60,16 @@ const refused: { name: string; text: string; options?: Partial<ConvertOptions>; 
     problem: /in several namespaces, "metallb-system", "other"; choose one with --namespace$/,
   },
   {
+    name: "objects of PureLB in several namespaces, of which its releases read all or one",
+    text: ["stray", "purelb"]
+      .map(
+        (namespace, index) =>
+          `---\napiVersion: purelb.io/v2\nkind: ServiceGroup\nmetadata: {name: ${namespace}, namespace: ${namespace}}\nspec: {remote: {v4pool: {pool: 192.0.${index}.0/28, subnet: 192.0.${index}.0/24, aggregation: /32}}}\n`,
+      )
+      .join(""),
+    problem: /in several namespaces, "stray", "purelb"; choose one with --namespace$/,
+  },
+  {
     name: "objects of several load balancers",
     text: `${pool("a", "192.0.2.0/28")}---\napiVersion: purelb.io/v1\nkind: ServiceGroup\nmetadata: {name: a}\n`,
     problem: /of MetalLB's custom resources and of PureLB's/,
