@@ -328,6 +328,16 @@ address-pools:
     losses: [/^IPAddressPool "a": spec\.color is not known here$/],
   },
   {
+    name: "a field of a release to come that is as good as absent, as the API server fills it in, loses nothing",
+    text: `apiVersion: purelb.io/v2
+kind: ServiceGroup
+metadata: {name: default, namespace: purelb}
+spec: {enforceNamespaces: false, remote: {v4pool: {subnet: 192.0.2.0/24, pool: 192.0.2.0/24, aggregation: /32}}}
+`,
+    want: "address-pools:\n- name: default\n  addresses:\n  - 192.0.2.0/24\n  protocol: interface\n",
+    notes: [/^ServiceGroup "default": spec\.enforceNamespaces is not known here$/],
+  },
+  {
     name: "what is for MetalLB's FRR is lost, but for what its speakers made, and what is empty or of another namespace",
     text: `${pool("a", "192.0.2.0/28")}${l2}${extras("bgpextras", "metallb-system", "router bgp 64512")}${extras("bgpextras", "other", "x")}${extras("other", "metallb-system", "x")}${frr("mine", "{matchLabels: {kubernetes.io/hostname: mine}}")}${frr("metallb-mine", "{}")}${frr("metallb-node-1", "{matchLabels: {kubernetes.io/hostname: node-1}}")}`,
     want: "address-pools:\n- name: a\n  addresses:\n  - 192.0.2.0/28\n  protocol: layer2\n",

@@ -19,7 +19,7 @@ export interface ManifestObject {
 /** `Report`, as far as objects need it. */
 interface ObjectReport {
   lose(what: ManifestObject, message: string, path?: Path): void;
-  approximate(what: ManifestObject, message: string, path?: Path): void;
+  remark(what: ManifestObject, message: string, path?: Path): void;
   note(message: string): void;
 }
 
@@ -89,7 +89,7 @@ export function readSpec<S extends Schema>(of: ManifestObject, schema: S, report
     return {};
   }
   const unknown = (path: Path, value: YamlNode) =>
-    (isUnset(value) ? report.approximate : report.lose).call(report, of, `${path.join(".")} is not known here`, path);
+    (isUnset(value) ? report.remark : report.lose).call(report, of, `${path.join(".")} is not known here`, path);
   return (readValue(spec, schema, ["spec"], { source, unknown }) ?? {}) as Partial<Fitting<S>>;
 }
 
