@@ -217,7 +217,11 @@ test("peers are told by BGPAdvertisements what the last entry of the ConfigMap t
         if (readInput(text).config === undefined) return; // The same advertisement twice.
         const objects = loadAll(converted(text)) as Resource<"IPAddressPool" | "BGPAdvertisement">[];
         const made = objects.find(({ kind }) => kind === "IPAddressPool") as Resource<"IPAddressPool">;
-        const [given] = configOf(text).pools;
+        const [whole] = configOf(text).pools;
+        // MetalLB refuses these, so that they are left out.
+        const isPossible = ({ aggregationLength, services }: BgpAdvertisement) =>
+          aggregationLength === 32 || services.serviceSelectors.length === 0;
+        const given = whole && { ...whole, advertisements: whole.advertisements.filter(isPossible) };
         for (const [labels, ofService] of everybody)
           assert.deepEqual(
             sorted(toldByMetallb(objects as Resource<"BGPAdvertisement">[], made, labels, ofService)),
@@ -367,7 +371,6 @@ const peer = fc
       "hold-time": fc.constantFrom("30s", "1m30s"),
       "keepalive-time": fc.constantFrom("3s", "10s"),
       "connect-time": fc.constantFrom("1s", "120s"),
-      "router-id": fc.constant("192.0.2.7"),
       secret: fc.constantFrom(
         { password: "yes" },
         { password: "1:30" },
@@ -521,13 +524,18 @@ function liveOf(manifests: string, seed: number): string {
 
 test("ConfigMap, custom resources and ConfigMap again is the same configuration, on what both can say", () => {
   const given = fc.tuple(peersOf, profile, poolOf(1), poolOf(2));
+  const routerId = fc.constantFrom({}, { "router-id": "192.0.2.7" }); // MetalLB takes one for all peers.
   fc.assert(
-    fc.property(given, fc.integer(), ([peers, profile, ...pools], order) => {
+    fc.property(given, routerId, fc.integer(), ([peers, profile, ...drawn], routerId, order) => {
+      // MetalLB refuses echo for peers that hear of IPv6 addresses.
+      const isTaken = (address: string) => profile["echo-mode"] !== true || !address.includes(":");
+      const pools = drawn.map((pool) => ({ ...pool, addresses: pool.addresses.filter(isTaken) }));
       const text = dump({
         peers: peers.map((fields, index) => ({
           name: `peer${index}`,
           "my-asn": 64512,
           ...("interface" in fields ? {} : { "peer-address": `192.0.2.${index + 1}` }),
+          ...routerId,
           ...fields,
         })),
         "bfd-profiles": [{ name: "fast", ...profile }],

@@ -204,3 +204,75 @@ test("to custom resources: with no name left, every interface is used", () => {
     'pool "a": interfaces "can_reach:10.0.0.1", "eno*": MetalLB takes whole names only; every interface is used',
   ]);
 });
+
+const refusedByMetallb: { name: string; fields: object; losses: readonly string[]; objects?: RegExp; without?: RegExp }[] = [
+  {
+    name: "a route of some Services that is an aggregate is left out",
+    fields: withPool({
+      protocol: "bgp",
+      "bgp-advertisements": [
+        { "aggregation-length": 26, communities: ["64512:1"] },
+        { "aggregation-length": 26, "service-selectors": [{ "match-labels": { a: "b" } }], localpref: 7 },
+      ],
+    }),
+    losses: [
+      'pool "a", bgp-advertisements[1]: service-selectors: MetalLB refuses them beside an aggregation length; it is left out',
+    ],
+    without: /serviceSelectors|localPref/,
+  },
+  {
+    name: "a length that no address of the pool has does not keep Services apart",
+    fields: withPool({
+      protocol: "bgp",
+      addresses: ["198.51.100.0/24"],
+      "bgp-advertisements": [{ "aggregation-length-v6": 120, "service-selectors": [{ "match-labels": { a: "b" } }] }],
+    }),
+    losses: [],
+    objects: /serviceSelectors:/,
+    without: /aggregationLength/,
+  },
+  {
+    name: "preferences for the same routes of peers that are still to come are told apart",
+    fields: {
+      "address-pools": [{ ...pool, protocol: "bgp", "bgp-advertisements": [{ communities: ["64512:1"] }, { localpref: 7 }] }],
+    },
+    losses: [],
+    objects: /localPref: 7/,
+    without: /64512:1/,
+  },
+  {
+    name: "echo of a peer that hears of IPv6 addresses is off",
+    fields: {
+      ...withPool({ protocol: "bgp" }),
+      peers: [{ ...peer, "bfd-profile": "fast" }],
+      "bfd-profiles": [{ name: "fast", "echo-mode": true }],
+    },
+    losses: ['BFD profile "fast": echo-mode: MetalLB refuses it for peers that hear of IPv6 addresses; it is off'],
+    objects: /echoMode: false/,
+  },
+  {
+    name: "echo of a peer that hears of IPv4 addresses alone is on",
+    fields: {
+      ...withPool({ protocol: "bgp", addresses: ["198.51.100.0/24"] }),
+      peers: [{ ...peer, "bfd-profile": "fast" }],
+      "bfd-profiles": [{ name: "fast", "echo-mode": true }],
+    },
+    losses: [],
+    objects: /echoMode: true/,
+  },
+  {
+    name: "peers with several router-ids, or one address twice",
+    fields: { ...base, peers: [peer, { ...peer, name: "b", "router-id": "192.0.2.7" }] },
+    losses: [
+      "peers: have not all the same router-id: with FRR, all peers of one node need it",
+      "peers: have one address or interface several times: with FRR, each peer of one node needs another",
+    ],
+  },
+];
+for (const { name, fields, losses, objects, without } of refusedByMetallb)
+  test(`to custom resources: nothing is made that MetalLB's webhooks refuse, or it is said: ${name}`, () => {
+    const made = resources(fields);
+    assert.deepEqual(made.losses, losses);
+    if (objects !== undefined) assert.match(made.objects, objects);
+    if (without !== undefined) assert.doesNotMatch(made.objects, without);
+  });

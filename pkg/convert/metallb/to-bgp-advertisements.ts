@@ -22,6 +22,8 @@ interface Reach {
   readonly services: Nodes;
 }
 
+const noAggregate = { aggregationLength: 32, aggregationLengthV6: 128 } as const;
+
 /**
  * The `spec`s of BGPAdvertisements that tell every peer what the pool's entries do. Here the last entry for a prefix, peer and node counts
  * alone, with MetalLB all count together: from an earlier one, peers and nodes that a later one reaches are taken out.
@@ -36,22 +38,34 @@ export function bgpSpecs(
 ): Spec<"BGPAdvertisement">[] {
   const has = (family: Family) => pool.ranges.some((range) => range.family === family);
   const families = { ipv4: has("IPv4"), ipv6: has("IPv6") };
+  const isAggregate = ({ aggregationLength, aggregationLengthV6 }: BgpAdvertisement) =>
+    (families.ipv4 && aggregationLength !== 32) || (families.ipv6 && aggregationLengthV6 !== 128);
+  const isSelectiveAggregate = (advertisement: BgpAdvertisement) =>
+    isAggregate(advertisement) && !isSame(reachOf(advertisement).services, allNodes);
   return pool.advertisements.flatMap((advertisement, index) => {
     const what = `pool ${quote(pool.name)}, bgp-advertisements[${index}]`;
     if (advertisement.aggregationLength === 0 || advertisement.aggregationLengthV6 === 0) {
       report.lose(what, "an aggregation length of 0: MetalLB takes 1 and more; it is left out");
       return [];
     }
+    if (isSelectiveAggregate(advertisement)) {
+      report.lose(what, "service-selectors: MetalLB refuses them beside an aggregation length; it is left out");
+      return [];
+    }
     tellLosses(advertisement, what, report);
-    const later = pool.advertisements.slice(index + 1).filter((other) => overlaps(families, advertisement, other, what, report));
+    const later = pool.advertisements
+      .slice(index + 1)
+      .filter((other) => !isSelectiveAggregate(other) && overlaps(families, advertisement, other, what, report));
     const communities = communitiesOf(advertisement, written[index]);
     return partsOf(advertisement, later, peers, what, report).map(({ peers: names, reach }) => {
       const selectors = toSelectors(reach.nodes);
-      const serviceSelectors = toSelectors(reach.services);
+      // A later entry may be for some Services, and for the same prefixes of one family; that is told of already.
+      const serviceSelectors = isAggregate(advertisement) ? undefined : toSelectors(reach.services);
+      const { aggregationLength, aggregationLengthV6 } = serviceSelectors === undefined ? advertisement : noAggregate;
       return {
         ipAddressPools: [poolName],
-        ...(advertisement.aggregationLength !== 32 && { aggregationLength: advertisement.aggregationLength }),
-        ...(advertisement.aggregationLengthV6 !== 128 && { aggregationLengthV6: advertisement.aggregationLengthV6 }),
+        ...(aggregationLength !== 32 && { aggregationLength }),
+        ...(aggregationLengthV6 !== 128 && { aggregationLengthV6 }),
         ...(advertisement.localPref !== undefined && { localPref: advertisement.localPref }),
         ...(communities.length > 0 && { communities }),
         ...(names !== undefined && { peers: names.map((name) => peers.get(name) ?? name) }),
@@ -103,7 +117,7 @@ function partsOf(
     report.lose(what, "none of its peers is there; it is left out");
     return [];
   }
-  if (names.length === 0) return [{ peers: undefined, reach: own }];
+  if (names.length === 0) names.push(""); // Of peers that are still to come, later entries take the same from this one.
   const byReach = new Map<string, { readonly reach: Reach; readonly names: string[] }>(); // reach as text -> peers
   for (const name of names) {
     const left = reachLeft(
@@ -124,7 +138,7 @@ function partsOf(
   }
   return [...byReach.values()].map((part) => ({
     reach: part.reach,
-    peers: named.length === 0 && part.names.length === known.size ? undefined : part.names,
+    peers: named.length === 0 && part.names.length === Math.max(known.size, 1) ? undefined : part.names,
   }));
 }
 

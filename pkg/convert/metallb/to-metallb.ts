@@ -30,7 +30,12 @@ export function toMetallb(config: Config, raw: RawConfig, namespace: string, rep
 
   const profileNames = new Names("BFD profile", [...config.bfdProfiles.keys()], report);
   const bfdProfiles = new Map([...config.bfdProfiles.keys()].map((name) => [name, profileNames.of(name)]));
-  for (const [name, profile] of config.bfdProfiles) add("BFDProfile", "v1beta1", bfdProfiles.get(name) ?? name, bfdSpec(profile));
+  for (const [name, profile] of config.bfdProfiles) {
+    const isRefused = profile.echoMode && hearIpv6(config, name);
+    if (isRefused)
+      report.lose(`BFD profile ${quote(name)}`, "echo-mode: MetalLB refuses it for peers that hear of IPv6 addresses; it is off");
+    add("BFDProfile", "v1beta1", bfdProfiles.get(name) ?? name, bfdSpec(isRefused ? { ...profile, echoMode: false } : profile));
+  }
 
   const peers = convertPeers(config, raw, namespace, bfdProfiles, report);
   for (const { name, spec } of peers.made) add("BGPPeer", "v1beta2", name, spec);
@@ -59,6 +64,17 @@ export function toMetallb(config: Config, raw: RawConfig, namespace: string, rep
   return objects;
 }
 
+/** Whether any peer with this BFD profile is told of IPv6 addresses. */
+function hearIpv6({ peers, pools }: Config, profile: string): boolean {
+  const advertisements = pools
+    .filter(({ protocols, ranges }) => protocols.includes("bgp") && ranges.some(({ family }) => family === "IPv6"))
+    .flatMap((pool) => pool.advertisements);
+  return peers.some(
+    ({ name = "", bfdProfile }) =>
+      bfdProfile === profile && advertisements.some((each) => each.peers.length === 0 || each.peers.includes(name)),
+  );
+}
+
 function convertPeers(
   config: Config,
   raw: RawConfig,
@@ -81,9 +97,14 @@ function convertPeers(
     names.set(peer.name ?? `peers[${index}]`, name);
     made.push({ name, spec });
   }
-  const asns = new Set(made.map(({ spec }) => spec.myASN));
-  if (asns.size > 1)
-    report.lose("peers", `have ${asns.size} values of my-asn: with FRR, all peers of one node need the same (or localASN)`);
+  const valuesOf = (of: (spec: (typeof made)[number]["spec"]) => unknown) => new Set(made.map(({ spec }) => of(spec))).size;
+  const asns = valuesOf(({ myASN }) => myASN);
+  if (asns > 1)
+    report.lose("peers", `have ${asns} values of my-asn: with FRR, all peers of one node need the same (or localASN)`);
+  if (valuesOf(({ routerID }) => routerID) > 1)
+    report.lose("peers", "have not all the same router-id: with FRR, all peers of one node need it");
+  if (valuesOf(({ peerAddress, interface: name }) => peerAddress ?? name) < made.length)
+    report.lose("peers", "have one address or interface several times: with FRR, each peer of one node needs another");
   return { names, made };
 }
 
