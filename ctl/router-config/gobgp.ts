@@ -31,13 +31,22 @@ export function gobgp(side: RouterSide): string[] {
     "[[defined-sets.neighbor-sets]]",
     `neighbor-set-name = "${label}"`,
     `neighbor-info-list = [${nodes.map(({ address }) => `"${address}"`).join(", ")}]`,
-    ...side.families.flatMap((family) => prefixSet(side, family)),
+    ...side.families.filter((family) => routesOf(side, family).length > 0).flatMap((family) => prefixSet(side, family)),
     "[[policy-definitions]]",
     `name = "${label}"`,
     ...side.families.flatMap((family) => [
       ...["[[policy-definitions.statements]]", "[policy-definitions.statements.conditions.match-neighbor-set]"],
-      ...[`neighbor-set = "${label}"`, "[policy-definitions.statements.conditions.match-prefix-set]"],
-      ...[`prefix-set = "${label}-${families[family]}"`, 'match-set-options = "invert"'],
+      `neighbor-set = "${label}"`,
+      ...(routesOf(side, family).length > 0
+        ? [
+            "[policy-definitions.statements.conditions.match-prefix-set]",
+            ...[`prefix-set = "${label}-${families[family]}"`, 'match-set-options = "invert"'],
+          ]
+        : [
+            // A set without prefixes is of no family, and so is no opposite of any route.
+            "[policy-definitions.statements.conditions.bgp-conditions]",
+            `afi-safi-in-list = ["${families[family]}-unicast"]`,
+          ]),
       ...["[policy-definitions.statements.actions]", 'route-disposition = "reject-route"'],
     ]),
   ];

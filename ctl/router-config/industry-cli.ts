@@ -118,10 +118,10 @@ function lines(side: RouterSide, flavor: Flavor): string[] {
 
 function filter(side: RouterSide, family: Family): string[] {
   const name = `${side.label}-${familyName[family]}`;
+  const allowed = routesOf(side, family);
+  if (allowed.length === 0) return [`route-map ${name} deny 10`, "!"]; // By a list that is not there, IOS lets everything in.
   return [
-    ...routesOf(side, family).map(
-      (routes, index) => `${ip[family]} prefix-list ${name} seq ${5 * (index + 1)} permit ${prefixText(routes)}`,
-    ),
+    ...allowed.map((routes, index) => `${ip[family]} prefix-list ${name} seq ${5 * (index + 1)} permit ${prefixText(routes)}`),
     `route-map ${name} permit 10`,
     ` match ${ip[family]} address prefix-list ${name}`,
     "!",

@@ -134,6 +134,35 @@ suite("router-config", () => {
       }
   });
 
+  test("more nodes than the router takes paths: it gets as many as it takes, which the text says", async () => {
+    const many = `--nodes=${Array.from({ length: 300 }, (_, index) => `10.0.${index >> 8}.${index & 255}`).join()}`;
+    const most: Readonly<Record<string, number>> = { frr: 256, bird: 255, ios: 32, vyos: 256, eos: 300 };
+    for (const [router, paths] of Object.entries(most)) {
+      const { out, err, status } = await write(`--for=${router} ${many}`, peer("peer-asn: 64501"));
+      assert.match(out, new RegExp(`(maximum-paths (ebgp )?|limit )${paths}\\b`));
+      assert.equal(status, paths < 300 ? 3 : 0, router);
+      assert.equal(err.includes(`300 paths to an address, of which the router takes ${paths}`), paths < 300);
+    }
+  });
+
+  test("routes of a family without pools stay out: no list, which is not there, is asked", async () => {
+    const text = `${peer("peer-asn: 64501, name: tor")}address-pools: [{name: a, protocol: bgp, addresses: [198.51.100.0/24]}]\n`;
+    const lines: Readonly<Record<string, RegExp>> = {
+      ios: /^route-map ingot-tor-ipv6 deny 10$/m,
+      eos: /^route-map ingot-tor-ipv6 deny 10$/m,
+      frr: /^route-map ingot-tor-ipv6 deny 10$/m,
+      gobgp:
+        /^neighbor-set = "ingot-tor"\n.*bgp-conditions\]\nafi-safi-in-list = \["ipv6-unicast"\]\n.*\nroute-disposition = "reject-route"$/m,
+    };
+    for (const router of Object.keys(dialects)) {
+      const { out } = await write(`--for=${router} ${nodes}`, text);
+      assert.doesNotMatch(out, /prefix-list6? ingot-tor-ipv6|prefix-set(-name)? = "ingot-tor-ipv6"/, router);
+      assert.match(out, lines[router] ?? /198\.51\.100\.0/);
+      const none = (await write(`--for=${router} ${nodes}`, peer("peer-asn: 64501, name: tor"))).out;
+      if (/vyos|edgeos/.test(router)) assert.match(none, /route-map ingot-tor-in rule 10 action deny/);
+    }
+  });
+
   test("a role of the nodes needs one of the router, which the text says", async () => {
     const { err, status } = await write(`--for=frr ${nodes}`, peer("peer-asn: 64501, role: customer, role-strict: true"));
     assert.equal(status, 3);

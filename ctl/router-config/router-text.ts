@@ -19,31 +19,42 @@ interface Dialect {
   readonly hasAddPath: boolean;
   /** For how many hops at most `ttl-security` is written. */
   readonly maxTtlSecurity: number;
+  /** How many paths to an address it takes at most, where its command line has a limit. */
+  readonly maxPaths?: number;
   readonly lines: (side: RouterSide) => readonly string[];
   /** Lines that stand once, before those of all sides. */
   readonly once?: (sides: readonly RouterSide[]) => readonly string[];
 }
 
 const any = { maxTtlSecurity: 254 } as const;
-const frr = { ...any, comment: "!", isTried: false, hasAddPath: true, lines: industryCli("frr") } as const;
+const frr = { ...any, comment: "!", isTried: false, hasAddPath: true, maxPaths: 256, lines: industryCli("frr") } as const;
 const set = { ...any, comment: "#", isTried: false, hasAddPath: false } as const;
 
 /** The routers that a configuration can be written for. */
 export const dialects = {
   frr: { ...frr, where: "/etc/frr/frr.conf, or vtysh after `configure terminal`", isTried: true },
-  bird: { ...any, where: "bird.conf of BIRD 2", comment: "#", isTried: true, hasAddPath: true, lines: bird, once: birdOnce },
+  bird: {
+    ...any,
+    where: "bird.conf of BIRD 2",
+    maxPaths: 255,
+    comment: "#",
+    isTried: true,
+    hasAddPath: true,
+    lines: bird,
+    once: birdOnce,
+  },
   openbgpd: { where: "bgpd.conf of OpenBGPD", comment: "#", isTried: true, hasAddPath: true, lines: openbgpd, maxTtlSecurity: 1 },
   gobgp: { ...any, where: "gobgpd's file of TOML", comment: "#", isTried: true, hasAddPath: true, lines: gobgp, once: gobgpOnce },
   openwrt: { ...frr, where: "/etc/frr/frr.conf of OpenWrt, whose packages are frr-bgpd, frr-zebra and frr-bfdd" },
-  quagga: { ...frr, where: "bgpd.conf of Quagga", hasAddPath: false, lines: industryCli("quagga") },
-  vyos: { ...set, where: "VyOS 1.4 and later, after `configure`", hasAddPath: true, lines: vyos },
-  edgeos: { ...set, where: "EdgeOS, after `configure`", lines: edgeos },
+  quagga: { ...frr, where: "bgpd.conf of Quagga", hasAddPath: false, maxPaths: 255, lines: industryCli("quagga") },
+  vyos: { ...set, where: "VyOS 1.4 and later, after `configure`", hasAddPath: true, maxPaths: 256, lines: vyos },
+  edgeos: { ...set, where: "EdgeOS, after `configure`", maxPaths: 255, lines: edgeos },
   unifi: { ...frr, where: "a UniFi gateway: upload it as a file in Routing, BGP" },
   mikrotik: { ...set, where: "a terminal of RouterOS 7", lines: mikrotik, maxTtlSecurity: 0 },
   opnsense: { ...frr, where: "OPNsense: enter it in Routing of the plugin os-frr, which writes such a file" },
   pfsense: { ...frr, where: "pfSense: Services, FRR, Global, Raw Config" },
-  eos: { ...frr, where: "Arista EOS, after `configure`", hasAddPath: false, lines: industryCli("eos") },
-  ios: { ...frr, where: "Cisco IOS, after `configure terminal`", hasAddPath: false, lines: industryCli("ios") },
+  eos: { ...frr, where: "Arista EOS, after `configure`", hasAddPath: false, maxPaths: Infinity, lines: industryCli("eos") },
+  ios: { ...frr, where: "Cisco IOS, after `configure terminal`", hasAddPath: false, maxPaths: 32, lines: industryCli("ios") },
   junos: { ...set, where: "Junos, after `configure`", lines: junos, maxTtlSecurity: 0 },
 } as const satisfies Record<string, Dialect>;
 
@@ -51,7 +62,7 @@ export type DialectName = keyof typeof dialects;
 
 /** The same, with what the router's configuration leaves out of it among the losses. */
 export function writable(name: DialectName, found: RouterSides): RouterSides {
-  const { hasAddPath, maxTtlSecurity }: Dialect = dialects[name];
+  const { hasAddPath, maxTtlSecurity, maxPaths = Infinity }: Dialect = dialects[name];
   const losses = found.sides.flatMap((side) => [
     ...(side.hasAddPath && !hasAddPath
       ? [`${side.label}: how the router takes several paths to an address in one session (add-path)`]
@@ -59,8 +70,10 @@ export function writable(name: DialectName, found: RouterSides): RouterSides {
     ...((side.ttlSecurityHops ?? 0) > maxTtlSecurity
       ? [`${side.label}: ttl-security: without it the nodes drop the router's packets`]
       : []),
+    ...(side.paths > maxPaths ? [`${side.label}: ${side.paths} paths to an address, of which the router takes ${maxPaths}`] : []),
   ]);
-  return { ...found, losses: [...found.losses, ...losses] };
+  const sides = found.sides.map((side) => ({ ...side, paths: Math.min(side.paths, maxPaths) }));
+  return { ...found, sides, losses: [...found.losses, ...losses] };
 }
 
 /** The configuration of the router, with comments on top that say what is to be changed in it. */

@@ -63,8 +63,10 @@ export function edgeos(side: RouterSide): string[] {
 
 function filters(side: RouterSide): string[] {
   const { label } = side;
+  const families = side.families.filter((family) => routesOf(side, family).length > 0); // VyOS refuses a list that is not there.
   return [
-    ...side.families.flatMap((family, index) => {
+    ...(families.length === 0 ? [`set policy route-map ${label}-in rule 10 action deny`] : []),
+    ...families.flatMap((family, index) => {
       const rules = routesOf(side, family).flatMap(({ prefix, length }, number) => {
         const rule = `set policy ${list[family]} ${label}-${family.toLowerCase()} rule ${10 * (number + 1)}`;
         const lengths = length === prefix.length ? [] : [`${rule} ge ${length}`, `${rule} le ${length}`];
