@@ -5,8 +5,8 @@ import { type CorrelatedEvent, EventCorrelator } from "./event-correlator.ts";
 const start = Date.UTC(2026, 0, 1);
 
 /** Feeds a correlator; time is in seconds. */
-function scene() {
-  const correlator = new EventCorrelator();
+function scene(reporter = "speaker n1") {
+  const correlator = new EventCorrelator(reporter);
   return (message: string, second = 0, { name = "web", reason = "Failed", type = "Warning" as "Warning" | "Normal" } = {}) =>
     correlator.correlate({
       about: { apiVersion: "v1", kind: "Service", namespace: "ns", name, uid: `uid-${name}` },
@@ -51,6 +51,11 @@ test("another object, type, reason or message is another event", () => {
   assert.deepEqual(counts(events), [1, 1, 1, 1, 1]);
   assert.equal(new Set(events.map((event) => event?.name)).size, 5);
   assert.match(events[0]?.name ?? "", /^web\.[0-9a-f]{16}$/);
+});
+
+test("speakers that write about one Service in one millisecond write different events", () => {
+  const names = Array.from({ length: 100 }, (_, node) => scene(`speaker n${node}`)("m")?.name);
+  assert.equal(new Set(names).size, 100);
 });
 
 test("from the tenth similar message on they are combined into one event", () => {
@@ -102,7 +107,7 @@ test("what is remembered is bounded: an object not heard of for thousands of oth
 });
 
 test("a namespace may have 20,000 writes at once, then one a second, however often its objects are made again, and takes none of another's", () => {
-  const correlator = new EventCorrelator();
+  const correlator = new EventCorrelator("speaker n1");
   let made = 0;
   const record = (namespace: string, second: number) => {
     const about = { apiVersion: "v1", kind: "Service", namespace, name: "web", uid: `${made++}` };

@@ -1,5 +1,6 @@
 import { type Allowance, type Millis, Tokens } from "#pkg/clock";
 import { RecentMap } from "#pkg/collections";
+import { fnv1a } from "#pkg/text";
 import type { ObjectReference } from "./objects.ts";
 
 /** Something that happened to an object. */
@@ -38,6 +39,7 @@ const ofObject: Allowance = { burst: 25, everyMs: 300_000 };
 const ofNamespace: Allowance = { burst: 20_000, everyMs: 1_000 };
 
 const maxName = 253;
+const maxNames = 1_000_000; // Nanoseconds in a millisecond.
 
 /**
  * Condenses occurrences as client-go's EventCorrelator does: the same one again raises the count of its Event; from the tenth
@@ -50,7 +52,12 @@ export class EventCorrelator {
   readonly #observed = new RecentMap<string, Observed>(maxRemembered); // object, type, reason, message -> its Event
   readonly #ofObject = new RecentMap<string, Tokens>(maxRemembered); // object -> writes left
   readonly #ofNamespace = new RecentMap<string, Tokens>(maxRemembered); // namespace -> writes left
-  #names = 0;
+  #names: number;
+
+  /** @param reporter other than that of any process that writes Events at the same time */
+  constructor(reporter: string) {
+    this.#names = fnv1a(reporter) % maxNames;
+  }
 
   /** @returns what to write, or undefined when the object or its namespace has had its share */
   correlate(occurrence: Occurrence): CorrelatedEvent | undefined {
@@ -90,10 +97,11 @@ export class EventCorrelator {
 
   /**
    * A name like client-go's: the object's name and the time in nanoseconds, here with a number in place of the part below a
-   * millisecond. Names of Events have 253 characters, as those of nodes may.
+   * millisecond, which begins elsewhere in each process: speakers write about one Service at once. Names of Events have 253 characters, as those
+   * of nodes may.
    */
   #newName(about: ObjectReference, date: Date): string {
-    this.#names = (this.#names + 1) % 1_000_000;
+    this.#names = (this.#names + 1) % maxNames;
     const number = (BigInt(date.getTime()) * 1_000_000n + BigInt(this.#names)).toString(16);
     return `${about.name.slice(0, maxName - 1 - number.length).replace(/[-.]+$/, "")}.${number}`;
   }

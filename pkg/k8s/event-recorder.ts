@@ -83,7 +83,7 @@ const flushMs: Millis = 2_000;
 export class EventRecorder implements AsyncDisposable {
   readonly #cluster: Cluster;
   readonly #options: EventRecorderOptions;
-  readonly #correlator = new EventCorrelator();
+  readonly #correlator: EventCorrelator;
   readonly #queues = new Map<string, Queue<CorrelatedEvent>>(); // namespace -> its events that wait; the first is next
   readonly #behind = new Map<string, Queue<CorrelatedEvent>>(); // object of which one is being written -> those that are to follow it
   #waiting = 0;
@@ -96,6 +96,7 @@ export class EventRecorder implements AsyncDisposable {
   constructor(cluster: Cluster, options: EventRecorderOptions) {
     this.#cluster = cluster;
     this.#options = options;
+    this.#correlator = new EventCorrelator(`${options.component} ${options.host} ${wallClock().getTime()}`); // A node may have two speakers.
   }
 
   /** Never blocks, never throws. */
