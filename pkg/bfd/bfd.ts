@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { BfdProfile } from "#pkg/config";
 import type { Log } from "#pkg/log";
-import type { Address } from "#pkg/net";
+import { type Address, isLinkLocal } from "#pkg/net";
 import { calmDownSoon, SharedCounters, WorkerThread, workerFile } from "#pkg/threads";
 import { diagnosticText } from "./codec/control-codec.ts";
 import {
@@ -53,6 +53,7 @@ export interface BfdDescription extends BfdStatus {
 
 /** They only grow for as long as the session is watched. */
 export interface BfdSessionCounters {
+  /** With its interface where it is link-local: routers on several may have one such address. */
   readonly peer: string;
   readonly up: boolean;
   readonly controlIn: number;
@@ -174,7 +175,7 @@ export class Bfd implements AsyncDisposable {
 
   counters(): BfdSessionCounters[] {
     return [...this.#entries.values()].map(({ ends, status, counters, upEvents, downEvents, notifications }) => ({
-      peer: ends.peer.toString(),
+      peer: isLinkLocal(ends.peer) ? `${ends.peer}%${ends.interface}` : `${ends.peer}`,
       up: status.verdict === "up",
       ...counters.all(),
       upEvents,

@@ -33,6 +33,19 @@ test("BFD has the names of MetalLB's FRR mode, one series a peer, and none for s
     'metallb_bfd_zebra_notifications{peer="192.0.2.1"} 7',
     'ingot_bfd_packets_ignored_total{reason="ttl"} 8',
   ]);
+  const [one] = sessions;
+  assert.ok(one);
+  for (const ups of [
+    [true, false],
+    [false, true],
+  ]) {
+    sessions = ups.map((up) => ({ ...one, up }));
+    const [up, counted] = await samples();
+    assert.deepEqual(
+      [up, counted],
+      ['metallb_bfd_session_up{peer="192.0.2.1"} 0', 'metallb_bfd_control_packet_input{peer="192.0.2.1"} 2'],
+    );
+  }
   sessions = [];
   assert.deepEqual(await samples(), ['ingot_bfd_packets_ignored_total{reason="ttl"} 8']);
 });

@@ -115,10 +115,11 @@ function label(key: string): string {
 export function registerBfd(registry: Registry, bfd: Pick<Bfd, "counters" | "ignored">): void {
   pullGauge(registry, {
     name: "metallb_bfd_session_up",
-    help: "1 while the BFD session with the peer is up, else 0.",
+    help: "1 while the BFD session with the peer is up, of several sessions all of them, else 0.",
     labelNames: ["peer"],
     collect(add) {
-      for (const { peer, up } of bfd.counters()) add({ peer }, up ? 1 : 0);
+      const sessions = bfd.counters().sort((a, b) => Number(b.up) - Number(a.up)); // Of those with one label the last counts.
+      for (const { peer, up } of sessions) add({ peer }, up ? 1 : 0);
     },
   });
   const counters: { name: string; help: string; read: (counters: BfdSessionCounters) => number }[] = [

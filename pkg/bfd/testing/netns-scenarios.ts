@@ -320,6 +320,15 @@ test("disposing ends the thread and closes every socket", async () => {
   assert.equal(descriptors().length, before);
 });
 
+test("routers that have one link-local address on several interfaces are counted each by itself", async () => {
+  await using bfd = newBfd();
+  for (const name of ["eth0", "eth1"]) bfd.watch({ peer: address("fe80::1"), interface: name, multihop: false }, fast, () => {});
+  assert.deepEqual(
+    bfd.counters().map((one) => one.peer),
+    ["fe80::1%eth0", "fe80::1%eth1"],
+  );
+});
+
 test("a process that exits without disposing does not hang on the thread", () => {
   const script = `(async () => {
     const [{ Bfd }, { silentLog }, { parseAddress }, { parseConfig }] =
