@@ -24,7 +24,7 @@ export const elsewhere: readonly Break[] = [
   { before: 'outOfService: "nodeOutOfService"', after: 'outOfService: "nodeExcluded"', tests: whyTests },
   { before: 'return "noInterface";', after: 'return "notOwner";', tests: whyTests },
   { before: 'return "notInSubnet";', after: 'return "notOwner";', tests: whyTests },
-  { before: "isOwned ? owner === node :", after: "isOwned ? true :", tests: byInterfaceTests },
+  { before: "return owner === state.node && whyHeldBack", after: "return whyHeldBack", tests: byInterfaceTests },
   {
     before: "placed?.isOwned ? ownedItems(state, address) : routed",
     after: "routed",
