@@ -5,10 +5,12 @@ const channels: Readonly<Record<Family, string>> = { IPv4: "ipv4", IPv6: "ipv6" 
 
 /** For BIRD 2. */
 export function bird(side: RouterSide): string[] {
-  const { asn, nodeAsn, nodes, families, hasPassword, hasAddPath, bfd, multihop, ttlSecurityHops } = side;
+  const { address: own, asn, nodeAsn, nodes, families, hasPassword, hasAddPath, bfd, multihop, ttlSecurityHops } = side;
   const addPath = hasAddPath ? "add paths rx; " : "";
   const name = side.label.replaceAll("-", "_");
   const hops = multihop ?? (ttlSecurityHops !== undefined && ttlSecurityHops > 1 ? ttlSecurityHops : undefined);
+  // BIRD takes iBGP for multihop unless it is told otherwise, also for BFD; and BFD over several hops needs its own address.
+  const isNear = hops === undefined && (asn !== nodeAsn || bfd !== undefined);
   const intervals = bfd && [
     `min rx interval ${bfd.receiveIntervalMs} ms;`,
     `min tx interval ${bfd.transmitIntervalMs} ms;`,
@@ -17,8 +19,12 @@ export function bird(side: RouterSide): string[] {
   return [
     ...families.flatMap((family) => filter(side, family, name)),
     `template bgp ${name} {`,
-    `  local as ${asn};`,
-    ...(hops !== undefined ? [`  multihop ${hops};`] : asn === nodeAsn ? [] : ["  direct;"]),
+    bfd !== undefined && hops !== undefined ? `  local ${own} as ${asn};` : `  local as ${asn};`,
+    ...(hops !== undefined ? [`  multihop ${hops};`] : []),
+    ...(isNear && asn === nodeAsn
+      ? [`  # For nodes that are not on the link: local ${own} as ${asn}; multihop; in place of direct.`]
+      : []),
+    ...(isNear ? ["  direct;"] : []),
     ...(ttlSecurityHops === undefined ? [] : ["  ttl security on;"]),
     ...(hasPassword ? [`  password "${passwordHere}";`] : []),
     ...(intervals === undefined ? [] : [`  bfd { ${intervals.join(" ")} };`]),

@@ -163,6 +163,20 @@ suite("router-config", () => {
     }
   });
 
+  test("BIRD with BFD: over several hops it has its own address, and iBGP is over one hop", async () => {
+    const cases: readonly [string, RegExp][] = [
+      ["peer-asn: 64501, ebgp-multihop: true", /^ {2}local 10\.0\.0\.1 as 64501;\n {2}multihop 255;$/m],
+      ["peer-asn: 64501, ttl-security: 3", /^ {2}local 10\.0\.0\.1 as 64501;\n {2}multihop 3;$/m],
+      ["peer-asn: 64500", /^ {2}local as 64500;\n {2}# For nodes .*\n {2}direct;$/m],
+      ["peer-asn: 64501", /^ {2}local as 64501;\n {2}direct;$/m],
+    ];
+    for (const [fields, lines] of cases)
+      assert.match(
+        (await write(`--for=bird ${nodes}`, `${peer(`${fields}, bfd-profile: f`)}bfd-profiles: [{name: f}]\n`)).out,
+        lines,
+      );
+  });
+
   test("a role of the nodes needs one of the router, which the text says", async () => {
     const { err, status } = await write(`--for=frr ${nodes}`, peer("peer-asn: 64501, role: customer, role-strict: true"));
     assert.equal(status, 3);
