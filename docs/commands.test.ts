@@ -113,6 +113,11 @@ test("each command of kubectl is there, and has the options that it is given", {
   assert.deepEqual(wrong, []);
 });
 
+test("no command asks for BGPPeers without their group: beside Calico it would have Calico's", () => {
+  const wrong = lines.filter(({ line }) => /kubectl .*\bbgppeers\b(?!\.)/.test(line));
+  assert.deepEqual(wrong, []);
+});
+
 test("the commands for another key of the ring take one of several lines, as MetalLB's documentation makes it", () => {
   const key = `${"a".repeat(64)}\n${"b".repeat(64)}`;
   const stubs = `openssl() { echo new; }; kubectl() { case "$*" in *" get "*) printf %s "$KEY";; *) for last; do :; done; echo "$last";; esac; }`;

@@ -47,7 +47,7 @@ export const convertCommand = command({
   takes: "any",
   help,
   examples: [
-    "kubectl -n metallb-system get ipaddresspools,l2advertisements,bgpadvertisements,bgppeers,bfdprofiles,communities \\",
+    "kubectl -n metallb-system get ipaddresspools,l2advertisements,bgpadvertisements,bgppeers.metallb.io,bfdprofiles,communities \\",
     "  -o yaml | ingotctl convert > config.yaml",
     "ingotctl convert --cluster metallb > config.yaml",
     "kubectl -n metallb-system get configmap config -o yaml | ingotctl convert > metallb.yaml",

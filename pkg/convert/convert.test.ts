@@ -348,6 +348,12 @@ spec: {enforceNamespaces: false, remote: {v4pool: {subnet: 192.0.2.0/24, pool: 1
     ],
   },
   {
+    name: "Calico's BGPPeers, which kubectl gives for MetalLB's where no group is named, are no peers, which is said",
+    text: `${pool("a", "192.0.2.0/28")}${l2}---\napiVersion: crd.projectcalico.org/v1\nkind: BGPPeer\nmetadata: {name: tor}\nspec: {asNumber: 64513, peerIP: 192.0.2.1}\n`,
+    want: "address-pools:\n- name: a\n  addresses:\n  - 192.0.2.0/28\n  protocol: layer2\n",
+    losses: [/^BGPPeer "tor": is of "crd\.projectcalico\.org"; kubectl get bgppeers\.metallb\.io has MetalLB's$/],
+  },
+  {
     name: "a ConfigMap for MetalLB's FRR with nothing in it loses nothing",
     text: `${pool("a", "192.0.2.0/28")}${l2}${extras("bgpextras", "metallb-system", "")}`,
     want: "address-pools:\n- name: a\n  addresses:\n  - 192.0.2.0/28\n  protocol: layer2\n",

@@ -259,6 +259,7 @@ const manifests = [
   { name: "an object", text: pool("a", "192.0.2.0/24"), has: true },
   { name: "an object behind a ConfigMap", text: `${configMap}${pool("a", "192.0.2.0/24")}`, has: true },
   { name: "JSON", text: asJson, has: true },
+  { name: "JSON with blanks before colons", text: asJson.replaceAll('":', '" : '), has: true },
   { name: "an object in a List", text: `{"kind": "List", "apiVersion": "v1", "items": [${asJson}]}`, has: true },
   { name: "an answer of the API", text: "kind: IPAddressPoolList\napiVersion: metallb.io/v1beta1\nitems: []\n", has: true },
   { name: "an object with an error of YAML", text: "apiVersion: metallb.io/v1beta1\nkind: '\n", has: true },

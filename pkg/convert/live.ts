@@ -93,7 +93,7 @@ export function liveObjectsIn(manifests: string, namespace: string): LiveObject[
  * them, too. A text that cannot be read counts as what it names.
  */
 export function hasCustomResources(text: string): boolean {
-  if (!/(^|[\s{,])"?apiVersion"?:\s*["']?metallb\.io\//m.test(text)) return false;
+  if (!/(^|[\s{,])"?apiVersion"?\s*:\s*["']?metallb\.io\//m.test(text)) return false;
   return parseManifest(text, new Problems())?.some(isCustomResource) ?? true;
 }
 

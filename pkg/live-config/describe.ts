@@ -121,7 +121,7 @@ export function isInForce({ cause }: Pick<Verdict, "cause">): boolean {
 
 const applyObjects = `apply them again; if they are to be gone, annotate another object with ${renumberAnnotation}=true, and remove the annotation afterwards`;
 const correctObjects =
-  "kubectl -n metallb-system get ipaddresspools,l2advertisements,bgpadvertisements,bgppeers,bfdprofiles,communities -o yaml | ingotctl validate - lists all: correct them";
+  "kubectl -n metallb-system get ipaddresspools,l2advertisements,bgpadvertisements,bgppeers.metallb.io,bfdprofiles,communities -o yaml | ingotctl validate - lists all: correct them";
 
 function causeOf(decided: Refused): CauseOf<"configuration"> {
   return decided.type === "missing" ? missingCause[decided.what] : decided.type;

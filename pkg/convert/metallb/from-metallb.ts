@@ -29,6 +29,7 @@ export function fromMetallb(
     else if (!Object.hasOwn(schemas, object.kind)) report.approximate(object, "this kind is not known here");
     else tellVersion(object, report);
   tellFrr(beside, namespace, report);
+  tellNamesakes(objects, beside, report);
   const peers = objects.filter(({ kind }) => kind === "BGPPeer").map((object) => convertPeer(object, report));
   const profiles = objects.filter(({ kind }) => kind === "BFDProfile").map((object) => convertBfdProfile(object, report));
   for (const { object, bfdProfile } of peers)
@@ -58,6 +59,15 @@ function tellVersion(object: ManifestObject, report: Report): void {
   const versions: readonly string[] = configurationKinds.find(({ kind }) => kind === object.kind)?.versions ?? [];
   if (!versions.includes(object.version))
     report.lose(object, `version ${quote(object.version)} is not known here, but ${list(versions.map(quote))}`, ["apiVersion"]);
+}
+
+/** Calico has BGPPeers of its own, and kubectl that is asked for a kind without its group may give these alone. */
+function tellNamesakes(objects: readonly ManifestObject[], beside: readonly ManifestObject[], report: Report): void {
+  for (const { kind, plural } of configurationKinds) {
+    const namesake = beside.find((object) => object.kind === kind);
+    if (namesake !== undefined && !objects.some((object) => object.kind === kind))
+      report.lose(namesake, `is of ${quote(namesake.group)}; kubectl get ${plural}.metallb.io has MetalLB's`);
+  }
 }
 
 /** The ConfigMap with lines for MetalLB's FRR, which is no configuration of pools. */
