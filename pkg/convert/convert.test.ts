@@ -517,7 +517,17 @@ spec: {local: {localInterface: eth0, dummyInterface: lb9}}
       /^ServiceGroup "ipam": spec\.external/,
       /^ServiceGroup "wide": aggregation \/64 is wider/,
     ],
-    notes: [/purelb\.io\/service-group/, /--lb-class=purelb/],
+    notes: [/purelb\.io\/service-group/, /--lb-class=purelb\.io\/purelbv2 /],
+  },
+  {
+    name: "PureLB: v1 has a load balancer class of its own",
+    text: `apiVersion: purelb.io/v1
+kind: ServiceGroup
+metadata: {name: default, namespace: purelb}
+spec: {local: {subnet: 192.0.2.0/24, pool: 192.0.2.0/24, aggregation: /32}}
+`,
+    want: "address-pools:\n- name: default\n  addresses:\n  - 192.0.2.0/24\n  protocol: interface\n  placement: auto\n",
+    notes: [/class purelb\.io\/purelb are served with --lb-class=purelb\.io\/purelb /],
   },
   {
     name: "PureLB: a group of NetBox is a pool that NetBox keeps, and one with multiPool a pool for each range",

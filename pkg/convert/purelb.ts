@@ -54,10 +54,9 @@ export function fromPurelb(all: readonly ManifestObject[], namespace: string | u
     report.note(
       "Services with the annotation purelb.io/service-group ask for that pool with metallb.universe.tf/address-pool; purelb.io/addresses is metallb.universe.tf/loadBalancerIPs, purelb.io/allow-shared-ip is metallb.universe.tf/allow-shared-ip.",
     );
+  const lbClass = groups.every(({ version }) => version === "v1") ? "purelb.io/purelb" : "purelb.io/purelbv2";
   if (pools.length > 0)
-    report.note(
-      "Services of the load balancer class purelb.io/purelbv2 are served with --lb-class=purelb.io/purelbv2 (and --lb-class-default).",
-    );
+    report.note(`Services of the load balancer class ${lbClass} are served with --lb-class=${lbClass} (and --lb-class-default).`);
   return pools.length > 0 ? { "address-pools": pools } : {};
 }
 
