@@ -620,6 +620,9 @@ test("OpenELB: the BgpConf that is named default counts, wherever it stands, as 
     notes.join("\n"),
     /^OpenELB takes routers' sessions at port 17900: give the speakers --bgp-port=17900 for that\.$/m,
   );
+  const deaf = converted(object("BgpConf", "default", "{as: 65001, listenPort: -1}") + peerObject);
+  assert.match(deaf.config ?? "", /my-asn: 65001/);
+  assert.doesNotMatch(deaf.notes.join("\n"), /port/);
   const { problems } = converted(object("BgpConf", "another", "{as: 64999}") + peerObject);
   assert.match(problems.join(), /needs localAs, or a BgpConf with as/);
 });

@@ -44,7 +44,7 @@ const bgpPeer = object({
 });
 type PeerSpec = Fitting<typeof bgpPeer>;
 
-const bgpConf = object({ as: number, routerId: text, listenPort: port });
+const bgpConf = object({ as: number, routerId: text, listenPort: integer(-1, 65535) }); // GoBGP does not listen at -1.
 
 const effectiveConf = "default";
 const defaultEip = "eip.openelb.kubesphere.io/is-default-eip";
@@ -59,7 +59,7 @@ export function fromOpenelb(objects: readonly ManifestObject[], report: Report):
     if (object.name !== effectiveConf)
       report.note(`${title(object)}: OpenELB reads the one that is named "${effectiveConf}" alone.`);
   const conf = confs.find(({ object }) => object.name === effectiveConf)?.spec;
-  if (conf?.listenPort)
+  if (conf?.listenPort !== undefined && conf.listenPort > 0)
     report.note(
       `OpenELB takes routers' sessions at port ${conf.listenPort}: give the speakers --bgp-port=${conf.listenPort} for that.`,
     );
