@@ -20,7 +20,7 @@ import { memberOfHandovers } from "./handovers/handover-state.ts";
 import { handoverEvent, handoversChanged, handoversConfigured, handoverTimer, servingChanged } from "./handovers/handovers.ts";
 import { nextCarrierAt, releaseCarriers } from "./interfaces/carriers.ts";
 import { interfacesChanged, kernelChanged } from "./interfaces/changes.ts";
-import { surroundingsToFollow, withoutServices } from "./interfaces/nics.ts";
+import { hostInterfaces, surroundingsToFollow } from "./interfaces/nics.ts";
 import { apiLost, apiViewTimer, noteOldViews } from "./members/api-view.ts";
 import { followTimer, forgetTold, reconsiderNodes, takeTold, tellOwnNode } from "./members/followed-nodes.ts";
 import { allMembers, foreignMembersChanged, nextMembersAt, setMembers } from "./members/foreign-members.ts";
@@ -206,7 +206,7 @@ function react(state: SpeakerState, event: SpeakerEvent, now: Millis, effects: S
     case "interfaces":
       state.carriers.interfaces = event.interfaces;
       touchPools(state, bgpSurroundingsChanged(state, effects));
-      effects.push({ type: "publishInterfaces", interfaces: withoutServices(state, event.interfaces) }, { type: "checkNode" });
+      effects.push({ type: "publishInterfaces", interfaces: hostInterfaces(state, event.interfaces) }, { type: "checkNode" });
       interfacesChanged(state, now, effects);
       break;
     case "members":

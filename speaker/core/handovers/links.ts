@@ -2,7 +2,7 @@ import type { Pool } from "#pkg/config";
 import type { Link } from "#pkg/gossip";
 import type { Handover } from "#pkg/handover";
 import { type Address, isLinkLocal, matchesInterface, parseAddress, parsePrefix } from "#pkg/net";
-import { interfacesHere, withoutServices } from "../interfaces/nics.ts";
+import { hostInterfaces, interfacesHere } from "../interfaces/nics.ts";
 import type { SpeakerState } from "../state.ts";
 import { type CurrentHandover, maxMs } from "./handover-state.ts";
 
@@ -86,7 +86,7 @@ function reached(
  * answer on them, such as while its thread begins again: the kernel goes on.
  */
 export function ownLinks(state: SpeakerState) {
-  const able = withoutServices(state, state.carriers.interfaces).filter(
+  const able = hostInterfaces(state, state.carriers.interfaces).filter(
     ({ status, running }) => (status === "answering" || status === "failing") && running,
   );
   return able.flatMap(({ index, name, mac, addresses: texts, unfit = [] }) => {

@@ -6,15 +6,31 @@ import { type Address, canReachPrefix, matchesInterface, parseAddress } from "#p
 import type { SpeakerEffect } from "../effects.ts";
 import { canOthersAnswer } from "../members/nodes.ts";
 import { mayBeGateway } from "../protocols/gateways.ts";
-import type { SpeakerState } from "../state.ts";
+import { poolAt, type SpeakerState } from "../state.ts";
 import { countedInterfaces, interfaceFor, ownReachability } from "./carriers.ts";
 
 // The interfaces of this node, and the subnets that it is in by them. An address of a Service that this node has on a NIC makes it no host of
 // the subnet: else, without an address of its own, it would go on by those of the Services alone.
 
-/** The interfaces with those of their addresses that no Service has. */
+/** The interfaces with those of their addresses that no Service has: at these kube-proxy has the Service answer. */
 export function withoutServices({ services }: SpeakerState, interfaces: readonly InterfaceState[]): InterfaceState[] {
-  const isOwn = (text: string) => !services.holders.has(text.slice(0, text.lastIndexOf("/")));
+  return withoutAddresses(interfaces, (address) => services.holders.has(address));
+}
+
+/**
+ * The interfaces by whose addresses this node is a host: without those that a Service has from a pool. Another controller may write addresses of
+ * nodes into the status of Services, as ServiceLB of k3s does.
+ */
+export function hostInterfaces(state: SpeakerState, interfaces: readonly InterfaceState[]): InterfaceState[] {
+  const isInPool = (text: string) => {
+    const address = parseAddress(text);
+    return address !== undefined && poolAt(state, address) !== undefined;
+  };
+  return withoutAddresses(interfaces, (address) => state.services.holders.has(address) && isInPool(address));
+}
+
+function withoutAddresses(interfaces: readonly InterfaceState[], isLeftOut: (address: string) => boolean): InterfaceState[] {
+  const isOwn = (text: string) => !isLeftOut(text.slice(0, text.lastIndexOf("/")));
   return interfaces.map((one) => (one.addresses.every(isOwn) ? one : { ...one, addresses: one.addresses.filter(isOwn) }));
 }
 
@@ -22,7 +38,7 @@ export function withoutServices({ services }: SpeakerState, interfaces: readonly
 export function updateReachability(state: SpeakerState, now: Millis): boolean {
   const { carriers, ownedPools, kernel } = state;
   const before = carriers.reachability;
-  const interfaces = withoutServices(state, countedInterfaces(carriers, canOthersAnswer(state), now));
+  const interfaces = hostInterfaces(state, countedInterfaces(carriers, canOthersAnswer(state), now));
   const hasKernelAccess = kernel.found.failure === undefined;
   carriers.reachability = { ...ownReachability(interfaces, ownedPools, carriers.routes), hasKernelAccess };
   return textOf(before) !== textOf(carriers.reachability);

@@ -88,6 +88,21 @@ suite("placement lan", () => {
     assert.deepEqual(published, [nic.addresses, []]);
   });
 
+  test("an address of the node that another controller wrote into a Service's status, as k3s does, stays the node's own", () => {
+    const { bench } = onRing(loser, pool(), [loser]);
+    bench.serve("default/other", ["192.0.2.100"]);
+    let published: readonly string[] = [];
+    bench.runner.onStep = (_, effects) => {
+      for (const effect of effects)
+        if (effect.type === "publishInterfaces") published = effect.interfaces.flatMap(({ addresses }) => addresses);
+    };
+    bench.setInterfaces({ ...nic, running: false });
+    bench.setInterfaces(nic);
+    bench.clock.advanceBy(2_000);
+    bench.settle();
+    assert.deepEqual([kernel(bench), published], [[onNic], nic.addresses]);
+  });
+
   test("another NIC with the longest subnet and a lost carrier are followed", () => {
     const { bench } = onRing(loser, pool(), [loser]);
     bench.setInterfaces({ ...nic, name: "eth7", addresses: ["192.0.2.100/24"] });
