@@ -292,6 +292,12 @@ export function titleOf({ name, peerName }: Pick<VerdictEntry, "name" | "peerNam
   return peerName === undefined ? name : `${peerName} (${name})`;
 }
 
+/** That another host has an address, of which an entry of `ingot-conflicts` that a person wrote may say nothing more. */
+export function otherHostHasIt({ mac, node }: Pick<ConflictsAnswer["occupied"][number], "mac" | "node">): string {
+  if (mac === "") return "another host has it, as an entry of ingot-conflicts says";
+  return `the host with MAC address ${mac}${node === "" ? "" : `, seen from ${node},`} has it`;
+}
+
 /** A verdict, and on what. */
 export interface Explained {
   readonly about: string;

@@ -346,6 +346,24 @@ const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
     want: ["note: address 192.0.2.1: the host with MAC address 02:00:00:00:00:42, seen from n1, has it: no Service gets it"],
   },
   {
+    name: "addresses that people wrote into ingot-conflicts",
+    of: {
+      conflicts: speakers.map((one) => ({
+        target: one,
+        body: {
+          occupied: [
+            { address: "192.0.2.1", mac: "", node: "", since: "" },
+            { address: "192.0.2.2", mac: "02:00:00:00:00:42", node: "", since: "" },
+          ],
+        },
+      })),
+    },
+    want: [
+      "note: address 192.0.2.1: another host has it, as an entry of ingot-conflicts says: no Service gets it",
+      "note: address 192.0.2.2: the host with MAC address 02:00:00:00:00:42 has it: no Service gets it",
+    ],
+  },
+  {
     name: "one cause on several nodes and Services once, what does not work first",
     of: {
       verdicts: ["n1", "n2"].map((node) => ({

@@ -1,5 +1,6 @@
 import { age, counted, list, listOf, plural } from "#pkg/text";
 import type { CauseOf } from "#pkg/verdict";
+import { otherHostHasIt } from "../cluster/answers.ts";
 import type { MergedService } from "../cluster/merge.ts";
 import { type Ending, isOtherVersion, isWithoutSpeakers, type Target } from "../cluster/processes.ts";
 import { lagging } from "../views/lagging.ts";
@@ -281,11 +282,11 @@ function nodeFindings({ nodes, targets, namespace, missing = {} }: Examined): Fi
 /** Addresses of pools that other hosts have: no Service gets one. */
 function occupantFindings({ conflicts }: Examined): Finding[] {
   const occupied = new Map(conflicts.flatMap(({ body }) => body.occupied.map((one) => [one.address, one])));
-  return [...occupied.values()].map(({ address, mac, node }) => ({
+  return [...occupied.values()].map((one) => ({
     check: "pools",
     severity: "note",
-    where: `address ${address}`,
-    found: `the host with MAC address ${mac}, seen from ${node}, has it: no Service gets it`,
+    where: `address ${one.address}`,
+    found: `${otherHostHasIt(one)}: no Service gets it`,
     fix: "give that host another address, or take this one out of its pool",
   }));
 }

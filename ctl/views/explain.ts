@@ -7,6 +7,7 @@ import {
   type EndpointsOnNode,
   type Explained,
   type NodeAnswer,
+  otherHostHasIt,
   type PoolAnswer,
   titleOf,
 } from "../cluster/answers.ts";
@@ -195,12 +196,7 @@ function unusedAddress(
   if (found === undefined) return { is: "foreign", pool: null, words: "it is in no pool, so that no Service gets it" };
   const { pool, reserved = [], avoidBuggyIPs = false } = found;
   const other = occupied.find(({ address }) => address === text);
-  if (other !== undefined)
-    return {
-      is: "occupied",
-      pool,
-      words: `it is in pool ${pool}, and the host with MAC address ${other.mac}, seen from ${other.node}, has it`,
-    };
+  if (other !== undefined) return { is: "occupied", pool, words: `it is in pool ${pool}, and ${otherHostHasIt(other)}` };
   const kept = reserved.find(({ ranges }) => has(ranges));
   if (kept !== undefined) {
     const { service, namespace } = kept;

@@ -452,6 +452,11 @@ const unused: { address: string; says: string; is: string }[] = [
     is: "occupied",
     says: "it is in pool lan, and the host with MAC address 02:00:00:00:00:09, seen from n2, has it",
   },
+  {
+    address: "192.0.2.10",
+    is: "occupied",
+    says: "it is in pool lan, and another host has it, as an entry of ingot-conflicts says",
+  },
   { address: "192.0.2.255", is: "avoided", says: "it is in pool lan, whose avoid-buggy-ips keeps it from all Services" },
   { address: "198.51.100.225", is: "slot", says: "it is a next-hop slot of pool lan, and n2 has it" },
   { address: "198.51.100.1", is: "foreign", says: "it is in no pool, so that no Service gets it" },
@@ -464,7 +469,10 @@ for (const { address, is, says } of unused)
       avoidBuggyIPs: true,
     };
     const [lan] = (controller["/v1/pools"] as { pools: object[] }).pools;
-    const occupied = [{ address: "192.0.2.9", mac: "02:00:00:00:00:09", node: "n2", since }];
+    const occupied = [
+      { address: "192.0.2.9", mac: "02:00:00:00:00:09", node: "n2", since },
+      { address: "192.0.2.10", mac: "", node: "", since: "" },
+    ];
     const processes = fakeProcesses({
       ...cluster,
       "controller-n1": { ...controller, "/v1/pools": self("controller", { leader: true, pools: [{ ...lan, ...facts }] }) },

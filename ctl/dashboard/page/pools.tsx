@@ -142,7 +142,7 @@ function Chosen({ cell: { range, use, marks, keptFor } }: { readonly cell: Cell 
           <Explain subject={address}>why</Explain>
         </>
       )}
-      {mark?.occupiedBy !== undefined && ` by the host ${plain(mark.occupiedBy)}`}
+      {mark?.occupiedBy !== undefined && ` by ${mark.occupiedBy === "" ? "another host" : `the host ${plain(mark.occupiedBy)}`}`}
     </p>
   );
 }
