@@ -4,6 +4,7 @@ import { Registry } from "#pkg/metrics";
 import { address } from "#pkg/net/testing";
 import { registerConflicts } from "../../metrics.ts";
 import { ConflictBench, first, later, x } from "../../testing/conflict-bench.ts";
+import { pools } from "../../testing/speaker-bench.ts";
 import { SpeakerView } from "../view.ts";
 import { announceAddress, currentConflicts, withdrawAddress } from "./address-defender.ts";
 import { describeConflict } from "./conflict-reports.ts";
@@ -44,6 +45,19 @@ test("another host that has an address of this node is reported, described and a
   bench.run((effects) => withdrawAddress(bench.state, x, effects));
   assert.deepEqual(await series(), [occupied]);
   assert.equal(bench.recorded.at(-1), "web: addressConflictEnded");
+});
+
+test("an address that another host has is counted and told while a pool has it, as the remedy is to take it out", async () => {
+  const bench = new ConflictBench("node1", ["node1"]);
+  const registry = new Registry();
+  registerConflicts(registry, new SpeakerView(bench.state));
+  bench.setOccupants({ [x.toString()]: JSON.stringify({ mac, node: "node1" }) });
+  const count = async (text: string) => {
+    bench.setConfig(pools(text));
+    return [/^ingot_layer2_occupied_addresses (\d+)$/m.exec(await registry.metrics())?.[1], bench.view.occupants.size];
+  };
+  assert.deepEqual(await count("{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}"), ["1", 1]);
+  assert.deepEqual(await count("{name: lan, protocol: layer2, addresses: [192.0.2.2-192.0.2.15]}"), ["0", 0]);
 });
 
 test("as many conflicts of a flood are series as are reported, and /v1/conflicts has all", async () => {
