@@ -50,6 +50,16 @@ test("one that goes again meanwhile is waited for anew", () => {
   assert.deepEqual([see(true), over.length], [true, 1]);
 });
 
+test("so is one of a loose contact, though the nodes that took over seem to be gone by then", () => {
+  const { clock, see } = held();
+  see(false);
+  for (let i = 0; i < 3; i++) {
+    assert.equal(see(true, false), false);
+    clock.advanceBy(1000);
+    assert.equal(see(false, false), false);
+  }
+});
+
 test("where no other node can answer it counts at once", () => {
   const { over, see } = held();
   see(false, false);

@@ -20,7 +20,7 @@ export function countedInterfaces(carriers: Carriers, canOthersAnswer: boolean, 
   const before = carriers.lost;
   carriers.lost = new Map();
   for (const { index, running } of interfaces) {
-    const isSucceeded = canOthersAnswer || before.get(index) === true;
+    const isSucceeded = canOthersAnswer || before.get(index) === true || heldUntil.has(index);
     if (!running) {
       heldUntil.delete(index);
       carriers.lost.set(index, isSucceeded);
