@@ -18,13 +18,13 @@ export function withoutServices({ services }: SpeakerState, interfaces: readonly
 }
 
 /**
- * The interfaces by whose addresses this node is a host: without those that a Service has from a pool. Another controller may write addresses of
- * nodes into the status of Services, as ServiceLB of k3s does.
+ * The interfaces by whose addresses this node is a host: without those that a Service has from a pool, or may have while no pool is known. Another
+ * controller may write addresses of nodes into the status of Services, as ServiceLB of k3s does.
  */
 export function hostInterfaces(state: SpeakerState, interfaces: readonly InterfaceState[]): InterfaceState[] {
   const isInPool = (text: string) => {
     const address = parseAddress(text);
-    return address !== undefined && poolAt(state, address) !== undefined;
+    return state.config === undefined || (address !== undefined && poolAt(state, address) !== undefined);
   };
   return withoutAddresses(interfaces, (address) => state.services.holders.has(address) && isInPool(address));
 }

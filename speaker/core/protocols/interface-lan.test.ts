@@ -103,6 +103,20 @@ suite("placement lan", () => {
     assert.deepEqual([kernel(bench), published], [[onNic], nic.addresses]);
   });
 
+  test("while no pool is known, no address of a Service makes the node a host, such as one that an earlier process left", () => {
+    const bench = new Bench(loser);
+    const published: (readonly string[])[] = [];
+    bench.runner.onStep = (_, effects) => {
+      for (const effect of effects)
+        if (effect.type === "publishInterfaces") published.push(effect.interfaces.flatMap(({ addresses }) => addresses));
+    };
+    bench.start();
+    bench.serve("default/web", [x]);
+    bench.setInterfaces({ ...nic, addresses: [...nic.addresses, `${x}/32`] });
+    bench.settle();
+    assert.deepEqual(published.at(-1), nic.addresses);
+  });
+
   test("another NIC with the longest subnet and a lost carrier are followed", () => {
     const { bench } = onRing(loser, pool(), [loser]);
     bench.setInterfaces({ ...nic, name: "eth7", addresses: ["192.0.2.100/24"] });
