@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { SimulatedClock } from "#pkg/clock/testing";
 import type { Fields } from "#pkg/log";
 import { silentLog } from "#pkg/log/testing";
-import { RateLimitedLog, RingLog } from "./ring-log.ts";
+import { problemAdvice, RateLimitedLog, RingLog } from "./ring-log.ts";
 
 const minute = 60_000;
 
@@ -66,4 +66,8 @@ test("a member that has just started refutes what others had on record of the pr
   clock.advanceBy(10_000);
   ring.changed("refuted", self);
   assert.deepEqual(lines, ["info others knew an earlier process of this member", "warn this member was suspected by others"]);
+});
+
+test("the advice on another key asks for no restart of speakers that follow the Secret", () => {
+  assert.match(problemAdvice.wrongKey, /MetalLB's read it when they start, ours also follow the Secret/);
 });

@@ -150,7 +150,7 @@ const foreign = "check what runs there: it is no speaker";
 export const problemAdvice: Readonly<Record<MemberlistProblem, string>> = {
   label: "look what sends there: no ring of speakers has a label",
   plaintext: "give the sender the memberlist secret that this speaker has",
-  wrongKey: "give both speakers the same memberlist secret; they read it when they start",
+  wrongKey: "give both speakers the same memberlist secret; MetalLB's read it when they start, ours also follow the Secret",
   unknownVersion: foreign,
   checksum: "check the network between the two nodes: packets are damaged",
   unsupported: foreign,
