@@ -141,6 +141,17 @@ test("IngotNoLeader also fires where no controller runs, as when its Deployment 
   promtool(t, ["test", "rules", "test.yaml"], tests({ ...speakers, ...leaders(0, 0), ...pool(3) }, firing, 1));
 });
 
+test("IngotSeveralLeaders counts Pods: one that two monitors have scraped, such as MetalLB's beside ours, leads once", {
+  skip,
+}, (t) => {
+  const twice = ["controller-metrics", "metallb-controller"].map((job) => [
+    `ingot_controller_leader{${controller},job="${job}"}`,
+    "1x90",
+  ]);
+  const silent = 'count(ALERTS{alertname="IngotSeveralLeaders"}) or vector(0)';
+  promtool(t, ["test", "rules", "test.yaml"], tests(Object.fromEntries(twice), silent, 0));
+});
+
 test("IngotControllerWriteErrors is about controllers: a speaker counts configurations that it refuses", { skip }, (t) => {
   const silent = 'count(ALERTS{alertname="IngotControllerWriteErrors"}) or vector(0)';
   const refusing = { [`metallb_k8s_client_update_errors_total{${speaker}}`]: "0+2x90", ...leaders(1, 0) };
