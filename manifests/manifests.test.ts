@@ -25,7 +25,7 @@ interface Container {
   readonly startupProbe: { httpGet: object };
   readonly livenessProbe: { httpGet: object };
   readonly readinessProbe: { httpGet: object };
-  readonly resources: { requests: object; limits?: Record<string, string> };
+  readonly resources: { requests: Record<string, string>; limits?: Record<string, string> };
   readonly securityContext: { capabilities: object; readOnlyRootFilesystem: boolean; allowPrivilegeEscalation: boolean };
 }
 interface Pod {
@@ -158,6 +158,8 @@ for (const name of ["controller", "speaker"] as const) {
     assert.equal(container.securityContext.allowPrivilegeEscalation, false);
     assert.deepEqual(Object.keys(container.resources.requests), ["cpu", "memory"]);
     assert.deepEqual(container.resources.limits, { memory: "1Gi" });
+    // The API refuses a request above the limit. A patch may set limits alone, and so may values for MetalLB's chart: MetalLB's are 100m and 100Mi.
+    for (const amount of Object.values(container.resources.requests)) assert.ok(Number.parseInt(amount, 10) <= 100, amount);
   });
 }
 
