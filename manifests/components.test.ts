@@ -140,6 +140,21 @@ for (const name of names) {
   });
 }
 
+test("what stays in the cluster of a component that is taken out is on the page that says how to turn things off", {
+  skip,
+}, async () => {
+  const [, section = ""] = readFileSync("docs/upgrade.md", "utf8").split("### A component\n");
+  const rows = [...(section.split("\n### ")[0] ?? "").matchAll(/^\| `([\w-]+)` \| `(.+)` \|$/gm)];
+  const named = rows.map(([, name, objects = ""]) => [name, objects.split(" ").sort()] as const);
+  const left = async (name: string) =>
+    (await rendered([name]))
+      .filter(({ kind, metadata }) => !has(base, kind, metadata.name))
+      .map(({ kind, metadata }) => `${kind.replace("CustomResourceDefinition", "crd").toLowerCase()}/${metadata.name}`)
+      .sort();
+  const all = await Promise.all(names.map(async (name) => [name, await left(name)] as const));
+  assert.deepEqual(Object.fromEntries(named), Object.fromEntries(all.filter(([, objects]) => objects.length > 0)));
+});
+
 test("all components but one, in both orders, do together what each does alone", { skip }, async () => {
   for (const left of names) {
     const others = names.filter((name) => name !== left);
@@ -210,6 +225,19 @@ test("in another namespace, bindings of the cluster have the same names: one ins
       .map(({ metadata }) => metadata.name);
   assert.deepEqual(await bindings("lb"), await bindings("metallb-system"));
   assert.match(readFileSync("docs/faq.md", "utf8"), /Not by `kubectl apply -k` with another `namespace`/);
+});
+
+test("with a prefix of names, speakers wait for a Secret that nobody fills, as the page on installation says", {
+  skip,
+}, async () => {
+  const objects = loadAll(await render([], image, { namePrefix: "lan-" })) as Objects;
+  const { container } = podOf(
+    objects.map((object) => ({ ...object, metadata: { name: object.metadata.name.replace("lan-", "") } })),
+    "controller",
+  );
+  assert.match(JSON.stringify(container), /"METALLB_ML_SECRET_NAME","value":"memberlist"/);
+  assert.ok(has(objects, "Secret", "lan-memberlist"));
+  assert.match(readFileSync("docs/install.md", "utf8"), /`namePrefix`/);
 });
 
 test("a file is rendered for each choice, with the image", { skip }, async (t) => {
