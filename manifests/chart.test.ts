@@ -182,6 +182,11 @@ test("the value controller.serviceConditions turns the conditions of Services of
   );
 });
 
+test("without a log level the flag is left out, as by MetalLB's chart", { skip }, async () => {
+  const objects = await template({ controller: { logLevel: null }, speaker: { logLevel: null } });
+  assert.doesNotMatch(JSON.stringify(objects), /--log-level/);
+});
+
 test("values of MetalLB's chart that mean nothing here are taken, and the notes say so", { skip }, async () => {
   const values = {
     psp: { create: true },
@@ -420,6 +425,11 @@ const refused: readonly { readonly values: Values; readonly says: RegExp }[] = [
     says: /at '\/speaker': additional properties 'extraArgs' not allowed/,
   },
   { values: { prometheus: { podMonitor: { enabled: true } } }, says: /prometheus\.serviceAccount is needed with a monitor/ },
+  // With null Helm takes the default away: without `from` the ring would be open to all.
+  { values: { networkPolicy: { enabled: true, nodeNetworks: null } }, says: /missing property 'nodeNetworks'/ },
+  { values: { prometheus: { metricsPort: null } }, says: /missing property 'metricsPort'/ },
+  { values: { speaker: { memberlist: { mlBindPort: null } } }, says: /missing property 'mlBindPort'/ },
+  { values: { configSource: null }, says: /missing property 'configSource'/ },
 ];
 for (const { values, says } of refused) {
   test(`refused: ${JSON.stringify(values)}`, { skip }, async () => {

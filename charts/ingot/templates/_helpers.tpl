@@ -92,7 +92,9 @@ imagePullPolicy: {{ . }}
 {{- $root := index . 0 }}{{ $component := index . 1 }}
 - --port={{ index . 2 }}
 - --config={{ include "ingot.configMapName" $root }}
-- --log-level={{ (index $root.Values $component).logLevel }}
+{{- with (index $root.Values $component).logLevel }}
+- --log-level={{ . }}
+{{- end }}
 {{- with $root.Values.loadBalancerClass }}
 {{- if .name }}
 - --lb-class={{ .name }}
