@@ -10,6 +10,11 @@ const programs: { name: string; labels?: Readonly<Record<string, string>>; want:
   { name: "a speaker of the manifests", labels: { app: "metallb", component: "speaker" }, want: "speaker" },
   { name: "a speaker of the chart", labels: chart("speaker"), want: "speaker" },
   { name: "a controller of the chart", labels: chart("controller"), want: "controller" },
+  {
+    name: "a speaker of the manifests, which an overlay gave the recommended labels",
+    labels: { app: "metallb", component: "speaker", "app.kubernetes.io/component": "load-balancer" },
+    want: "speaker",
+  },
   { name: "another component of another app", labels: { app: "other", component: "speaker" }, want: undefined },
   { name: "another Pod of the chart", labels: chart("frr"), want: undefined },
   { name: "a Pod without labels", want: undefined },
