@@ -425,6 +425,7 @@ const refused: readonly { readonly values: Values; readonly says: RegExp }[] = [
     says: /at '\/speaker': additional properties 'extraArgs' not allowed/,
   },
   { values: { prometheus: { podMonitor: { enabled: true } } }, says: /prometheus\.serviceAccount is needed with a monitor/ },
+  { values: { centralSpeakers: { nodeSelector: { border: true } } }, says: /nodeSelector\/border': got boolean, want string/ },
   // With null Helm takes the default away: without `from` the ring would be open to all.
   { values: { networkPolicy: { enabled: true, nodeNetworks: null } }, says: /missing property 'nodeNetworks'/ },
   { values: { prometheus: { metricsPort: null } }, says: /missing property 'metricsPort'/ },
