@@ -1,9 +1,9 @@
 // Scenario: kubectl renders dozens of combinations.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { before, test } from "node:test";
 import { loadAll } from "js-yaml";
 import { choices, render, renderChoices } from "./render.ts";
@@ -238,6 +238,38 @@ test("with a prefix of names, speakers wait for a Secret that nobody fills, as t
   assert.match(JSON.stringify(container), /"METALLB_ML_SECRET_NAME","value":"memberlist"/);
   assert.ok(has(objects, "Secret", "lan-memberlist"));
   assert.match(readFileSync("docs/install.md", "utf8"), /`namePrefix`/);
+});
+
+test("components change controller and speakers alone, also where a kustomization has other Deployments with such names", {
+  skip,
+}, (t) => {
+  const folder = mkdtempSync(join(realpathSync(tmpdir()), "ingot-others-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const deployment = (namespace: string, name: string) => ({
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { namespace, name },
+    spec: { template: { metadata: { annotations: { a: "b" } }, spec: { containers: [{ name, args: ["-v"] }] } } },
+  });
+  // Knative has the first; the others begin and end like ours.
+  const others = [
+    deployment("knative-serving", "controller"),
+    deployment("metallb-system", "controller-manager"),
+    deployment("metallb-system", "other-speaker"),
+  ];
+  const ours = relative(folder, import.meta.dirname);
+  const components = names.map((name) => `${ours}/components/${name}`);
+  writeFileSync(join(folder, "others.yaml"), others.map((each) => JSON.stringify(each)).join("\n---\n"));
+  const kustomization = { kind: "Kustomization", resources: [ours, "others.yaml"], components };
+  writeFileSync(join(folder, "kustomization.yaml"), JSON.stringify(kustomization));
+  const { stdout, stderr } = spawnSync(kubectl, ["kustomize", folder], { encoding: "utf8", maxBuffer: 1 << 24 });
+  const found = loadAll(stdout) as Kubernetes[];
+  for (const other of others)
+    assert.deepEqual(
+      found.filter(({ metadata: { name, namespace } }) => name === other.metadata.name && namespace === other.metadata.namespace),
+      [other],
+      stderr,
+    );
 });
 
 test("a file is rendered for each choice, with the image", { skip }, async (t) => {
