@@ -311,6 +311,11 @@ test("every query of the dashboard is one that Prometheus reads", { skip }, (t) 
   assert.equal(status, 0, `${stdout}${stderr}`);
 });
 
+test("rules and dashboard have no reference in braces, in place of which Flux puts variables of its own, or nothing", () => {
+  for (const file of ["rules.yaml", "dashboard.json"])
+    assert.doesNotMatch(readFileSync(join(folder, file), "utf8"), /\$\{/, file);
+});
+
 test("a legend of the dashboard names labels that its query keeps", () => {
   const lost = dashboard.panels.flatMap(({ title, targets = [] }) =>
     targets.flatMap(({ expr, legendFormat = "" }) => {
