@@ -205,6 +205,11 @@ test("speaker: is on the host's network, may send raw packets and be on time and
   );
 });
 
+test("as many former revisions are kept as the way back to MetalLB says: Kubernetes' ten, also of the controller", () => {
+  for (const name of ["controller", "speaker"] as const) assert.equal("revisionHistoryLimit" in workload(name).spec, false, name);
+  assert.match(readFileSync("docs/migrate-from-metallb.md", "utf8"), /^Kubernetes keeps ten revisions\.$/m);
+});
+
 // Request: verb, [API group/]resource[/subresource], where ("*" is any namespace) and the object's name where it matters.
 const requests: { who: "controller" | "speaker"; may: string[]; mayNot: string[] }[] = [
   {
