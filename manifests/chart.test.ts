@@ -182,6 +182,13 @@ test("the value controller.serviceConditions turns the conditions of Services of
   );
 });
 
+test("monitors take each interval that Prometheus takes", { skip }, async () => {
+  for (const interval of ["30s", "1m30s", "1d"]) {
+    const prometheus = { serviceAccount: "p", namespace: "m", podMonitor: { enabled: true, interval } };
+    assert.match(JSON.stringify(await template({ prometheus })), new RegExp(`"interval":"${interval}"`));
+  }
+});
+
 test("without a log level the flag is left out, as by MetalLB's chart", { skip }, async () => {
   const objects = await template({ controller: { logLevel: null }, speaker: { logLevel: null } });
   assert.doesNotMatch(JSON.stringify(objects), /--log-level/);
