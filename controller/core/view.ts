@@ -7,7 +7,6 @@ import type { Address } from "#pkg/net";
 import { recordedAddresses } from "#pkg/service";
 import { type Dated, isProblem } from "#pkg/verdict";
 import type { AddressState } from "#pkg/what-if";
-import { stateOf } from "./conditions/announcements.ts";
 import { heedReported } from "./occupancy/occupants.ts";
 import { type ControllerState, problemBeside } from "./state.ts";
 import { isLasting, withRefusals } from "./statuses/write-failure.ts";
@@ -83,8 +82,8 @@ export class ControllerView {
     for (const service of this.#ofLoadBalancers()) {
       const { key } = service;
       const said = verdicts.services.problemOf(service, allocator.held(key), problemBeside(this.#state, service, now));
-      const line = said === undefined || !isProblem(said) ? announcements.of(service) : undefined;
-      const { state, cause } = line === undefined ? (said ?? { state: "Assigned", cause: "assigned" }) : stateOf(line);
+      const announced = said === undefined || !isProblem(said) ? announcements.stateOf(service) : undefined;
+      const { state, cause } = announced ?? said ?? { state: "Assigned", cause: "assigned" };
       counts.set(`${state} ${cause}`, (counts.get(`${state} ${cause}`) ?? 0) + 1);
       yield undefined;
     }

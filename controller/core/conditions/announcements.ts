@@ -57,6 +57,13 @@ export class Announcements extends PartOf<Context> {
     return line !== undefined && line.subject === subjectOf(service) && !this.isSilent ? line : undefined;
   }
 
+  /** State and cause by the speakers; undefined where they say nothing of the Service. */
+  stateOf(service: Service): ReturnType<typeof stateOf> | undefined {
+    const line = this.of(service);
+    if (line !== undefined) return stateOf(line);
+    return this.isSilent && isOurs(service) && service.ingress.length > 0 ? silence : undefined;
+  }
+
   /** @returns the Services with another line than before */
   seen(
     { lines, alive = this.alive }: Pick<SourceEvent & { type: "announced" }, "lines" | "alive">,
@@ -171,7 +178,7 @@ export class Announcements extends PartOf<Context> {
 }
 
 /** State and cause of what speakers say: nobody announces the Service, where it is `Pending`. */
-export function stateOf({ cause }: AnnouncedLine): { readonly state: Verdict["state"]; readonly cause: string } {
+function stateOf({ cause }: AnnouncedLine): { readonly state: Verdict["state"]; readonly cause: string } {
   const [state] = causes.service[cause].states;
   return { state: isAnnounced(cause) || state === "NotOurs" ? state : "Pending", cause };
 }

@@ -440,9 +440,14 @@ test("where no speaker says for minutes who announces a Service, its condition i
     `${status} ${reason} ${message}`,
     /^Unknown NoActiveSpeaker no speaker has said .*; kubectl -n metallb-system get pods/,
   );
-  assert.equal(await world.metric("ingot_services", { state: "Assigned", cause: "assigned" }), 1);
+  assert.equal(
+    await world.metric("ingot_services", { state: "Pending", cause: "noActiveSpeaker" }),
+    1,
+    "which there is an alert for",
+  );
   await world.restart();
   assert.deepEqual([...(await world.settle()), ...(await pass(world, 600_000))], [], "it stays");
+  assert.equal(await world.metric("ingot_services", { state: "Pending", cause: "noActiveSpeaker" }), 1);
   live(99);
   assert.deepEqual(await pass(world, 15_000), [
     "default/web: Normal announcedAgain: 192.0.2.1 is announced by node1",
