@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import dns from "node:dns";
 import { Socket } from "node:net";
 import { test } from "node:test";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
@@ -45,6 +46,18 @@ test("what a status has besides about an address that stays is kept", limit, asy
   assert.deepEqual((request.body as { status: object }).status, { loadBalancer: { ingress } });
   request.reply(200, {});
   await writing;
+});
+
+test("an API server of several addresses that cannot be reached at any is an error with the reason", limit, async (t) => {
+  const both = [
+    { address: "127.0.0.1", family: 4 },
+    { address: "::1", family: 6 },
+  ];
+  t.mock.method(dns, "lookup", (_: string, __: object, found: (error: null, addresses: typeof both) => void) =>
+    found(null, both),
+  );
+  await using cluster = clusterAt(accessTo("http://localhost:1"), new SimulatedClock());
+  await assert.rejects(cluster.reviewToken("t"), (error: ApiError) => /ECONNREFUSED 127/.test(String(error.cause)));
 });
 
 test("no address clears the status", limit, async () => {

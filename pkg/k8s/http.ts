@@ -122,7 +122,7 @@ export class Http {
         if (cause instanceof ApiError) throw cause;
         // The server may close a kept connection while a request is on its way. Every request of ours may be sent twice.
         if (attempt === 0 && outgoing?.reusedSocket && !signal.aborted) continue;
-        throw new ApiError(`Cannot ${request.purpose} at ${this.#server.host}`, 0, "Unreachable", { cause });
+        throw new ApiError(`Cannot ${request.purpose} at ${this.#server.host}`, 0, "Unreachable", { cause: firstOf(cause) });
       }
     }
   }
@@ -149,6 +149,11 @@ export class Http {
     outgoing.end(body);
     return outgoing;
   }
+}
+
+/** Of a server with several addresses, such as `localhost`, Node has an error of each, and no message for all. */
+function firstOf(error: unknown): unknown {
+  return error instanceof AggregateError ? error.errors[0] : error;
 }
 
 async function answer(outgoing: ClientRequest, signal: AbortSignal): Promise<IncomingMessage> {
