@@ -13,11 +13,14 @@ test("not ready says what is being waited for", async () => {
   world.controller.start();
   await world.settle();
   assert.deepEqual(readinessOf(world), { status: 503, contentType: "text/plain", body: "waiting for Services\n" });
+  assert.equal(await world.metric("ingot_controller_leader"), 0, "It leads, and does nothing: IngotNoLeader is about that.");
 });
 
 test("ready once all has been seen", async () => {
-  const { status, body } = readinessOf(await startWorld(configText("main 10.0.0.0/24")));
+  const world = await startWorld(configText("main 10.0.0.0/24"));
+  const { status, body } = readinessOf(world);
   assert.deepEqual({ status, body }, { status: 200, body: "ready\n" });
+  assert.equal(await world.metric("ingot_controller_leader"), 1);
 });
 
 test("ready also without a usable configuration, and the answer says why there is none", async () => {

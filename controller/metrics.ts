@@ -9,7 +9,7 @@ export function registerUsage(
   registry: Registry,
   terms: {
     readonly controller: {
-      readonly view: Pick<ControllerView, "usage" | "serviceCounts" | "conditionsRefused" | "isSummaryRefused">;
+      readonly view: Pick<ControllerView, "isWorking" | "usage" | "serviceCounts" | "conditionsRefused" | "isSummaryRefused">;
     };
   },
   elector: { readonly isLeader: boolean },
@@ -32,8 +32,8 @@ export function registerUsage(
   registerRefusedReports(registry, () => Number(terms.controller.view.isSummaryRefused));
   pullGauge(registry, {
     name: "ingot_controller_leader",
-    help: "1 on the controller that works, 0 on controllers that stand by.",
-    collect: (add) => add({}, elector.isLeader ? 1 : 0),
+    help: "1 on the controller that works, 0 on controllers that stand by, or lead and do not see the API yet.",
+    collect: (add) => add({}, Number(elector.isLeader && terms.controller.view.isWorking)),
   });
   for (const { name, help, of } of poolGauges)
     pullSeries(registry, "gauge", {
