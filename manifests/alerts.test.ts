@@ -117,7 +117,10 @@ const cases: Readonly<Record<string, Case>> = {
   IngotPoolFamilyFull: { fires: family(100, 100), silent: family(99, 100) },
   IngotPoolFamilyFills: { fires: family(91, 100), silent: family(90, 100) },
   IngotIpamFailing: { fires: { [`ingot_allocator_ipam_failing{${controller},pool="a"}`]: "1x90" }, silent: {} },
-  IngotQuotaReached: { fires: quota(5), silent: quota(4) },
+  IngotQuotaReached: {
+    fires: quota(5),
+    silent: { ...quota(4), ...Object.fromEntries(Object.keys(quota(0)).map((name) => [name.replace("ipv4", "ipv6"), "0x90"])) },
+  },
   IngotConditionsRefused: gauge("ingot_conditions_refused", 1, 0),
   IngotReportsRefused: gauge("ingot_reports_refused", 1, 0),
 };
