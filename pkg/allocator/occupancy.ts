@@ -32,6 +32,9 @@ interface Group {
   readonly ports: Map<string, IntervalSet>; // port text -> those of the slots where it is taken
 }
 
+type Counts = Readonly<Record<Family, number>>;
+const none: Counts = { IPv4: 0, IPv6: 0 };
+
 /** Knows the holders of each slot of a layout. Keeps the books only; the caller decides whether a holding may be put down. */
 export class Occupancy {
   readonly layout: Layout;
@@ -39,7 +42,8 @@ export class Occupancy {
   readonly #occupied = new IntervalSet(); // Another host of the network has them.
   readonly #holders = new Map<bigint, Holders>(); // slot -> who is on it
   readonly #groups = new Map<string, Group>(); // sharing key and backend key, and maybe namespace -> slots
-  readonly #inUse = new Map<string, Readonly<Record<Family, number>>>(); // pool -> slots with a holder
+  readonly #inUse = new Map<string, Counts>(); // pool -> slots with a holder
+  readonly #ofNobody = new Map<string, Counts>(); // pool -> those that are reserved for nobody since
   #wanted = textsOf([]); // Terms for which a slot was last looked for: the same search may come thousands of times.
 
   constructor(layout: Layout) {
@@ -108,8 +112,13 @@ export class Occupancy {
     return holders !== undefined && namespaceOf(holders.terms.service) === namespace ? 1 : 0;
   }
 
-  inUse(pool: string): Readonly<Record<Family, number>> {
-    return this.#inUse.get(pool) ?? { IPv4: 0, IPv6: 0 };
+  inUse(pool: string): Counts {
+    return this.#inUse.get(pool) ?? none;
+  }
+
+  /** Those of them that nobody may have any more. */
+  inUseOfNobody(pool: string): Counts {
+    return this.#ofNobody.get(pool) ?? none;
   }
 
   /** Why a Service on these terms may not be on a slot; undefined if it may. Does not walk those who share it. */
@@ -288,9 +297,13 @@ export class Occupancy {
   #count({ allocation, slots }: Holding, slot: bigint, change: 1 | -1): void {
     const index = slots.indexOf(slot);
     const pool = allocation.pools[index] ?? "";
-    const { family = "IPv4" } = allocation.addresses[index] ?? {};
-    const before = this.inUse(pool);
-    this.#inUse.set(pool, { ...before, [family]: before[family] + change });
+    const address = allocation.addresses[index];
+    if (address === undefined) return;
+    const isOfNobody = this.layout.locate(address)?.reservedFor?.type === "nobody";
+    for (const counts of isOfNobody ? [this.#inUse, this.#ofNobody] : [this.#inUse]) {
+      const before = counts.get(pool) ?? none;
+      counts.set(pool, { ...before, [address.family]: before[address.family] + change });
+    }
   }
 }
 

@@ -319,9 +319,12 @@ test("an address is not taken from who has it when it is reserved, and whom it i
   allocator.setPools([keeping]);
   assert.equal(ask(allocator, "team-c/0"), "a: 10.0.0.0; kept, though reserved");
   assert.equal(ask(allocator, "team-c/1"), "a: 10.0.0.1; kept, though reserved");
+  const usage = () => allocator.usageOf("a")?.families.map(({ total, inUse }) => `${inUse} of ${total}`);
+  assert.deepEqual(usage(), ["2 of 16"], "that of nobody is one more while it is in use");
   assert.equal(ask(allocator, "team-a/web"), "a: 10.0.0.4");
   allocator.release("team-c/0");
   allocator.release("team-c/1");
+  assert.deepEqual(usage(), ["1 of 15"]);
   assert.equal(ask(allocator, "team-a/web"), "a: 10.0.0.4");
   assert.equal(ask(allocator, "team-c/0"), "a: 10.0.0.5");
 });

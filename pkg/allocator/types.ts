@@ -40,7 +40,7 @@ export interface Stranded {
 
 export interface PoolUsage {
   readonly pool: string;
-  /** Addresses that can be handed out, without those that `avoid-buggy-ips` excludes or nobody may have; the nearest double above 2^53. */
+  /** Addresses that can be handed out or are in use: without those that `avoid-buggy-ips` excludes, and others that nobody may have; the nearest double above 2^53. */
   readonly total: number;
   /** Addresses that are reserved for Services and namespaces. */
   readonly reserved: number;
