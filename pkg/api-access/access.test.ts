@@ -4,7 +4,7 @@ import { guarded, TokenAccess } from "#pkg/api-access";
 import { SimulatedClock } from "#pkg/clock/testing";
 import type { Route, RouteRequest } from "#pkg/http";
 import { ApiError, type TokenUser } from "#pkg/k8s";
-import { silentLog } from "#pkg/log/testing";
+import { TimedLog } from "#pkg/log/testing";
 import { maxReviews } from "./token-access.ts";
 
 const page: Route = { status: 200, contentType: "text/plain", body: "here\n" };
@@ -22,7 +22,8 @@ const bearing = (token: string, from = remote.from): RouteRequest => ({ ...remot
 /** An API server that knows the token `good`, whose user may get the paths in `allowed`. */
 class Reviewer {
   readonly clock = new SimulatedClock();
-  readonly tokens = new TokenAccess({ cluster: this, clock: this.clock, log: silentLog });
+  readonly log = new TimedLog();
+  readonly tokens = new TokenAccess({ cluster: this, clock: this.clock, log: this.log.log });
   allowed = ["/v1/pools", "/metrics"];
   isAway = false;
   reviews = 0;
@@ -110,6 +111,22 @@ test("access: while the API server is away nobody gets in who was not before", a
   reviewer.isAway = false;
   reviewer.clock.advanceBy(1_000);
   assert.equal(await ask(), 200);
+});
+
+test("access: whoever tries tokens while the API server is away is one line of the log, and so is the return", async () => {
+  const reviewer = new Reviewer();
+  reviewer.isAway = true;
+  for (let host = 0; host < 40; host++) await reviewer.ask("/v1/pools", bearing(`bad${host}`, `192.0.2.${host}`));
+  assert.deepEqual(
+    reviewer.log.take().map(({ level, path }) => `${level} ${path}`),
+    ["error /v1/pools"],
+  );
+  reviewer.isAway = false;
+  for (const token of ["bad", "good"]) await reviewer.ask("/v1/pools", bearing(token));
+  assert.deepEqual(
+    reviewer.log.take().map(({ msg }) => msg),
+    ["the API server says again whether a request is allowed"],
+  );
 });
 
 test("access: one host that tries tokens costs the API server 5 reviews a second, and keeps nobody else out", async () => {

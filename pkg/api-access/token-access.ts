@@ -32,6 +32,7 @@ export class TokenAccess {
   readonly #kept = new RecentMap<string, Kept>(maxKept); // hash of a token, and path -> answer
   readonly #reviews: SourceTokens;
   #underWay = 0;
+  #isFailing = false;
 
   constructor(options: TokenAccessOptions) {
     this.#options = options;
@@ -62,11 +63,14 @@ export class TokenAccess {
     this.#underWay++;
     try {
       const user = await cluster.reviewToken(token);
-      if (user === undefined) return "unknownToken";
-      return (await cluster.reviewPath(user, path)) ? "allowed" : "forbidden";
+      const access = user === undefined ? "unknownToken" : (await cluster.reviewPath(user, path)) ? "allowed" : "forbidden";
+      if (this.#isFailing) log.info("the API server says again whether a request is allowed", { op: "http" });
+      this.#isFailing = false;
+      return access;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      log.error("cannot ask the API server whether a request is allowed", { op: "http", path, error });
+      if (!this.#isFailing) log.error("cannot ask the API server whether a request is allowed", { op: "http", path, error });
+      this.#isFailing = true; // Anybody may send ever other tokens.
       return "unavailable";
     } finally {
       this.#underWay--;
