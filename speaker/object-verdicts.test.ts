@@ -12,12 +12,13 @@ function looking() {
   const clock = new SimulatedClock();
   const state = createState({ node: "node1", ignoreExcludeLabel: false, hasRing: false });
   const rounds: number[] = []; // When each ended.
+  const bfdWarnings: string[] = [];
   const nodeFacts = (): NodeFacts => {
     rounds.push(clock.now());
-    const none = { missing: [], findings: [], bfdWarnings: [], lossy: [], pathProblems: [], refusedWrites: [] };
+    const none = { missing: [], findings: [], bfdWarnings, lossy: [], pathProblems: [], refusedWrites: [] };
     return { ...none, failed: undefined, viewAge: 0 };
   };
-  return { clock, state, rounds, objects: new ObjectVerdicts({ view: new SpeakerView(state), clock, nodeFacts }) };
+  return { clock, state, rounds, bfdWarnings, objects: new ObjectVerdicts({ view: new SpeakerView(state), clock, nodeFacts }) };
 }
 
 test("a turn looks at 100 pools, and the next round begins 10 s after the last", () => {
@@ -53,4 +54,17 @@ test("a verdict has its date for as long as it is the same, and a pool that come
     objects.node().map(({ since }) => since),
     [0],
   );
+});
+
+test("of several faults with one cause each has its date, whatever the numbers in its words are", () => {
+  const { clock, bfdWarnings, objects } = looking();
+  const dates = (...warnings: string[]) => {
+    clock.advanceBy(10_000);
+    bfdWarnings.splice(0, Infinity, ...warnings);
+    return objects.node().map(({ verdict, since }) => `${verdict.message} ${since}`);
+  };
+  assert.deepEqual(dates("a, 1 time"), ["a, 1 time 10000"]);
+  assert.deepEqual(dates("b", "a, 1 time"), ["b 20000", "a, 1 time 10000"]);
+  assert.deepEqual(dates("a, 2 times", "b"), ["a, 2 times 10000", "b 20000"]);
+  assert.deepEqual(dates("b"), ["b 20000"]);
 });

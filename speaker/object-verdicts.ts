@@ -28,7 +28,7 @@ const poolsAtOnce = 100;
 export class ObjectVerdicts implements Disposable {
   readonly #options: ObjectVerdictsOptions;
   readonly #alarm: Alarm;
-  #ofNode = new Map<string, Millis>(); // verdict -> since when
+  #ofNode: readonly Dated<Millis>[] = [];
   readonly #ofPools = new Map<string, Seen>(); // pool -> its verdict
   #round = 0;
   #looking: Iterator<PoolStatus, void> | undefined; // The pools of this round that are still to be looked at.
@@ -42,15 +42,21 @@ export class ObjectVerdicts implements Disposable {
     this.#look();
   }
 
-  /** On this node, the worst first. */
+  /** On this node, the worst first. Of several with one cause each has its own date; words may have other numbers in them by now. */
   node(): readonly Dated<Millis>[] {
     const { view, nodeFacts, clock } = this.#options;
-    const before = this.#ofNode;
+    const before = [...this.#ofNode];
+    const sinceOf = (isSame: (one: Verdict) => boolean) => {
+      const index = before.findIndex(({ verdict }) => isSame(verdict));
+      return index < 0 ? undefined : before.splice(index, 1)[0]?.since;
+    };
     const found = view.nodeVerdicts(nodeFacts()).map((verdict) => {
-      return { verdict, since: before.get(keyOf(verdict)) ?? clock.now() };
+      return { verdict, since: sinceOf((one) => keyOf(one) === keyOf(verdict) && one.message === verdict.message) };
     });
-    this.#ofNode = new Map(found.map(({ verdict, since }) => [keyOf(verdict), since]));
-    return found;
+    this.#ofNode = found.map(({ verdict, since }) => {
+      return { verdict, since: since ?? sinceOf((one) => keyOf(one) === keyOf(verdict)) ?? clock.now() };
+    });
+    return this.#ofNode;
   }
 
   /** On the pools of the configuration in force, in its order, each looked at when it is asked for. */
