@@ -60,12 +60,29 @@ test("BGP has MetalLB's names and ours, one series a peer, and none for peers th
   assert.deepEqual(await samples(), []);
 });
 
-test("the label of an IPv6 peer has no brackets, as MetalLB with FRR writes it", async () => {
-  const registry = new Registry();
-  const session = { established: true, describe: () => peerView({}) };
-  const routes = { advertised: 0, wanted: 0, pending: 0, unsendable: () => [] };
-  const keys = ["[fc00::151]:179", "[fe80::1%eth0]:179", "192.0.2.1:179"];
-  registerBgp(registry, { peers: keys.map((key) => ({ key, session, routes }) as unknown as BgpPeer) });
-  const labels = [...(await registry.metrics()).matchAll(/peer="([^"]*)"/g)].map(([, label]) => label);
-  assert.deepEqual(new Set(labels), new Set(["fc00::151:179", "fe80::1%eth0:179", "192.0.2.1:179"]));
-});
+const labels: { name: string; keys: string[]; want: string[] }[] = [
+  {
+    name: "of an IPv6 peer has no brackets, as MetalLB with FRR writes it",
+    keys: ["[fc00::151]:179", "[fe80::1%eth0]:179", "192.0.2.1:179"],
+    want: ["fc00::151:179", "fe80::1%eth0:179", "192.0.2.1:179"],
+  },
+  {
+    name: "is address and port, as MetalLB's, also of a peer with a source-address",
+    keys: ["192.0.2.1:179 from 192.0.2.9", "[fc00::151]:179 from eth0"],
+    want: ["192.0.2.1:179", "fc00::151:179"],
+  },
+  {
+    name: "of each of two sessions with one router has its source",
+    keys: ["192.0.2.1:179", "192.0.2.1:179 from 192.0.2.9"],
+    want: ["192.0.2.1:179", "192.0.2.1:179 from 192.0.2.9"],
+  },
+];
+for (const { name, keys, want } of labels)
+  test(`the label ${name}`, async () => {
+    const registry = new Registry();
+    const session = { established: true, describe: () => peerView({}) };
+    const routes = { advertised: 0, wanted: 0, pending: 0, unsendable: () => [] };
+    registerBgp(registry, { peers: keys.map((key) => ({ key, session, routes }) as unknown as BgpPeer) });
+    const found = [...(await registry.metrics()).matchAll(/peer="([^"]*)"/g)].map(([, label]) => label);
+    assert.deepEqual(new Set(found), new Set(want));
+  });

@@ -75,7 +75,7 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
   ];
   for (const { pull, name, help, read } of rows) {
     const collect = (add: (labels: { peer: string }, value: number) => void) => {
-      for (const peer of bgp.peers) add({ peer: label(peer.key) }, read(peer));
+      for (const [peer, one] of labeled(bgp)) add({ peer }, read(one));
     };
     pull(registry, { name, help, labelNames: ["peer"], collect });
   }
@@ -84,9 +84,9 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
     help: "1 for the state that the session is in (RFC 4271, section 8.2.2), 0 for the others; all 0 without a session.",
     labelNames: ["peer", "state"],
     collect(add) {
-      for (const { key, session } of bgp.peers) {
+      for (const [peer, { session }] of labeled(bgp)) {
         const now = session?.describe().state;
-        for (const state of states) add({ peer: label(key), state }, Number(state === now));
+        for (const state of states) add({ peer, state }, Number(state === now));
       }
     },
   });
@@ -99,16 +99,17 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
       help: `Messages ${direction}, by type.`,
       labelNames: ["peer", "type"],
       collect(add) {
-        for (const { key, session } of bgp.peers)
+        for (const [peer, { session }] of labeled(bgp))
           for (const [type, count] of Object.entries(session === undefined ? {} : read(session.describe())))
-            add({ peer: label(key), type }, count);
+            add({ peer, type }, count);
       },
     });
 }
 
-/** Address and port as MetalLB with FRR writes them: an IPv6 address has no brackets. */
-function label(key: string): string {
-  return key.replace(/^\[(.*)\]/, "$1");
+/** Peers by address and port, as MetalLB with FRR writes them: an IPv6 address has no brackets. Of several with one router each has its source, too. */
+function* labeled({ peers }: Pick<BgpSpeaker, "peers">): Iterable<readonly [label: string, peer: BgpPeer]> {
+  for (const [router, all] of Map.groupBy(peers, ({ key }) => key.replace(/ from .*/, "")))
+    for (const peer of all) yield [(all.length === 1 ? router : peer.key).replace(/^\[(.*)\]/, "$1"), peer];
 }
 
 /** BFD sessions under the names of MetalLB's FRR mode, read when they are scraped, so that no series outlives its session. */
