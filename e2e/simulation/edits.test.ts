@@ -5,6 +5,7 @@ import "../../pkg/clock/testing/untracked-promises.ts";
 import { drawEdits, drawQuietEdits } from "./cluster/draw-edits.ts";
 import { drawNics } from "./cluster/draw-nics.ts";
 import { drawBesideEarlier } from "./cluster/draw-outages.ts";
+import { drawSurroundings } from "./cluster/draw-surroundings.ts";
 import type { History } from "./cluster/history.ts";
 import { movedSince, toldOtherwise } from "./cluster/judge/as-fresh.ts";
 import { AsWanted } from "./cluster/judge/as-wanted.ts";
@@ -40,6 +41,10 @@ const kinds: Readonly<Record<string, { readonly draw: (seed: number) => History;
   },
   "NICs, routes, taints and endpoints that change in the moment of a failure leave nothing behind": {
     draw: drawNics,
+    atRest: toldOtherwise,
+  },
+  "labels of namespaces, taints, routers and kinds of Services that change in the moment of a failure leave nothing behind": {
+    draw: drawSurroundings,
     atRest: toldOtherwise,
   },
   "Services made beside a speaker of an earlier version, while other nodes have lost the API, are announced": {

@@ -4,7 +4,7 @@ import type { Millis } from "#pkg/clock";
 import { firstCentral, nameOf } from "#pkg/memberlist/testing";
 import type { ApiConnection, ApiWeather } from "./api/api-connection.ts";
 import type { ServiceSpec } from "./api/objects.ts";
-import { type Act, type Client, withShorterHold } from "./history.ts";
+import { type Act, type Client, ownTeam, withShorterHold } from "./history.ts";
 import type { SimulatedCluster } from "./simulated-cluster.ts";
 
 /** The API's contents at one time, and people's wishes at that time. */
@@ -124,6 +124,24 @@ export class Acts {
       case "outOfService":
         cluster.nodes.setOutOfService(act.node, true);
         later(act.length, () => cluster.nodes.setOutOfService(act.node, false));
+        break;
+      case "taint": {
+        const taint = { key: act.key, effect: "NoSchedule" };
+        cluster.nodes.setTaint(act.node, taint, true);
+        later(act.length, () => cluster.nodes.setTaint(act.node, taint, false));
+        break;
+      }
+      case "unnameRouter":
+        cluster.nodes.setRouter(act.node, false);
+        later(act.length, () => cluster.nodes.setRouter(act.node, true));
+        break;
+      case "loseGateway":
+        cluster.machines.setGateway(act.node, false);
+        later(act.length, () => cluster.machines.setGateway(act.node, true));
+        break;
+      case "changeTeam":
+        cluster.people.setTeam(act.to);
+        later(act.length, () => cluster.people.setTeam(ownTeam));
         break;
       case "secondNic": {
         const has = cluster.machines.secondNics.has(act.node);

@@ -2,7 +2,7 @@ import type { Fault, Timed } from "#e2e/faults";
 import type { Millis } from "#pkg/clock";
 import type { Family } from "#pkg/net";
 import type { ApiWeather } from "./api/api-connection.ts";
-import { communityAnnotation, reachedAddress, type ServiceSpec } from "./api/objects.ts";
+import { communityAnnotation, reachedAddress, routerAddress, type ServiceSpec } from "./api/objects.ts";
 
 /** Something that happens to a cluster: a fault, or an act that chaos does not have. A lasting act ends by itself after `length`, so that any act can be left out of a history. */
 export type Act =
@@ -21,6 +21,12 @@ export type Act =
   | { readonly type: "netAdmin"; readonly node: number; readonly length: Millis }
   /** Somebody gives the node the taint of one that is shut down; its first NIC loses its addresses on the LAN; or nobody answers its connections to Services. */
   | { readonly type: "outOfService" | "loseSubnet" | "silence"; readonly node: number; readonly length: Millis }
+  /** The node has this taint. */
+  | { readonly type: "taint"; readonly node: number; readonly key: string; readonly length: Millis }
+  /** The node's annotation that names its router is gone, or its default route is. */
+  | { readonly type: "unnameRouter" | "loseGateway"; readonly node: number; readonly length: Millis }
+  /** The namespace of all Services has another label `team`, or none. */
+  | { readonly type: "changeTeam"; readonly to: string | undefined; readonly length: Millis }
   /** The node gets a second NIC on the LAN, or loses the one that it has. */
   | { readonly type: "secondNic"; readonly node: number; readonly length: Millis }
   /** The node reaches the address of pools with `can_reach` by another NIC, or, where undefined, by none. */
@@ -128,6 +134,8 @@ export interface History {
   readonly weather?: ApiWeather;
   /** Speakers watch one another by BFD, with a packet this often; not at all where absent. */
   readonly failoverMs?: Millis | undefined;
+  /** They do so only while the configuration says that they watch one another. */
+  readonly followsFailover?: boolean;
   /** Speakers ask kube-proxy for its Pods of each `Local` Service; not at all where absent. */
   readonly hasHealthPorts?: boolean;
   /** Speakers try connections to Services; not at all where absent. */
@@ -141,6 +149,9 @@ export interface History {
   readonly services: Readonly<Record<string, ServiceSpec>>;
   readonly acts: readonly Timed<Act>[];
 }
+
+/** The label `team` of the namespace of all Services at the beginning. */
+export const ownTeam = "a";
 
 /** Where daemons read the configuration. */
 export type ConfigSource = "configmap" | "crds";
@@ -218,7 +229,6 @@ export function withNicPools(config: string): string {
   return config.replace("- name: given\n", `${nicPools}$&`);
 }
 
-export const routerAddress = "10.0.255.1";
 const holdSeconds = 9;
 const restartSeconds = 20;
 /** How long a router that restarts gracefully, or whose neighbor does, waits for the other. */

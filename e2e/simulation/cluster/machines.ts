@@ -18,6 +18,7 @@ export class Machines {
   readonly secondNics: Set<number>;
   readonly silent = new Set<number>(); // nodes whose connections to Services nobody answers, without another sign of that
   readonly withoutSubnet = new Set<number>(); // nodes whose first NIC lacks its addresses on the LAN
+  readonly withoutGateway = new Set<number>(); // nodes without a default route
   /** Node -> the NIC by which it reaches `reachedAddress`, where that is not its last one; undefined for none. */
   readonly routes = new Map<number, string | undefined>();
   readonly #speakers: ReadonlyMap<number, SpeakerProcess>;
@@ -137,6 +138,13 @@ export class Machines {
     if (route === undefined) this.routes.delete(node);
     else this.routes.set(node, route.by);
     this.#routesChanged(node);
+  }
+
+  /** It has a default route, by way of the router, or none. */
+  setGateway(node: number, isThere: boolean): void {
+    if (isThere) this.withoutGateway.delete(node);
+    else this.withoutGateway.add(node);
+    this.#tell(node, (speaker) => speaker.gatewaysChanged());
   }
 
   #routesChanged(node: number): void {

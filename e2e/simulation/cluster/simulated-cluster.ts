@@ -15,7 +15,7 @@ import { NodeObjects } from "./api/node-objects.ts";
 import { apiAddress, keyOf, namespace, type ServiceSpec } from "./api/objects.ts";
 import { People } from "./api/people.ts";
 import { ControllerProcess } from "./controller-process.ts";
-import { type ConfigSource, type Cut, hasField, type RouterRestart } from "./history.ts";
+import { type ConfigSource, type Cut, hasField, ownTeam, type RouterRestart } from "./history.ts";
 import { Machines } from "./machines.ts";
 import { Lan, LanConditions } from "./network/lan.ts";
 import type { RouterLink } from "./network/router-link.ts";
@@ -43,6 +43,8 @@ export interface SimulatedClusterOptions {
   readonly centralSpeakers?: number;
   /** Speakers watch one another by BFD, with a packet this often; not at all where absent. */
   readonly failoverMs?: Millis | undefined;
+  /** They do so only while the configuration says that. */
+  readonly followsFailover?: boolean;
   /** The ConfigMap's text at the start, or the manifests of custom resources. */
   readonly config: string;
   /** `configmap` where absent. */
@@ -203,6 +205,7 @@ export class SimulatedCluster {
         this.api.create("configmaps", namespace, { metadata: { name, labels: { "ingot-use": "announced" } } });
     });
     this.nodes = new NodeObjects({ api: this.api, ring, people: (act) => this.people.act(act) });
+    this.people.setTeam(ownTeam);
     this.nodes.makeMissing(options.nodes);
     for (let i = 0; i < controllers; i++) this.startController(i);
     for (let node = 0; node < options.nodes; node++) this.startSpeaker(node);
@@ -282,7 +285,8 @@ export class SimulatedCluster {
       connection: this.#connect(process, startDelayMs),
       startDelayMs,
       ring: this.ring,
-      keepsPaths: this.#paths !== undefined,
+      keepsPaths:
+        this.#paths !== undefined && this.#options.followsFailover === true ? "asConfigured" : this.#paths !== undefined,
       nicAddresses: this.machines.nic(node),
       connections: this.machines.connections(node),
       time: this.time,
@@ -307,6 +311,7 @@ export class SimulatedCluster {
       otherNics: this.machines.otherNics(node),
       hasSubnet: () => !this.machines.withoutSubnet.has(node),
       route: () => this.machines.routeOf(node),
+      hasGateway: () => !this.machines.withoutGateway.has(node),
       servedHere: this.#options.hasHealthPorts === true ? () => this.servedOn(node) : undefined,
       lan: this.lan.actionsOf(node),
       onMove: (address, on) => this.moves.push({ at: this.now, node, address, on }),

@@ -14,7 +14,7 @@ import { silentLog } from "#pkg/log/testing";
 import { MetadataKey } from "#pkg/memberlist";
 import { addressOf, type Effect, nameOf, type Simulation } from "#pkg/memberlist/testing";
 import { KubernetesMetrics, Registry } from "#pkg/metrics";
-import type { Address } from "#pkg/net";
+import { type Address, parseAddress } from "#pkg/net";
 import { classlessOnly } from "#pkg/service";
 import { speakerApi } from "../../../speaker/api.ts";
 import { BgpSpeaker } from "../../../speaker/bgp/bgp-speaker.ts";
@@ -42,7 +42,7 @@ import { nodeFactsOf, whatIsMissing } from "../../../speaker/routes.ts";
 import { Sources } from "../../../speaker/sources.ts";
 import { UnassignedServices } from "../../../speaker/unassigned-services.ts";
 import type { ApiConnection } from "./api/api-connection.ts";
-import { apiAddress, namespace, reachedAddress } from "./api/objects.ts";
+import { apiAddress, namespace, reachedAddress, routerAddress } from "./api/objects.ts";
 import type { ConfigSource } from "./history.ts";
 import { FlowCounter, type MachineConnections } from "./network/machine-connections.ts";
 import { type NicAddresses, NicKeeper } from "./network/nic-addresses.ts";
@@ -76,8 +76,8 @@ export interface SpeakerProcessOptions {
   readonly largeRing: LargeRing;
   /** It may put addresses on its machine's NIC. */
   readonly hasNetAdmin: boolean;
-  /** Its ring watches others by BFD: the configurations say nothing of that. */
-  readonly keepsPaths: boolean;
+  /** Its ring watches others by BFD: always, never, or as the configuration says. */
+  readonly keepsPaths: boolean | "asConfigured";
   /** The longest that its main thread takes between two turns of work. */
   readonly maxTurnMs: Millis;
   /** Its machine's NICs beside the one on the LAN. */
@@ -86,6 +86,8 @@ export interface SpeakerProcessOptions {
   readonly hasSubnet: () => boolean;
   /** The NIC by which its machine reaches `reachedAddress`; undefined for none. */
   readonly route: () => string | undefined;
+  /** Whether its machine has a default route, by way of the router. */
+  readonly hasGateway: () => boolean;
   /** The longest that each of its threads takes to start. */
   readonly startDelayMs: Millis;
   /** The Services of which its node's kube-proxy knows a Pod there, by their health check ports; undefined where nobody asks. */
@@ -146,6 +148,7 @@ export class SpeakerProcess {
   #answers = true;
   #otherNics: readonly InterfaceState[];
   #followsRoute = false;
+  #followsGateways = false;
   #apiLostSince: Millis = Infinity;
 
   constructor(options: SpeakerProcessOptions) {
@@ -285,7 +288,9 @@ export class SpeakerProcess {
       configMaps: this.#configMaps,
       bgp: this.#bgp,
       followedRoutes: {
-        follow: ({ addresses }: { readonly addresses: readonly Address[] }) => {
+        follow: ({ addresses, gateways }: { readonly addresses: readonly Address[]; readonly gateways: boolean }) => {
+          if (gateways !== this.#followsGateways) process.at(options.ring.now, () => this.gatewaysChanged());
+          this.#followsGateways = gateways;
           const isFollowed = addresses.some((address) => `${address}` === reachedAddress);
           if (isFollowed === this.#followsRoute) return;
           this.#followsRoute = isFollowed;
@@ -297,7 +302,10 @@ export class SpeakerProcess {
       handovers: this.#handovers,
       flowCounter: new FlowCounter(options.connections, process, options.time, (counts) => emit({ type: "flows", counts })),
       members: this.#members,
-      fastPath: { configure: () => this.#memberlist.keepPaths(options.keepsPaths) },
+      fastPath: {
+        configure: (intervalMs: Millis | undefined) =>
+          this.#memberlist.keepPaths(options.keepsPaths === "asConfigured" ? intervalMs !== undefined : options.keepsPaths),
+      },
       nodePaths: undefined,
       sources: this.#sources,
       dataPath: { tryFirst: (effect: Parameters<ConnectionTester["tryFirst"]>[0]) => void tester?.tryFirst(effect) },
@@ -331,6 +339,11 @@ export class SpeakerProcess {
 
   get announced(): Set<string> {
     return this.layer2.announced;
+  }
+
+  /** Addresses that each node has in its kernel by itself. */
+  get routed(): ReadonlySet<string> {
+    return this.#nic.routed;
   }
 
   get leftToKernel(): Set<string> {
@@ -398,6 +411,13 @@ export class SpeakerProcess {
   routesChanged(): void {
     const nic = this.#followsRoute ? this.#options.route() : undefined;
     this.#runner.dispatch({ type: "routes", interfaces: new Map(nic === undefined ? [] : [[reachedAddress, nic]]) });
+  }
+
+  /** Its machine has another default route than before, or none. */
+  gatewaysChanged(): void {
+    const isThere = this.#followsGateways && this.#options.hasGateway();
+    const gateway = { address: parseAddress(routerAddress) as Address, interface: "eth0", metric: 100 };
+    this.#runner.dispatch({ type: "gateways", gateways: { IPv4: isThere ? [gateway] : [], IPv6: [] } });
   }
 
   get mac(): string {

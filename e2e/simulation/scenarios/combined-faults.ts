@@ -1,8 +1,7 @@
 import type { JsonObject } from "#e2e/apiserver";
 import { excludeLabel, outOfServiceTaint } from "#pkg/placement";
 import type { CauseOf, Kind } from "#pkg/verdict";
-import { keyOf, sliceObject } from "../cluster/api/objects.ts";
-import { routerAddress } from "../cluster/history.ts";
+import { keyOf, routerAddress, sliceObject } from "../cluster/api/objects.ts";
 import type { World } from "./world.ts";
 
 /** A fault that can be there together with others, and that somebody mends. */

@@ -1,9 +1,11 @@
 import type { LocalApi } from "#e2e/apiserver";
 import { addressOf, nameOf, type Simulation } from "#pkg/memberlist/testing";
-import { drainLabel, excludeLabel, outOfServiceTaint } from "#pkg/placement";
-import { namespace, podObject, podStatus } from "./objects.ts";
+import { drainLabel, excludeLabel, networkTaint, outOfServiceTaint } from "#pkg/placement";
+import { namespace, podObject, podStatus, routerAddress } from "./objects.ts";
 
 export const edgeLabel = "edge";
+/** The annotation with the address of a node's router. */
+export const routerAnnotation = "example.com/router";
 
 export interface NodeObjectsOptions {
   readonly api: LocalApi;
@@ -29,7 +31,8 @@ export class NodeObjects {
       const labels = node % 2 === 0 ? {} : { [edgeLabel]: "true" };
       const addresses = [addressOf(ring.hostOf(node)), nodeAddress6(node)].map((address) => ({ type: "InternalIP", address }));
       const status = { addresses };
-      if (!this.has(node)) api.create("nodes", undefined, { metadata: { name: nameOf(node), labels }, spec: {}, status });
+      const metadata = { name: nameOf(node), labels, annotations: { [routerAnnotation]: routerAddress } };
+      if (!this.has(node)) api.create("nodes", undefined, { metadata, spec: {}, status });
       if (api.get("pods", podKey(node)) === undefined)
         api.create("pods", namespace, podObject(node, addressOf(ring.hostOf(node))));
     });
@@ -56,8 +59,9 @@ export class NodeObjects {
     for (let node = 0; node < nodes; node++) if (!this.#deleted.has(node)) this.make(node);
   }
 
+  /** By the label, or as one without a network. */
   isExcluded(node: number): boolean {
-    return this.#hasLabel(node, excludeLabel);
+    return this.#hasLabel(node, excludeLabel) || this.#taints(node).some(({ key }) => key === networkTaint);
   }
 
   setExcluded(node: number, isExcluded: boolean): void {
@@ -84,15 +88,35 @@ export class NodeObjects {
   }
 
   isOutOfService(node: number): boolean {
-    const { taints = [] } = (this.#options.api.get("nodes", nameOf(node))?.spec ?? {}) as { taints?: readonly { key: string }[] };
-    return taints.some(({ key }) => key === outOfServiceTaint);
+    return this.#taints(node).some(({ key }) => key === outOfServiceTaint);
   }
 
   /** A person says that its machine is off, or is on again. */
   setOutOfService(node: number, isOut: boolean): void {
+    this.setTaint(node, { key: outOfServiceTaint, value: "nodeshutdown", effect: "NoExecute" }, isOut);
+  }
+
+  setTaint(node: number, taint: Taint, isThere: boolean): void {
     const { api, people } = this.#options;
-    const taints = isOut ? [{ key: outOfServiceTaint, value: "nodeshutdown", effect: "NoExecute" }] : [];
+    const others = this.#taints(node).filter(({ key }) => key !== taint.key);
+    const taints = isThere ? [...others, taint] : others;
     if (this.has(node)) people(() => api.patch("nodes", nameOf(node), { spec: { taints } }));
+  }
+
+  #taints(node: number): readonly Taint[] {
+    const { taints = [] } = (this.#options.api.get("nodes", nameOf(node))?.spec ?? {}) as { taints?: readonly Taint[] };
+    return taints;
+  }
+
+  /** Whether its annotation names the router. */
+  namesRouter(node: number): boolean {
+    return Object.hasOwn((this.#options.api.get("nodes", nameOf(node))?.metadata.annotations ?? {}) as object, routerAnnotation);
+  }
+
+  setRouter(node: number, isNamed: boolean): void {
+    const { api, people } = this.#options;
+    const annotations = { [routerAnnotation]: isNamed ? routerAddress : null };
+    if (this.has(node)) people(() => api.patch("nodes", nameOf(node), { metadata: { annotations } }));
   }
 
   /** Whether it has the label that some pools prefer. */
@@ -118,9 +142,7 @@ export class NodeObjects {
 
   /** Kubernetes no longer hears of the node, whose machine is off, or hears of it again. */
   setHeard(node: number, isHeard: boolean): void {
-    const { api, people } = this.#options;
-    const taints = isHeard ? [] : [{ key: "node.kubernetes.io/unreachable", effect: "NoExecute" }];
-    if (this.has(node)) people(() => api.patch("nodes", nameOf(node), { spec: { taints } }));
+    this.setTaint(node, { key: "node.kubernetes.io/unreachable", effect: "NoExecute" }, !isHeard);
   }
 
   #hasLabel(node: number, label: string): boolean {
@@ -137,6 +159,8 @@ export class NodeObjects {
 export function nodeAddress6(node: number): string {
   return `fd00::${(node + 1).toString(16)}`;
 }
+
+type Taint = { readonly key: string; readonly value?: string; readonly effect: string };
 
 interface PodStatus {
   readonly conditions?: readonly { readonly type: string; readonly status: string }[];

@@ -6,6 +6,7 @@ export const namespace = "metallb-system";
 
 /** The API's own Service. */
 export const apiAddress = "10.96.0.1";
+export const routerAddress = "10.0.255.1";
 /** Outside the LAN: pools may name the interface that leads there. */
 export const reachedAddress = "203.0.113.254";
 
@@ -29,6 +30,10 @@ export interface ServiceSpec {
   readonly isLocal: boolean;
   /** The value of its label `tier`, by which entries of a pool choose Services; absent: it has none. */
   readonly tier?: string | undefined;
+  /** It is none of ours: of type ClusterIP, or of the class of another load balancer; absent: it is. */
+  readonly kind?: "ClusterIP" | "otherClass" | undefined;
+  /** Its IPv4 endpoints on nodes with odd numbers are in a slice of their own. */
+  readonly isSplit?: boolean;
   /** The community that it asks routers for; absent for none. */
   readonly community?: string | undefined;
 }
@@ -40,7 +45,8 @@ export const macOf = (index: number, card: number) => `02:00:00:00:${octet(card)
 const octet = (value: number) => (value % 256).toString(16).padStart(2, "0");
 
 export function serviceObject(name: string, spec: ServiceSpec): JsonObject {
-  const { pool, isDual, wanted, sharing, port, isLocal, tier = null, community } = spec;
+  const { pool, isDual, wanted, sharing, port, isLocal, tier = null, kind, community } = spec;
+  const isInner = kind === "ClusterIP";
   const isList = wanted?.includes(",");
   const ipFamilies = [
     ...(isDual || (wanted?.includes(".") ?? true) ? ["IPv4"] : []),
@@ -58,11 +64,12 @@ export function serviceObject(name: string, spec: ServiceSpec): JsonObject {
       },
     },
     spec: {
-      type: "LoadBalancer",
+      type: isInner ? "ClusterIP" : "LoadBalancer",
+      loadBalancerClass: kind === "otherClass" ? "example.com/other" : null,
       ipFamilies,
       ipFamilyPolicy: ipFamilies.length > 1 ? "RequireDualStack" : "SingleStack",
-      allocateLoadBalancerNodePorts: false,
-      externalTrafficPolicy: isLocal ? "Local" : "Cluster",
+      allocateLoadBalancerNodePorts: isInner ? null : false,
+      externalTrafficPolicy: isInner ? null : isLocal ? "Local" : "Cluster",
       loadBalancerIP: isList ? null : (wanted ?? null),
       ports: [{ name: "p", protocol: "TCP", port }],
       selector: { app: "all" },
@@ -76,6 +83,7 @@ export function sliceObject(
   nodes: readonly number[],
   family: Family = "IPv4",
   draining: readonly number[] = [],
+  name: string = sliceNames[family](service),
 ): JsonObject {
   const addressOn = (node: number) => (family === "IPv4" ? `10.244.${node}.2` : `fd00:244:${node}::2`);
   const endpoint = (node: number, conditions: JsonObject) => ({
@@ -86,12 +94,14 @@ export function sliceObject(
   const ready = { ready: true };
   const ending = { ready: false, serving: true, terminating: true };
   return {
-    metadata: { name: sliceNames[family](service), labels: { "kubernetes.io/service-name": service } },
+    metadata: { name, labels: { "kubernetes.io/service-name": service } },
     addressType: family,
     endpoints: [...nodes.map((node) => endpoint(node, ready)), ...draining.map((node) => endpoint(node, ending))],
   };
 }
 
+/** The name of a Service's second slice. */
+export const oddSliceName = (service: string) => `${service}-odd`;
 /** Family -> the name of a Service's slice. */
 export const sliceNames = { IPv4: (service: string) => service, IPv6: (service: string) => `${service}-v6` } as const;
 

@@ -4,7 +4,7 @@ import { convert } from "#pkg/convert";
 import { renumberAnnotation } from "#pkg/live-config";
 import { type Family, families } from "#pkg/net";
 import type { ConfigurationObjects } from "./configuration-objects.ts";
-import { keyOf, namespace, type ServiceSpec, serviceObject, sliceNames, sliceObject } from "./objects.ts";
+import { keyOf, namespace, oddSliceName, type ServiceSpec, serviceObject, sliceNames, sliceObject } from "./objects.ts";
 
 const configKey = `${namespace}/config`;
 
@@ -67,27 +67,49 @@ export class People {
     this.act(() => {
       if (spec === undefined) {
         this.services.delete(name);
-        for (const family of families) this.#setSlice(name, family, undefined);
+        for (const family of families) this.#setSlice(name, sliceNames[family](name), family, undefined);
+        this.#setSlice(name, oddSliceName(name), "IPv4", undefined);
         this.#api.remove("services", key);
         return;
       }
-      this.services.set(name, spec);
+      if (spec.kind === undefined) this.services.set(name, spec);
+      else this.services.delete(name);
       const service = serviceObject(name, spec);
-      if (!hasFirstFamilyOf(this.#api.get("services", key), service)) this.#api.remove("services", key);
+      if (!canBecome(this.#api.get("services", key), service)) this.#api.remove("services", key);
       if (this.#api.get("services", key) === undefined) this.#api.create("services", "default", service);
       else this.#api.patch("services", key, service);
-      this.#setSlice(name, "IPv4", spec.endpoints, spec.draining);
-      this.#setSlice(name, "IPv6", spec.endpointsV6);
+      const isOdd = (node: number) => spec.isSplit === true && node % 2 === 1;
+      const first = spec.endpoints.filter((node) => !isOdd(node));
+      const odd = spec.isSplit ? spec.endpoints.filter(isOdd) : undefined;
+      this.#setSlice(name, sliceNames.IPv4(name), "IPv4", first, spec.draining);
+      this.#setSlice(name, oddSliceName(name), "IPv4", odd);
+      this.#setSlice(name, sliceNames.IPv6(name), "IPv6", spec.endpointsV6);
     });
   }
 
   /** @param nodes those with an endpoint; undefined: there is no slice */
-  #setSlice(service: string, family: Family, nodes: readonly number[] | undefined, draining: readonly number[] = []): void {
-    const key = keyOf(sliceNames[family](service));
+  #setSlice(
+    service: string,
+    name: string,
+    family: Family,
+    nodes: readonly number[] | undefined,
+    draining: readonly number[] = [],
+  ): void {
+    const key = keyOf(name);
+    const slice = sliceObject(service, nodes ?? [], family, draining, name);
     if (nodes === undefined) this.#api.remove("endpointslices", key);
-    else if (this.#api.get("endpointslices", key) === undefined)
-      this.#api.create("endpointslices", "default", sliceObject(service, nodes, family, draining));
-    else this.#api.patch("endpointslices", key, sliceObject(service, nodes, family, draining));
+    else if (this.#api.get("endpointslices", key) === undefined) this.#api.create("endpointslices", "default", slice);
+    else this.#api.patch("endpointslices", key, slice);
+  }
+
+  /** The namespace of all Services has the label `team`. */
+  setTeam(team: string | undefined): void {
+    this.act(() => this.#api.patch("namespaces", "default", { metadata: { labels: { team: team ?? null } } }));
+  }
+
+  get team(): string | undefined {
+    const labels = (this.#api.get("namespaces", "default")?.metadata.labels ?? {}) as Readonly<Record<string, string>>;
+    return labels.team;
   }
 
   /** The addresses in the status of a Service. */
@@ -110,12 +132,17 @@ function converted(manifests: string): string | undefined {
   return text && readInput(text).text;
 }
 
-/** The first family of a Service cannot change: people have to delete it and make another. */
-function hasFirstFamilyOf(before: KubeObject | undefined, after: JsonObject): boolean {
-  const [one, other] = [before, after].map(
-    (service) => (service?.spec as { ipFamilies?: string[] } | undefined)?.ipFamilies?.[0],
-  );
-  return one === other;
+/** The first family of a Service cannot change, nor the class while its type stays: people have to delete it and make another. */
+function canBecome(before: KubeObject | undefined, after: JsonObject): boolean {
+  const [one, other] = [before, after].map((service) => (service?.spec ?? {}) as ClassedSpec);
+  const isSameClass = one?.type !== other?.type || (one?.loadBalancerClass ?? null) === (other?.loadBalancerClass ?? null);
+  return isSameClass && one?.ipFamilies?.[0] === other?.ipFamilies?.[0];
+}
+
+interface ClassedSpec {
+  readonly type?: string;
+  readonly loadBalancerClass?: string | null;
+  readonly ipFamilies?: readonly string[];
 }
 
 const ingresses = new WeakMap<KubeObject, readonly string[]>(); // Judges look at them all the time, and no object is changed in place.

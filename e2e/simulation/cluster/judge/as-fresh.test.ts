@@ -17,6 +17,13 @@ test("a verdict that a cluster which starts with the same objects would not give
   assert.match((await toldOtherwise(cluster, history)) ?? "", /^at rest node-0 says that node .*cannotDeliver/);
 });
 
+test("what a node has in its kernel, and a cluster that starts with the same objects would not have there, is found", async () => {
+  const scene = await Scene.atRest();
+  const { cluster } = scene;
+  (scene.speaker(0).routed as Set<string>).add("203.0.113.32");
+  assert.match((await toldOtherwise(cluster, history)) ?? "", /^at rest node-0 has 203\.0\.113\.32 in its kernel/);
+});
+
 test("an address that moves is found, and one of a Service that came later is none", async () => {
   const { cluster } = await Scene.atRest();
   cluster.people.setService("late", spec);

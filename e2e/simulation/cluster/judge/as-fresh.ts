@@ -35,7 +35,7 @@ export async function toldOtherwise(cluster: SimulatedCluster, history: History)
     fresh.people.act(() => fresh.api.patch("services", keyOf(name), { status: { loadBalancer: { ingress } } }));
   }
   await fresh.pass(settledMs);
-  const [left, wanted] = [await faults(cluster), await faults(fresh)];
+  const [left, wanted] = [await sayings(cluster), await sayings(fresh)];
   const [surplus] = left.difference(wanted);
   if (surplus !== undefined) return `at rest ${surplus}, and a cluster that starts with the same objects does not say so`;
   const [missing] = wanted.difference(left);
@@ -47,6 +47,24 @@ export function movedSince({ moves, people }: SimulatedCluster, { services }: Hi
   const own = new Set(Object.keys(services).flatMap((name) => people.status(name)));
   const moved = moves.find(({ at, address }) => at > startMs + firstActMs && own.has(address));
   return moved && `at ${moved.at} ms node-${moved.node} ${moved.on ? "begins" : "ceases"} to announce ${moved.address}`;
+}
+
+/** The faults that the processes report, and what they decide. */
+async function sayings(cluster: SimulatedCluster): Promise<Set<string>> {
+  return new Set([...(await faults(cluster)), ...decisions(cluster)]);
+}
+
+/** What each node decides, and what comes of it in kernels and at the router; without owners of sticky pools, which depend on what was before. */
+function* decisions({ speakers, router }: SimulatedCluster): Iterable<string> {
+  for (const [prefix, neighbors] of router.routes()) yield `the router has ${prefix} through ${neighbors.join(" and ")}`;
+  for (const [node, { state, routed }] of speakers) {
+    for (const address of routed) yield `node-${node} has ${address} in its kernel`;
+    for (const [address, placements] of state.placements)
+      for (const { protocol, pool, candidates, verdicts } of placements) {
+        const found = [...verdicts].map(([service, one]) => `${service}: ${one.announced ? "announced" : one.reason}`).sort();
+        yield `node-${node} places ${address} of ${pool} by ${protocol} at ${candidates.join(" and ") || "nobody"} (${found})`;
+      }
+  }
 }
 
 /** The faults that the processes report. */

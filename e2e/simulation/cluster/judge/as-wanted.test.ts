@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { withMore } from "../draw-surroundings.ts";
 import { firstConfig } from "../history.ts";
 import { AsWanted } from "./as-wanted.ts";
 import { Scene, spec } from "./scene.ts";
 
 /** The judge's finding within so long. */
-async function found(act: (scene: Scene) => void, seconds: number): Promise<string> {
-  const scene = await Scene.atRest(firstConfig, new AsWanted());
+async function found(act: (scene: Scene) => void, seconds: number, config = firstConfig): Promise<string> {
+  const scene = await Scene.atRest(config, new AsWanted());
   act(scene);
   await scene.pass(seconds * 1000);
   return scene.invariants.problem ?? "";
@@ -49,3 +50,42 @@ test("a Service that has not what it asks for is found while a controller runs, 
   };
   assert.equal(await found(alone, 41), "");
 });
+
+/** Something that speakers do not hear of: the judge alone sees it in the API. */
+const unheard: readonly { what: string; pool: string; change: (scene: Scene) => void; message: RegExp }[] = [
+  {
+    what: "in the kernel of a node without a network",
+    pool: "kernel",
+    change: ({ cluster: { nodes } }) => Object.assign(nodes, { isExcluded: (node: number) => node === 0 }),
+    message: /node-0 has 203\.0\.113\.32 in its kernel, since/,
+  },
+  {
+    what: "at a node although no entry is for its namespace",
+    pool: "team",
+    change: ({ cluster: { people } }) => Object.defineProperty(people, "team", { value: "b" }),
+    message: /192\.0\.2\.196 is at node-\d, of nobody among node-0 and node-1, since/,
+  },
+  {
+    what: "at the router although no entry is for its namespace",
+    pool: "teams",
+    change: ({ cluster: { people } }) => Object.defineProperty(people, "team", { value: "b" }),
+    message: /the router has a route to 198\.51\.100\.20\/32 through node-0, of {2}among 0,1, since/,
+  },
+  {
+    what: "at the router through a node that names no router",
+    pool: "routed",
+    change: ({ cluster: { nodes } }) => Object.assign(nodes, { namesRouter: (node: number) => node === 1 }),
+    message: /the router has a route to 198\.51\.100\.\d\/32 through node-0, of 1 among 0,1, since/,
+  },
+];
+for (const { what, pool, change, message } of unheard)
+  test(`an address ${what} is found`, async () => {
+    const act = (scene: Scene) => {
+      scene.cluster.people.setService("a", { ...spec, pool });
+      scene.cluster.time.schedule(scene.cluster.now + 5_000, () => change(scene));
+    };
+    assert.match(
+      await found(act, 27, withMore(firstConfig, "from-node: {peer-address: {annotation: example.com/router}}")),
+      message,
+    );
+  });

@@ -1,14 +1,14 @@
 import type { ObjectChange } from "#e2e/apiserver";
 import { agreeingParts, LastingWrongs, type Sample } from "#e2e/ownership";
 import type { Millis } from "#pkg/clock";
-import { layer2PoolFor, type Peer, type Pool } from "#pkg/config";
-import { renumberAnnotation } from "#pkg/live-config";
+import { advertisementsFor, hasOwners, layer2PoolFor, type Peer, type Pool } from "#pkg/config";
+import { lastGoodKey, renumberAnnotation, statusConfigMap } from "#pkg/live-config";
 import { nameOf } from "#pkg/memberlist/testing";
 import { parseAddress } from "#pkg/net";
 import { endpointsFor, namespace, type ServiceSpec } from "../api/objects.ts";
 import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
-import { configOf } from "./configured.ts";
+import { configOf, isOnLan } from "./configured.ts";
 import { candidatesOf, hasNic } from "./ownership-sample.ts";
 import { holdersOf } from "./promised.ts";
 import { unmet } from "./rest.ts";
@@ -84,7 +84,11 @@ export class AsWanted {
       [...cluster.speakers.keys()].filter((node) => names.includes(nameOf(node))),
     );
     const judged = parts.filter((part) => isJudged(cluster, part));
-    const misplaced = judged.flatMap((part) => [...this.#misplacedIn(cluster, part, wanted), ...this.#surplusIn(cluster, part)]);
+    const misplaced = judged.flatMap((part) => [
+      ...this.#misplacedIn(cluster, part, wanted),
+      ...this.#surplusIn(cluster, part),
+      ...this.#wrongInKernels(cluster, part, wanted),
+    ]);
     for (const [what, { since, lasted }] of this.#misplaced.at(now, misplaced))
       if (lasted > settledMs) return `${what}, since ${since} ms`;
     const misrouted = judged.flatMap((part) => [...this.#misroutedIn(cluster, part, wanted)]);
@@ -146,12 +150,19 @@ export class AsWanted {
     return undefined;
   }
 
-  /** A configuration that has no pool for an address in use is refused unless people allow that. */
+  /**
+   * A configuration that has no pool for an address in use is refused unless people allow that, and one that asks for labels of namespaces waits for a
+   * controller.
+   */
   #noteConfig({ people, api }: SimulatedCluster): void {
     const { pools = [], peers = [] } = (people.config === undefined ? undefined : configOf(people.config)) ?? {};
     const mayRenumber = api.get("configmaps", `${namespace}/config`)?.metadata.annotations?.[renumberAnnotation] === "true";
+    const lastGood = (api.get("configmaps", `${namespace}/${statusConfigMap}`)?.data as Record<string, string> | undefined)?.[
+      lastGoodKey
+    ];
+    const isAwaited = people.config?.includes("namespace-selectors") === true && people.config !== lastGood;
     const inUse = [...people.services.keys()].flatMap((name) => people.status(name));
-    if (pools.length > 0 && (mayRenumber || inUse.every((address) => poolWith(pools, address) !== undefined))) {
+    if (pools.length > 0 && !isAwaited && (mayRenumber || inUse.every((address) => poolWith(pools, address) !== undefined))) {
       this.#inForce = pools;
       this.#peers = peers;
     }
@@ -164,8 +175,7 @@ export class AsWanted {
     for (const [name, spec] of people.services)
       for (const address of people.status(name)) {
         const whole = poolWith(this.#inForce, address);
-        const labels = spec.tier === undefined ? {} : { tier: spec.tier };
-        const pool = whole && layer2PoolFor(whole, { namespace: "default", labels, annotations: {} }, new Map())?.pool;
+        const pool = whole && poolFor(whole, spec, people.team);
         if (pool === undefined || holdersOf(cluster, address).length > 1) continue;
         const { isLocal, endpoints, endpointsV6, draining } = spec;
         facts.set(address, {
@@ -260,6 +270,20 @@ export class AsWanted {
     }
   }
 
+  /** Addresses that each node is to have by itself. */
+  *#wrongInKernels(cluster: SimulatedCluster, part: readonly number[], wanted: readonly Wanted[]): Iterable<string> {
+    const seeing = part.filter((node) => this.#lasted(cluster, node, "seeing") >= 0);
+    for (const { address, spec, pool } of seeing.length < part.length ? [] : wanted) {
+      const serving = endpointsFor(spec, address);
+      const serves = (node: number) => serving.length > 0 && (!spec.isLocal || serving.includes(node));
+      for (const node of seeing) {
+        const should = isInKernels(cluster, part, address, pool) && isAble(cluster, node) && serves(node);
+        const has = cluster.speakers.get(node)?.routed.has(address) === true;
+        if (has !== should) yield `node-${node} has ${has ? "" : "not "}${address} in its kernel`;
+      }
+    }
+  }
+
   *#misroutedIn(cluster: SimulatedCluster, part: readonly number[], wanted: readonly Wanted[]): Iterable<string> {
     const { router, nodes, speakers } = cluster;
     const routes = router.routes();
@@ -268,8 +292,9 @@ export class AsWanted {
       const prefix = prefixOf(address);
       const has = (node: number) => routes.get(prefix)?.includes(cluster.neighborOf(node)) === true;
       const serving = endpointsFor(spec, address);
-      const areEdges = pool.advertisements.every(({ nodeSelectors }) => nodeSelectors.length > 0);
-      const isChosen = (node: number) => !(areEdges || areEdgesAlone(this.#peers)) || nodes.isEdge(node);
+      const isAdvertised = (node: number) =>
+        pool.advertisements.some(({ nodeSelectors }) => nodeSelectors.length === 0 || nodes.isEdge(node));
+      const isChosen = (node: number) => isAdvertised(node) && hasPeer(cluster, this.#peers, node);
       const may = !pool.protocols.includes("bgp") || serving.length === 0 ? [] : able.filter(isChosen);
       // A drained node keeps those of `Local` Services until its last endpoint goes, and others until another node has them.
       const should = may.filter((node) => (spec.isLocal ? serving.includes(node) : !nodes.isDrained(node)));
@@ -288,9 +313,36 @@ function poolWith(pools: readonly Pool[], address: string): Pool | undefined {
   return pools.find(({ ranges }) => parsed !== undefined && ranges.some((range) => range.contains(parsed)));
 }
 
-/** Routers are for nodes alone that have the label. */
-function areEdgesAlone(peers: readonly Peer[]): boolean {
-  return peers.length > 0 && peers.every(({ nodeSelectors }) => nodeSelectors.length > 0);
+/** The pool as a Service has it. */
+function poolFor(whole: Pool, { tier }: ServiceSpec, team: string | undefined): Pool {
+  const service = { namespace: "default", labels: tier === undefined ? {} : { tier }, annotations: {} };
+  const namespaces = new Map([["default", team === undefined ? {} : { team }]]);
+  const pool = layer2PoolFor(whole, service, namespaces)?.pool ?? {
+    ...whole,
+    protocols: whole.protocols.filter((protocol) => protocol !== "layer2"),
+  };
+  const own = advertisementsFor(whole, service, namespaces).advertisements;
+  return { ...pool, advertisements: own.flatMap((each) => each ?? []) };
+}
+
+/** Whether the node has a session with a router, by the labels and annotations of its Node, and its default route. */
+function hasPeer({ nodes, machines }: SimulatedCluster, peers: readonly Peer[], node: number): boolean {
+  return peers.some(({ nodeSelectors, disabled, fromNode, discovery }) => {
+    if (disabled || (fromNode !== undefined && !nodes.namesRouter(node))) return false;
+    if (discovery?.by === "gateway" && machines.withoutGateway.has(node)) return false;
+    return nodeSelectors.length === 0 || nodes.isEdge(node);
+  });
+}
+
+/** Whether each node has an address of the pool by itself, as far as these nodes go. */
+function isInKernels(cluster: SimulatedCluster, part: readonly number[], address: string, pool: Pool): boolean {
+  const { placement } = pool.kernel ?? {};
+  if (placement !== "auto") return placement === "routed";
+  return !isOnLan(address) || !part.some((node) => isAble(cluster, node) && hasNic(cluster, node, pool));
+}
+
+function isAble({ nodes }: SimulatedCluster, node: number): boolean {
+  return !nodes.isExcluded(node) && !nodes.isOutOfService(node);
 }
 
 /** Where IP alone is cut, an address may be left to a node of another part. */
@@ -320,7 +372,8 @@ function ownersIn(
   pool: Pool,
 ): readonly number[] {
   const { protocols, nodeSelectors } = pool;
-  if (!(protocols.includes("layer2") || protocols.includes("interface"))) return [];
+  const isBySome = protocols.includes("layer2") || protocols.includes("interface");
+  if (!isBySome || !hasOwners(pool) || isInKernels(cluster, part, address, pool)) return [];
   const able = part.filter((node) => {
     if (cluster.nodes.isExcluded(node) || cluster.nodes.isOutOfService(node) || !hasNic(cluster, node, pool)) return false;
     if (protocols.includes("interface") && cluster.speakers.get(node)?.hasNetAdmin !== true) return false;

@@ -31,6 +31,11 @@ export class Configured {
   }
 }
 
+/** Whether it is in the subnet of the nodes' NICs. */
+export function isOnLan(address: string): boolean {
+  return address.startsWith("192.0.2.") || address.startsWith("2001:db8::");
+}
+
 const read = new Map<string, Config | undefined>(); // The texts of histories are few.
 
 export function configOf(text: string): Config | undefined {
@@ -45,5 +50,9 @@ function isRead(text: string): boolean {
 function isNobodys(text: string, address: string): boolean {
   const parsed = parseAddress(address);
   const pool = configOf(text)?.pools.find(({ ranges }) => parsed !== undefined && ranges.some((range) => range.contains(parsed)));
-  return pool !== undefined && (!hasOwners(pool) || pool.nodeSelectors.length > 0 || pool.interfaces.length > 0);
+  if (pool === undefined) return false;
+  const { nodeSelectors, interfaces, kernel, layer2Advertisements: entries } = pool;
+  const isForSome = entries.length > 0 && entries.every(({ services }) => services.namespaceSelectors.length > 0);
+  const isRouted = !hasOwners(pool) || (kernel?.placement === "auto" && !isOnLan(address));
+  return isRouted || isForSome || nodeSelectors.length > 0 || interfaces.length > 0;
 }

@@ -6,6 +6,7 @@ import { canReachPrefix } from "#pkg/net";
 import { ownerOf } from "#pkg/placement";
 import { endpointsFor, reachedAddress, type ServiceSpec } from "../api/objects.ts";
 import { ingressOf } from "../api/people.ts";
+import { ownTeam } from "../history.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
 import { hasWrongFamilies, poolOf } from "./promised.ts";
@@ -162,6 +163,7 @@ export function ableAt(
   able: readonly number[] = ableNodes(cluster),
 ): readonly number[] {
   const pool = poolOf(address);
+  if ((pool === "team" || pool === "teams") && cluster.people.team !== ownTeam) return [];
   const tier = pool === "advertised" ? servicesOn(cluster, address)[0]?.tier : undefined;
   if (pool === "chosen" || tier === "edge") return able.filter((node) => cluster.nodes.isEdge(node));
   const asked = askedNics[tier ?? pool];
@@ -176,6 +178,7 @@ const askedNics: Readonly<Record<string, AskedNics>> = {
   near: subnet,
   within: subnet,
   nic: subnet,
+  auto: subnet,
 };
 
 interface AskedNics {

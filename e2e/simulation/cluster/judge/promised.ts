@@ -27,6 +27,8 @@ export function mayShare(one: ServiceSpec, other: ServiceSpec): boolean {
 
 // The last number in the first address of each pool on the LAN.
 const beginnings = [
+  ["team", 196],
+  ["auto", 192],
   ["within", 188],
   ["near", 184],
   ["reached", 180],
@@ -41,9 +43,25 @@ const beginnings = [
   ["lan", 0],
 ] as const;
 
+// Addresses outside the LAN of pools that have few.
+const besides = [
+  [/^198\.51\.100\.1[6-9]$/, "chosen"],
+  [/^198\.51\.100\.2[0-3]$/, "teams"],
+  [/^203\.0\.113\.3[2-5]$/, "kernel"],
+  [/^203\.0\.113\.3[6-9]$/, "far"],
+] as const;
+
+/** Pools whose addresses each node has in its kernel by itself. */
+export const inKernels: ReadonlySet<string> = new Set(["kernel", "far"]);
+/** Pools whose addresses the router has. */
+export const byRoutes: ReadonlySet<string> = new Set(["routed", "chosen", "teams", "both"]);
+/** Pools whose addresses no node answers for alone. */
+export const withoutOwners: ReadonlySet<string> = new Set(["routed", "chosen", "teams", "given", ...inKernels]);
+
 /** By where the addresses of each pool begin. Those of `moved` are of the pool `lan` in a configuration that moves it. */
 export function poolOf(address: string): string {
-  if (/^198\.51\.100\.1[6-9]$/.test(address)) return "chosen";
+  const [, name] = besides.find(([pattern]) => pattern.test(address)) ?? [];
+  if (name !== undefined) return name;
   if (address.startsWith("198.51.100.") || address.startsWith("2001:db8:1:")) return "routed";
   if (address.startsWith("203.0.113.")) return "given";
   const last = address.includes(":") ? Number.parseInt(address.split(":").at(-1) || "0", 16) : Number(address.split(".")[3]);

@@ -3,7 +3,7 @@ import { endpointsFor, type ServiceSpec } from "../api/objects.ts";
 import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
 import { entries } from "./occupied.ts";
 import { ableAt, candidatesOf } from "./ownership-sample.ts";
-import { asksForOther, holdersOf, mayShare, poolOf } from "./promised.ts";
+import { asksForOther, byRoutes, holdersOf, inKernels, mayShare, poolOf, withoutOwners } from "./promised.ts";
 
 /** Promise 5: differences between a cluster to which nothing has happened for long enough, and one that has just started. */
 export function wrongAtRest(cluster: SimulatedCluster): string | undefined {
@@ -29,8 +29,12 @@ export function wrongAtRest(cluster: SimulatedCluster): string | undefined {
       const has = { owners: owners.get(address) ?? [], routers: routes.get(prefixOf(address)) ?? [] };
       const announced = misplaced(cluster, address, candidates, keeping, has);
       if (announced !== undefined) return `${address} of ${name} ${announced}`;
+      const kept = wrongInKernels(cluster, address, sharers, able);
+      if (kept !== undefined) return kept;
     }
   }
+  for (const [node, { routed }] of cluster.speakers)
+    for (const address of routed) if (!expected.has(address)) return `node-${node} has ${address} of no Service in its kernel`;
   for (const address of owners.keys())
     if (!expected.has(address)) return `${address} of no Service is answered for by ${owners.get(address)}`;
   for (const prefix of routes.keys())
@@ -51,6 +55,24 @@ function wronglyShared(cluster: SimulatedCluster): string | undefined {
         if (other !== name && theirs !== undefined && !mayShare(spec, theirs))
           return `${address} is at ${name} and ${other}, which may not share it`;
       }
+  return undefined;
+}
+
+/** Nodes that serve an address have it in their kernels, and no others, where its pool asks for that. */
+function wrongInKernels(
+  { speakers }: SimulatedCluster,
+  address: string,
+  sharers: readonly ServiceSpec[],
+  able: readonly number[],
+): string | undefined {
+  const isServing = (node: number, spec: ServiceSpec) => {
+    const on = endpointsFor(spec, address);
+    return on.length > 0 && (!spec.isLocal || on.includes(node));
+  };
+  for (const [node, { routed }] of speakers) {
+    const should = inKernels.has(poolOf(address)) && able.includes(node) && sharers.some((each) => isServing(node, each));
+    if (routed.has(address) !== should) return `node-${node} has ${should ? "not " : ""}${address} in its kernel`;
+  }
   return undefined;
 }
 
@@ -99,13 +121,12 @@ function misplaced(
   const preferred = lasting.filter((node) => cluster.nodes.isEdge(node));
   const mayOwn = pool === "lan" && preferred.length > 0 ? preferred : lasting;
   const names = (nodes: readonly number[]) => nodes.map((node) => `node-${node}`).join();
-  const byLayer2 = pool !== "routed" && pool !== "chosen" && pool !== "given";
+  const byLayer2 = !withoutOwners.has(pool);
   const [owner, ...more] = owners;
   const isOwned =
     owner === undefined ? mayOwn.length === 0 || !byLayer2 : byLayer2 && mayOwn.includes(owner) && more.length === 0;
   if (!isOwned) return `is at ${names(owners) || "nobody"}, of ${(byLayer2 && names(mayOwn)) || "nobody"}`;
-  const isRouted = pool === "routed" || pool === "chosen" || pool === "both";
-  const wanted = isRouted
+  const wanted = byRoutes.has(pool)
     ? [...new Set([...able, ...keeping])]
         .map((node) => cluster.neighborOf(node))
         .sort()

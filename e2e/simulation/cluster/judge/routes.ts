@@ -44,8 +44,9 @@ export class Routes {
   }
 }
 
-/** The prefixes that a speaker means to advertise. */
+/** The prefixes that a speaker means to advertise to a router that it knows. */
 function advertisedBy({ state }: SpeakerProcess): string[] {
+  if (!state.bgp.peers.some(({ peer }) => peer.refusal === undefined && peer.address !== undefined)) return [];
   const routes = [...state.placements.values()].flat().flatMap((placement) => (isByBgp(placement) ? placement.routes : []));
   return [...new Set(routes.map(({ prefix }) => `${prefix}`))];
 }

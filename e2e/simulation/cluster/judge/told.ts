@@ -4,7 +4,7 @@ import { fields } from "#pkg/untrusted";
 import { keyOf, namespace } from "../api/objects.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
 import { candidatesOf } from "./ownership-sample.ts";
-import { poolOf } from "./promised.ts";
+import { inKernels, poolOf } from "./promised.ts";
 
 /** The lines that speakers write about each Service. */
 export function linesOf({ api }: SimulatedCluster): ReadonlyMap<string, AnnouncedLine> {
@@ -37,10 +37,14 @@ export function wronglyTold(cluster: SimulatedCluster): string | undefined {
       return candidates.length > 0 && (owners.get(address)?.some((owner) => candidates.includes(owner)) ?? true);
     };
     const isAnnounced = addresses.every(
-      (address) => isServed(address) && poolOf(address) !== "given" && (owners.has(address) || routes.has(address)),
+      (address) =>
+        isServed(address) &&
+        poolOf(address) !== "given" &&
+        (owners.has(address) || routes.has(address) || inKernels.has(poolOf(address))),
     );
     if (/^announced/.test(line.cause) !== isAnnounced) return `${said}, and ${isAnnounced ? "it is announced" : "it is not"}`;
     for (const address of isAnnounced ? addresses : []) {
+      if (inKernels.has(poolOf(address)) && line.message.includes(`${address} is announced by the kernels of nodes`)) continue;
       const [clause = ""] = line.message.split("; ").filter((each) => each.split(/[ ,]+/).includes(address));
       const by = /announced by (\S+)/.exec(clause)?.[1];
       if (

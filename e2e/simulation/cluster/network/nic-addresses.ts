@@ -37,7 +37,9 @@ export class NicAddresses {
 /** Stands for what keeps them there, a speaker's `KernelKeeper`: renews what is wanted, and removes what an earlier process left. */
 export class NicKeeper {
   readonly #kernel: NicAddresses;
-  readonly #wanted = new Set<string>(); // addresses
+  readonly #wanted = new Set<string>(); // addresses on the NIC
+  /** Addresses that are elsewhere in the kernel. */
+  readonly routed = new Set<string>();
   readonly #onChange: () => void;
 
   constructor(kernel: NicAddresses, process: SimulatedProcess, time: Time, onChange: () => void) {
@@ -51,7 +53,9 @@ export class NicKeeper {
   }
 
   want(address: string, items: readonly Item[]): void {
-    if (items.length > 0) {
+    if (items.some((item) => item.type === "route" || !item.isOnLan)) this.routed.add(address);
+    else this.routed.delete(address);
+    if (items.some((item) => item.type === "address" && item.isOnLan)) {
       this.#wanted.add(address);
       this.#kernel.set(address);
     } else if (this.#wanted.delete(address)) this.#kernel.delete(address);

@@ -3,7 +3,8 @@ import { type Parameters, parametersOf, SimulatedSession } from "#pkg/bfd/testin
 import { SimulatedNetwork, type SimulatedRouter } from "#pkg/bgp/testing";
 import type { Clock, Millis, Random } from "#pkg/clock";
 import type { BfdProfile } from "#pkg/config";
-import { type Cut, holdMs, routerAddress } from "../history.ts";
+import { routerAddress } from "../api/objects.ts";
+import { type Cut, holdMs } from "../history.ts";
 import type { LanConditions } from "./lan.ts";
 
 // FRR's defaults.

@@ -1,0 +1,143 @@
+import type { Timed } from "#e2e/faults";
+import type { Millis } from "#pkg/clock";
+import { seededRandom } from "#pkg/clock/testing";
+import { networkTaint } from "#pkg/placement";
+import { routerAnnotation } from "./api/node-objects.ts";
+import { routerAddress, type ServiceSpec } from "./api/objects.ts";
+import { Draw } from "./draw.ts";
+import { drawEdits } from "./draw-edits.ts";
+import { type Act, endOf, fairWeather, type History, ownTeam } from "./history.ts";
+
+// Beyond the seeds of histories.
+const surroundingSeeds = 11 * 2 ** 27;
+// So long before or after another act begins an act may come.
+const aroundMs: Millis = 3_000;
+// In half of the cases it is this soon.
+const soonMs: Millis = 300;
+/** Kubernetes' own controllers leave nodes out by it, MetalLB does not. */
+const leavingTaint = "ToBeDeletedByClusterAutoscaler";
+
+const ofTeam = `{namespace-selectors: [{match-labels: {team: ${ownTeam}}}]}`;
+const morePools = `- name: kernel
+  protocol: interface
+  addresses: [203.0.113.32/30]
+- name: far
+  protocol: interface
+  placement: auto
+  addresses: [203.0.113.36/30]
+- name: auto
+  protocol: interface
+  placement: auto
+  addresses: [192.0.2.192/30]
+- name: team
+  protocol: layer2
+  addresses: [192.0.2.196/30]
+  layer2-advertisements: [${ofTeam}]
+- name: teams
+  protocol: bgp
+  addresses: [198.51.100.20/30]
+  bgp-advertisements: [${ofTeam}]
+`;
+const pools = ["kernel", "far", "auto", "team", "teams", "lan"] as const;
+
+/** By which a configuration names the router. */
+const routers = [
+  `peer-address: ${routerAddress}`,
+  `from-node: {peer-address: {annotation: ${routerAnnotation}}}`,
+  "peer-address: gateway",
+] as const;
+
+/** A configuration with these pools, too, and with this router. */
+export function withMore(config: string, router: string = routers[0]): string {
+  return config.replace("- name: given\n", `${morePools}$&`).replace(routers[0], router);
+}
+
+const edits: readonly ((config: string) => string)[] = [
+  (config) => config.replace(/(- name: (?:auto|far)\n {2}protocol: interface\n {2}placement: )auto/, "$1routed"),
+  (config) => config.replace(/(- name: auto\n {2}protocol: interface\n {2}placement: )auto/, "$1lan"),
+  (config) => config.replace(/(- name: kernel\n {2}protocol: )interface/, "$1none"),
+  (config) => config.replace(/(- name: kernel\n {2}protocol: )interface/, "$1bgp"),
+  (config) => config.replace(/(- name: auto\n {2}protocol: )interface\n {2}placement: auto/, "$1layer2"),
+  (config) => config.replace(/(- name: routed\n {2}protocol: )bgp/, "$1interface"),
+  (config) => config.replace(/(- name: routed\n {2}protocol: )bgp/, "$1[interface, bgp]"),
+  (config) => config.replace(/ {2}(?:layer2|bgp)-advertisements: \[\{namespace-selectors.*\n/, ""),
+  (config) => config.replace("  my-asn: 65001\n", "$&  disabled: true\n"),
+  (config) => config.replace(`team: ${ownTeam}`, "team: b"),
+];
+
+/**
+ * A history of edits, drawn by its seed, in which other things change that decide where an address is: labels of the namespace, taints, the router
+ * that nodes name, their default routes, whether speakers watch one another, types and classes of Services; each in the moment in which something fails or is edited. Some
+ * pools are in the kernels of all nodes, or for Services of some namespaces.
+ */
+export function drawSurroundings(seed: number): History {
+  const draw = new Draw(seededRandom(seed + surroundingSeeds));
+  const history = drawEdits(seed + surroundingSeeds);
+  const { nodes } = history;
+  const services = { ...history.services };
+  for (const [index, pool] of pools.entries())
+    services[`u${index}`] = { ...ofSurroundings(draw, nodes, index), pool, isDual: false, kind: undefined };
+  const router = routers[draw.pick(3)] ?? routers[0];
+  const failover = history.failoverMs === undefined ? "" : `failover: {interval: ${history.failoverMs}ms}\n`;
+  const config = withMore(history.config, router) + failover;
+  const moments = history.acts.map(({ at }) => at);
+  const until = endOf(history);
+  const acts: Timed<Act>[] = [];
+  for (let count = 8 + draw.pick(12); count > 0; count--) {
+    const moment = draw.pick(2) === 0 ? draw.pick(until) : (moments[draw.pick(moments.length)] ?? 0);
+    const off = draw.pick(2) === 0 ? draw.pick(soonMs) : draw.pick(2 * aroundMs) - aroundMs;
+    const at = Math.max(0, moment + off);
+    const [node, length] = [draw.pick(nodes), draw.pick(2) === 0 ? 12_000 + draw.pick(20_000) : draw.pick(6_000)];
+    const index = draw.pick(pools.length);
+    const kinds: readonly (() => Act)[] = [
+      () => ({ type: "taint", node, key: draw.pick(3) === 0 ? leavingTaint : networkTaint, length }),
+      () => ({ type: "changeTeam", to: (["b", undefined] as const)[draw.pick(2)], length }),
+      () => ({ type: "changeTeam", to: (["b", undefined] as const)[draw.pick(2)], length }),
+      () => ({ type: draw.pick(2) === 0 ? "unnameRouter" : "loseGateway", node, length }),
+      () => ({ type: "loseSubnet", node, length }),
+      () => ({ type: "service", name: `u${index}`, spec: ofSurroundings(draw, nodes, index) }),
+      () => ({ type: "service", name: `u${index}`, spec: ofSurroundings(draw, nodes, index) }),
+      () => ({ type: "configure", text: edits[draw.pick(edits.length)]?.(config) ?? config, mayRenumber: false, length }),
+      () => ({
+        type: "configure",
+        text: withMore(history.config, routers[draw.pick(3)] ?? "") + failover,
+        mayRenumber: false,
+        length,
+      }),
+      () => ({ type: "configure", text: config.replace(failover, ""), mayRenumber: false, length }),
+    ];
+    acts.push({ at, act: kinds[draw.pick(kinds.length)]?.() ?? { type: "compact" } });
+  }
+  const others = history.acts.map(({ at, act }): Timed<Act> => {
+    return { at, act: act.type === "configure" ? { ...act, text: withMore(act.text, router) + failover } : act };
+  });
+  const weather = seed % 3 === 2 ? { weather: { ...fairWeather, watchLagMs: 3_000 } } : {};
+  return {
+    ...history,
+    ...weather,
+    followsFailover: true,
+    config,
+    services,
+    acts: [...others, ...acts].sort((a, b) => a.at - b.at),
+  };
+}
+
+/** Some are none of ours for a time. */
+function ofSurroundings(draw: Draw, nodes: number, index: number): ServiceSpec {
+  const pool = pools[draw.pick(pools.length)] ?? "lan";
+  const endpoints = draw.pick(8) === 0 ? [] : draw.pick(2) === 0 ? draw.two(nodes) : draw.some(nodes);
+  const draining = draw.pick(3) === 0 ? draw.some(nodes) : [];
+  const kind = ([undefined, undefined, undefined, undefined, "ClusterIP", "otherClass"] as const)[draw.pick(6)];
+  return {
+    pool,
+    isDual: pool === "lan" && draw.pick(3) === 0,
+    wanted: undefined,
+    sharing: undefined,
+    port: 90 + index,
+    endpoints,
+    draining: draining.filter((node) => !endpoints.includes(node)),
+    isSplit: draw.pick(2) === 0,
+    isLocal: draw.pick(2) === 0,
+    kind,
+  };
+}
