@@ -14,6 +14,8 @@ export class Machines {
   readonly withoutPath = new Map<number, PathFaults>(); // node whose kernel brings no packets to Pods -> signs of that
   /** Node with a kube-proxy that stands still -> the Services that have a Pod there by its knowledge. */
   readonly stoppedProxies = new Map<number, ReadonlySet<string>>();
+  /** When something about one of them changed last: looks miss what is back at once. */
+  changedAt: Millis = -Infinity;
   /** Nodes with a second NIC on the LAN, eth1. */
   readonly secondNics: Set<number>;
   readonly silent = new Set<number>(); // nodes whose connections to Services nobody answers, without another sign of that
@@ -152,6 +154,7 @@ export class Machines {
   }
 
   #tell(node: number, change: (speaker: SpeakerProcess) => void): void {
+    this.changedAt = this.#time.now;
     const speaker = this.#speakers.get(node);
     if (speaker?.process.isRunning) speaker.process.at(this.#time.now, () => change(speaker));
   }

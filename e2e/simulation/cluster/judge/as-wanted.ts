@@ -1,15 +1,16 @@
 import type { ObjectChange } from "#e2e/apiserver";
 import { agreeingParts, LastingWrongs, type Sample } from "#e2e/ownership";
 import type { Millis } from "#pkg/clock";
-import { advertisementsFor, hasOwners, layer2PoolFor, type Peer, type Pool } from "#pkg/config";
+import { hasOwners, type Peer, type Pool } from "#pkg/config";
 import { lastGoodKey, renumberAnnotation, statusConfigMap } from "#pkg/live-config";
 import { nameOf } from "#pkg/memberlist/testing";
 import { parseAddress } from "#pkg/net";
 import { endpointsFor, namespace, type ServiceSpec } from "../api/objects.ts";
 import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
-import { configOf, isOnLan } from "./configured.ts";
+import { configOf } from "./configured.ts";
 import { candidatesOf, hasNic } from "./ownership-sample.ts";
+import { hasPeer, isAble, isInKernels, poolFor } from "./pool-terms.ts";
 import { holdersOf } from "./promised.ts";
 import { unmet } from "./rest.ts";
 
@@ -50,6 +51,7 @@ interface Wanted {
  * without a Service. Nodes that have lost the API go on with what the others leave to them. Not judged: nodes that have just changed, fail to deliver, or are of another version.
  */
 export class AsWanted {
+  readonly #current = new WeakMap<SpeakerProcess, Millis>(); // when its own view was current last
   readonly #standings = new WeakMap<SpeakerProcess, Standing>();
   readonly #since = new Map<string, { readonly facts: string; readonly at: Millis }>(); // address -> since when the API wants the same of it
   readonly #nodesChanged = new Map<string, Millis>(); // name -> when its Node was last changed
@@ -102,6 +104,7 @@ export class AsWanted {
   #noteStandings({ speakers, now }: SimulatedCluster): void {
     for (const speaker of speakers.values()) {
       const kind = !speaker.isReady || speaker.process.isStalled ? "other" : speaker.hasLostApi ? "blind" : "seeing";
+      if (speaker.state.apiView.view === "current") this.#current.set(speaker, now);
       if (this.#standings.get(speaker)?.kind !== kind) this.#standings.set(speaker, { kind, since: now });
     }
   }
@@ -120,7 +123,7 @@ export class AsWanted {
       machines.routeOf(node),
       speaker.state.dataPath.IPv4.broken.length + speaker.state.dataPath.IPv6.broken.length,
     ]);
-    const facts = JSON.stringify([of, people.config]);
+    const facts = JSON.stringify([of, people.config, machines.changedAt]);
     // One that can reach the API again sees what has happened meanwhile, one thing after the other, before it says that it sees all.
     const isBack = [...speakers].some(
       ([node, { connection }]) =>
@@ -225,6 +228,12 @@ export class AsWanted {
     return standing?.kind === kind ? now - standing.since : -Infinity;
   }
 
+  /** Whether its watches began again between two losses, which one after the other are no long one. */
+  #sawApi({ speakers, now }: SimulatedCluster, node: number): boolean {
+    const speaker = speakers.get(node);
+    return speaker !== undefined && now < (this.#current.get(speaker) ?? -Infinity) + oldMs;
+  }
+
   /** Whether a node has lost the API before it could tell how its Node has changed, and not long enough for others that go by its word to ask the API. */
   #isUnread(cluster: SimulatedCluster, node: number, seeing: readonly number[]): boolean {
     const lost = this.#lasted(cluster, node, "blind");
@@ -250,7 +259,8 @@ export class AsWanted {
       const isSeen = mayHave.some((node) => seeing.includes(node));
       // Nodes that do not know of the address, or have another configuration, cannot take it.
       if (blind.length > 0 && since > lostAt && !isSeen) continue;
-      const isOld = (node: number) => spec.isLocal && this.#lasted(cluster, node, "blind") >= oldMs;
+      const isOld = (node: number) =>
+        spec.isLocal && this.#lasted(cluster, node, "blind") >= oldMs && !this.#sawApi(cluster, node);
       const [preferred, mayStay] = preferredOf(cluster, mayHave, pool, seeing);
       const allowed = isSeen ? [...preferred, ...mayStay.filter((node) => blind.includes(node) && !isOld(node))] : mayHave;
       if (blind.length > 0 && mayHave.length === 0) continue; // Nobody tells them.
@@ -311,38 +321,6 @@ export class AsWanted {
 function poolWith(pools: readonly Pool[], address: string): Pool | undefined {
   const parsed = parseAddress(address);
   return pools.find(({ ranges }) => parsed !== undefined && ranges.some((range) => range.contains(parsed)));
-}
-
-/** The pool as a Service has it. */
-function poolFor(whole: Pool, { tier }: ServiceSpec, team: string | undefined): Pool {
-  const service = { namespace: "default", labels: tier === undefined ? {} : { tier }, annotations: {} };
-  const namespaces = new Map([["default", team === undefined ? {} : { team }]]);
-  const pool = layer2PoolFor(whole, service, namespaces)?.pool ?? {
-    ...whole,
-    protocols: whole.protocols.filter((protocol) => protocol !== "layer2"),
-  };
-  const own = advertisementsFor(whole, service, namespaces).advertisements;
-  return { ...pool, advertisements: own.flatMap((each) => each ?? []) };
-}
-
-/** Whether the node has a session with a router, by the labels and annotations of its Node, and its default route. */
-function hasPeer({ nodes, machines }: SimulatedCluster, peers: readonly Peer[], node: number): boolean {
-  return peers.some(({ nodeSelectors, disabled, fromNode, discovery }) => {
-    if (disabled || (fromNode !== undefined && !nodes.namesRouter(node))) return false;
-    if (discovery?.by === "gateway" && machines.withoutGateway.has(node)) return false;
-    return nodeSelectors.length === 0 || nodes.isEdge(node);
-  });
-}
-
-/** Whether each node has an address of the pool by itself, as far as these nodes go. */
-function isInKernels(cluster: SimulatedCluster, part: readonly number[], address: string, pool: Pool): boolean {
-  const { placement } = pool.kernel ?? {};
-  if (placement !== "auto") return placement === "routed";
-  return !isOnLan(address) || !part.some((node) => isAble(cluster, node) && hasNic(cluster, node, pool));
-}
-
-function isAble({ nodes }: SimulatedCluster, node: number): boolean {
-  return !nodes.isExcluded(node) && !nodes.isOutOfService(node);
 }
 
 /** Where IP alone is cut, an address may be left to a node of another part. */
