@@ -23,6 +23,18 @@ test("a node tells the MAC addresses that it announces from, those in subnets fi
   assert.deepEqual(macsOf([]), new Uint8Array());
 });
 
+test("members of a bond follow the interfaces that announce, and interfaces of Pods in a bridge are left out", () => {
+  const member = (index: number): InterfaceState => state(index, { status: "enslaved", addresses: [] });
+  const interfaces = [
+    member(1),
+    { ...member(2), leadsToPod: true as const },
+    member(3),
+    state(4, { mac: member(1).mac }),
+    state(5),
+  ];
+  assert.deepEqual(decodeMacs(macsOf(interfaces)), [member(1).mac, state(5).mac, member(3).mac]);
+});
+
 test("property: whatever a member says is read without an error, and at most eight MAC addresses of it", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 255, size: "max" }), (bytes) => {
