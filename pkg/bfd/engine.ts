@@ -21,7 +21,7 @@ import { Stalls } from "./session/stalls.ts";
 import { describeSession, same } from "./session/status.ts";
 
 const retryAfter: Millis = 1000;
-// Whether the node forwards may be set at any time, and the port for echoes may become free; nothing tells.
+// Whether the node forwards may be set at any time, the port for echoes may become free, and an interface be made again; nothing tells.
 const reviewEvery: Millis = 5000;
 // Packets that arrive so shortly before something is due wait for it: one turn for many, and what counts is when they arrived.
 const batchMs: Millis = 10;
@@ -53,7 +53,7 @@ export class Engine implements Disposable {
   /** Packets since something was due last, and whether before that there were too many to wait. */
   #arrived = 0;
   #isFlooded = false;
-  /** When it is seen again which sessions can have the peer's echoes returned; never while none is to. */
+  /** When it is seen again which sessions can have the peer's echoes returned, and whose interface is another; never without either. */
   #reviewAt: Millis = Infinity;
 
   constructor(main: MainThread<WorkerStart, Command, StatusMessage>, clock: Clock, random: Random) {
@@ -183,12 +183,13 @@ export class Engine implements Disposable {
    * @param notForwarding what `whyNotForwarding` says of the peer's family
    */
   #openReflection(entry: SessionEntry, notForwarding: string | undefined, now: Millis): void {
-    const { peer, parameters, multihop } = entry.config;
+    const { peer, parameters, multihop, interfaceName } = entry.config;
     const before = entry.reflection;
     entry.reflection = undefined;
     entry.problems.echo = undefined;
-    if (parameters.echoReceiveMs > 0 && !multihop) {
-      this.#reviewAt = Math.min(this.#reviewAt, now + reviewEvery);
+    const returnsEchoes = parameters.echoReceiveMs > 0 && !multihop;
+    if (returnsEchoes || interfaceName !== undefined) this.#reviewAt = Math.min(this.#reviewAt, now + reviewEvery);
+    if (returnsEchoes) {
       let problem = notForwarding;
       try {
         if (problem === undefined) entry.reflection = this.#ports.use(familyOf(peer), "echo");

@@ -231,21 +231,32 @@ test("an interface that goes down takes its own session down, and leaves that of
   );
 });
 
-/** A host behind the interface `near<n>`, with a session between its 10.0.n.2 and 10.0.n.1 here. `connect` makes the interface again. */
-async function farEnd(n: number, fields: string): Promise<Disposable & { readonly connect: () => void }> {
+/**
+ * A host behind the interface `near<n>`, with a session between its 10.0.n.2 and 10.0.n.1 here, or between its fe80::2 and fe80::1. `connect` makes
+ * the interface again.
+ */
+async function farEnd(n: number, fields: string, isLinkLocal = false): Promise<Disposable & { readonly connect: () => void }> {
   using stack = new DisposableStack();
   const far = stack.use(spawn("unshare", ["--net", "sleep", "300"], { stdio: "ignore" }));
   const inFar = [`--net=/proc/${far.pid}/ns/net`];
   while (readlinkSync(`/proc/${far.pid}/ns/net`) === readlinkSync("/proc/self/ns/net")) await sleep(5);
+  const [network, length] = isLinkLocal ? ["fe80::", "64 nodad"] : [`10.0.${n}.`, "24"];
   const connect = () => {
     execFileSync("ip", `link add near${n} type veth peer name far${n} netns ${far.pid}`.split(" "));
-    execFileSync("ip", `address add 10.0.${n}.1/24 dev near${n}`.split(" "));
-    execFileSync("ip", `link set near${n} up`.split(" "));
-    execFileSync("nsenter", [...inFar, "ip", ...`address add 10.0.${n}.2/24 dev far${n}`.split(" ")]);
-    execFileSync("nsenter", [...inFar, "ip", ...`link set far${n} up`.split(" ")]);
+    for (const [host, name, inside] of [
+      [1, `near${n}`, []],
+      [2, `far${n}`, ["nsenter", ...inFar]],
+    ] as const)
+      for (const line of [
+        `link set ${name} addrgenmode none`,
+        `address add ${network}${host}/${length} dev ${name}`,
+        `link set ${name} up`,
+      ])
+        execFileSync("env", [...inside, "ip", ...line.split(" ")]);
   };
   connect();
-  const program = [process.execPath, new URL("./far-end.ts", import.meta.url).pathname, fields, `10.0.${n}.2`, `10.0.${n}.1`];
+  const file = new URL("./far-end.ts", import.meta.url).pathname;
+  const program = [process.execPath, file, fields, `${network}2`, `${network}1`, isLinkLocal ? `far${n}` : ""];
   const peer = spawn("nsenter", [...inFar, ...program], { stdio: ["ignore", "ignore", "inherit"] });
   stack.defer(() => peer.kill("SIGKILL"));
   const owned = stack.move();
@@ -261,21 +272,24 @@ test("a packet that arrives shortly before another has to leave wakes nobody up"
   assert.ok((await packetsPerWait(bfd)) > 1.5);
 });
 
-test("a session on an interface is up again when another interface has the name", async () => {
-  const fields = "transmit-interval: 400, receive-interval: 400";
-  using far = await farEnd(2, fields);
-  await using bfd = newBfd();
-  const ends = { peer: address("10.0.2.2"), interface: "near2", multihop: false };
-  using watch = bfd.watch(ends, profile(fields), () => {});
-  for (const mode of [fields, `${fields}, passive-mode: true`]) {
-    watch.configure(profile(mode));
-    await until(() => watch.status.verdict === "up");
-    execFileSync("ip", ["link", "delete", "near2"]);
-    await until(() => watch.status.verdict === "failed");
-    far.connect();
-    await until(() => watch.status.verdict === "up");
-  }
-});
+for (const [n, peer, isLinkLocal] of [
+  [2, "10.0.2.2", false],
+  [4, "fe80::2", true],
+] as const)
+  test(`a session with ${peer} on an interface is up again when another interface has the name`, async () => {
+    const fields = "transmit-interval: 400, receive-interval: 400";
+    using far = await farEnd(n, fields, isLinkLocal);
+    await using bfd = newBfd();
+    using watch = bfd.watch({ peer: address(peer), interface: `near${n}`, multihop: false }, profile(fields), () => {});
+    for (const mode of [fields, `${fields}, passive-mode: true`]) {
+      watch.configure(profile(mode));
+      await until(() => watch.status.verdict === "up");
+      execFileSync("ip", ["link", "delete", `near${n}`]);
+      await until(() => watch.status.verdict === "failed");
+      far.connect();
+      await until(() => watch.status.verdict === "up");
+    }
+  });
 
 test("forged Down packets from the peer's address do not take a session down", async () => {
   await using bfd = newBfd();
