@@ -67,6 +67,23 @@ test("an address that moves right after somebody took the table away is handed o
   assert.equal(nextOf("192.0.2.2"), other.toString());
 });
 
+test("a kernel that keeps no mark of a table, as before Linux 5.10, has it known by the marks of its rules", () => {
+  const { clock, filter, keeper, hand, nextOf } = keeping();
+  using _ = keeper;
+  const query = filter.query.bind(filter);
+  mock.method(filter, "query", (...asked: Parameters<typeof query>) =>
+    query(...asked)?.map((message) => (message.type === "table" ? { ...message, mark: undefined } : message)),
+  );
+  clock.advanceBy(10_000);
+  hand("192.0.2.2");
+  keeper.flush();
+  assert.equal(nextOf("192.0.2.2"), other.toString());
+  keeper.complete();
+  for (const n of [1, 2]) keeper.want(address(`192.0.2.${n}`), undefined);
+  clock.advanceBy(10_000);
+  assert.equal(query({ family: "IPv4", table: "ingot" }, { type: "table" }), undefined);
+});
+
 test("nobody has taken away what is yet to be added when all is compared", () => {
   const { clock, keeper, hand } = keeping();
   using _ = keeper;

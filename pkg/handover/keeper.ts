@@ -260,13 +260,14 @@ export class HandoverKeeper implements Disposable {
     const mark = marks?.find((one) => one.type === "table")?.mark;
     kept.lookAt = now + betweenLooks;
     if (isThorough) kept.compareAt = now + betweenComparisons;
-    if (marks !== undefined && !isOurs(mark)) {
+    // Before Linux 5.10 the kernel keeps the marks of rules alone.
+    const isWhole = marks !== undefined && (mark ?? tableMark) === tableMark && this.#readRules(family, kept);
+    if (marks !== undefined && !isOurs(mark) && !isWhole) {
       this.#options.log.error("the packet filter has a table of our name that is not ours", { op: "handover", family });
       pauseFrom(kept, now, true);
       kept.isRead = false;
       return;
     }
-    const isWhole = mark === tableMark && this.#readRules(family, kept);
     const found = isWhole ? (isThorough ? this.#readElements(family) : table.found) : undefined;
     if (marks !== undefined && found === undefined) this.#open().change(nameOf(family), [{ type: "deleteTable" }]);
     table.found = found;

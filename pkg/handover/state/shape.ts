@@ -21,7 +21,7 @@ export interface Handover {
   readonly until: Millis;
 }
 
-/** Names in the table, and its mark. A table with the mark of another version is replaced; a table without a mark is not ours. */
+/** Names in the table, and its mark. A table with the mark of another version is replaced; a table without a mark, and without our rules, is not ours. */
 export const tableName = "ingot";
 const markOfAll = "Ingot ";
 export const tableMark = "Ingot 2: hands packets of moved connections to former owners";
