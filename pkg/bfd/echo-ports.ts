@@ -82,7 +82,7 @@ export class EchoPorts implements Disposable {
     const known = this.#macs.get(key);
     if (known !== undefined && now < known.until) return known.mac;
     this.#neighbors ??= new Neighbors();
-    const mac = this.#neighbors.find(interfaceIndex, peer);
+    const mac = this.#neighbors.find(interfaceIndex, peer) ?? known?.mac; // The kernel may forget it until it sends something itself.
     this.#macs.set(key, { mac, until: now + macKeptFor });
     return mac;
   }
