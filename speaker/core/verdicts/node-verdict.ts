@@ -47,6 +47,7 @@ export function nodeVerdicts(
     | "members"
     | "apiView"
     | "nodes"
+    | "ownedPools"
     | "bgp"
     | "ignoreExcludeLabel"
     | "carriers"
@@ -135,8 +136,12 @@ export function nodeVerdicts(
   const slow = pathProblems ?? (hasFailover && state.announceFor !== "all" ? ["the speakers have no ring"] : []);
   if (slow.length > 0)
     found.push(verdict("node", "fastPathOff", { message: `${node} finds failures of nodes without BFD: ${slow.join("; ")}` }));
-  if (state.handovers.isWanted && state.handovers.failures.size > 0) {
-    const why = list([...state.handovers.failures].map(([family, failure]) => `${family}: ${failure}`));
+  const kept = new Set<string>(
+    state.ownedPools.flatMap(({ keepConnections, ranges }) => (keepConnections ? ranges.map(({ family }) => family) : [])),
+  );
+  const broken = state.handovers.isWanted ? [...state.handovers.failures].filter(([family]) => kept.has(family)) : [];
+  if (broken.length > 0) {
+    const why = list(broken.map(([family, failure]) => `${family}: ${failure}`));
     const message = `${node} cannot keep open connections when an address moves to it: ${why}`;
     found.push(verdict("node", "handoverUnavailable", { message }));
   }
