@@ -105,6 +105,21 @@ test("a Service that asks NetBox for an address of one pool is in nobody's way i
   answer();
 });
 
+test("a family of which NetBox has no prefix keeps nobody waiting for the other one, and is asked for once a minute", async () => {
+  await using netbox = await FakeNetbox.start("198.51.100.0/30");
+  const world = await start(netbox, poolText(netbox, "dc1", '198.51.100.0/30, "2001:db8::/126"', "allocate"));
+  for (const i of [1, 2, 3]) put(world, `default/six${i}`, { clusterIPs: [`fd96::${i}`] });
+  await pass(world, 1_000);
+  put(world, "team/four");
+  await pass(world, 1_000);
+  assert.deepEqual(has(world, "team/four"), ["team/four=198.51.100.0"]);
+  const asked = netbox.requests.length;
+  await pass(world, 50_000);
+  assert.equal(netbox.requests.length, asked);
+  const [{ verdict } = { verdict: undefined }] = world.statuses("default/six1");
+  assert.match(verdict?.message ?? "", /Cannot find prefix 2001:db8::\/126 in NetBox/);
+});
+
 const count = 500;
 
 test("however many Services wait for NetBox, an address that is free there again costs few decisions", async () => {

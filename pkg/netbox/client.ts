@@ -148,10 +148,12 @@ export class NetboxClient {
       const { results } = answer as { results?: unknown };
       const [found, another] = Array.isArray(results) ? results : [];
       const id = (found as { id?: unknown } | undefined)?.id;
-      if (another !== undefined) throw new NetboxError(`Cannot ${purpose}: it has that more than once, in several VRFs`);
+      if (another !== undefined)
+        throw new NetboxError(`Cannot ${purpose}: it has that more than once, in several VRFs`, { isOfRecord: true });
       if (typeof id === "number" && Number.isSafeInteger(id)) return `${kind}/${id}`;
     }
-    throw new NetboxError(`Cannot ${purpose}: it has none; make a prefix or an IP range of exactly these addresses`);
+    const advice = "it has none; make a prefix or an IP range of exactly these addresses";
+    throw new NetboxError(`Cannot ${purpose}: ${advice}`, { isOfRecord: true });
   }
 
   async #json(method: string, path: string, fields: object | undefined, purpose: string): Promise<object> {

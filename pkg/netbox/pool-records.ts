@@ -196,7 +196,8 @@ export class PoolRecords implements Disposable {
   ): Promise<boolean> {
     const { rules, clock } = this.#options;
     const all: readonly Action[] = [
-      ...take.map((wish) => ({ key: `take ${wish.service} ${wish.family}`, run: () => this.#take(client, wish) })),
+      // The names of Services change nothing about a refusal: thousands may wait.
+      ...take.map((wish) => ({ key: `take ${wish.family}`, run: () => this.#take(client, wish) })),
       ...create.map((claim) => ({
         key: `create ${claim.address}`,
         run: async () => this.#put(await client.create(claim.address, fieldsFor(claim, rules))),
@@ -212,6 +213,7 @@ export class PoolRecords implements Disposable {
     const actions = all.filter(({ key }) => !this.#refused.has(key));
     for (const { key, run } of actions.slice(0, actionsAtOnce)) {
       if (this.#isClosed) break;
+      if (this.#refused.has(key)) continue;
       try {
         await run();
       } catch (error) {
