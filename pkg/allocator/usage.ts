@@ -1,5 +1,5 @@
 import type { Pool } from "#pkg/config";
-import { families } from "#pkg/net";
+import { type Family, families } from "#pkg/net";
 import type { Occupancy } from "./occupancy.ts";
 import { hasFamily } from "./spots.ts";
 import type { PoolUsage } from "./types.ts";
@@ -13,12 +13,17 @@ export function poolUsage(pool: Pool, occupancy: Occupancy): Omit<PoolUsage, "no
     const reserved = layout.reservedSize(pool, family);
     return { family, reserved, total: layout.size(pool, family) + reserved + BigInt(ofNobody[family]) };
   });
+  // Where some are for all Services, these count: who has no reservation gets nothing once they are in use.
+  const isFull = (family: Family) =>
+    layout.size(pool, family) > 0n
+      ? !occupancy.hasFree(layout.span(pool, family))
+      : inUse[family] - ofNobody[family] >= layout.reservedSize(pool, family);
   return {
     pool: pool.name,
     total: Number(sizes.reduce((sum, { total }) => sum + total, 0n)),
     reserved: Number(sizes.reduce((sum, { reserved }) => sum + reserved, 0n)),
     inUse: inUse.IPv4 + inUse.IPv6,
-    full: own.filter((family) => !occupancy.hasFree(layout.span(pool, family))),
+    full: own.filter(isFull),
     families: sizes.map(({ family, total }) => ({ family, total: Number(total), inUse: inUse[family] })),
   };
 }

@@ -46,7 +46,7 @@ export class PoolVerdicts extends PartOf<Pick<Context, "now">> {
   }
 }
 
-function describe({ pool, total, inUse, families, full, ipamProblem }: PoolUsage) {
+function describe({ pool, total, reserved, inUse, families, full, ipamProblem }: PoolUsage) {
   const evidence: Fact[] = [
     { name: "total", value: `${total}`, source: "configuration" },
     { name: "in use", value: `${inUse}`, source: "allocator" },
@@ -55,6 +55,7 @@ function describe({ pool, total, inUse, families, full, ipamProblem }: PoolUsage
   const used = families.map((one) => `${count(one.inUse)} of ${count(one.total)} ${one.family}`).join(" and ");
   if (full.length === 0)
     return verdict("pool", "available", { message: `${used} addresses of pool ${pool} are in use`, evidence });
-  const message = `pool ${pool} has no free ${full.join(" and no free ")} address: ${used} are in use`;
+  const besides = reserved > 0 && inUse < total ? " besides reserved ones" : "";
+  const message = `pool ${pool} has no free ${full.join(" and no free ")} address${besides}: ${used} are in use`;
   return verdict("pool", "full", { message, evidence });
 }

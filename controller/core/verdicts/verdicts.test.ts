@@ -143,6 +143,31 @@ test("a pool is full from its last assignment on, until one is freed", async () 
   assert.deepEqual(pool(), ["available 6000"]);
 });
 
+const reservedCases = [
+  { name: "none of them are in use", services: [], want: "available" },
+  { name: "one of them is free", services: ["a"], want: "available" },
+  {
+    name: "all of them are in use",
+    services: ["a", "b"],
+    want: "full: pool kept has no free IPv4 address: 2 of 2 IPv4 are in use",
+  },
+  {
+    name: "those for all are in use",
+    addresses: "10.0.0.0-10.0.0.2",
+    services: ["a", "other/c"],
+    want: "full: pool kept has no free IPv4 address besides reserved ones: 2 of 3 IPv4 are in use",
+  },
+];
+for (const { name, addresses = "10.0.0.0-10.0.0.1", services, want } of reservedCases)
+  test(`a pool with reserved addresses, when ${name}`, async () => {
+    const reserved = "reserved: [{addresses: [10.0.0.0/31], namespace: default}]";
+    const world = await startWorld(`address-pools: [{name: kept, protocol: layer2, addresses: [${addresses}], ${reserved}}]\n`);
+    for (const service of services) world.service(service);
+    await world.settle();
+    const [{ cause, message } = { cause: "", message: "" }] = Array.from(world.controller.view.pools(), ({ verdict }) => verdict);
+    assert.equal(cause === "available" ? cause : `${cause}: ${message}`, want);
+  });
+
 test("a controller that stands by gives no verdicts", async () => {
   const world = await startWorld(small, { one: {} });
   await world.restart();
