@@ -120,6 +120,21 @@ test("a family of which NetBox has no prefix keeps nobody waiting for the other 
   assert.match(verdict?.message ?? "", /Cannot find prefix 2001:db8::\/126 in NetBox/);
 });
 
+test("NetBox hears of the addresses that Services of a pool hold already before it chooses one there", async () => {
+  await using netbox = await FakeNetbox.start("198.51.100.0/24");
+  const world = await start(netbox, poolText(netbox, "dc1", "198.51.100.0/24", "record").replace(/, netbox: .*/, "}"));
+  for (let i = 0; i < 60; i++) put(world, `default/old${i}`);
+  await pass(world, 1_000);
+  world.config(`address-pools:\n${poolText(netbox, "dc1", "198.51.100.0/24", "allocate")}`);
+  put(world, "team/new");
+  const lines = await pass(world, 5_000);
+  assert.deepEqual([has(world, "team/new"), netbox.lines.length], [["team/new=198.51.100.60"], 61]);
+  assert.deepEqual(
+    lines.filter((line) => line.includes("ipamFailing")),
+    [],
+  );
+});
+
 const count = 500;
 
 test("however many Services wait for NetBox, an address that is free there again costs few decisions", async () => {

@@ -196,12 +196,12 @@ export class PoolRecords implements Disposable {
   ): Promise<boolean> {
     const { rules, clock } = this.#options;
     const all: readonly Action[] = [
-      // The names of Services change nothing about a refusal: thousands may wait.
-      ...take.map((wish) => ({ key: `take ${wish.family}`, run: () => this.#take(client, wish) })),
       ...create.map((claim) => ({
         key: `create ${claim.address}`,
         run: async () => this.#put(await client.create(claim.address, fieldsFor(claim, rules))),
       })),
+      // NetBox chooses among addresses of which it has no record. The names of Services change nothing about a refusal: thousands may wait.
+      ...take.map((wish) => ({ key: `take ${wish.family}`, run: () => this.#take(client, wish) })),
       ...update.map(({ record, claim }) => ({
         key: `update ${record.id}`,
         run: () => this.#update(client, record, fieldsFor(claim, rules)),
