@@ -135,6 +135,24 @@ test("NetBox hears of the addresses that Services of a pool hold already before 
   );
 });
 
+test("a pool of which NetBox has no address left is full until it has one", async () => {
+  await using netbox = await FakeNetbox.start("198.51.100.1-198.51.100.2");
+  const prefix = 'prefix: "198.51.100.1-198.51.100.2", mode: allocate';
+  const text = poolText(netbox, "dc1", "198.51.100.0/30", "allocate").replace("mode: allocate", prefix);
+  const world = await start(netbox, text); // NetBox offers neither end of most prefixes.
+  const pool = () => Array.from(world.controller.view.pools(), ({ verdict, full }) => `${verdict.cause} ${full}`).join();
+  for (const name of ["a", "b"]) put(world, `default/${name}`);
+  await pass(world, 1_000);
+  assert.equal(pool(), "available ");
+  put(world, "default/c");
+  await pass(world, 1_000);
+  assert.equal(pool(), "full IPv4");
+  world.cluster.remove("services", "default/a");
+  await pass(world, 65_000);
+  assert.equal(has(world, "default/c").join(), "default/c=198.51.100.1");
+  assert.equal(pool(), "available ");
+});
+
 const count = 500;
 
 test("however many Services wait for NetBox, an address that is free there again costs few decisions", async () => {

@@ -348,7 +348,7 @@ export class Allocator {
     const pool = this.#layout.pool(name);
     if (pool === undefined) return undefined;
     const problem = this.#rules.ipam.problem(pool.name);
-    return { ...poolUsage(pool, this.#rules.occupancy), notAllowed: this.#notAllowed.countIn(pool.name), ipamProblem: problem };
+    return { ...poolUsage(pool, this.#rules), notAllowed: this.#notAllowed.countIn(pool.name), ipamProblem: problem };
   }
 
   /** Usage of each quota, by each namespace that uses it. */

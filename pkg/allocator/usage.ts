@@ -1,11 +1,14 @@
 import type { Pool } from "#pkg/config";
 import { type Family, families } from "#pkg/net";
-import type { Occupancy } from "./occupancy.ts";
+import type { Rules } from "./filling.ts";
 import { hasFamily } from "./spots.ts";
 import type { PoolUsage } from "./types.ts";
 
 /** Addresses of the pool that exist and that are in use. */
-export function poolUsage(pool: Pool, occupancy: Occupancy): Omit<PoolUsage, "notAllowed" | "ipamProblem"> {
+export function poolUsage(
+  pool: Pool,
+  { occupancy, ipam }: Pick<Rules, "occupancy" | "ipam">,
+): Omit<PoolUsage, "notAllowed" | "ipamProblem"> {
   const { layout } = occupancy;
   const [inUse, ofNobody] = [occupancy.inUse(pool.name), occupancy.inUseOfNobody(pool.name)];
   const own = families.filter((family) => hasFamily(pool, family));
@@ -14,7 +17,7 @@ export function poolUsage(pool: Pool, occupancy: Occupancy): Omit<PoolUsage, "no
     return { family, reserved, total: layout.size(pool, family) + reserved + BigInt(ofNobody[family]) };
   });
   // Where some are for all Services, these count: who has no reservation gets nothing once they are in use.
-  const isFull = (family: Family) =>
+  const isInUse = (family: Family) =>
     layout.size(pool, family) > 0n
       ? !occupancy.hasFree(layout.span(pool, family))
       : inUse[family] - ofNobody[family] >= layout.reservedSize(pool, family);
@@ -23,7 +26,7 @@ export function poolUsage(pool: Pool, occupancy: Occupancy): Omit<PoolUsage, "no
     total: Number(sizes.reduce((sum, { total }) => sum + total, 0n)),
     reserved: Number(sizes.reduce((sum, { reserved }) => sum + reserved, 0n)),
     inUse: inUse.IPv4 + inUse.IPv6,
-    full: own.filter(isFull),
+    full: own.filter((family) => isInUse(family) || ipam.isExhausted(pool.name, family)),
     families: sizes.map(({ family, total }) => ({ family, total: Number(total), inUse: inUse[family] })),
   };
 }
