@@ -9,6 +9,7 @@ import {
   type Warning,
 } from "#pkg/assignment";
 import type { Service } from "#pkg/k8s";
+import type { Address } from "#pkg/net";
 import { isOurs } from "#pkg/service";
 import { verdict } from "#pkg/verdict";
 import type { Context } from "./context.ts";
@@ -16,7 +17,7 @@ import { heedOccupants } from "./occupancy/occupancy.ts";
 import type { Outcome } from "./queue/work-plan.ts";
 import type { ControllerState, Requests } from "./state.ts";
 import { giveInsisted, giveRecorded } from "./take-recorded.ts";
-import { type AllocationTerms, changedResources, isSameAllocation, termsOf, waitsOf } from "./waiting/waits.ts";
+import { type AllocationTerms, changedResources, freeAddress, isSameAllocation, termsOf, waitsOf } from "./waiting/waits.ts";
 
 /** Gives a Service its addresses, has its status written, and reports to its owner. @returns undefined while its status is being written */
 export function decideOn(state: ControllerState, key: string): Outcome | undefined {
@@ -101,17 +102,30 @@ function allocationChanged(
   const { allocator, occupancy, verdicts, asked, agenda } = state;
   const after = allocator.held(key);
   const had = new Set(before?.addresses.map(String));
-  // Recorded addresses were given earlier, for example in a backup that the API was restored from.
-  for (const address of after?.addresses ?? [])
-    if (!had.delete(`${address}`) && service?.ingress.includes(`${address}`) !== true) occupancy.recent.add(key, address);
+  for (const address of after?.addresses ?? []) {
+    if (had.delete(`${address}`)) continue;
+    tellWaiting(state, key, address);
+    // Recorded addresses were given earlier, for example in a backup that the API was restored from.
+    if (service?.ingress.includes(`${address}`) !== true) occupancy.recent.add(key, address);
+  }
   for (const address of before?.addresses ?? []) {
     if (!had.has(`${address}`)) continue;
+    tellWaiting(state, key, address);
     occupancy.recent.delete(key, address);
     // A Service that shares the address may have the note that it would not be given it.
     for (const holder of allocator.holders(address)) if (asked.notes.has(holder)) agenda.changed(holder);
   }
   for (const pool of new Set([...(before?.pools ?? []), ...(after?.pools ?? [])])) verdicts.pools.changed(pool);
   if (before?.addresses.some((address) => occupancy.reported.has(address.toString()))) heedOccupants(state);
+}
+
+// Each is decided on again, whoever makes thousands ask for one address.
+const maxTold = 20;
+
+/** Who asked for an address was told who has it, and is told anew where that is another one now. */
+function tellWaiting({ allocator, asked, agenda }: ControllerState, key: string, address: Address): void {
+  if (!allocator.isHeld(address)) return; // Those who may have it are woken, and then one of them has it.
+  for (const waiting of asked.waiting.of(freeAddress(address)).take(maxTold)) if (waiting !== key) agenda.changed(waiting);
 }
 
 /** Services that wait for what has changed are decided on, too. */

@@ -52,6 +52,11 @@ export class WaitList extends Part {
     return next;
   }
 
+  /** All who wait for the resource. */
+  *of(resource: string): Generator<string, void> {
+    for (const { arrivals } of this.lines.get(resource) ?? []) yield* arrivals.keys();
+  }
+
   /** It may have been served: what it waited for may be enough for one more. */
   #leave(service: string, group: Group, next: Set<string>): void {
     this.groupOf.delete(service);

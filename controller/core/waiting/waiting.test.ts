@@ -295,6 +295,45 @@ test("thousands with a key of their own each wait for one address, and one that 
   assert.deepEqual(world.addresses("w0"), ["w0=10.0.0.0"]);
 });
 
+const named = { loadBalancerIP: "10.0.0.0" };
+const holders: { name: string; services: Record<string, ServiceSpec>; change: (world: World) => void; want: string[] }[] = [
+  {
+    name: "the next one got it",
+    services: { a: named, b: named, c: named, d: named, e: { ...named, ...sharing("k", 80) } },
+    change: (world) => world.delete("a"),
+    want: ["default/b", "default/b", "default/b"],
+  },
+  {
+    name: "one of those who share it gave it up",
+    services: { a: sharing("k", 80), b: sharing("k", 81), c: named, d: named, e: { ...named, ...sharing("l", 82) } },
+    change: (world) => world.delete("a"),
+    want: ["default/b", "default/b", "default/b"],
+  },
+];
+for (const { name, services, change, want } of holders)
+  test(`all who asked for an address hear who has it now, when ${name}`, async () => {
+    const world = await startWorld(one);
+    for (const [service, spec] of Object.entries(services)) {
+      world.service(service, spec);
+      await world.settle();
+    }
+    change(world);
+    await world.settle();
+    const messages = ["c", "d", "e"].map((each) => [...world.statuses(`default/${each}`)][0]?.verdict.message ?? "");
+    assert.deepEqual(
+      messages.map((message) => /in use by (\S+)/.exec(message)?.[1]),
+      want,
+    );
+  });
+
+test("of 1,000 Services that ask for one address, some are tried for who has it now", async () => {
+  const world = await startWorld(one, { first: named });
+  crowd(world, 1_000, named);
+  await world.settle();
+  assert.equal(await tries(world, () => world.delete("first")), 1 + 2 + 19);
+  assert.equal(has(world, "crowd/w0"), "10.0.0.0");
+});
+
 test("woken: whom an address is reserved for since another Service got it, in a pool for those who request it", async () => {
   const world = await startWorld(keptFor("namespace: elsewhere"), { a: { ...inPool("kept") }, b: {} });
   world.service("a", { ...inPool("kept") });

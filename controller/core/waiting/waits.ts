@@ -160,7 +160,8 @@ function freeFor(holder: ReservedFor): string {
   return `free for ${Object.values(holder).join(" ")}`;
 }
 
-function freeAddress(address: Address): string {
+/** The resource that Services wait for which asked for an address that another one has. */
+export function freeAddress(address: Address): string {
   return `free ${address}`;
 }
 
