@@ -54,10 +54,10 @@ test("/v1/services leaves details of verdicts out where these are not asked for,
 });
 
 test("/v1/pools says how full each is, and which addresses it has", async () => {
-  const world = await startWorld(configText("a 10.0.0.0-10.0.0.1", "b 10.1.0.0/32"), { one: {} });
+  const world = await startWorld(`${configText("a 10.0.0.0-10.0.0.1", "b 10.1.0.0/32")}  closed: true\n`, { one: {} });
   const pools = (await ask(world, "/v1/pools")).pools as Record<string, unknown>[];
   assert.deepEqual(
-    pools.map(({ pool, protocol, total, inUse, full, ranges, avoidBuggyIPs }) => [
+    pools.map(({ pool, protocol, total, inUse, full, ranges, avoidBuggyIPs, closed }) => [
       pool,
       protocol,
       total,
@@ -65,10 +65,11 @@ test("/v1/pools says how full each is, and which addresses it has", async () => 
       full,
       ranges,
       avoidBuggyIPs,
+      closed,
     ]),
     [
-      ["a", "layer2", 2, 1, [], ["10.0.0.0-10.0.0.1"], false],
-      ["b", "layer2", 1, 0, [], ["10.1.0.0-10.1.0.0"], false],
+      ["a", "layer2", 2, 1, [], ["10.0.0.0-10.0.0.1"], false, false],
+      ["b", "layer2", 1, 0, [], ["10.1.0.0-10.1.0.0"], false, true],
     ],
   );
 });

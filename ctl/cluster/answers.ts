@@ -97,6 +97,7 @@ const pool: Known<PoolAnswer> = {
   "ranges?": ["text"],
   "reserved?": [{ ranges: ["text"], "service?": "text", "namespace?": "text" }],
   "avoidBuggyIPs?": "boolean",
+  "closed?": "boolean",
   "slots?": [{ address: "text", node: "text" }],
   verdict,
 };

@@ -17,6 +17,8 @@ export interface PoolFacts extends Pick<PoolUsage, "pool" | "total" | "inUse" | 
   readonly reserved: readonly ReservedFacts[];
   /** IPv4 addresses that end in .0 or .255 are never assigned. */
   readonly avoidBuggyIPs: boolean;
+  /** Nobody gets a new address. */
+  readonly closed: boolean;
 }
 
 /** Reserved addresses and their owner; without either for nobody. */
@@ -38,6 +40,7 @@ export function poolFacts(pool: Pool, { total, inUse, full, families }: PoolUsag
     ranges: pool.ranges.map(String),
     reserved: pool.reservations.map(({ ranges, holder }) => ({ ranges: ranges.map(String), ...keptFor(holder) })),
     avoidBuggyIPs: pool.avoidBuggyIPs,
+    closed: pool.closed,
   };
 }
 
