@@ -51,6 +51,8 @@ const firstRetryMs: Millis = 1_000;
 const maxRetryMs: Millis = 300_000;
 // Until what NetBox refused for good is tried again: people may have put it right.
 const refusedMs: Millis = 60_000;
+// It says the same to all where it lacks a prefix, and thousands may wait; to one whose name it does not like, it says so alone.
+const maxRefusedTakes = 3;
 // Between two looks at what is to be done.
 const actionsAtOnce = 50;
 
@@ -200,8 +202,8 @@ export class PoolRecords implements Disposable {
         key: `create ${claim.address}`,
         run: async () => this.#put(await client.create(claim.address, fieldsFor(claim, rules))),
       })),
-      // NetBox chooses among addresses of which it has no record. The names of Services change nothing about a refusal: thousands may wait.
-      ...take.map((wish) => ({ key: `take ${wish.family}`, run: () => this.#take(client, wish) })),
+      // NetBox chooses among addresses of which it has no record.
+      ...take.map((wish) => ({ key: `take ${wish.family} ${wish.service}`, run: () => this.#take(client, wish) })),
       ...update.map(({ record, claim }) => ({
         key: `update ${record.id}`,
         run: () => this.#update(client, record, fieldsFor(claim, rules)),
@@ -210,10 +212,10 @@ export class PoolRecords implements Disposable {
     ];
     const keys = new Set(all.map(({ key }) => key));
     for (const [key, { until }] of this.#refused) if (!keys.has(key) || until <= clock.now()) this.#refused.delete(key);
-    const actions = all.filter(({ key }) => !this.#refused.has(key));
+    const actions = all.filter(({ key }) => !this.#isRefused(key));
     for (const { key, run } of actions.slice(0, actionsAtOnce)) {
       if (this.#isClosed) break;
-      if (this.#refused.has(key)) continue;
+      if (this.#isRefused(key)) continue;
       try {
         await run();
       } catch (error) {
@@ -222,6 +224,13 @@ export class PoolRecords implements Disposable {
       }
     }
     return actions.length <= actionsAtOnce;
+  }
+
+  #isRefused(key: string): boolean {
+    if (this.#refused.has(key)) return true;
+    const [takes] = /^take \S+ /.exec(key) ?? [];
+    if (takes === undefined) return false;
+    return [...this.#refused.keys()].filter((other) => other.startsWith(takes)).length >= maxRefusedTakes;
   }
 
   /** Records that nobody has wanted for long enough. */
