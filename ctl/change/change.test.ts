@@ -233,6 +233,23 @@ for (const { args, out: lines, status: want = Exit.ok } of withCentral)
     assert.equal(status, want);
   });
 
+test("simulate drain: a node that is drained while it is cordoned gives its addresses and routes away", async () => {
+  const { api, processes } = smallCluster();
+  const nodes = api.stored["/api/v1/nodes"] as { metadata: { name: string; labels: Record<string, string> } }[];
+  for (const [value, moved, left] of [
+    ["when-cordoned", ["203.0.113.7 n1", "192.0.2.1 n1"], [1]],
+    ["false", [], []],
+  ] as const) {
+    for (const { metadata } of nodes) if (metadata.name === "n2") metadata.labels["ingot.dev/drain"] = value;
+    const found = JSON.parse((await ingotctl("simulate drain n2 -o json", outside({ api, processes }))).out);
+    assert.deepEqual(
+      found.moved.map(({ address, after }: { address: string; after: string[] }) => `${address} ${after}`),
+      moved,
+    );
+    assert.deepEqual([found.lost, found.prefixes.map(({ after }: { after: number }) => after)], [[], left]);
+  }
+});
+
 const page = readFileSync(new URL("../../docs/ingotctl.md", import.meta.url), "utf8");
 const shown = [...page.matchAll(/^\$ ingotctl ((?:diff|simulate) .*)\n([\s\S]*?)^```$/gm)];
 test("docs/ingotctl.md shows what is printed", async () => {

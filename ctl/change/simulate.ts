@@ -1,3 +1,4 @@
+import { cordonTaint } from "#pkg/placement";
 import { maskControls } from "#pkg/text";
 import { type ClusterState, doubtsOfCentral, type NodeChange, nodeChange, withoutNodes } from "#pkg/what-if";
 import type { Api, RawObject } from "../cluster/api.ts";
@@ -20,7 +21,7 @@ export const simulate = clusterCommand({
   help: `Shows the effects of an event, by the decisions of the speakers themselves, and changes nothing:
 
   lose NODE…    the nodes fail, with their speakers and all Pods
-  drain NODE…   their Pods are evicted, except Pods of DaemonSets: the speaker stays, endpoints go
+  drain NODE…   they are cordoned, and their Pods evicted, except Pods of DaemonSets: the speaker stays, endpoints go
   config FILE   as "ingotctl diff FILE"
 
 Shown are Services that would not be announced any more, and why; addresses that other nodes take over; how many addresses each node
@@ -85,12 +86,15 @@ async function nodes(question: CommandInput, what: "lose" | "drain", names: read
   };
 }
 
-/** The same cluster after an eviction of all Pods of these nodes, but for those that `kubectl drain --ignore-daemonsets` leaves. */
+/** The same cluster when these nodes are cordoned, and all their Pods evicted but for those that `kubectl drain --ignore-daemonsets` leaves. */
 async function drain(api: Api, { state, rawSlices }: Picture, names: readonly string[]): Promise<ClusterState> {
   const pods = await Promise.all(
     names.map(async (name) => needed(api.list(`/api/v1/pods?fieldSelector=spec.nodeName%3D${encodeURIComponent(name)}`), "Pods")),
   );
-  return { ...state, slices: readSlices(drained(rawSlices, new Set(names), pods.flat() as readonly object[])) };
+  const nodes = state.nodes.map((node) =>
+    names.includes(node.name) ? { ...node, taints: [...node.taints, cordonTaint] } : node,
+  );
+  return { ...state, nodes, slices: readSlices(drained(rawSlices, new Set(names), pods.flat() as readonly object[])) };
 }
 
 /**

@@ -45,29 +45,32 @@ export function nodeChange(before: ClusterState, after: ClusterState): NodeChang
   const [now, then] = [placeAll(before), placeAll(after)];
   const moved: MovedAddress[] = [];
   const lost: LostAddress[] = [];
-  for (const [key, was] of now.addresses) {
-    const { address } = was;
-    const is = then.addresses.get(key) as Placed; // The Services and their addresses are the same.
-    for (const [service, { reason }] of is.refusals) if (!was.refusals.has(service)) lost.push({ address, service, why: reason });
-    if (was.nodes.join() !== is.nodes.join() && is.nodes.length > 0)
-      moved.push({
-        address,
-        pool: was.pool,
-        protocol: was.protocol,
-        services: was.services,
-        before: was.nodes,
-        after: is.nodes,
-      });
+  let stay = 0;
+  for (const [address, all] of byAddress(now)) {
+    const others = all.map(([key]) => then.addresses.get(key) as Placed); // The Services, their addresses and protocols are the same.
+    const was = all.map(([, placed]) => placed);
+    const gone = refusedByAll(others).filter(([service]) => was.some(({ refusals }) => !refusals.has(service)));
+    for (const [service, { reason }] of gone) lost.push({ address, service, why: reason });
+    const isAnnounced = others.some(({ nodes }) => nodes.length > 0);
+    const elsewhere = was.flatMap(({ pool, protocol, services, nodes }, index): MovedAddress[] => {
+      const after = others[index]?.nodes ?? [];
+      return isAnnounced && nodes.join() !== after.join() ? [{ address, pool, protocol, services, before: nodes, after }] : [];
+    });
+    moved.push(...elsewhere);
+    if (gone.length === 0 && elsewhere.length === 0 && was.some(({ nodes }) => nodes.length > 0)) stay++;
   }
-  const gone = new Set(lost.map(({ address }) => address));
-  const stay = [...now.addresses.values()].filter(({ address, nodes }) => nodes.length > 0 && !gone.has(address)).length;
-  return {
-    moved,
-    lost,
-    stay: stay - moved.filter(({ address }) => !gone.has(address)).length,
-    load: loads(before, now, then),
-    prefixes: fewerNodes(now, then),
-  };
+  return { moved, lost, stay, load: loads(before, now, then), prefixes: fewerNodes(now, then) };
+}
+
+/** Address -> by each of its pool's protocols. */
+function byAddress({ addresses }: Placements) {
+  return Map.groupBy(addresses, ([, { address }]) => address);
+}
+
+/** A Service is refused on an address where each of its pool's protocols refuses it, and the first one says why. */
+function refusedByAll(each: readonly Placed[]): readonly (readonly [string, PlacementRefusal])[] {
+  const [first, ...others] = each.map(({ refusals }) => refusals);
+  return [...(first ?? [])].filter(([service]) => others.every((refusals) => refusals.has(service)));
 }
 
 function loads({ active }: ClusterState, now: Placements, then: Placements): NodeLoad[] {

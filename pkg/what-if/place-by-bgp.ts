@@ -46,19 +46,21 @@ export class BgpRoutes {
   readonly #made = new Map<Pool, Map<string, Made>>(); // pool -> for Services with equal advertisements -> these
   readonly #services: ReadonlyMap<string, Service>;
   readonly #served: ReadonlyMap<string, ServedNode>; // By central speakers.
+  readonly #drained: ReadonlySet<string>;
 
   constructor(state: ClusterState) {
     this.#state = state;
     this.#peers = peersOf(state);
     this.#services = new Map(state.services.map((service) => [service.key, service]));
     this.#served = state.central.length === 0 ? new Map() : servedBy(state);
+    this.#drained = new Set(state.nodes.flatMap(({ name, labels, taints }) => (isDrained(labels, taints) ? [name] : [])));
   }
 
   place(held: HeldAddress, pool: Pool): Placed {
     const { address, holders } = held;
     const { ofNodes, ofCentral } = this.#advertisementsOf(pool, oldestOf(holders)?.service);
     const nodes = new Set<string>();
-    const each: AddressPlacement[] = ofNodes.map((advertisements) => {
+    const each: AddressPlacement[] = this.#withoutDrained(held, ofNodes).map((advertisements) => {
       const placement = placeBgp(address, holders, advertisements);
       if (placement.routes.length > 0) nodes.add(advertisements.node);
       for (const route of placement.routes) this.#add(route, address, [advertisements.node], pool);
@@ -73,6 +75,17 @@ export class BgpRoutes {
       nodes: [...nodes].sort(),
       refusals: refusalsOfAll(held, each),
     };
+  }
+
+  /** A drained node has no routes for Services of `Cluster` that others have. */
+  #withoutDrained({ address, holders }: HeldAddress, ofNodes: Made["ofNodes"]): Made["ofNodes"] {
+    const isOther = (one: PoolAdvertisements) =>
+      !this.#drained.has(one.node) && placeBgp(address, holders, one).routes.length > 0;
+    const isOfCluster = holders.every(
+      ({ isAllowed, externalTrafficPolicy }) => !isAllowed || externalTrafficPolicy === "Cluster",
+    );
+    if (this.#drained.size === 0 || !isOfCluster || !ofNodes.some(isOther)) return ofNodes;
+    return ofNodes.map((one) => (this.#drained.has(one.node) ? { ...one, eligibility: "excluded" } : one));
   }
 
   #placeCentral({ address, holders }: HeldAddress, central: CentralAdvertisements, nodes: Set<string>, pool: Pool): BgpPlacement {
@@ -115,7 +128,7 @@ export class BgpRoutes {
 
   #make(pool: Pool, entries: PoolAdvertisements["entries"]): Made {
     const state = this.#state;
-    const { active, nodesHaveBgp, central, nodes } = state;
+    const { active, nodesHaveBgp, central } = state;
     const labels = labelsOf(state);
     const slots = slotsOf(pool);
     const ofNodes = (nodesHaveBgp ? active : []).map((node) =>
@@ -132,7 +145,6 @@ export class BgpRoutes {
     );
     const [node] = central;
     if (node === undefined) return { ofNodes, ofCentral: undefined };
-    const drained = new Set(nodes.flatMap(({ name, labels, taints }) => (isDrained(labels, taints) ? [name] : [])));
     const none = new Set<string>();
     const ofCentral = advertisedCentrally({
       pool,
@@ -143,7 +155,7 @@ export class BgpRoutes {
       peers: centralPeers(state.config.peers),
       nodes: this.#served,
       undelivering: { IPv4: none, IPv6: none },
-      drained,
+      drained: this.#drained,
       cordoned: { nodes: none, peers: none },
       isOutdated: false,
     });

@@ -5,6 +5,7 @@ import type { Service } from "#pkg/k8s";
 import { endpointSlice, node, service } from "#pkg/k8s/testing";
 import type { Family } from "#pkg/net";
 import { prefix } from "#pkg/net/testing";
+import { drainLabel } from "#pkg/placement";
 import { annotations } from "#pkg/service";
 import { type ClusterState, configChange, nodeChange, withoutNodes } from "./index.ts";
 import { placeAll } from "./place-all.ts";
@@ -488,5 +489,35 @@ test("placeAll: of more Services on an address than may share it the oldest coun
     const [placed] = [...addresses.values()];
     assert.equal(placed?.services.length, count);
     assert.deepEqual([...(placed?.refusals ?? [])], [["default/s1000", { announced: false, reason: "sharedByTooMany" }]]);
+  }
+});
+
+test("nodeChange: a Service that one of its pool's protocols announces is not lost, and its address counts once", () => {
+  const both = lan.replace("layer2", "[layer2, bgp]");
+  const nodes = [node("n1", { labels: { rack: "a" } }), node("n2"), node("n3")];
+  const peer = router.replace("}", ", node-selectors: [{match-labels: {rack: a}}]}");
+  const state = { ...cluster(config(both, peer), one), nodes };
+  const { lost, moved, stay, prefixes } = nodeChange(state, withoutNodes(state, new Set(["n1"])));
+  assert.deepEqual([lost, stay, prefixes.map(({ after }) => after)], [[], 0, [0]]);
+  assert.deepEqual(
+    moved.map(({ protocol, before, after }) => [protocol, before, after]),
+    [["bgp", ["n1"], []]],
+  );
+  assert.equal(nodeChange(state, state).stay, 1);
+  assert.equal(nodeChange(state, withoutNodes(state, new Set(names))).lost.length, 1);
+});
+
+test("nodeChange: a drained node's routes go where other nodes have them, and stay under Local or where all are drained", () => {
+  const drained = (...those: readonly string[]) =>
+    names.map((name) => node(name, { labels: those.includes(name) ? { [drainLabel]: "" } : {} }));
+  for (const [externalTrafficPolicy, those, want] of [
+    ["Cluster", ["n1"], "n2,n3"],
+    ["Cluster", names, "n1,n2,n3"],
+    ["Local", ["n1"], "n1,n2,n3"],
+  ] as const) {
+    const state = cluster(config(lan + far, router), { web: { ...inFar("10.1.0.7"), externalTrafficPolicy } });
+    const [placed] = placeAll({ ...state, nodes: drained(...those) }).addresses.values();
+    assert.equal(placed?.nodes.join(), want);
+    assert.equal(placed?.refusals.size, 0);
   }
 });

@@ -56,8 +56,8 @@ function Outcome({ simulation: { change, doubts, unreachable } }: { readonly sim
       <Listed title="Taken over" heading={["Address", "Announced by", "Then by", "Services"]} rows={moved}>
         {({ address, before, after, services }) => [
           <Explain subject={address}>{plain(address)}</Explain>,
-          before.map(plain).join(", "),
-          after.map(plain).join(", "),
+          before.map(plain).join(", ") || "-",
+          after.map(plain).join(", ") || "-",
           services.map(plain).join(", "),
         ]}
       </Listed>
