@@ -1,13 +1,17 @@
 import type { RouteStanding, Unsendable } from "#pkg/bgp";
 import type { Millis } from "#pkg/clock";
+import type { Pool } from "#pkg/config";
 import type { Address, Family, Prefix } from "#pkg/net";
 import {
   type AddressPlacement,
   type BgpRoute,
   drainLabel,
+  endpointsInUse,
+  excludeLabel,
   type InterfacePlacement,
   isByBgp,
   isByInterface,
+  networkTaint,
   withOwner,
 } from "#pkg/placement";
 import { list } from "#pkg/text";
@@ -16,10 +20,10 @@ import { ownedItems } from "../conflicts/address-defender.ts";
 import { conflictVerdict, occupiedVerdict } from "../conflicts/conflict-reports.ts";
 import type { DefendedAddress } from "../conflicts/conflict-state.ts";
 import { conflictsOf } from "../conflicts/defense-state.ts";
-import { type NotHere, whyNotHere } from "../members/nodes.ts";
+import { type NotHere, undeliveringAt, undeliveringFor, whyNotHere } from "../members/nodes.ts";
 import { notGranted } from "../services/policy.ts";
 import { wireFault } from "../services/self-tests.ts";
-import { addressesOf, idleEndpointsOf, whyWithoutAddresses } from "../services/services.ts";
+import { addressesOf, endpointsOf, idleEndpointsOf, policyOf, whyWithoutAddresses } from "../services/services.ts";
 import { layer2PoolAt, type SpeakerState } from "../state.ts";
 import { refusalVerdict } from "./refusals.ts";
 
@@ -130,7 +134,7 @@ function addressVerdict(
   const { rival, owner = rival } = placement;
   if (owner === undefined) return verdict("service", "unsettled", { message: `the owner of ${address} is about to be settled` });
   if (owner === state.node) return ownVerdict(state, placement);
-  return wireFault(state, placement)?.verdict ?? elsewhere(state, placement);
+  return wireFault(state, placement)?.verdict ?? elsewhere(state, key, placement);
 }
 
 /** The node that announces the address as its owner, and the candidates. */
@@ -141,16 +145,29 @@ function ownerFacts({ candidates, contenders, owner }: AddressPlacement): Fact[]
   return facts;
 }
 
-function elsewhere(state: SpeakerState, placement: AddressPlacement): Verdict {
+function elsewhere(state: SpeakerState, key: string, placement: AddressPlacement): Verdict {
   const { address, owner = "another node" } = placement;
   const pool = layer2PoolAt(state, address);
   const evidence = ownerFacts(placement);
   if (pool !== undefined)
-    evidence.push({ name: state.node, value: notHere[whyNotHere(state, pool, address)], source: "placement" });
+    evidence.push({ name: state.node, value: whyElsewhere(state, key, pool, placement), source: "placement" });
   const served = state.handovers.served.get(address.toString());
   if (served !== undefined)
     evidence.push({ name: `connections kept by ${state.node}`, value: `${served.flows ?? "not counted yet"}`, source: "kernel" });
   return verdict("service", "notOwner", { message: `${owner} announces ${address}`, evidence });
+}
+
+function whyElsewhere(state: SpeakerState, key: string, pool: Pool, { address, candidates }: AddressPlacement): string {
+  const { node, nodes, services, apiView } = state;
+  const why = whyNotHere(state, pool, address);
+  if (why === "nodeExcluded" && nodes.labels.get(node)?.[excludeLabel] === undefined) return `it has the taint ${networkTaint}`;
+  if ((why !== "notOwner" && why !== "nodeNotPreferred") || candidates.includes(node)) return notHere[why];
+  const serving = endpointsInUse(endpointsOf(services, key, address.family));
+  if (policyOf(state, key) === "Local" && !serving.some(({ nodeName }) => nodeName === node))
+    return "it has no ready endpoint, and externalTrafficPolicy is Local";
+  const unable = [...undeliveringFor(state, pool, address.family), ...undeliveringAt(state, pool, address)];
+  if (unable.includes(node)) return "it cannot deliver to Pods";
+  return apiView.view === "current" ? "it does not suit all Services on the address" : "it does not reach the API";
 }
 
 const notHere: Readonly<Record<NotHere, string>> = {

@@ -75,6 +75,25 @@ const notHere: { name: string; text?: string; of?: (ring: ReturnType<typeof amon
     says: "it is excluded from load balancers by its label",
   },
   {
+    name: "its taint excludes it",
+    of: ({ bench }) => bench.setNode(loser, {}, ["node.kubernetes.io/network-unavailable"]),
+    says: "it has the taint node.kubernetes.io/network-unavailable",
+  },
+  {
+    name: "it has no endpoint of a Local Service",
+    of: ({ bench }) => bench.serve("default/web", [x], { externalTrafficPolicy: "Local" }, { [owner]: true }),
+    says: "it has no ready endpoint, and externalTrafficPolicy is Local",
+  },
+  {
+    name: "it cannot deliver",
+    of: ({ bench }) => {
+      for (const signs of [[], ["noPodRoute"]] as const)
+        bench.runner.dispatch({ type: "dataPath", faults: { IPv4: signs, IPv6: [] }, hasPods: true });
+      bench.clock.advanceBy(2_000);
+    },
+    says: "it cannot deliver to Pods",
+  },
+  {
     name: "it is drained",
     of: ({ bench }) => bench.setNode(loser, { [drainLabel]: "" }),
     says: "it is drained by its label ingot.dev/drain",
