@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { verdict } from "#pkg/verdict";
 import type { Processes } from "../cluster/processes.ts";
 import { Exit } from "../command.ts";
 import { type Given, ingotctl } from "../testing/ingotctl.ts";
@@ -248,6 +249,18 @@ test("simulate drain: a node that is drained while it is cordoned gives its addr
     );
     assert.deepEqual([found.lost, found.prefixes.map(({ after }: { after: number }) => after)], [[], left]);
   }
+});
+
+test("simulate: a node that cannot deliver counts as well, and a note says so", async () => {
+  const { api, processes } = smallCluster();
+  const get: Processes["get"] = async (target, path) => {
+    const answer = await processes.get(target, path);
+    return path === "/v1/node" && target.node === "n2"
+      ? { ...(answer as object), verdicts: [{ ...verdict("node", "cannotDeliver"), since: now.toISOString() }] }
+      : answer;
+  };
+  const { out } = await ingotctl("simulate lose n1", outside({ api, processes: { ...processes, get } }));
+  assert.match(out, /\nNote: n2 counts as well, and has the verdict cannotDeliver: see ingotctl explain\.\n$/);
 });
 
 const page = readFileSync(new URL("../../docs/ingotctl.md", import.meta.url), "utf8");

@@ -14,6 +14,7 @@ import {
 import { type Prefix, parsePrefix } from "#pkg/net";
 import type { KnownReachability } from "#pkg/placement";
 import { decodeQuarantine, quarantineConfigMap } from "#pkg/quarantine";
+import { list } from "#pkg/text";
 import type { ClusterState } from "#pkg/what-if";
 import { UsageError } from "../command.ts";
 import type { MembersAnswer, NodeAnswer } from "./answers.ts";
@@ -87,6 +88,7 @@ export async function takePicture(api: Api, processes: Processes, installation: 
     doubts: [
       ...doubts,
       ...active.doubts,
+      ...doubtsOfHealth(nodeAnswers.answers),
       ...(namespaces.type === "unread" ? [`Namespaces cannot be read: their labels count as unknown (${namespaces.why})`] : []),
     ],
   };
@@ -146,6 +148,14 @@ function activeNodes(answers: readonly Answer<MembersAnswer>[]): {
   if (first === undefined) throw new UsageError("no speaker answers, so that nobody knows which nodes are active");
   const doubts = others.length === 0 ? [] : ["the speakers do not all see the same other speakers: see ingotctl members"];
   return { nodes: first.nodes, doubts };
+}
+
+/** These leave addresses to other nodes, which is not counted in. */
+function doubtsOfHealth(answers: readonly Answer<NodeAnswer>[]): readonly string[] {
+  return (["cannotDeliver", "apiViewOld"] as const).flatMap((wanted) => {
+    const found = answers.filter(({ body }) => body.verdicts.some(({ cause }) => cause === wanted)).map(({ body }) => body.node);
+    return found.length === 0 ? [] : [`${list(found)} counts as well, and has the verdict ${wanted}: see ingotctl explain`];
+  });
 }
 
 function reachabilityOf({ reachability }: NodeAnswer): KnownReachability {
