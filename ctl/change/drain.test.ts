@@ -15,18 +15,19 @@ const announced = { ...verdict("service", "announced", { message: "" }), since }
 
 interface At {
   readonly owner?: string;
+  readonly protocol?: "layer2" | "interface";
   /** Open connections to what another node owns now. */
   readonly connections?: number | null;
 }
 
 /** A cluster with nodes n1 and n2, an address, and a Node n1 with these labels, which has been drained where `isSeen` says so. */
-function cluster({ owner = "n2", connections }: At, labels: Record<string, string> = {}, isSeen = true) {
+function cluster({ owner = "n2", protocol = "layer2", connections }: At, labels: Record<string, string> = {}, isSeen = true) {
   const api = fakeApi({ [path]: { metadata: { name: "n1", labels: { disk: "ssd", ...labels } } } });
   const speaker = (node: string): Answers => {
     const placed = {
       address: "192.0.2.1",
       pool: "lan",
-      protocol: "layer2",
+      protocol,
       owner,
       announced: owner === node,
       verdict: announced,
@@ -63,6 +64,12 @@ const cases: { name: string; at: At; isSeen?: boolean; status: number; says: Reg
     at: { owner: "n1" },
     status: 3,
     says: /announced by layer2 for default\/web\nn1 cannot go yet: n1 is drained by its label: others take over/,
+  },
+  {
+    name: "so does an address in the node's kernel, which may stay for good",
+    at: { owner: "n1", protocol: "interface" },
+    status: 3,
+    says: /n1 cannot go yet: n1 is drained by its label: others take over; those of pools with placement: routed stay\n$/,
   },
   {
     name: "so does a speaker that has not seen the label",

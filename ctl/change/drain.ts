@@ -120,7 +120,8 @@ async function progressOf(all: Processes, node: string, isWaiting: boolean): Pro
     : "its speaker has not seen the label yet";
   const speakers = all.targets.filter(({ program }) => program === "speaker");
   const isLedOnly = led.isSaid && speakers.every((target) => isCentral(target.node)); // No connection is kept then.
-  const stays = announced.length > 0 ? verdict?.message : undefined;
+  const routed = announced.some(({ protocol }) => protocol === "interface") ? "; those of pools with placement: routed stay" : "";
+  const stays = announced.length > 0 ? verdict && `${verdict.message}${routed}` : undefined;
   const hasSpeaker = speakers.some((target) => target.node === node);
   const unasked = isLedOnly || hasSpeaker ? undefined : "it has no speaker, which alone knows whether connections go through it";
   const obstacle = facts.answers.length === 0 ? unasked : verdict === undefined ? unseen : stays;
