@@ -152,5 +152,12 @@ function placeInKernels(state: ClusterState, held: HeldAddress, pool: Pool): Pla
     placeOnInterface(address, holders, { pool, node, eligibility: eligibilityOf(state, pool.nodeSelectors, node) }),
   );
   const nodes = state.active.filter((_, index) => each[index]?.prefixLength !== undefined);
-  return { ...common(held), pool: pool.name, protocol: "interface", isOwned: false, nodes, refusals: refusalsOfAll(held, each) };
+  return {
+    ...common(held),
+    pool: pool.name,
+    protocol: "interface",
+    isOwned: false,
+    nodes,
+    refusals: refusalsOfAll(held, each, state.active),
+  };
 }

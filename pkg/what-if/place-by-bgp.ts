@@ -73,7 +73,11 @@ export class BgpRoutes {
       protocol: "bgp",
       isOwned: false,
       nodes: [...nodes].sort(),
-      refusals: refusalsOfAll(held, each),
+      refusals: refusalsOfAll(
+        held,
+        each,
+        ofNodes.map(({ node }) => node),
+      ),
     };
   }
 

@@ -1,5 +1,5 @@
 import type { LabelSelector, Protocol } from "#pkg/config";
-import { type AddressPlacement, eligibility, type PlacementRefusal } from "#pkg/placement";
+import { type AddressPlacement, eligibility, endpointsInUse, type PlacementRefusal } from "#pkg/placement";
 import type { ClusterState, HeldAddress } from "./state.ts";
 
 /** Where one address is announced by one protocol. */
@@ -37,11 +37,31 @@ export function refusals(verdicts: AddressPlacement["verdicts"]): Map<string, Pl
   return found;
 }
 
-/** By BGP each node decides for itself: a Service is refused where every node refuses it, and the first one says why. */
-export function refusalsOfAll({ holders }: HeldAddress, each: readonly AddressPlacement[]): Map<string, PlacementRefusal> {
-  const [first, ...others] = each.map(({ verdicts }) => refusals(verdicts));
+/**
+ * By BGP each node decides for itself: a Service is refused where every node refuses it. The first one says why or, under `Local`, the first that has an
+ * endpoint.
+ * @param nodes whose placements these are, in their order; none for those of central speakers
+ */
+export function refusalsOfAll(
+  { holders }: HeldAddress,
+  each: readonly AddressPlacement[],
+  nodes: readonly string[],
+): Map<string, PlacementRefusal> {
+  const all = each.map(({ verdicts }) => refusals(verdicts));
+  const [first, ...others] = all;
   if (first === undefined)
     return new Map(holders.map(({ service }) => [service, { announced: false, reason: "noActiveSpeaker" } as const]));
   for (const service of first.keys()) if (others.some((one) => !one.has(service))) first.delete(service);
+  for (const { service, externalTrafficPolicy, endpoints } of nodes.length === each.length ? holders : []) {
+    if (externalTrafficPolicy === "Cluster" || !isOfNode(first.get(service))) continue;
+    const serving = new Set(endpointsInUse(endpoints).map(({ nodeName }) => nodeName));
+    const found = all[nodes.findIndex((node) => serving.has(node))]?.get(service);
+    first.set(service, found ?? { announced: false, reason: "noReadyEndpointOnActiveNode" });
+  }
   return first;
+}
+
+/** Whether another node may refuse it for another reason. */
+function isOfNode(refusal: PlacementRefusal | undefined): boolean {
+  return refusal !== undefined && ["noReadyEndpointOnNode", "noPeer", "nodeExcluded", "noActiveSpeaker"].includes(refusal.reason);
 }

@@ -521,3 +521,18 @@ test("nodeChange: a drained node's routes go where other nodes have them, and st
     assert.equal(placed?.refusals.size, 0);
   }
 });
+
+test("nodeChange: a Local Service is lost for the reason of the nodes that have its endpoints", () => {
+  const peer = router.replace("}", ", node-selectors: [{match-labels: {rack: a}}]}");
+  const nodes = ["a", "a", "b"].map((rack, index) => node(`n${index + 1}`, { labels: { rack } }));
+  const web = { web: { ...inFar("10.1.0.7"), externalTrafficPolicy: "Local" as const } };
+  for (const [on, why] of [
+    [["n2", "n3"], "noPeer"],
+    [["n2"], "noReadyEndpoint"],
+    [["n2", "n4"], "noReadyEndpointOnActiveNode"],
+  ] as const) {
+    const state = { ...cluster(config(lan + far, peer), web, { web: on }), nodes };
+    const { lost } = nodeChange(state, withoutNodes(state, new Set(["n2"])));
+    assert.deepEqual(lost, [{ address: "10.1.0.7", service: "default/web", why }]);
+  }
+});
