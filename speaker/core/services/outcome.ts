@@ -8,7 +8,7 @@ import { occupiedVerdict } from "../conflicts/conflict-reports.ts";
 import { eligibilityOf } from "../members/nodes.ts";
 import { reportedAnnouncers } from "../protocols/announcers.ts";
 import { layer2PoolAt, type SpeakerState } from "../state.ts";
-import { allAwayVerdict, refusalVerdict, withoutCentral } from "../verdicts/refusals.ts";
+import { allAwayVerdict, obstacleVerdict, refusalVerdict, withoutCentral } from "../verdicts/refusals.ts";
 import { type FaultOf, faultOf, gistOf, sessionFault, suffers, textOf } from "./faults.ts";
 import { deliveryOf as bgpDelivery, choosing, notGranted } from "./policy.ts";
 import { addressesOf, endpointsOf, idleEndpointsOf, policyOf } from "./services.ts";
@@ -183,10 +183,27 @@ function byAnyNode(state: SpeakerState, key: string, placement: AddressPlacement
       fault: sessionFault(state, noSession, placement, "peer"),
     };
   }
-  if (!isByBgp(placement)) return own === undefined ? "unknown" : { verdict: own };
+  if (!isByBgp(placement))
+    return own === undefined ? "unknown" : { verdict: routedVerdict(state, key, placement, announcers) ?? own };
   if (away.length > 0) return { verdict: awayVerdict(state, placement, away, announcers) };
   const message = `no node has a BGP peer for an advertisement of pool ${pool}, so that none announces ${address}`;
   return { verdict: withoutCentral(state, `${address}`) ?? verdict("service", "noPeer", { message }) };
+}
+
+/** Why no kernel has the address, where that is for the nodes with endpoints another reason than for this one. */
+function routedVerdict(
+  state: SpeakerState,
+  key: string,
+  placement: AddressPlacement,
+  nodes: readonly string[],
+): Verdict | undefined {
+  const selectors = state.config?.pools.find(placement.address)?.nodeSelectors ?? [];
+  const excluded = nodes.filter((node) => eligibilityOf(state, selectors, node) === "excluded");
+  const policy = policyOf(state, key);
+  if (excluded.length > 0)
+    return obstacleVerdict(state, placement, { announced: false, reason: "nodeExcluded", nodes: excluded }, policy);
+  const areOthers = nodes.every((node) => eligibilityOf(state, selectors, node) === "notSelected");
+  return areOthers ? obstacleVerdict(state, placement, { announced: false, reason: "noNodeSelected" }, policy) : undefined;
 }
 
 /**

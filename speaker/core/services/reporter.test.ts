@@ -4,7 +4,7 @@ import { slow } from "#pkg/clock/testing";
 import { parsePrefix } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { excludeLabel } from "#pkg/placement";
-import { amongOthers, Bench, eth0, loser, nodes, owner, pools, x } from "../../testing/speaker-bench.ts";
+import { amongOthers, Bench, eth0, excluded, loser, nodes, owner, pools, x } from "../../testing/speaker-bench.ts";
 import { serviceView } from "../verdicts/address-verdict.ts";
 import { mayBeOutOfSight, outcomeOf } from "./outcome.ts";
 
@@ -584,4 +584,20 @@ test("a Service gets its line by whichever configuration is in force", () => {
   bench.setConfig(pools(lan.replace("layer2", "none")));
   advance(bench, 10_000);
   assert.match(said(bench) ?? "", /^protocolNone: /);
+});
+
+test("of an address in kernels the reason is told that the nodes with endpoints have, and not that of the node that tells", () => {
+  const pool = "{name: lan, protocol: interface, node-selectors: [{match-labels: {disk: ssd}}], addresses: [192.0.2.0/28]}";
+  for (const [labels, says] of [
+    [{}, /^noNodeSelected: 192\.0\.2\.1 of pool lan is announced by no node: the pool's node-selectors match none/],
+    [{ disk: "ssd", ...excluded }, /^nodeExcluded: 192\.0\.2\.1 of pool lan is announced by no node: .*node2/],
+  ] as const) {
+    const { bench } = amongOthers("node1", pool);
+    bench.setNode("node1", { disk: "ssd" });
+    bench.setNode("node2", labels);
+    bench.serve("default/web", [x], { externalTrafficPolicy: "Local" }, { node2: true });
+    bench.settle();
+    bench.clock.advanceBy(60_000);
+    assert.match(bench.told.get("default/web") ?? "", says);
+  }
 });
