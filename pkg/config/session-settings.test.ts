@@ -18,6 +18,7 @@ const changes: readonly [Partial<SessionSettings>, boolean][] = [
   [{ port: 1179 }, true],
   [{ interface: "eth0" }, true],
   [{ discovery: { by: "advertisements", interfaces: ["eth0"] } }, true],
+  [{ discovery: { by: "gateway", families: ["IPv4"], interfaces: [], hasBoth: false } }, false],
   [{ sourceAddress: address("192.0.2.1") }, true],
   [{ password: "secret" }, true],
   [{ password: "null" }, true],

@@ -48,6 +48,13 @@ export function sessionSettings<P extends Peer>(peer: P, password: string | unde
 /** Whether any of the changes takes effect in a new session only. Other fields of the objects do not count. */
 export function needsRestart(before: Pick<Peer, keyof typeof takesEffect>, after: Pick<Peer, keyof typeof takesEffect>): boolean {
   return names.some(
-    (name) => takesEffect[name] === "in a new session" && JSON.stringify([before[name]]) !== JSON.stringify([after[name]]),
+    (name) =>
+      takesEffect[name] === "in a new session" &&
+      JSON.stringify([settled(before, name)]) !== JSON.stringify([settled(after, name)]),
   );
+}
+
+/** Of how the router was found a session has to know whether it is unnumbered: a gateway is any router with an address. */
+function settled(peer: Pick<Peer, keyof typeof takesEffect>, name: keyof typeof takesEffect): unknown {
+  return name === "discovery" ? peer.discovery?.by === "advertisements" : peer[name];
 }
