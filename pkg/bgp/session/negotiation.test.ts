@@ -361,6 +361,13 @@ test("a session without capabilities carries IPv4, so that one for IPv6 alone ca
   assert.equal(Buffer.from(result.notification.data).toString("hex"), "010400020001");
 });
 
+test("RFC 9234: a strict side has no session without roles with a peer that refused its capabilities", () => {
+  const agreed = (fields: Partial<SessionSettings>) =>
+    !("because" in negotiate(settings(fields), offer(session(fields, { plainOpen: true }), ourId), theirOpen()));
+  assert.equal(agreed({ role: "customer" }), true);
+  assert.equal(agreed({ role: "customer", roleStrict: true }), false);
+});
+
 test("KEEPALIVEs come at least three times in the hold time, and no rarer than wanted", () => {
   const table = [
     [30, 90, 30],

@@ -117,7 +117,7 @@ function agreeOnRoles(
   ours: Open,
   theirs: Open,
 ): { readonly peerRole: BgpRole | undefined } | Disagreement {
-  if (role === undefined || find(ours, "role") === undefined) return { peerRole: undefined };
+  if (role === undefined || (find(ours, "role") === undefined && !roleStrict)) return { peerRole: undefined };
   const said = new Set(theirs.capabilities.flatMap((one) => (one.type === "role" ? [one.role] : [])));
   const mismatch = (because: string) => disagree(OpenMessageError.roleMismatch, because);
   const [peerRole] = said;
