@@ -34,7 +34,7 @@ export function readCommunities(
   }
   const all = [...communities.values()];
   const large = all.filter(({ type }) => type === "large").length;
-  const octets = attributeLength(all.length - large, 4) + attributeLength(large, 12);
+  const octets = Math.max(4, attributeLength(all.length - large, 4)) + attributeLength(large, 12); // The one at a shutdown needs a header.
   if (octets > room) at.error(`these ${all.length} communities take ${octets} octets, but a BGP UPDATE has room for ${room}`);
   return all;
 }
