@@ -5,7 +5,7 @@ import type { RawAdvertisement, RawList } from "../shape/raw.ts";
 import { formatCommunity, readCommunities } from "./communities.ts";
 import { readAddress } from "./peer-path.ts";
 import { type Budget, canMeet, readSelectors } from "./selectors.ts";
-import { isForSome, readServicePolicy } from "./service-policy.ts";
+import { isForSome, mayAsk, readServicePolicy } from "./service-policy.ts";
 
 /** Names that advertisements may refer to. */
 export interface KnownNames {
@@ -116,18 +116,27 @@ export function warnOfRepeatedPrefixes(
 ): void {
   const earlier = new Map<number, Announced[]>(); // length -> in order
   for (const [index, advertisement] of advertisements) {
-    const length = aggregationLength(advertisement, family);
     const attributes = attributesOf(advertisement, family);
-    const others = earlier.get(length) ?? [];
-    // One for some Services is meant to take the place of others.
-    const other = isForSome(advertisement) ? undefined : lastThatMeets(others, attributes, advertisement, budget);
-    if (other !== undefined) {
-      const what = `announces the same ${family} /${length} prefixes as bgp-advertisements[${other.index}] of this pool`;
-      at.in(index).warn(`${what}, with other attributes; the last one wins`);
+    for (const length of lengthsOf(advertisement, family)) {
+      const others = earlier.get(length) ?? [];
+      // One for some Services is meant to take the place of others.
+      const other = isForSome(advertisement) ? undefined : lastThatMeets(others, attributes, advertisement, budget);
+      if (other !== undefined) {
+        const isAsked = [advertisement, other.advertisement].some((one) => aggregationLength(one, family) !== length);
+        const whose = isAsked ? " for Services that ask for attributes" : "";
+        const what = `announces the same ${family} /${length} prefixes as bgp-advertisements[${other.index}] of this pool${whose}`;
+        at.in(index).warn(`${what}, with other attributes; the last one wins`);
+      }
+      others.push({ index, attributes, advertisement });
+      earlier.set(length, others);
     }
-    others.push({ index, attributes, advertisement });
-    earlier.set(length, others);
   }
+}
+
+/** How long its prefixes are: a Service that asks for attributes has a route of its own. */
+function lengthsOf(advertisement: BgpAdvertisement, family: Family): ReadonlySet<number> {
+  const length = aggregationLength(advertisement, family);
+  return new Set(mayAsk(advertisement) ? [length, family === "IPv4" ? 32 : 128] : [length]);
 }
 
 /** The last of `others` that one peer may hear of beside this one, with other attributes. Once the budget is spent only the very last is looked at. */

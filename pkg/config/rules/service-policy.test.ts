@@ -65,6 +65,23 @@ test("parseConfig: an entry for some Services takes the place of one for all, an
   assert.match(problem?.message ?? "", /the last one wins$/);
 });
 
+for (const [name, entries, want] of [
+  ["loses what it asked for to a later entry", [`{aggregation-length: 24, ${asks}}`, "{}"], 1],
+  [
+    "has what it asked for in place of an earlier entry's",
+    ["{communities: [no-advertise]}", `{aggregation-length: 24, ${asks}}`],
+    1,
+  ],
+  ["has what it asked for from both entries", [`{aggregation-length: 24, ${asks}}`, `{${asks}}`], 0],
+  ["meets no other entry", [`{aggregation-length: 24, ${asks}}`, "{aggregation-length: 26}"], 0],
+] as const)
+  test(`parseConfig: a Service of an aggregate ${name}, ${want === 0 ? "without" : "with"} a warning`, () => {
+    const of = "announces the same IPv4 /32 prefixes as bgp-advertisements[0] of this pool for Services that ask for attributes";
+    const all = parseConfig(text(...entries)).problems.map(({ path, message }) => `${path} ${message}`);
+    const warning = `address-pools[0].bgp-advertisements[1] ${of}, with other attributes; the last one wins`;
+    assert.deepEqual(all, want === 0 ? [] : [warning]);
+  });
+
 test("parseConfig: where an advertisement asks for labels of namespaces is known", () => {
   const { namespaceLabels } = parseConfig(text("{}", "{med: 1, namespace-selectors: [{match-labels: {a: b}}]}"));
   assert.equal(namespaceLabels?.path, "address-pools[0].bgp-advertisements[1].namespace-selectors");
