@@ -115,6 +115,22 @@ test("DesiredRoutes: weights of the addresses in one prefix add up", () => {
   );
 });
 
+for (const [name, slots] of [
+  ["of a route", new Map()],
+  ["of a path", new Map([["IPv4", [{ path: 1, nextHop: address("10.0.0.1"), isOwn: false }]]])],
+] satisfies [string, SlotPaths][])
+  test(`DesiredRoutes: the weight ${name} has all addresses, also of an advertisement that was made anew between them`, () => {
+    const peers = new Peers();
+    const desired = new DesiredRoutes(peers);
+    const made = () => via("{weight: endpoints}", ["x"], 0, slots);
+    desired.set(a, [route("198.51.100.0/24", made(), 2)]);
+    desired.set(b, [route("198.51.100.0/24", made(), 3)]);
+    assert.equal(peers.known.get("x 198.51.100.0/24")?.linkBandwidth, 5 * 125e6);
+    peers.changes();
+    desired.set(a, [route("198.51.100.0/24", made(), 2)]);
+    assert.deepEqual(peers.changes(), []);
+  });
+
 test("DesiredRoutes: without a weight, more endpoints are no news", () => {
   const peers = new Peers();
   const desired = new DesiredRoutes(peers);

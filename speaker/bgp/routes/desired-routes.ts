@@ -133,11 +133,14 @@ export class DesiredRoutes {
     });
   }
 
-  /** @param shares of one advertisement; the last one counts, and others may add paths */
+  /** @param shares of one advertisement, which may have been made anew between addresses: the last one counts, others add paths and weights */
   #routeOf(shares: readonly Share[], prefix: Prefix, before: readonly Advertisement[]): RouteAttributes | Paths {
     const { family } = prefix;
-    const { via, weight } = shares.at(-1) as Share;
-    if (via.slots.get(family) === undefined) return this.#attributes.acquire(via, family, weight);
+    const { via } = shares.at(-1) as Share;
+    if (via.slots.get(family) === undefined) {
+      const weight = shares.reduce((sum, each) => sum + each.weight, 0);
+      return this.#attributes.acquire(via, family, weight);
+    }
     const { all, own, hasOwn } = this.#acquirePaths(shares, family);
     const used = hasOwn ? before.flatMap(({ route }) => (isPaths(route) ? [route.only?.nextHop?.toString()] : [])) : [];
     const same = hasOwn ? own.values().find(({ nextHop }) => used.includes(nextHop?.toString())) : undefined;
@@ -152,7 +155,11 @@ export class DesiredRoutes {
       return known;
     }
     const paths = new Map<number, { readonly path: NextHopPath; readonly share: Share }>();
-    for (const share of shares) for (const path of share.via.slots.get(family) ?? []) paths.set(path.path, { path, share });
+    for (const { via, weight } of shares)
+      for (const path of via.slots.get(family) ?? []) {
+        const others = paths.get(path.path)?.share.weight ?? 0;
+        paths.set(path.path, { path, share: { via, weight: weight + others } });
+      }
     const acquire = ({ via, weight }: Share, nextHop: Address) => this.#attributes.acquire(via, family, weight, nextHop);
     const all = new Map([...paths].map(([id, { path, share }]) => [id, acquire(share, path.nextHop)]));
     const own = new Map([...all].filter(([id]) => paths.get(id)?.path.isOwn));
