@@ -198,6 +198,9 @@ test("a kubeconfig that can be read only once, as from a pipe, is taken whole", 
     const config = readKubeconfig({ kubeconfig: pipe, context: undefined });
     assert.deepEqual([config.getCurrentCluster()?.caFile, config.getCurrentUser()?.token], [join(folder, "ca.crt"), "config"]);
     await once(writer, "exit");
+    const nobody = spawn("sh", ["-c", ': > "$0"', pipe]); // Who opens the pipe again finds nothing in it.
+    assert.equal(contextOf({ kubeconfig: pipe, context: undefined, systemNamespace: "lb" }).name, "c");
+    nobody.kill();
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -231,6 +234,31 @@ test("an API server is asked without TLS where the kubeconfig says so, and one t
         /^UsageError: the server of the kubeconfig's context is ".*", not an http or https URL$/,
       );
     }
+  } finally {
+    server.close();
+    server.closeAllConnections();
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("nothing is left of a forwarded port that the API server never opens, so that the program ends", async () => {
+  const pod = {
+    metadata: { name: "speaker-a", labels: { app: "metallb", component: "speaker" } },
+    spec: { nodeName: "n1", containers: [{ name: "speaker" }] },
+    status: { phase: "Running" },
+  };
+  const server = createServer((_, answer) => answer.end(JSON.stringify({ items: [pod] })));
+  const upgraded = once(server, "upgrade");
+  const folder = mkdtempSync(join(tmpdir(), "ingotctl-"));
+  try {
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    kubeconfigOf(folder, "config", "c", `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    writeFileSync(join(folder, "ca.crt"), "");
+    const options = { kubeconfig: join(folder, "config"), context: undefined, systemNamespace: "lb" };
+    await using processes = await connect(options);
+    const asked = processes.get(processes.targets[0] ?? assert.fail(), "/v1/node");
+    const [, socket] = await upgraded;
+    await Promise.all([once(socket.resume(), "end"), assert.rejects(asked)]);
   } finally {
     server.close();
     server.closeAllConnections();

@@ -8,15 +8,13 @@ import { forCluster, UsageError } from "../command.ts";
 import type { RawObject } from "./api.ts";
 import { argumentsOf, flagOf, memberOf, programOf, withoutReplaced } from "./installation.ts";
 import { KubeApi } from "./kube-api.ts";
-import { readKubeconfig } from "./kubeconfig.ts";
+import { openMs, readKubeconfig } from "./kubeconfig.ts";
 import { endingOf, notRunning } from "./pod-state.ts";
 import type { ClusterOptions, Processes, Target } from "./processes.ts";
 
 const standardPort = 7472;
 // A process that hangs answers nothing, and its kernel still takes connections. A command with one of them takes 3 s.
 const silenceMs = 2_000;
-// Until the API server has a connection to the process, which may take it several ways to and fro.
-const openMs = 2_500;
 // One that has answered works: it makes a list of 10,000 Services before it sends the first octet, and is slow on a busy node.
 const busyMs = 15_000;
 const podListMs = 5_000;

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { KubeConfig } from "@kubernetes/client-node";
@@ -8,6 +8,12 @@ import { ExecPlugin, proxyFromEnvironment, readUser } from "#pkg/k8s";
 import { withoutQuotation } from "#pkg/text";
 import { fields, list } from "#pkg/untrusted";
 import { UsageError } from "../command.ts";
+
+/** Until the API server has a connection to a process, which may take it several ways to and fro. */
+export const openMs = 2_500;
+/** Until it lets go of a connection that is not needed any more. */
+const closeMs = 1_000;
+const contents = new Map<string, string>(); // path of a pipe, which gives its text once -> that text
 
 /** Where the library looks in vain for a kubeconfig it makes one up, of a server that nobody has. */
 const madeUp = "http://localhost:8080";
@@ -66,6 +72,8 @@ export class UserKubeconfig extends KubeConfig {
     }
     await super.applyToHTTPSOptions(options);
     options.headers = { ...options.headers, ...impersonate } as NonNullable<typeof options.headers>;
+    // For the library's WebSockets: one that is never answered would keep the program from ending.
+    Object.assign(options, { handshakeTimeout: openMs, closeTimeout: closeMs });
   }
 }
 
@@ -134,7 +142,8 @@ function filesOfKubectl(): readonly string[] {
 
 /** Reads it once: it may be a pipe. Its content is undefined or null where the file says nothing. */
 function readFile(file: string) {
-  const text = readFileSync(file, "utf8");
+  const text = contents.get(file) ?? readFileSync(file, "utf8");
+  if (!statSync(file).isFile()) contents.set(file, text);
   return { directory: dirname(file), text, content: loadAll(text)[0] };
 }
 
