@@ -54,8 +54,8 @@ export const outputOption = {
 /** How many arguments a command takes, besides options. */
 export type Takes = 0 | 1 | "at most one" | "one or two" | "one or more" | "any";
 
-/** Names in the cluster that stand for arguments: of one kind, or of every kind with the kind in front. */
-export type Completes = "svc" | "node" | "peer" | "pool" | "all";
+/** Names in the cluster that stand for arguments: of one kind, or with the kind in front those of Services, or of every kind. */
+export type Completes = "svc" | "node" | "peer" | "pool" | "svc/" | "all";
 
 interface Described<O extends Options> {
   readonly name: string;
@@ -145,7 +145,7 @@ function parse<O extends Options>({ name, options, takes }: CommandDescription<O
   const seeHelp = `see "ingotctl help ${name}"`;
   const { values, positionals } = ((): ReturnType<typeof parseArgs> => {
     try {
-      return parseArgs({ args: [...args], options: typesOf(options), allowPositionals: true });
+      return parseArgs({ args: likeKubectl(args, options), options: typesOf(options), allowPositionals: true });
     } catch (error) {
       const [, unknown] = /^Unknown option '(.+?)'/.exec((error as Error).message) ?? [];
       const near =
@@ -161,6 +161,7 @@ function parse<O extends Options>({ name, options, takes }: CommandDescription<O
   })();
   for (const [option, { choices }] of Object.entries(options)) {
     const value = values[option];
+    if (value === "" && kubectlNames.includes(option)) delete values[option]; // As kubectl takes it: `--context "$UNSET"`.
     if (choices !== undefined && value !== undefined && !choices.includes(`${value}`))
       throw new UsageError(`--${option} is one of ${choices.join(", ")}, not ${JSON.stringify(value)}; ${seeHelp}`);
   }
@@ -181,6 +182,15 @@ function parse<O extends Options>({ name, options, takes }: CommandDescription<O
     throw new UsageError(`${name} takes ${wanted}, not ${count}; ${seeHelp}`);
   }
   return { values: values as Values<O>, args: positionals };
+}
+
+const kubectlNames: readonly string[] = ["kubeconfig", "context", "namespace"];
+
+/** `-n=NAME` is `-n NAME` for kubectl; parseArgs takes the `=` for a part of the name. */
+function likeKubectl(args: readonly string[], options: Options): string[] {
+  const letters = Object.values(options).flatMap(({ short, value }) => (value === undefined ? [] : (short ?? [])));
+  const end = args.includes("--") ? args.indexOf("--") : args.length;
+  return args.map((arg, place) => (place < end && letters.includes(arg.charAt(1)) ? arg.replace(/^(-\w)=(?=.)/s, "$1") : arg));
 }
 
 function typesOf(options: Options): NonNullable<ParseArgsConfig["options"]> {

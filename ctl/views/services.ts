@@ -26,10 +26,11 @@ export const services = clusterCommand({
     "ingotctl services -A --node=node1 --sort-by=since",
   ],
   async find(question, { "all-namespaces": allNamespaces, problems, ...filters }) {
-    const { processes, namespace, format } = question;
+    const { processes, namespace, format, args } = question;
     const { services, unreachable } = format === "text" ? await askServicesBriefly(processes) : await askServices(processes);
     const all = services.filter(
-      ({ service, verdict }) => (allNamespaces || service.startsWith(`${namespace}/`)) && (!problems || isProblem(verdict)),
+      ({ service, verdict }) =>
+        (allNamespaces || service.startsWith(`${namespace}/`) || args.includes(service)) && (!problems || isProblem(verdict)),
     );
     const none = problems ? "nothing is wrong with any Service" : "there is no Service of type LoadBalancer";
     const where = allNamespaces ? "" : ` in namespace ${namespace}`;

@@ -273,6 +273,9 @@ for (const { args, same } of grammar)
 const chosen: { args: string; names: string[]; status?: number }[] = [
   { args: "services web", names: ["web"] },
   { args: "services shop/cart web -A", names: ["web", "cart"] },
+  { args: "services shop/cart", names: ["cart"] },
+  { args: "services -n=shop", names: ["cart", "far"] },
+  { args: "services web --context= --kubeconfig= --namespace=", names: ["web"] },
   { args: "services nosuch", names: [], status: Exit.invalid },
   { args: "services web nosuch", names: ["web"], status: Exit.invalid },
   { args: "services -A --state=pending", names: ["full", "cart"] },
