@@ -7,6 +7,7 @@ import { test } from "node:test";
 import type { ClusterOptions } from "../cluster/processes.ts";
 import { Exit } from "../command.ts";
 import { commands } from "../commands.ts";
+import { clusterProcesses } from "../dashboard/testing/cluster.ts";
 import { run } from "../run.ts";
 import { fakeIo, ingotctl } from "../testing/ingotctl.ts";
 import { smallCluster } from "../testing/small-cluster.ts";
@@ -37,6 +38,11 @@ test("names in the cluster are listed for shells, and nothing without a cluster"
   const { out } = await ingotctl("completion names", { processes: smallCluster().processes });
   assert.match(out, /^node\/n1$/m);
   assert.equal((await ingotctl("completion names node", { processes: smallCluster().processes })).out, "n1\nn2\n");
+  const services = [{ key: "shop/web", address: "192.0.2.1", owner: "n1" }];
+  const processes = clusterProcesses(() => ({ nodes: ["n1"], services, silent: {} }));
+  const offers = async (args: string) => (await ingotctl(args, { processes })).out;
+  assert.equal(await offers("completion names svc/"), "svc/shop/web\n");
+  for (const name of ["history", "probe"]) assert.equal(commands.get(name)?.completes, "svc/", "it takes nothing else");
   assert.deepEqual([(await ingotctl("completion names")).out, (await ingotctl("completion names")).status], ["", Exit.ok]);
 });
 

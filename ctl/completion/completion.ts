@@ -43,7 +43,7 @@ async function printNames(kind: string, line: string, io: Io): Promise<number> {
       pool: pools.map(({ pool }) => pool),
     };
     const lines = Object.entries(names).flatMap(([of, those]) =>
-      kind === "all" ? those.map((name) => `${of}/${name}`) : of === kind ? those : [],
+      kind === "all" || kind === `${of}/` ? those.map((name) => `${of}/${name}`) : of === kind ? those : [],
     );
     // A name that a shell reads as more than a word is no Kubernetes name.
     io.out(

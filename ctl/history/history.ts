@@ -16,7 +16,7 @@ export const history = clusterCommand({
   usage: "SUBJECT",
   takes: "one or two",
   subjects: ["svc/"],
-  completes: "all",
+  completes: "svc/",
   help: `SUBJECT is an IP address, or svc/NAME or svc/NAMESPACE/NAME. Shows the records of controller and speakers about it in one time line:
 the nodes that announced it, when, and why it moved. Each process remembers its last 2 MB. Times are those of the nodes' clocks.`,
   examples: ["ingotctl history 192.0.2.1", "ingotctl history svc web -n shop"],

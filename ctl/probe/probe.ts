@@ -21,7 +21,7 @@ export const probe = clusterCommand({
   usage: "SUBJECT",
   takes: "one or two",
   subjects: ["svc/"],
-  completes: "all",
+  completes: "svc/",
   isOnce: true,
   help: `SUBJECT is svc/NAME, svc/NAMESPACE/NAME or an IP address. On layer 2 and on NICs each node with an interface in the subnet asks by
 ARP or neighbor discovery who has the address, and sends a SYN to a TCP port of a Service on it, and packets as large as the other end
