@@ -116,6 +116,19 @@ test("of an input of which an earlier version left all out but its type nothing 
   ]);
 });
 
+test("an address that is announced on interfaces has its announcements in the history, with the reasons of reports on them", async () => {
+  const item = { type: "address", interface: "eth0", address: ip, prefixLength: 32 };
+  const has = (items: readonly object[]) => ({ type: "setKernel", address: ip, items });
+  const found = [
+    { ...at(1), input: { type: "continue" }, decisions: [has([item, { ...item, type: "route" }]), log("serviceAnnounced", web)] },
+    { ...at(2), input: { type: "continue" }, decisions: [has([]), log("serviceWithdrawn", { ...web, reason: "notOwner" })] },
+  ];
+  const processes = fakeProcesses({ "speaker-n1": { "/v1/recorder": { ...self("speaker", found), node: "n1" } } });
+  const { out } = await ingotctl("history 192.0.2.1", { processes });
+  const said = out.split("\n").map((line) => line.slice(30));
+  assert.deepEqual(said.slice(1, -1), ["announces 192.0.2.1 on eth0", "withdraws 192.0.2.1 from its interfaces: notOwner"]);
+});
+
 test("moves of many addresses at once are one moment", () => {
   const move = (second: number, address: string) => ({
     at: at(second).at,

@@ -173,6 +173,10 @@ function decisionText(decision: Fields): { readonly what: string; readonly why?:
         what: count === 0 ? `withdraws its routes to ${ip}` : `advertises ${ip} by BGP in ${counted(count, "route")}`,
       };
     }
+    case "setKernel": {
+      const on = new Set((Array.isArray(decision.items) ? decision.items : []).map((item) => fields(item).interface));
+      return { what: on.size === 0 ? `withdraws ${ip} from its interfaces` : `announces ${ip} on ${[...on].join(", ")}` };
+    }
     case "setHandover":
       return {
         what:
