@@ -19,6 +19,9 @@ const keyFlag = /(--?ml-secret-key[=\s]+)(\S+)/g;
 // Such as `https://user:password@host`. A password that has an @ ends at the last one. Schemes are short: a long text of words is looked through once.
 const urlPassword = /\b([a-z][-+.a-z0-9]{0,30}:\/\/[^\s/?#:@"']*):[^\s/?#"']+@/gi;
 
+// A recording, in which a short password would be found by chance. It has none, and could not be unpacked any more.
+const packed = /^[A-Za-z0-9+/]{4096,}={0,2}$/;
+
 /** Takes out of everything that is collected what nobody may see. */
 export class Redaction {
   readonly #secrets = new Set<string>();
@@ -53,7 +56,7 @@ export class Redaction {
 
   /** What JSON has, with every text in it. To be called when all objects are known: a password may stand in an event or an annotation, too. */
   value(value: unknown): unknown {
-    if (typeof value === "string") return this.text(value);
+    if (typeof value === "string") return packed.test(value) ? value : this.text(value);
     if (Array.isArray(value)) return value.map((each) => this.value(each));
     if (typeof value !== "object" || value === null) return value;
     return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, this.value(each)]));

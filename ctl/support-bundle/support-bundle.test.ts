@@ -212,6 +212,16 @@ test("where custom resources are the configuration, a bundle has those of now an
   assert.equal(status, Exit.losses);
 });
 
+test("a short password, which is in a recording by chance, leaves it as it is", async () => {
+  const entries = Buffer.from("test".repeat(3_000), "base64").toString("base64");
+  const short = { metadata: meta("config"), data: { config: config.replace("planted-bgp,", "test,") } };
+  const api = { ...apiWith(), list: async (): Promise<ApiAnswer> => ({ type: "found", value: [short] }) };
+  const recorded = fakeProcesses({ "speaker-n1": { "/v1/recorder": { program: "speaker", node: "test", entries } } });
+  const { written } = await ingotctl("support-bundle /tmp/a.tar.gz", { api, processes: recorded });
+  const file = (await unpacked(written["/tmp/a.tar.gz"])).get("a/processes/speaker-n1/v1-recorder.json");
+  assert.deepEqual(JSON.parse(file ?? ""), { program: "speaker", node: "REDACTED", entries });
+});
+
 test("a bundle has each answer under /v1 but that of /v1/probe, which would send packets", async () => {
   const asked = new Set<string>();
   const all = fakeProcesses({ "controller-1": {}, "speaker-n1": {} });
