@@ -44,7 +44,7 @@ function ofAttempt(address: string, tester: string, { owner, port, connection, v
     return conclusion(
       "firewall",
       `${fails}, and ${owner} itself connects there: what comes from outside is stopped`,
-      `look for rules that drop or reject it: nft list ruleset, and iptables-save, on ${owner}; then on what is between; then sysctl net.ipv4.conf.all.rp_filter there`,
+      `look for rules that drop or reject it: nft list ruleset, and ${address.includes(":") ? "ip6tables" : "iptables"}-save, on ${owner}; then on what is between${address.includes(":") ? "" : "; then sysctl net.ipv4.conf.all.rp_filter there"}`,
     );
   if (own !== undefined && endpoints !== undefined)
     return conclusion(

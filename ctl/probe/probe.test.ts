@@ -200,3 +200,15 @@ test("the ping that tries a path sends packets as large as those that were lost,
     ["ping -M do -s 1472", "ping -M do -s 1452"],
   );
 });
+
+test("the remedy for what a firewall stops is of the address's family", () => {
+  const lost = { ...attempt, ...silent };
+  const fixes = [at, "2001:db8::1"].map((text) => {
+    const answers: ProbeAnswer[] = [
+      { node: "n1", own },
+      { node: "n2", attempts: [lost] },
+    ];
+    return conclusionsOf(text, answers)[0]?.fix.match(/ip6?tables-save|net\.ipv4\.\S+/g);
+  });
+  assert.deepEqual(fixes, [["iptables-save", "net.ipv4.conf.all.rp_filter"], ["ip6tables-save"]]);
+});
