@@ -10,7 +10,7 @@ export interface Lagging {
 
 /**
  * Processes with another configuration than the working controller or, if that is not known, than most; and processes that have seen
- * another version of the ConfigMap. A standby controller has no configuration in force, and lags in nothing.
+ * another version of the ConfigMap, or of the custom resources. A standby controller has no configuration in force, and lags in nothing.
  */
 export function lagging(answers: readonly Answer<ConfigurationAnswer>[]): Lagging[] {
   const working = answers.filter(({ body }) => body.leader !== false);
@@ -24,7 +24,7 @@ export function lagging(answers: readonly Answer<ConfigurationAnswer>[]): Laggin
       // Versions are opaque: which is the newer one nobody can tell.
       body.seen === undefined || seen === undefined || body.seen === seen
         ? ""
-        : `has seen version ${body.seen ?? "none"} of the ConfigMap, ${others} seen ${seen}`,
+        : `has seen version ${body.seen ?? "none"} of the configuration, ${others} seen ${seen}`,
     ].filter((text) => text !== "");
     return texts.length === 0 ? [] : [{ pod, node, what: texts.join("; ") }];
   });

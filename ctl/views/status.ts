@@ -52,7 +52,7 @@ have the same. Then it counts Services by state, and lists problems, at most ${m
           .map(([state, count]) => `${count} ${maskControls(state)}`)
           .join(", ") || "none"
       }\n`,
-      idle.length > 0 && problems.length === 0 ? "" : problemsText(problems, asFarAsKnown(unreachable), screen),
+      idle.length + behind.length > 0 && problems.length === 0 ? "" : problemsText(problems, asFarAsKnown(unreachable), screen),
     ].join("");
     const text = answers.length === 0 && unreachable.length > 0 ? "No process answers.\n" : known;
     const all = answers.map(({ target, body }) => Object.assign({}, target, body));

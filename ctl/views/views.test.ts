@@ -823,11 +823,12 @@ test("status says who has another configuration in force than the controller, or
   const { out } = await ingotctl("status", { processes: fakeProcesses(processes) });
   const [, text = ""] = /\nNot all have the same configuration:\n((?: {2}.*\n)+)/.exec(out) ?? [];
   assert.deepEqual(text.split("\n"), [
-    "  speaker-n2 on n2 has configuration bb in force, the controller has aa; has seen version 6 of the ConfigMap, the controller has seen 7",
-    "  speaker-n3 on n3 has configuration none in force, the controller has aa; has seen version none of the ConfigMap, the controller has seen 7",
+    "  speaker-n2 on n2 has configuration bb in force, the controller has aa; has seen version 6 of the configuration, the controller has seen 7",
+    "  speaker-n3 on n3 has configuration none in force, the controller has aa; has seen version none of the configuration, the controller has seen 7",
     "",
   ]);
   assert.match(out, /speaker +n1 +speaker-n1 +1\.0\.0 +aa +10s +Ready/);
+  assert.doesNotMatch(out, /Nothing is wrong/);
   const { lagging } = JSON.parse((await ingotctl("status -o json", { processes: fakeProcesses(processes) })).out);
   assert.deepEqual(
     lagging.map(({ pod }: { pod: string }) => pod),
