@@ -64,6 +64,8 @@ interface ClusterCommandDescription<O extends Options> {
   readonly options?: O;
   /** It does something, and that once: it has no `--watch`. */
   readonly isOnce?: boolean;
+  /** It has something to say where there is no Pod of a controller or speaker, too. */
+  readonly worksWithoutPods?: boolean;
   /** It also reads or writes objects of the API, so that it has no `--node-local`. */
   readonly needsApi?: boolean;
   /** Exit statuses besides those that all have, as a sentence. */
@@ -114,6 +116,7 @@ export function clusterCommand<const O extends Options = Record<never, Option>>(
     options,
     isOnce = false,
     needsApi = false,
+    worksWithoutPods = false,
     exits,
     find,
   } = description;
@@ -130,7 +133,7 @@ export function clusterCommand<const O extends Options = Record<never, Option>>(
     help,
     options: { ...options, ...shared } as Options,
     notes: exits === undefined ? notes : `${notes} ${exits}`,
-    run: ({ values, args }, io) => run(values, args, (question) => find(question, values as Values<O>), io),
+    run: ({ values, args }, io) => run(values, args, (question) => find(question, values as Values<O>), io, worksWithoutPods),
   });
 }
 
@@ -139,6 +142,7 @@ async function run(
   args: readonly string[],
   find: (question: CommandInput) => Promise<CommandResult>,
   io: Io,
+  worksWithoutPods: boolean,
 ): Promise<number> {
   const { kubeconfig, context } = values;
   const format: Format = values.output ?? "text";
@@ -153,10 +157,7 @@ async function run(
   let known: { readonly text: string; readonly at: Date } | undefined;
   const answer = async (): Promise<number> => {
     const processes = await connection.renew();
-    if (processes.targets.length === 0)
-      throw new UsageError(
-        `there is no Pod of a controller or speaker in namespace ${cluster.systemNamespace}; see --system-namespace`,
-      );
+    if (processes.targets.length === 0 && !worksWithoutPods) throw new UsageError(noPods(cluster.systemNamespace));
     const question = {
       processes,
       again: () => connection.renewOrKeep(),
@@ -191,6 +192,10 @@ async function run(
     }
   }
   return status;
+}
+
+export function noPods(namespace: string): string {
+  return `there is no Pod of a controller or speaker in namespace ${namespace}; see --system-namespace`;
 }
 
 /** The processes, found again each time: Pods come and go. */

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { SystemClock } from "#pkg/clock";
 import { simulateNodes } from "../change/simulate.ts";
-import { connectionOptions } from "../cluster/cluster-command.ts";
+import { connectionOptions, noPods } from "../cluster/cluster-command.ts";
 import { command, Exit, UsageError, type Values } from "../command.ts";
 import { missingPods } from "../doctor/missing-pods.ts";
 import { askHistory } from "../history/history.ts";
@@ -71,8 +71,7 @@ async function run(values: Values<typeof options>, io: Io): Promise<number> {
   await using server = await serveDashboard({ port, files: await pageFiles(), questions });
   collector.onModel((model) => server.show(model));
   await collector.start();
-  if (collector.processes.targets.length === 0)
-    throw new UsageError(`there is no Pod of a controller or speaker in namespace ${systemNamespace}; see --system-namespace`);
+  if (collector.processes.targets.length === 0) throw new UsageError(noPods(systemNamespace));
   io.out(`The dashboard is on ${server.url}\nCtrl-C ends it.\n`);
   if (values.open === true) await openPage(server.url, io);
   await io.interrupted();

@@ -10,6 +10,7 @@ import type { Processes } from "../cluster/processes.ts";
 import { Exit, UsageError } from "../command.ts";
 import { run } from "../run.ts";
 import { fakeIo, ingotctl } from "../testing/ingotctl.ts";
+import { fakeProcesses } from "../testing/processes.ts";
 import { smallCluster } from "../testing/small-cluster.ts";
 import { checks } from "./finding.ts";
 
@@ -97,7 +98,7 @@ test("Services that are not well because of a line above are not ticked", async 
 });
 
 test("check and doctor name the same causes", async () => {
-  for (const given of [warned, hung, cluster()]) {
+  for (const given of [warned, hung, cluster(), { ...cluster(), processes: fakeProcesses({}) }]) {
     const { checks: lines } = JSON.parse((await ingotctl("check -o json", given)).out) as { checks: { findings: object[] }[] };
     const { findings } = JSON.parse((await ingotctl("doctor -o json", given)).out);
     const key = (one: object) => JSON.stringify(one);

@@ -10,6 +10,7 @@ export const doctor = clusterCommand({
   name: "doctor",
   summary: "Look for problems, the worst first, each with a remedy",
   takes: 0,
+  worksWithoutPods: true,
   help: `Looks at all processes, their versions and configurations, whether the speakers see each other, every node's settings, BGP
 peers, pools and Services, and lists problems, one for each cause, with the Services that are not well because of it. Errors are parts
 that do not work, warnings parts that do not work as they should. "ingotctl check" also lists what is well. With --wire the speakers

@@ -260,6 +260,16 @@ test("what may not be read is told in the bundle and by the command, and the res
   assert.equal(status, Exit.losses);
 });
 
+test("where there is no Pod of ours a bundle has what the API knows, and the command says so", async () => {
+  const { status, err, written } = await ingotctl("support-bundle a.tgz", { api: apiWith(), processes: fakeProcesses({}) });
+  assert.ok((await unpacked(written["a.tgz"])).has("a/cluster/events.yaml"));
+  assert.match(
+    err,
+    /^ingotctl: there is no Pod of a controller or speaker in namespace metallb-system; see --system-namespace\n$/,
+  );
+  assert.equal(status, Exit.losses);
+});
+
 const unusable: { file: string; says: RegExp }[] = [
   { file: "a.zip", says: /the file is a \.tar\.gz, not "a\.zip"/ },
   { file: "/tmp/.tar.gz", says: /the file needs a name before its ending: "\/tmp\/\.tar\.gz"/ },

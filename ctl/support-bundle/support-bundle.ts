@@ -1,7 +1,7 @@
 import { buffer } from "node:stream/consumers";
 import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
-import { clusterCommand } from "../cluster/cluster-command.ts";
+import { clusterCommand, noPods } from "../cluster/cluster-command.ts";
 import { UsageError, version } from "../command.ts";
 import { type BundleFile, collect } from "./collect.ts";
 
@@ -12,6 +12,7 @@ export const supportBundle = clusterCommand({
   takes: 1,
   isOnce: true,
   needsApi: true,
+  worksWithoutPods: true,
   help: `Writes a .tar.gz: the ConfigMaps, or custom resources, without passwords, Services of type LoadBalancer, nodes, our Pods and events,
 the answers of all processes under /v1 with their recordings, their metrics, and versions. Secrets are not read. Look through it before you send it: names,
 addresses and labels of your cluster are in it.`,
@@ -24,12 +25,14 @@ addresses and labels of your cluster are in it.`,
     const about = { ingotctl: version, node: process.version, collected: now.toISOString(), namespace: systemNamespace };
     const all = [{ name: "about.json", text: `${JSON.stringify(about, undefined, 2)}\n` }, ...files];
     await io.writePrivateFile(file, gzipSync(await tar(folder, all, now)));
+    const isEmpty = processes.targets.length === 0;
     const lines = [`${file}: ${all.length} files\n`, ...unread.map((one) => `not read: ${one}\n`)];
     return {
       value: { file, files: all.map(({ name }) => name), unread },
       text: lines.join(""),
       unreachable,
-      isLossy: unread.length > 0,
+      note: isEmpty ? noPods(systemNamespace) : undefined,
+      isLossy: unread.length > 0 || isEmpty,
     };
   },
 });
