@@ -138,6 +138,16 @@ for (const { why, marks } of apart)
     assert.match(io.printed.out, / {6}-> kubectl /);
   });
 
+test("a context that there is not is a usage error at once, also with --wait", async () => {
+  const io = fakeIo(cluster());
+  const refuse = async () => {
+    throw new UsageError('there is no context "prd" in the kubeconfig');
+  };
+  const wrong = { ...io, cluster: { ...io.cluster, connect: refuse, context: refuse } };
+  assert.equal(await run(["check", "--wait", "--context=prd"], wrong), Exit.usage);
+  assert.deepEqual(io.printed, { out: "", err: 'ingotctl: there is no context "prd" in the kubeconfig\n' });
+});
+
 test("where no process answers nothing is called well that only processes know", async () => {
   const { processes, api } = cluster();
   const get = async () => {

@@ -40,6 +40,7 @@ it fails is skipped; "-" also stands before a self-test that has tried nothing. 
   async run({ values: { wait = false, timeout, output = "text", kubeconfig, context, "system-namespace": system } }, io) {
     const cluster = { kubeconfig, context, systemNamespace: system ?? "metallb-system" };
     const until = io.now().getTime() + readSeconds(timeout ?? "300");
+    await io.cluster.context(cluster); // A kubeconfig that cannot be used says nothing about the cluster, and no waiting helps.
     await using connection = new Connection(io, cluster);
     for (;;) {
       const lines = await look(connection, cluster, io);
