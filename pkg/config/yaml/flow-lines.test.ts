@@ -9,6 +9,8 @@ const cases: { name: string; text: string; want: string }[] = [
   { name: "a list over lines", text: "a: [\n1,\r\n2\n]\nb: 1\n", want: "a: [ 1,  2 ]\nb: 1\n" },
   { name: "brackets in brackets", text: "- [{a:\nb}\n,\n[]\n]\n", want: "- [{a: b} , [] ]\n" },
   { name: "comments inside go", text: "a: [ # ]\n1 #\n]\n", want: "a: [     1   ]\n" },
+  { name: "tabs before values", text: "a: [\t1,\t{b:\t2\t},\t\n3]\nb:\t4\n", want: "a: [ 1, {b: 2\t},  3]\nb:\t4\n" },
+  { name: "tabs inside text stay", text: 'a: [b\tc, "d\te"]\n', want: 'a: [b\tc, "d\te"]\n' },
   { name: "a hash inside text stays", text: "a: [b#c,\n1]\n", want: "a: [b#c, 1]\n" },
   { name: "brackets in quotes are text", text: "a: ['[', \"]\\\"\",\n'it''s]']\n", want: "a: ['[', \"]\\\"\", 'it''s]']\n" },
   { name: "an apostrophe inside plain text is text", text: "a: [it's,\nb]\nc: 'd'\n", want: "a: [it's, b]\nc: 'd'\n" },

@@ -2,9 +2,9 @@ const blank = /[ \t\r\n]/;
 const blankOrEnd = /^[ \t\r\n]?$/;
 
 /**
- * Puts each `[…]` and `{…}` of a YAML text on one line, by turning the line breaks and comments inside into blanks. Every other
- * character keeps its place. For the parser, lines inside brackets have to be indented; to yaml.v2, and so in users' files, their
- * indentation means nothing. Quoted text that spans lines is left as it is.
+ * Puts each `[…]` and `{…}` of a YAML text on one line, by turning the line breaks, comments and tabs before values inside into
+ * blanks. Every other character keeps its place. The parser wants lines inside brackets indented, and no tab before a value there; to yaml.v2,
+ * and so in users' files, neither means anything. Quoted text that spans lines is left as it is.
  */
 export function joinFlowLines(source: string): string {
   return new Joiner(source).joined();
@@ -67,7 +67,8 @@ class Joiner {
     let atValue = true; // The same for quotes.
     do {
       const character = this.#source.charAt(this.#at);
-      if (character === "\n" || character === "\r") this.#blankOut(this.#at + 1);
+      const isTabBetween = character === "\t" && atValue;
+      if (character === "\n" || character === "\r" || isTabBetween) this.#blankOut(this.#at + 1);
       else if (this.#isComment()) {
         const end = this.#source.slice(this.#at).search(/[\r\n]|$/);
         this.#blankOut(this.#at + end);
