@@ -28,6 +28,19 @@ const cases = [
     of: ["Cannot list services: forbidden", 403],
     next: /^apply the manifests again.* --as=system:serviceaccount:metallb-system:speaker shows/,
   },
+  {
+    name: "a webhook whose certificate the API server does not trust",
+    of: [
+      "Cannot list bgppeers: 500 Internal Server Error: conversion webhook for metallb.io/v1beta1, Kind=BGPPeer failed: x509: certificate signed by unknown authority",
+      500,
+    ],
+    next: /^$/,
+  },
+  {
+    name: "a failure that has the number of another one in its words",
+    of: ["Cannot list services: 503 Service Unavailable: no upstream 10.0.0.1:403", 503],
+    next: /^$/,
+  },
   { name: "an API server that does not answer", of: ["Cannot list services", 0, new Error("connect ECONNREFUSED")], next: /^$/ },
 ] as const;
 for (const {
