@@ -36,14 +36,19 @@ export async function* listPages(plural: string, get: GetPage): AsyncGenerator<r
       continue;
     }
     const { resourceVersion, continue: more } = fields(page.metadata);
-    if ((page.items !== null && !Array.isArray(page.items)) || text(resourceVersion) === "")
-      throw new ApiError(`Cannot list ${plural}: the answer is not a list`, 200, "Malformed");
-    yield list(page.items);
+    yield itemsOf(page, plural);
     largest = Math.min(largest + 1, pageSize);
     if (limit !== undefined) limit = Math.min(2 * limit, largest);
     next = text(more);
     if (next === "") return text(resourceVersion);
   }
+}
+
+/** What a proxy answers in the server's place is not taken for an empty list. @throws {ApiError} */
+export function itemsOf({ items, metadata }: Fields, plural: string): readonly unknown[] {
+  if ((items !== null && !Array.isArray(items)) || text(fields(metadata).resourceVersion) === "")
+    throw new ApiError(`Cannot list ${plural}: the answer is not a list`, 200, "Malformed");
+  return list(items);
 }
 
 /** Parameters of a watch that begins with all objects: the first time as any member of the API has them, later as they are (KEP-3157). */

@@ -1,9 +1,10 @@
 import { backOff, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
 import type { Log } from "#pkg/log";
-import { type Fields, fields, list, text } from "#pkg/untrusted";
+import { type Fields, fields, text } from "#pkg/untrusted";
 import type { Api } from "./api.ts";
 import { ApiError } from "./errors.ts";
 import type { ObjectMeta } from "./objects.ts";
+import { itemsOf } from "./pages.ts";
 import type { Resource } from "./resources.ts";
 import type { WatchEvent } from "./watch-events.ts";
 
@@ -91,7 +92,7 @@ export async function objectsOf(
   } as const;
   for (let failures = 0; !stop.aborted && part.isWanted(owner); failures++) {
     try {
-      return list((await api.get(request, stop)).items);
+      return itemsOf(await api.get(request, stop), plural);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       log.debug("cannot ask for objects that were left out, retrying", { error });

@@ -308,6 +308,18 @@ test("slices of a Service that is not wanted are dropped, until it is: then they
   assert.equal(scene.api.waiting, 0);
 });
 
+test("an answer that is not a list does not say that a Service has no slices", limit, async () => {
+  const [scene] = await Scene.watching(event("ADDED", slice("x", "other", "2")));
+  await using _ = scene;
+  await scene.saw("synced");
+  scene.wanted.add("ns/other");
+  scene.informer.want("ns/other");
+  (await scene.api.next()).reply(200, '{"message":"upstream is away"}');
+  const again = await scene.retry("endpointslices of an owner");
+  again.reply(200, listOf("120", slice("x", "other", "2")));
+  await scene.saw("ns/x ->2");
+});
+
 test("a slice that is removed while those of its Service are asked for stays away", limit, async () => {
   const [scene, watch] = await Scene.watching(event("ADDED", slice("w", "other", "1")), event("ADDED", slice("x", "other", "2")));
   await using _ = scene;
