@@ -48,6 +48,19 @@ test("what a status has besides about an address that stays is kept", limit, asy
   await writing;
 });
 
+for (const how of ["breaks off", "never ends"] as const)
+  test(`a refusal whose words the server ${how} is one all the same`, limit, async () => {
+    await using s = await scene();
+    const reviewing = s.cluster.reviewToken("t");
+    const refused = assert.rejects(reviewing, { status: 429, retryAfterMs: 7_000 });
+    const { response } = await s.api.next();
+    response.writeHead(429, { "content-length": "1000", "retry-after": "7" }).write('{"kind":');
+    for (let turn = 0; turn < 20; turn++) await setImmediate();
+    if (how === "breaks off") response.destroy();
+    else s.clock.advanceBy(60_000);
+    await refused;
+  });
+
 test("an API server of several addresses that cannot be reached at any is an error with the reason", limit, async (t) => {
   const both = [
     { address: "127.0.0.1", family: 4 },

@@ -220,9 +220,13 @@ async function read(response: IncomingMessage, purpose: string, maxBytes: number
 
 /** The error that an answer other than success stands for. Its body should be a Kubernetes Status, but a proxy may send a page. */
 async function refusal(request: Request, response: IncomingMessage, code: number): Promise<ApiError> {
-  const body = await read(response, request.purpose, maxRefusalBytes);
-  const status = fields(parseJson(body.text));
-  const message = text(status.message) || body.text.slice(0, 200);
+  // It is one, and has its wait, also where its words break off.
+  const words = await read(response, request.purpose, maxRefusalBytes).then(
+    (body) => body.text,
+    () => "the answer broke off",
+  );
+  const status = fields(parseJson(words));
+  const message = text(status.message) || words.slice(0, 200);
   return new ApiError(
     `Cannot ${request.purpose}: ${code} ${response.statusMessage ?? ""}: ${message}`,
     code,
