@@ -11,11 +11,7 @@ export const standby: readonly Break[] = [
     after: "",
     tests: restored,
   },
-  {
-    before: " && service?.ingress.includes(`${address}`) !== true)",
-    after: ")",
-    tests: restored,
-  },
+  { before: "if (service?.ingress.includes(`${address}`) !== true) ", after: "", tests: restored },
   { before: "isLast && (!isFirst || this.isAsked)", after: "false", tests: ["pkg/k8s/informer.test.ts"] },
   { before: 'isSynced ? {} : { resourceVersion: "0" }', after: '{ resourceVersion: "0" }', tests: streamed },
   { before: "if (this.#isListing && question === this.#lists && now !== undefined)", after: "if (false)", tests: streamed },
