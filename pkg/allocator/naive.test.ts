@@ -306,7 +306,7 @@ test("under any fences, reservations, sharing rules and quotas everything ends a
         assertConsistent(allocator, naive, pools);
         for (const { quota, namespace, resource, used } of allocator.quotaUsage()) {
           const one = quotas[Number(/\d+/.exec(quota)?.[0])];
-          const member = namespace ?? ["p", "q", "r"].find((name) => one && naive.isInside(one, name)) ?? "";
+          const member = namespace ?? ["p", "q", "r"].find((name) => one && naive.isUnder(one, name)) ?? "";
           assert.equal(used, one && naive.used(one, member)[resource], `${quota} of ${member}: ${resource}`);
         }
       }
@@ -325,7 +325,7 @@ function assertWithin(
 ): void {
   const namespace = service.split("/")[0] ?? "";
   for (const [index, quota] of quotas.entries()) {
-    if (!naive.isInside(quota, namespace)) continue;
+    if (!naive.isUnder(quota, namespace)) continue;
     const used = naive.used(quota, namespace);
     for (const resource of ["ipv4", "ipv6", "services"] as const) {
       const most = Math.max(quota[resource] ?? Infinity, before[index]?.[resource] ?? 0);

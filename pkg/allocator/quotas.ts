@@ -156,10 +156,15 @@ export class Quotas {
     return remembered(this.#ofNamespace, namespace, maxRemembered, () => this.#findCounters(namespace));
   }
 
+  /** A namespace of which nothing is known yet may have any labels: its first Services would get, and keep, more than they may have. */
+  #isUnder(quota: Quota, namespace: string): boolean {
+    return isIn(quota, namespace, this.#labels) || (quota.namespaceSelectors.length > 0 && !this.#labels.has(namespace));
+  }
+
   #findCounters(namespace: string): readonly Counter[] {
     const found: Counter[] = [];
     for (const [index, quota] of this.quotas.entries()) {
-      if (!isIn(quota, namespace, this.#labels)) continue;
+      if (!this.#isUnder(quota, namespace)) continue;
       const counter = this.#together.get(index) ?? counterOf(index, quota, namespace);
       found.push(this.#inUse.get(counterText(counter)) ?? counter);
     }
@@ -195,7 +200,7 @@ export class Quotas {
   #holders({ limits, namespace }: Counter, slot: bigint, occupancy: Occupancy): number {
     if (namespace !== undefined) return occupancy.holdersOf(slot, namespace);
     let count = 0;
-    for (const [other, holders] of occupancy.namespaces(slot)) if (isIn(limits, other, this.#labels)) count += holders;
+    for (const [other, holders] of occupancy.namespaces(slot)) if (this.#isUnder(limits, other)) count += holders;
     return count;
   }
 }

@@ -491,7 +491,7 @@ test("a namespace that comes under a quota by its labels is counted with what it
   assert.equal(ask(allocator, "y/2"), "a: 10.0.0.2");
   allocator.release("x/1");
   assert.equal(ask(allocator, "x/2"), "a: 10.0.0.0");
-  allocator.setNamespace("x", undefined);
+  allocator.setNamespace("x", {});
   assert.deepEqual([...allocator.quotaUsage()], []);
 });
 
@@ -546,4 +546,17 @@ test("a look at all quotas, a few at a time, has each once, also one that is use
   allocator.release("a/web");
   allocator.settle(request("a/web"));
   assert.deepEqual([first, ...looking.map(({ namespace }) => namespace)], ["a", "b", "c"]);
+});
+
+test("a quota by labels counts a namespace of which nothing is known yet, until its labels are", () => {
+  const gold: Quota = { ...unlimited, namespaceSelectors: [labeled("tier", "gold")], services: 1 };
+  const allocator = start([pool("a", ["10.0.0.0/29"])], [gold], { known: {} });
+  assert.deepEqual(
+    ["known/web", "known/shop"].map((service) => ask(allocator, service)),
+    ["a: 10.0.0.0", "a: 10.0.0.1"],
+  );
+  assert.equal(ask(allocator, "new/web"), "a: 10.0.0.2");
+  assert.match(ask(allocator, "new/shop"), /^nothing; .*"new" has 1 of 1 Services/);
+  assert.ok(allocator.setNamespace("new", { tier: "silver" }));
+  assert.equal(ask(allocator, "new/shop"), "a: 10.0.0.3");
 });

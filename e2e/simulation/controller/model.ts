@@ -386,7 +386,8 @@ interface AddressSource {
 }
 
 function isUnder({ namespaces, namespaceSelectors = [] }: ModelQuota, service: ModelService): boolean {
-  return namespaces.includes(namespaceOf(service)) || namespaceSelectors.some((one) => matches(one, service.namespaceLabels));
+  const { namespaceLabels: is } = service;
+  return namespaces.includes(namespaceOf(service)) || namespaceSelectors.some((one) => is === undefined || matches(one, is));
 }
 
 function hasFamily({ addresses }: ModelPool, family: 4 | 6): boolean {

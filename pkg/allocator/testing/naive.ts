@@ -229,6 +229,11 @@ export class Naive {
     return set.namespaces.includes(namespace) || isSelected;
   }
 
+  /** Whether a quota counts the namespace: also one of which nothing is known. */
+  isUnder(quota: Quota, namespace: string): boolean {
+    return this.isInside(quota, namespace) || (quota.namespaceSelectors.length > 0 && !this.#namespaces.has(namespace));
+  }
+
   #fromAny(request: AddressRequest, own: readonly Address[], before: readonly Address[]): readonly Address[] | undefined {
     const isReservedHere = (address: Address) => this.#class(request, address) < 2;
     const ranked = inOrder(this.#pools.filter(({ autoAssign, closed }) => autoAssign && !closed));
@@ -329,7 +334,7 @@ export class Naive {
   #isCountedAlready(request: AddressRequest, address: Address): boolean {
     const namespace = namespaceOf(request.service);
     const counting = this.#quotas.filter(
-      (quota) => this.isInside(quota, namespace) && this.#countedIn(quota, [address]).length > 0,
+      (quota) => this.isUnder(quota, namespace) && this.#countedIn(quota, [address]).length > 0,
     );
     return counting.every((quota) => this.#isHeldBeside(quota, namespace, request, address));
   }
@@ -379,7 +384,7 @@ export class Naive {
   #quota(request: AddressRequest, wanted: readonly Address[], before: readonly Address[]): string | undefined {
     const namespace = namespaceOf(request.service);
     for (const [index, quota] of this.#quotas.entries()) {
-      if (!this.isInside(quota, namespace)) continue;
+      if (!this.isUnder(quota, namespace)) continue;
       const now = this.#held.get(request.service);
       this.#hold(request, before);
       const had = this.used(quota, namespace);
@@ -405,7 +410,7 @@ export class Naive {
 
   #isCounted(quota: Quota, namespace: string, service: string): boolean {
     const other = namespaceOf(service);
-    return quota.together ? this.isInside(quota, other) : other === namespace;
+    return quota.together ? this.isUnder(quota, other) : other === namespace;
   }
 
   #countedIn({ pools }: Quota, addresses: readonly Address[]): readonly Address[] {
