@@ -24,7 +24,7 @@ import { hostInterfaces, surroundingsToFollow } from "./interfaces/nics.ts";
 import { apiLost, apiViewTimer, noteOldViews } from "./members/api-view.ts";
 import { followTimer, forgetTold, reconsiderNodes, takeTold, tellOwnNode } from "./members/followed-nodes.ts";
 import { allMembers, foreignMembersChanged, nextMembersAt, setMembers } from "./members/foreign-members.ts";
-import { forgetDeleted, memberChanged, membersSettled, noteKinds, pullAwaited, reclaimed } from "./members/members.ts";
+import { forgetDeleted, memberChanged, membersSettled, noteKinds, pullAwaited, reclaimed, strangers } from "./members/members.ts";
 import { apiViewsChanged, nodeEvent, nodesTold } from "./members/node-changes.ts";
 import { reachabilityChanged } from "./members/nodes.ts";
 import { checkPlacement } from "./placement/placement-warning.ts";
@@ -287,8 +287,9 @@ function membersChanged(
   effects: SpeakerEffect[],
 ): void {
   const before = new Set(state.members.active);
+  const unknown = strangers(state);
   const active = setMembers(state, heard);
-  noteKinds(state, withoutGossip, starting, now);
+  noteKinds(state, unknown, withoutGossip, starting, now);
   const returned = active.filter((node) => !before.has(node));
   const fields = { event: "membersChanged", nodes: active };
   if (returned.length > 0 || active.length < before.size)

@@ -33,8 +33,8 @@ export class ConflictBench extends Bench {
   readonly #gossip: OwnEntry[] = []; // Not sent yet.
   #version = 0;
 
-  constructor(node: string, active = both) {
-    super(node, { hasRing: true, active, isSynced: true });
+  constructor(node: string, active = both, hasRing = true) {
+    super(node, { hasRing, active, isSynced: true });
     this.runner.onStep = undefined; // Frames make many steps, and nobody runs them again.
     this.onGossip = (entries) => {
       this.#gossip.push(...entries);

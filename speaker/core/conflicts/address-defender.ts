@@ -7,7 +7,7 @@ import { elect } from "#pkg/placement";
 import { maxOccupants } from "#pkg/quarantine";
 import type { SpeakerEffect } from "../effects.ts";
 import { askForNode } from "../members/followed-nodes.ts";
-import { nodeOfMac } from "../members/members.ts";
+import { nodeOfMac, strangers } from "../members/members.ts";
 import { isReady } from "../members/nodes.ts";
 import { touchSlots } from "../placement/slots.ts";
 import { reportAnnounced } from "../protocols/announcers.ts";
@@ -272,7 +272,10 @@ function speakerOf(state: SpeakerState, { mac, address, kind }: AddressSighting,
   const node = nodeOfMac(members.macs, mac);
   if (node !== undefined && members.foreign.has(node)) return undefined;
   if (node === undefined) {
-    if (members.withoutGossip.length === 0 && now >= members.strangersUntil) return undefined;
+    const defense = conflicts.defended.get(address.toString())?.defense;
+    // Without a ring all others are strangers, of which none has had the address of a new Service.
+    const isNew = members.gossip === undefined && (defense?.stage === "probing" || defense?.isQuarantined === true);
+    if (isNew || (strangers(state).length === 0 && now >= members.strangersUntil)) return undefined;
     return { node, active: true, preferred: false, saysSo: false, mayBeCutOff: false };
   }
   const active = members.active.includes(node);

@@ -4,6 +4,7 @@ import type { Address } from "#pkg/net";
 import { list } from "#pkg/text";
 import { type Fact, sentence, type Verdict, verdict } from "#pkg/verdict";
 import type { SpeakerEffect } from "../effects.ts";
+import { strangers } from "../members/members.ts";
 import { holderKeys } from "../services/services.ts";
 import type { SpeakerState } from "../state.ts";
 import type { Rival } from "./rivals.ts";
@@ -100,7 +101,8 @@ function keyOf({ address, mac }: Pick<Conflict, "address" | "mac">): string {
 }
 
 /** The meaning of another host with the address. */
-export function conflictVerdict({ node, members }: SpeakerState, conflict: Conflict): Verdict {
+export function conflictVerdict(state: SpeakerState, conflict: Conflict): Verdict {
+  const { node, members } = state;
   const { address, mac, node: other, interface: name, ownMac, followed, kind, answersForMany, failedToProve } = conflict;
   const evidence = frameFacts(conflict);
   const here = `node "${node}" (${ownMac} on ${name})`;
@@ -109,12 +111,13 @@ export function conflictVerdict({ node, members }: SpeakerState, conflict: Confl
       evidence,
       message: `a host, ${mac}, answers for ${address} and for several other addresses of pools, as with proxy ARP, or others with ever other MAC addresses do; ${here} announces ${address} all the same: clients may reach either`,
     });
-  if (kind === "unidentified" && members.withoutGossip.length > 0)
+  const unknown = kind === "unidentified" ? strangers(state) : [];
+  if (unknown.length > 0)
     return verdict("service", "unidentifiedHost", {
       evidence,
       message:
         `a host, ${mac}, uses ${address} too, which ${here} announces: it may be one of the nodes whose speakers do not report their MAC ` +
-        `addresses (${list(members.withoutGossip)}), or any other host`,
+        `addresses (${list(unknown)}), or any other host`,
     });
   if (other === undefined)
     return verdict("service", "addressConflict", {

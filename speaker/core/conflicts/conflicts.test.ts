@@ -7,7 +7,7 @@ import { ConflictBench, first, later, x } from "../../testing/conflict-bench.ts"
 import { pools } from "../../testing/speaker-bench.ts";
 import { SpeakerView } from "../view.ts";
 import { announceAddress, currentConflicts, withdrawAddress } from "./address-defender.ts";
-import { describeConflict } from "./conflict-reports.ts";
+import { conflictVerdict, describeConflict } from "./conflict-reports.ts";
 
 const mac = "02:00:00:00:00:42";
 const ownMac = "02:00:00:00:00:01";
@@ -45,6 +45,23 @@ test("another host that has an address of this node is reported, described and a
   bench.run((effects) => withdrawAddress(bench.state, x, effects));
   assert.deepEqual(await series(), [occupied]);
   assert.equal(bench.recorded.at(-1), "web: addressConflictEnded");
+});
+
+test("without a ring an unknown host may be another speaker's, and has two seconds to stop before it is a conflict", () => {
+  for (const { active, isGone, want } of [
+    { active: ["node1", "node2"], isGone: true, want: [] },
+    { active: ["node1", "node2"], isGone: false, want: ["unidentifiedHost"] },
+    { active: ["node1"], isGone: false, want: ["addressConflict"] },
+  ]) {
+    const bench = new ConflictBench("node1", active, false);
+    bench.announce({ ...later, conflictProbe: "off" });
+    bench.sight(mac);
+    bench.clock.advanceBy(2_000);
+    if (!isGone) bench.sight(mac, "uses");
+    const found = currentConflicts(bench.state).map((conflict) => conflictVerdict(bench.state, conflict).cause);
+    assert.deepEqual(found, want);
+    assert.equal(bench.recorded.length, want.length);
+  }
 });
 
 test("an address that another host has is counted and told while a pool has it, as the remedy is to take it out", async () => {

@@ -104,15 +104,23 @@ function forgetFirst(gone: Map<string, unknown> | Set<string>): string | undefin
   return gone.size > maxNodesGone && first !== undefined && gone.delete(first) ? first : undefined;
 }
 
-/** These members send no gossip now, and these announce nothing yet. */
+/** Members that tell nobody their MAC addresses: those that send no gossip and, without a ring, all others. */
+export function strangers({ node, members: { gossip, active, withoutGossip } }: SpeakerState): readonly string[] {
+  return gossip === undefined ? active.filter((other) => other !== node) : withoutGossip;
+}
+
+/** These members send no gossip now, and these announce nothing yet. @param before members of which no MAC address was known */
 export function noteKinds(
-  { members, isTold }: SpeakerState,
+  state: SpeakerState,
+  before: readonly string[],
   withoutGossip: readonly string[],
   starting: readonly string[],
   now: Millis,
 ): void {
-  if (members.withoutGossip.some((node) => !isIn(withoutGossip, node))) members.strangersUntil = now + leavingMs;
+  const { members, isTold } = state;
   members.withoutGossip = withoutGossip;
+  const unknown = strangers(state);
+  if (before.some((node) => !isIn(unknown, node))) members.strangersUntil = now + leavingMs;
   members.startedWith = isTold ? members.startedWith.filter((node) => isIn(starting, node)) : starting;
   members.starting = starting.filter((node) => !isIn(members.startedWith, node));
 }

@@ -53,6 +53,22 @@ test("the first speaker by name tells the controller who announces a Service, an
   }
 });
 
+test("without a ring nobody knows whether a Service is announced by BGP, and none is said not to be since an endpoint is ready again", () => {
+  const bench = new Bench(first);
+  bench.setConfig(pools(routed, peer));
+  bench.serve("default/web", [x]);
+  bench.start();
+  bench.settle();
+  for (const failingMs of [10_000, 60_000]) {
+    bench.endpoints("default/web", {});
+    advance(bench, failingMs);
+    assert.equal(said(bench)?.split(":")[0], failingMs < 30_000 ? undefined : "noReadyEndpoint");
+    bench.endpoints("default/web", { node1: true });
+    advance(bench, 60_000);
+    assert.equal(said(bench), undefined);
+  }
+});
+
 const causes: {
   name: string;
   text?: string;

@@ -127,8 +127,10 @@ function look(state: SpeakerState, key: string, now: Millis): void {
   const { reporter } = state;
   reporter.agenda.delete(key);
   const { written, changed, failing } = reporter;
-  const outcome = outcomeOf(state, key);
-  if (outcome === "unknown") return;
+  const found = outcomeOf(state, key);
+  // Where it was not announced, and nobody tells any more whether it is, nothing is said.
+  if (found === "unknown" && !failing.has(key)) return;
+  const outcome = found === "unknown" ? undefined : found;
   const isFailing = outcome !== undefined && !unfailing.has(outcome.line.cause);
   const hasRival = reporter.rivalUntil < Infinity;
   if (isFailing && hasRival && asSeen.has(outcome.line.cause) && mayBeOutOfSight(state, key)) {
