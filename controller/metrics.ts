@@ -9,7 +9,7 @@ export function registerUsage(
   registry: Registry,
   terms: {
     readonly controller: {
-      readonly view: Pick<ControllerView, "isWorking" | "usage" | "serviceCounts" | "conditionsRefused" | "isSummaryRefused">;
+      readonly view: Pick<ControllerView, "isWorking" | "usage" | "serviceCounts" | "conditionsRefused" | "refusedReports">;
     };
   },
   elector: { readonly isLeader: boolean },
@@ -29,7 +29,7 @@ export function registerUsage(
     help: "1 while the API server refuses conditions of Services, or does not answer.",
     collect: (add) => add({}, terms.controller.view.conditionsRefused === undefined ? 0 : 1),
   });
-  registerRefusedReports(registry, () => Number(terms.controller.view.isSummaryRefused));
+  registerRefusedReports(registry, () => terms.controller.view.refusedReports);
   pullGauge(registry, {
     name: "ingot_controller_leader",
     help: "1 on the controller that works, 0 on controllers that stand by, or lead and do not see the API yet.",

@@ -241,6 +241,7 @@ test("a configuration that the API refuses to keep on record is in force, and ha
   }
   const { verdict, since } = world.controller.view.configuration;
   assert.deepEqual([verdict.state, verdict.cause], ["Degraded", "notSaved"]);
+  assert.equal(world.controller.view.refusedReports, 1, "an alert tells of it");
   assert.match(verdict.message, /in force, but cannot be saved as the last good one: .*field is immutable/);
   assert.ok(since >= configuration.since && since < world.clock.now() - 50_000);
   world.cluster.refused.clear();

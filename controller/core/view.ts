@@ -98,8 +98,10 @@ export class ControllerView {
     return this.#state.conditions.refused;
   }
 
-  get isSummaryRefused(): boolean {
-    return isLasting(this.#state.summary.refusals);
+  /** How many ConfigMaps of the controller the API server refuses again and again: `ingot-summary`, `ingot-status`. */
+  get refusedReports(): number {
+    const { configuration, summary } = this.#state;
+    return [summary.refusals, configuration.record.refusals].filter(isLasting).length;
   }
 
   /** How full pools are, and quotas. */

@@ -179,11 +179,11 @@ test("a summary that the API refuses for long has a verdict, until it is written
   const { verdict } = world.controller.view.configuration;
   assert.deepEqual([verdict.state, verdict.cause], ["Degraded", "notReported"]);
   assert.match(verdict.message, /in force, but the summary of the state is not written: .*403 forbidden/);
-  assert.equal(world.controller.view.isSummaryRefused, true);
+  assert.equal(world.controller.view.refusedReports, 1);
   world.cluster.refused.clear();
   await pass(world, 60_000);
   assert.equal(world.controller.view.configuration.verdict.cause, "inForce");
-  assert.equal(world.controller.view.isSummaryRefused, false);
+  assert.equal(world.controller.view.refusedReports, 0);
   world.cluster.refused.set(name, new ApiError(`Cannot write ConfigMap ${name}: 403 forbidden`, 403, "Forbidden"));
   world.service("late");
   await pass(world, 1_000_000);

@@ -43,7 +43,7 @@ export class KubernetesMetrics {
 export function registerRefusedReports(registry: Registry, count: () => number): void {
   pullGauge(registry, {
     name: "ingot_reports_refused",
-    help: "ConfigMaps with reports of this process (`ingot-announced-*`, `ingot-conflicts`, `ingot-summary`) that the API server refuses again and again.",
+    help: "ConfigMaps with reports of this process (`ingot-announced-*`, `ingot-conflicts`, `ingot-status`, `ingot-summary`) that the API server refuses again and again.",
     collect: (add) => add({}, count()),
   });
 }
