@@ -116,6 +116,23 @@ test("events that are refused are dropped, which is said once, and so is the ret
   assert.deepEqual(s.log.fields[1], { dropped: 2 });
 });
 
+test("where events of one namespace are refused between those of others, the log says it once a minute", limit, async () => {
+  await using s = await Scene.open();
+  const write = async (name: string, isRefused: boolean) => {
+    s.recorder.record(about(name), "Normal", "ConfigLoaded", "m");
+    const request = await s.api.next();
+    if (isRefused) request.refuse(403, "Forbidden");
+    else request.reply(201, {});
+  };
+  for (let i = 0; i < 5; i++) for (const isRefused of [true, false]) await write(`a${i}${isRefused}`, isRefused);
+  s.clock.advanceBy(60_000);
+  for (const isRefused of [true, false]) await write(`b${isRefused}`, isRefused);
+  await until(() => s.log.lines.length > 3);
+  const pair = ["warn events are dropped", "info events are written again"];
+  assert.deepEqual(s.log.lines, [...pair, ...pair]);
+  assert.deepEqual([s.log.fields[1], s.log.fields[3]], [{ dropped: 1 }, { dropped: 5 }]);
+});
+
 test("an event whose creation was answered into the void is not an error", limit, async () => {
   await using s = await Scene.open();
   s.recorder.record(about("a"), "Normal", "ConfigLoaded", "m");

@@ -74,6 +74,8 @@ const maxWaiting = 20_000;
 const writesAtOnce = 8;
 const maxMessageLength = 1024; // Limit of events.k8s.io, which serves these too.
 const flushMs: Millis = 2_000;
+// A quota, or the end of a namespace, refuses events of one namespace between those of others that are written.
+const sayEveryMs: Millis = 60_000;
 
 /**
  * Writes core/v1 Events in the background: nobody waits for them, they give way to all other calls, and when the API is away for
@@ -89,7 +91,9 @@ export class EventRecorder implements AsyncDisposable {
   #waiting = 0;
   #writers = 0;
   #idle: (() => void) | undefined;
-  #dropped = 0; // since the last one that was written
+  #dropped = 0; // since the log last said that events are written again
+  #isDropping = false; // as the log says
+  #sayAt: Millis = -Infinity; // From when on the log may say it again.
   #closed = false;
   #abandoned = false;
 
@@ -175,7 +179,9 @@ export class EventRecorder implements AsyncDisposable {
       // The server forgets events after an hour, then the next one is a new one.
       const updated = event.count > 1 && (await this.#cluster.patchEvent(namespace, event.name, change));
       if (!updated) await this.#cluster.createEvent(namespace, this.#body(event, namespace));
-      if (this.#dropped > 0) this.#options.log.info("events are written again", { dropped: this.#dropped });
+      if (!this.#isDropping) return;
+      this.#options.log.info("events are written again", { dropped: this.#dropped });
+      this.#isDropping = false;
       this.#dropped = 0;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -184,8 +190,12 @@ export class EventRecorder implements AsyncDisposable {
   }
 
   #drop(error: unknown): void {
-    if (this.#dropped === 0) this.#options.log.warn("events are dropped", { error });
+    const { clock, log } = this.#options;
     this.#dropped++;
+    if (this.#isDropping || clock.now() < this.#sayAt) return;
+    this.#isDropping = true;
+    this.#sayAt = clock.now() + sayEveryMs;
+    log.warn("events are dropped", { error });
   }
 
   #body(event: CorrelatedEvent, namespace: string): Record<string, unknown> {
