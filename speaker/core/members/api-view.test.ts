@@ -116,6 +116,28 @@ test("one of the nodes that see what changes records an event of one that does n
   assert.equal(recorded[1], `nodeFaultEnded Node ${owner} the speaker on node "${owner}" reaches the API again`);
 });
 
+test("a node whose Node was deleted is another one when there is one of its name again, which has not lost the API", () => {
+  for (const deletedFirst of [true, false]) {
+    const ended = nodes
+      .filter((node) => node !== owner)
+      .flatMap((node) => {
+        const { bench, others, hear } = amongOthers(node, lan);
+        others.find(({ name }) => name === owner)?.state.setView("old");
+        hear();
+        if (deletedFirst) bench.setNode(owner, undefined);
+        bench.runner.dispatch({ type: "member", change: "failed", node: owner, incarnation: 1, life: 1, macs: undefined });
+        bench.membersChanged(nodes.filter((other) => other !== owner));
+        if (!deletedFirst) bench.setNode(owner, undefined);
+        others.find(({ name }) => name === owner)?.state.setView("current");
+        bench.setNode(owner, {});
+        bench.membersChanged(nodes);
+        hear();
+        return bench.reported.filter((line) => line.startsWith("nodeFaultEnded "));
+      });
+    assert.deepEqual(ended, []);
+  }
+});
+
 test("a node that leaves an address at the end of a cut, before others hear that it had it, knows that one without the API keeps it", () => {
   const elected = elect(
     nodes.filter((node) => node !== owner),

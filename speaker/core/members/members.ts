@@ -69,6 +69,7 @@ export function forgetNode(state: SpeakerState, node: string, effects: SpeakerEf
     return;
   }
   members.missing.delete(node);
+  state.apiView.oldElsewhere.delete(node);
   if (members.lost.delete(node)) members.gossip?.setViewUncertainty(viewUncertainty(members));
   if (members.gossip === undefined) return;
   members.gossip.forget(node);
@@ -79,6 +80,7 @@ export function forgetNode(state: SpeakerState, node: string, effects: SpeakerEf
 export function forgetDeleted(state: SpeakerState, node: string, effects: SpeakerEffect[]): void {
   const { members } = state;
   if (!members.deleted.delete(node)) return;
+  state.apiView.oldElsewhere.delete(node);
   if (members.lost.delete(node)) members.gossip?.setViewUncertainty(viewUncertainty(members));
   members.gossip?.forget(node);
   effects.push({ type: "forgetGossip", node });
