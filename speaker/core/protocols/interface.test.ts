@@ -84,6 +84,17 @@ test("a pool that is no longer of protocol interface, or gone, leaves nothing in
   }
 });
 
+test("a Service that is deleted leaves nothing in the kernel, also at once with its pool or after it", () => {
+  for (const withPool of ["kept", "deleted before", "deleted at once"]) {
+    const bench = started();
+    if (withPool !== "kept") bench.setConfig(pools("{name: o, protocol: layer2, addresses: [10.0.0.0/30]}"));
+    if (withPool === "deleted before") bench.settle();
+    bench.setService("default/web", undefined);
+    bench.settle();
+    assert.deepEqual(kernel(bench), [], withPool);
+  }
+});
+
 test("verdicts, metric and log say that the node has the address, or why it cannot", () => {
   const bench = started();
   const of = () => {
