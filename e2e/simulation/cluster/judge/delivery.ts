@@ -31,7 +31,7 @@ export class Delivery {
   readonly #routed = new LastingWrongs();
   /** Node that could not deliver -> when it last could not. */
   readonly #brokenAt = new Map<number, Millis>();
-  /** Speaker -> addresses that its kube-proxy has not served since before it began. */
+  /** Speaker -> addresses that its kube-proxy has not served since before it began, and that others could have all the time. */
   readonly #unservedBefore = new WeakMap<SpeakerProcess, ReadonlySet<string>>();
 
   /** To be called often. @returns what is wrong */
@@ -64,7 +64,9 @@ export class Delivery {
     for (const [node, speaker] of cluster.speakers) {
       const before = this.#unservedBefore.get(speaker);
       const those = before ?? [...cluster.people.services.keys()].flatMap((name) => cluster.people.status(name));
-      this.#unservedBefore.set(speaker, new Set([...those].filter((address) => isStopped(cluster, node, address))));
+      const isLeft = (address: string) =>
+        isStopped(cluster, node, address) && this.#successors(cluster, node, address).length > 0;
+      this.#unservedBefore.set(speaker, new Set([...those].filter(isLeft)));
     }
   }
 
