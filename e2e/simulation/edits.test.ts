@@ -5,6 +5,7 @@ import "../../pkg/clock/testing/untracked-promises.ts";
 import { drawEdits, drawQuietEdits } from "./cluster/draw-edits.ts";
 import { drawNics } from "./cluster/draw-nics.ts";
 import { drawBesideEarlier } from "./cluster/draw-outages.ts";
+import { drawRingless } from "./cluster/draw-ringless.ts";
 import { drawSurroundings } from "./cluster/draw-surroundings.ts";
 import type { History } from "./cluster/history.ts";
 import { movedSince, toldOtherwise } from "./cluster/judge/as-fresh.ts";
@@ -47,6 +48,7 @@ const kinds: Readonly<Record<string, { readonly draw: (seed: number) => History;
     draw: drawSurroundings,
     atRest: toldOtherwise,
   },
+  "edits and failures where no speaker has a ring leave nothing behind": { draw: drawRingless, atRest: toldOtherwise },
   "Services made beside a speaker of an earlier version, while other nodes have lost the API, are announced": {
     draw: drawBesideEarlier,
     atRest: toldOtherwise,

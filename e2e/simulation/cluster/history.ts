@@ -134,6 +134,8 @@ export interface History {
   readonly weather?: ApiWeather;
   /** Speakers watch one another by BFD, with a packet this often; not at all where absent. */
   readonly failoverMs?: Millis | undefined;
+  /** No speaker has a ring: each knows by the API alone which others there are. */
+  readonly withoutRing?: boolean;
   /** They do so only while the configuration says that they watch one another. */
   readonly followsFailover?: boolean;
   /** Speakers ask kube-proxy for its Pods of each `Local` Service; not at all where absent. */

@@ -43,6 +43,8 @@ export interface SimulatedClusterOptions {
   readonly centralSpeakers?: number;
   /** Speakers watch one another by BFD, with a packet this often; not at all where absent. */
   readonly failoverMs?: Millis | undefined;
+  /** No speaker has a ring: each knows by the API alone which others there are. */
+  readonly withoutRing?: boolean;
   /** They do so only while the configuration says that. */
   readonly followsFailover?: boolean;
   /** The ConfigMap's text at the start, or the manifests of custom resources. */
@@ -221,6 +223,24 @@ export class SimulatedCluster {
     return (index < firstCentral ? this.speakers : this.centralSpeakers).get(index);
   }
 
+  get hasRing(): boolean {
+    return this.#options.withoutRing !== true;
+  }
+
+  /** Whether each of two speakers hears when the other one is gone: without a ring by the API. */
+  hear(one: number, other: number): boolean {
+    if (this.hasRing) return this.ring.reaches(one, other) && this.ring.reaches(other, one);
+    return [one, other].every((node) => this.speakers.get(node)?.hasLostApi === false);
+  }
+
+  /** Whether all that run take just these for members. */
+  get agreesOnMembers(): boolean {
+    if (this.hasRing) return this.ring.isConverged();
+    const running = [...this.speakers].filter(([, { process }]) => process.isRunning);
+    const names = running.map(([node]) => nameOf(node)).sort();
+    return running.every(([, { members, hasLostApi }]) => !hasLostApi && members.toSorted().join() === names.join());
+  }
+
   get router(): SimulatedRouter {
     return this.routing.router;
   }
@@ -285,6 +305,7 @@ export class SimulatedCluster {
       connection: this.#connect(process, startDelayMs),
       startDelayMs,
       ring: this.ring,
+      hasRing: this.hasRing,
       keepsPaths:
         this.#paths !== undefined && this.#options.followsFailover === true ? "asConfigured" : this.#paths !== undefined,
       nicAddresses: this.machines.nic(node),

@@ -34,6 +34,8 @@ import { type SpeakerRunner, speakerCore } from "../../../speaker/core/replay.ts
 import { type AnnounceFor, createState, type SpeakerState } from "../../../speaker/core/state.ts";
 import { Faults } from "../../../speaker/faults.ts";
 import { macsOf } from "../../../speaker/members/macs.ts";
+import type { Members } from "../../../speaker/members/members.ts";
+import { PodMembers } from "../../../speaker/members/pod-members.ts";
 import type { LargeRing } from "../../../speaker/members/ring/state.ts";
 import { RingMembers } from "../../../speaker/members/ring-members.ts";
 import { registerTimings } from "../../../speaker/metrics.ts";
@@ -70,6 +72,7 @@ export interface SpeakerProcessOptions {
   /** Its formats on the ring are those of the version before heartbeats and views of the API. */
   readonly isEarlier: boolean;
   readonly configSource: ConfigSource | undefined;
+  readonly hasRing: boolean;
   /** When it follows its own Node alone. */
   readonly ownNode: OwnNodeRule;
   /** From when its ring counts as a large one. */
@@ -126,14 +129,14 @@ export class SpeakerProcess {
   readonly startedAt: Millis;
   readonly #options: SpeakerProcessOptions;
   readonly #runner: SpeakerRunner;
-  readonly #members: RingMembers;
+  readonly #members: Members;
   readonly #sources: Sources;
   #routes: Routes | undefined; // Few are asked.
   readonly #bgp: BgpSpeaker;
   readonly #nic: NicKeeper;
   readonly #configMaps: ConfigMapWriter;
   readonly #handovers: HandoverKeeper;
-  readonly #memberlist: SimulatedMemberlist;
+  readonly #memberlist: SimulatedMemberlist | undefined; // Without a ring there is none.
   /** By which it dialed last: others for each session that does not follow the one before. */
   bgpSettings: SessionSettings | undefined;
   /** Octets of all user messages that it has made. */
@@ -152,7 +155,7 @@ export class SpeakerProcess {
   #apiLostSince: Millis = Infinity;
 
   constructor(options: SpeakerProcessOptions) {
-    const { index, process, connection, bgp, bfd, life, isEarlier, announceFor, record } = options;
+    const { index, process, connection, bgp, bfd, life, isEarlier, hasRing, announceFor, record } = options;
     this.#mac = options.mac;
     this.#otherNics = options.otherNics;
     this.#options = options;
@@ -179,11 +182,11 @@ export class SpeakerProcess {
       process.at(options.ring.now, () => this.#interfaceChanged()),
     );
     this.#runner.onStep = options.onStep;
-    this.state = createState({ node, ignoreExcludeLabel: false, hasRing: true, ownNode: options.ownNode, announceFor });
+    this.state = createState({ node, ignoreExcludeLabel: false, hasRing, ownNode: options.ownNode, announceFor });
     const portions = new Portions(clock, 4);
     const emit = this.#runner.dispatch;
     // Reports of the ring's thread wait for the main thread, which may stand still.
-    this.#memberlist = new SimulatedMemberlist({
+    const memberlist = new SimulatedMemberlist({
       simulation: options.ring,
       index,
       life,
@@ -199,14 +202,16 @@ export class SpeakerProcess {
         this.octetsBroadcast += octets;
       },
     });
-    this.#members = new RingMembers({
-      memberlist: this.#memberlist,
+    const labels = "component=speaker";
+    this.#memberlist = hasRing ? memberlist : undefined;
+    const ringMembers = new RingMembers({
+      memberlist,
       keys: undefined,
-      metadata: this.#memberlist.metadata,
+      metadata: memberlist.metadata,
       gossip: this.state.members.gossip,
       cluster,
       namespace,
-      labels: "component=speaker",
+      labels,
       node,
       emit,
       large: options.largeRing,
@@ -214,6 +219,7 @@ export class SpeakerProcess {
       clock,
       random,
     });
+    this.#members = hasRing ? ringMembers : new PodMembers({ cluster, namespace, labels, emit });
     this.#bgp = new BgpSpeaker({
       newSession: ({ key: _key, restarting, ...session }) =>
         new PeerSession({
@@ -304,7 +310,7 @@ export class SpeakerProcess {
       members: this.#members,
       fastPath: {
         configure: (intervalMs: Millis | undefined) =>
-          this.#memberlist.keepPaths(options.keepsPaths === "asConfigured" ? intervalMs !== undefined : options.keepsPaths),
+          this.#memberlist?.keepPaths(options.keepsPaths === "asConfigured" ? intervalMs !== undefined : options.keepsPaths),
       },
       nodePaths: undefined,
       sources: this.#sources,
@@ -378,7 +384,7 @@ export class SpeakerProcess {
 
   /** All gossip that it has. */
   get gossip(): Uint8Array {
-    return this.#memberlist.delegate.state();
+    return this.#memberlist?.delegate.state() ?? new Uint8Array();
   }
 
   /** Whether it sees nothing of what changes in the API, and knows that or not. */
@@ -386,9 +392,9 @@ export class SpeakerProcess {
     return this.connection.isCut || this.#apiLostSince !== Infinity;
   }
 
-  /** The nodes that are members of the ring as far as it knows; while it follows its node to another address, those that were before too. */
+  /** The nodes that are members as far as it knows; while it follows its node to another address, those that were before too. */
   get members(): readonly string[] {
-    return this.#memberlist.members().map(({ name }) => name);
+    return this.#memberlist?.members().map(({ name }) => name) ?? this.state.members.active;
   }
 
   setCarrier(running: boolean): void {
@@ -454,7 +460,7 @@ export class SpeakerProcess {
 
   /** An effect that this node's ring protocol emitted. */
   onRingEffect(effect: Effect): void {
-    this.#memberlist.onEffect(effect);
+    this.#memberlist?.onEffect(effect);
   }
 
   /** Work takes so long, in which the main thread hears of nothing else. */

@@ -131,8 +131,10 @@ export class Delivery {
 }
 
 /** Nobody leaves anything to others then, or members do not count on one another yet. */
-function isMixed({ ring, speakers }: SimulatedCluster): boolean {
-  return !ring.isConverged() || [...speakers.values()].some(({ process, isEarlier }) => process.isRunning && isEarlier);
+function isMixed({ ring, hasRing, speakers }: SimulatedCluster): boolean {
+  return (
+    !hasRing || !ring.isConverged() || [...speakers.values()].some(({ process, isEarlier }) => process.isRunning && isEarlier)
+  );
 }
 
 /** Its speaker knows of the fault: a sign that was there when it started is one where most speakers on other nodes were once without it. */

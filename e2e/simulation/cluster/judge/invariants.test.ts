@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ownerOf } from "#pkg/placement";
+import { firstConfig } from "../history.ts";
 import { Scene, spec } from "./scene.ts";
 
 test("an address that two nodes answer for is found after the time of a hand-over, and one of nobody at rest", async () => {
@@ -14,6 +15,25 @@ test("an address that two nodes answer for is found after the time of a hand-ove
   const other = await Scene.atRest();
   for (const node of [0, 1]) other.speaker(node).announced.delete(other.cluster.people.status("a")[0] ?? "");
   assert.match(other.found ?? "", /of a is at nobody, of node-1/);
+});
+
+test("without a ring an address of nobody and of two nodes is found, and a node that takes others for members than are Ready", async () => {
+  const withoutRing = () => Scene.atRest(firstConfig, undefined, true);
+  for (const { nodes, found } of [
+    { nodes: [], found: /nobody of node-0,node-1 answers/ },
+    { nodes: [0, 1], found: /: node-0 and node-1 answer/ },
+  ]) {
+    const scene = await withoutRing();
+    const [address = ""] = scene.cluster.people.status("a");
+    for (const { announced } of scene.cluster.speakers.values()) announced.delete(address);
+    for (const node of nodes) scene.speaker(node).announced.add(address);
+    await scene.pass(9_000);
+    assert.match(scene.invariants.problem ?? "", found);
+  }
+  const scene = await withoutRing();
+  scene.speaker(0).state.members.active = ["node-0"];
+  await scene.pass(21_000);
+  assert.match(scene.invariants.problem ?? "", /node-0 takes node-0 for members, of node-0,node-1/);
 });
 
 test("an address that moves all the time is found, though no two have it for long", async () => {

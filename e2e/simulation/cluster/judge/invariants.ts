@@ -1,6 +1,7 @@
 import type { ObjectChange } from "#e2e/apiserver";
 import { LastingWrongs, OwnershipChecker } from "#e2e/ownership";
 import type { Millis } from "#pkg/clock";
+import { nameOf } from "#pkg/memberlist/testing";
 import { lifetimeMs } from "../network/nic-addresses.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
@@ -20,6 +21,8 @@ import { wronglyTold } from "./told.ts";
 
 // From when the two nodes hear one another and agree on the members: so long two may answer for an address.
 const handOverMs: Millis = 6_000;
+// A watch that breaks begins again by then, and may be late.
+const unreadMs: Millis = 20_000;
 // The router looks at its hold timers every second.
 const noticeMs: Millis = 1_500;
 
@@ -47,6 +50,7 @@ export class Invariants implements Judge {
   readonly #asWanted: AsWanted | undefined;
   readonly #known = new Known();
   readonly #ownership = new OwnershipChecker();
+  readonly #members = new LastingWrongs(); // Whom nodes without a ring take for members.
   readonly #twice = new LastingWrongs(); // Which two answer for an address, and could know.
 
   /** @param asWanted judges besides, also while something fails, who does what the API wants; for histories in fair weather */
@@ -67,6 +71,7 @@ export class Invariants implements Judge {
   /** To be called often. */
   check(cluster: SimulatedCluster): void {
     this.#checkOwners(cluster);
+    if (!cluster.hasRing) this.#checkMembers(cluster);
     this.#noteNewcomers(cluster);
     for (const [node, speaker] of cluster.speakers) {
       const isEarly = speaker.process.isRunning && speaker.announced.size > 0 && !this.#mayAnnounce.has(speaker);
@@ -102,9 +107,9 @@ export class Invariants implements Judge {
     if (misplaced !== undefined) this.#found(cluster, misplaced);
     for (const { address, since, what } of this.#ownership.add(sample))
       this.#found(cluster, `${address}: ${what}, since ${since} ms`);
-    const agreed = cluster.ring.isConverged();
+    const agreed = cluster.agreesOnMembers;
     const isStalled = (node: number) => cluster.speakers.get(node)?.process.isStalled;
-    const hear = (one: number, other: number) => cluster.ring.reaches(one, other) && cluster.ring.reaches(other, one);
+    const hear = (one: number, other: number) => cluster.hear(one, other);
     // A kernel whose speaker was killed goes on for the address's lifetime, also when there is a new one that has not found what is wanted yet.
     const isWanted = (node: number, address: string) => {
       const { process, announced } = cluster.speakers.get(node) ?? {};
@@ -124,13 +129,24 @@ export class Invariants implements Judge {
       if (lasted > (pairs.get(pair) ?? Infinity)) this.#found(cluster, `${pair} since ${since} ms`);
   }
 
+  /** Without a ring members are the nodes whose speaker Pods are Ready; those of before, where none is. */
+  #checkMembers({ speakers, nodes, now }: SimulatedCluster): void {
+    const ready = [...speakers.keys()].filter((node) => nodes.isReady(node)).map(nameOf);
+    const seeing = [...speakers].filter(([, { process, hasLostApi }]) => process.isRunning && !process.isStalled && !hasLostApi);
+    const wrong = seeing.filter(([, { members }]) => ready.length > 0 && members.toSorted().join() !== ready.sort().join());
+    const keys = wrong.map(([node, { members }]) => `node-${node} takes ${members} for members, of ${ready}`);
+    for (const [what, { since, lasted }] of this.#members.at(now, keys))
+      if (lasted > unreadMs) this.problem ??= `at ${now} ms: ${what}, since ${since} ms`;
+  }
+
   /** A speaker may announce once it could have met another one that may, in however many steps, or once none of these was Ready. */
   #noteNewcomers(cluster: SimulatedCluster): void {
     const running = [...cluster.speakers].filter(([, { process }]) => process.isRunning);
     const reached = new Set(running.filter(([, speaker]) => this.#mayAnnounce.has(speaker)).map(([node]) => node));
     for (const from of reached)
       for (const [to] of running) if (cluster.ring.reaches(from, to) || cluster.ring.reaches(to, from)) reached.add(to);
-    const isAlone = !running.some(([node, speaker]) => this.#mayAnnounce.has(speaker) && cluster.nodes.isReady(node));
+    const isAlone =
+      !cluster.hasRing || !running.some(([node, speaker]) => this.#mayAnnounce.has(speaker) && cluster.nodes.isReady(node));
     for (const [node, speaker] of running) if (isAlone || reached.has(node)) this.#mayAnnounce.add(speaker);
   }
 

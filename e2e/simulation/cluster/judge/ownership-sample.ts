@@ -72,10 +72,10 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
   const { ring, now, lan } = cluster;
   const { withoutCarrier } = cluster.machines;
   const running = [...cluster.speakers].filter(
-    ([node, { process }]) => process.isRunning && !process.isStalled && ring.running.includes(node),
+    ([node, { process }]) => process.isRunning && !process.isStalled && (!cluster.hasRing || ring.running.includes(node)),
   );
   const isOnLan = (node: number) => !withoutCarrier.has(node);
-  const reaches = (a: number, b: number) => ring.reaches(a, b) && ring.reaches(b, a);
+  const reaches = (a: number, b: number) => cluster.hear(a, b);
   const isBySpeaker = (node: number, address: string) => cluster.speakers.get(node)?.announced.has(address) === true;
   const answering = cluster.owners();
   // Where IP alone is cut, clients hear whoever answers: one that the node does not reach is enough.

@@ -24,7 +24,7 @@ export class Scene {
   readonly weather: ApiWeather = { ...fairWeather };
   readonly cluster: SimulatedCluster;
 
-  private constructor(config: string, asWanted: AsWanted | undefined) {
+  private constructor(config: string, asWanted: AsWanted | undefined, withoutRing: boolean) {
     this.invariants = new Invariants(asWanted);
     const changed = (...[change, byPeople]: Parameters<ConstructorParameters<typeof SimulatedCluster>[0]["onChange"]>) => {
       if (this.cluster !== undefined) this.invariants.changed(this.cluster, change, byPeople);
@@ -34,6 +34,7 @@ export class Scene {
       nodes: 2,
       loss: 0,
       withoutNetAdmin: [],
+      withoutRing,
       weather: this.weather,
       config,
       onChange: changed,
@@ -43,8 +44,8 @@ export class Scene {
     this.cluster.people.setService("r", { ...spec, pool: "routed" });
   }
 
-  static async atRest(config = firstConfig, asWanted?: AsWanted): Promise<Scene> {
-    const scene = new Scene(config, asWanted);
+  static async atRest(config = firstConfig, asWanted?: AsWanted, withoutRing = false): Promise<Scene> {
+    const scene = new Scene(config, asWanted, withoutRing);
     await scene.pass(30_000); // By then Services have their conditions, each of which speakers see as a change.
     assert.equal(scene.found, undefined);
     return scene;

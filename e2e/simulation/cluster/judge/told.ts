@@ -4,7 +4,7 @@ import { fields } from "#pkg/untrusted";
 import { keyOf, namespace } from "../api/objects.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
 import { candidatesOf } from "./ownership-sample.ts";
-import { inKernels, poolOf } from "./promised.ts";
+import { inKernels, poolOf, withoutOwners } from "./promised.ts";
 
 /** The lines that speakers write about each Service. */
 export function linesOf({ api }: SimulatedCluster): ReadonlyMap<string, AnnouncedLine> {
@@ -28,6 +28,9 @@ export function wronglyTold(cluster: SimulatedCluster): string | undefined {
     const uid = object?.metadata.uid ?? "";
     if (addresses.length === 0) continue;
     const line = lines.get(keyOf(name));
+    // Without a ring nobody knows what the sessions and kernels of others have.
+    const isUntold = addresses.some((address) => !cluster.hasRing && withoutOwners.has(poolOf(address)));
+    if (line === undefined && isUntold) continue;
     if (line === undefined) return `no line tells of ${name}`;
     const said = `the line of ${name} says ${line.cause}: ${line.message}`;
     if (line.subject !== subjectOf({ uid, ingress: addresses })) return `${said}, which is of another Service or other addresses`;
