@@ -229,6 +229,7 @@ test("a verdict is since the owner became the owner, not since the last change o
 
 test("no verdict on a Service is since before the Service was seen, or placed as it is", () => {
   const bench = Bench.announcing(owner);
+  bench.membersChanged([owner]); // Beside other speakers, without a ring, the host might be one of theirs.
   bench.clock.advanceBy(60_000);
   bench.serve("default/late", ["192.0.2.9"]);
   const since = (key: string) => serviceView(bench.state, key, noSessions)?.since;
@@ -257,7 +258,8 @@ test("no verdict on a Service is since before the Service was seen, or placed as
 test("another host with the address degrades it, and names the host", () => {
   const bench = Bench.announcing(owner);
   const mac = "02:00:00:00:00:99";
-  bench.clock.advanceBy(3_000);
+  bench.membersChanged([owner]); // Beside other speakers, without a ring, it might be one of theirs.
+  bench.clock.advanceBy(10_000);
   const sighting: AddressSighting = { address: address(x), kind: "uses", mac, interface: "eth0", ownMac: "02:00:00:00:00:01" };
   for (let i = 0; i < 3; i++) {
     bench.runner.dispatch({ type: "sighting", sighting });
