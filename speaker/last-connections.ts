@@ -4,7 +4,7 @@ import type { Log } from "#pkg/log";
 import type { SpeakerView } from "./core/index.ts";
 
 const countEveryMs: Millis = 1_000;
-// A count of a million connections takes less. Where there is none by then there will be none: the process may lack NET_ADMIN.
+// A count of a million connections takes less. A process that has none by then never gets one: it may lack NET_ADMIN.
 const firstCountMs: Millis = 10_000;
 
 export interface LastConnectionsOptions {

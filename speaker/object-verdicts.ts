@@ -42,7 +42,7 @@ export class ObjectVerdicts implements Disposable {
     this.#look();
   }
 
-  /** On this node, the worst first. Of several with one cause each has its own date; words may have other numbers in them by now. */
+  /** On this node, the worst first. Several with one cause have a date each; numbers in their words may have changed. */
   node(): readonly Dated<Millis>[] {
     const { view, nodeFacts, clock } = this.#options;
     const before = [...this.#ofNode];

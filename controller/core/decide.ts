@@ -122,9 +122,9 @@ function allocationChanged(
 // Each is decided on again, whoever makes thousands ask for one address.
 const maxTold = 20;
 
-/** Who asked for an address was told who has it, and is told anew where that is another one now. */
+/** Services that asked for an address were told who has it; they are told again, because another one has it now. */
 function tellWaiting({ allocator, asked, agenda }: ControllerState, key: string, address: Address): void {
-  if (!allocator.isHeld(address)) return; // Those who may have it are woken, and then one of them has it.
+  if (!allocator.isHeld(address)) return; // A free one wakes Services that may have it, and then one of them has it.
   for (const waiting of asked.waiting.of(freeAddress(address)).take(maxTold)) if (waiting !== key) agenda.changed(waiting);
 }
 

@@ -293,7 +293,7 @@ export function titleOf({ name, peerName }: Pick<VerdictEntry, "name" | "peerNam
   return peerName === undefined ? name : `${peerName} (${name})`;
 }
 
-/** That another host has an address, of which an entry of `ingot-conflicts` that a person wrote may say nothing more. */
+/** For people: another host has the address. A person may have written the entry of `ingot-conflicts`, without a MAC address or a node. */
 export function otherHostHasIt({ mac, node }: Pick<ConflictsAnswer["occupied"][number], "mac" | "node">): string {
   if (mac === "") return "another host has it, as an entry of ingot-conflicts says";
   return `the host with MAC address ${mac}${node === "" ? "" : `, seen from ${node},`} has it`;

@@ -113,7 +113,7 @@ export async function listFirstVersion(
  */
 export function programOf({ metadata, spec }: RawObject): "controller" | "speaker" | undefined {
   const { app, component, ...labels } = metadata?.labels ?? {};
-  // Of the manifests' own labels first: an overlay may add the recommended ones, with values of its own.
+  // The manifests' own labels come first: an overlay may add the recommended ones, with values of its own.
   const program = app === "metallb" && component !== undefined ? component : labels["app.kubernetes.io/component"];
   const name = labels["app.kubernetes.io/name"] ?? "metallb";
   if (name !== "metallb" && !hasOurEnvironment(fields(fields(spec?.template).spec ?? spec))) return undefined;

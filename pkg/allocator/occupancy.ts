@@ -116,7 +116,7 @@ export class Occupancy {
     return this.#inUse.get(pool) ?? none;
   }
 
-  /** Those of them that nobody may have any more. */
+  /** Slots among these that are reserved for nobody now. */
   inUseOfNobody(pool: string): Counts {
     return this.#ofNobody.get(pool) ?? none;
   }

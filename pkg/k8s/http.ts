@@ -151,7 +151,7 @@ export class Http {
   }
 }
 
-/** Of a server with several addresses, such as `localhost`, Node has an error of each, and no message for all. */
+/** Where a server has several addresses, such as `localhost`, Node gives an error for each, and no message for all. */
 function firstOf(error: unknown): unknown {
   return error instanceof AggregateError ? error.errors[0] : error;
 }

@@ -44,7 +44,7 @@ export async function* listPages(plural: string, get: GetPage): AsyncGenerator<r
   }
 }
 
-/** What a proxy answers in the server's place is not taken for an empty list. @throws {ApiError} */
+/** A proxy may answer in the server's place: that is no empty list. @throws {ApiError} */
 export function itemsOf({ items, metadata }: Fields, plural: string): readonly unknown[] {
   if ((items !== null && !Array.isArray(items)) || text(fields(metadata).resourceVersion) === "")
     throw new ApiError(`Cannot list ${plural}: the answer is not a list`, 200, "Malformed");

@@ -106,7 +106,7 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
     });
 }
 
-/** Peers by address and port, as MetalLB with FRR writes them: an IPv6 address has no brackets. Of several with one router each has its source, too. */
+/** Peers by address and port, as MetalLB with FRR writes them: an IPv6 address has no brackets. Several with one router have their sources, too. */
 function* labeled({ peers }: Pick<BgpSpeaker, "peers">): Iterable<readonly [label: string, peer: BgpPeer]> {
   for (const [router, all] of Map.groupBy(peers, ({ key }) => key.replace(/ from .*/, "")))
     for (const peer of all) yield [(all.length === 1 ? router : peer.key).replace(/^\[(.*)\]/, "$1"), peer];
@@ -119,7 +119,7 @@ export function registerBfd(registry: Registry, bfd: Pick<Bfd, "counters" | "ign
     help: "1 while the BFD session with the peer is up, of several sessions all of them, else 0.",
     labelNames: ["peer"],
     collect(add) {
-      const sessions = bfd.counters().sort((a, b) => Number(b.up) - Number(a.up)); // Of those with one label the last counts.
+      const sessions = bfd.counters().sort((a, b) => Number(b.up) - Number(a.up)); // Prometheus keeps the last one with a label.
       for (const { peer, up } of sessions) add({ peer }, up ? 1 : 0);
     },
   });

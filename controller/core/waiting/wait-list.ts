@@ -52,7 +52,7 @@ export class WaitList extends Part {
     return next;
   }
 
-  /** All who wait for the resource. */
+  /** All Services in the resource's lines. */
   *of(resource: string): Generator<string, void> {
     for (const { arrivals } of this.lines.get(resource) ?? []) yield* arrivals.keys();
   }

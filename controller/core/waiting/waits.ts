@@ -160,7 +160,7 @@ function freeFor(holder: ReservedFor): string {
   return `free for ${Object.values(holder).join(" ")}`;
 }
 
-/** The resource that Services wait for which asked for an address that another one has. */
+/** A Service that asked for an address of another one waits for this resource. */
 export function freeAddress(address: Address): string {
   return `free ${address}`;
 }

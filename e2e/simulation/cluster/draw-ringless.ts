@@ -6,7 +6,7 @@ import type { Act, History } from "./history.ts";
 
 // Beyond the seeds of histories.
 const ringlessSeeds = 13 * 2 ** 27;
-/** What befalls the ring alone, or what speakers tell one another by it. */
+/** Acts on the ring alone, or on words that speakers tell one another by it. */
 const ofRings: readonly Act["type"][] = ["cut", "cutOneWay", "attack", "otherVersion", "rotateKey", "netAdmin", "loseSubnet"];
 
 /**

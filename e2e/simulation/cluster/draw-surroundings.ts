@@ -122,7 +122,7 @@ export function drawSurroundings(seed: number): History {
   };
 }
 
-/** Some are none of ours for a time. */
+/** Some belong to another load balancer, or to none, for a time. */
 function ofSurroundings(draw: Draw, nodes: number, index: number): ServiceSpec {
   const pool = pools[draw.pick(pools.length)] ?? "lan";
   const endpoints = draw.pick(8) === 0 ? [] : draw.pick(2) === 0 ? draw.two(nodes) : draw.some(nodes);

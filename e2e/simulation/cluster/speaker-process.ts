@@ -136,7 +136,7 @@ export class SpeakerProcess {
   readonly #nic: NicKeeper;
   readonly #configMaps: ConfigMapWriter;
   readonly #handovers: HandoverKeeper;
-  readonly #memberlist: SimulatedMemberlist | undefined; // Without a ring there is none.
+  readonly #memberlist: SimulatedMemberlist | undefined; // Undefined without a ring.
   /** By which it dialed last: others for each session that does not follow the one before. */
   bgpSettings: SessionSettings | undefined;
   /** Octets of all user messages that it has made. */

@@ -133,7 +133,7 @@ export class DesiredRoutes {
     });
   }
 
-  /** @param shares of one advertisement, which may have been made anew between addresses: the last one counts, others add paths and weights */
+  /** @param shares of one advertisement, which the speaker may have made again between two addresses: the last one counts, others add paths and weights */
   #routeOf(shares: readonly Share[], prefix: Prefix, before: readonly Advertisement[]): RouteAttributes | Paths {
     const { family } = prefix;
     const { via } = shares.at(-1) as Share;

@@ -30,7 +30,7 @@ export interface ServiceSpec {
   readonly isLocal: boolean;
   /** The value of its label `tier`, by which entries of a pool choose Services; absent: it has none. */
   readonly tier?: string | undefined;
-  /** It is none of ours: of type ClusterIP, or of the class of another load balancer; absent: it is. */
+  /** It is of type ClusterIP, or of the class of another load balancer; absent: it belongs to Ingot. */
   readonly kind?: "ClusterIP" | "otherClass" | undefined;
   /** Its IPv4 endpoints on nodes with odd numbers are in a slice of their own. */
   readonly isSplit?: boolean;

@@ -50,7 +50,7 @@ export class Invariants implements Judge {
   readonly #asWanted: AsWanted | undefined;
   readonly #known = new Known();
   readonly #ownership = new OwnershipChecker();
-  readonly #members = new LastingWrongs(); // Whom nodes without a ring take for members.
+  readonly #members = new LastingWrongs(); // Members that nodes without a ring count wrongly.
   readonly #twice = new LastingWrongs(); // Which two answer for an address, and could know.
 
   /** @param asWanted judges besides, also while something fails, who does what the API wants; for histories in fair weather */
