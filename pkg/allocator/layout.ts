@@ -213,7 +213,7 @@ export class Layout {
     const { pool, range, reservedFor } = run;
     if (reservedFor === undefined || reservedFor.type === "nobody") return;
     this.#reservedSizes.set(`${range.family} ${pool.name}`, this.reservedSize(pool, range.family) + this.#end - start);
-    if (pool.closed) return;
+    if (pool.closed || start === this.#end) return; // `avoid-buggy-ips` may leave none.
     const span = { pool, family: range.family, start, end: this.#end };
     const before = this.#reserved.get(holderText(reservedFor));
     if (before === undefined) this.#reserved.set(holderText(reservedFor), [span]);

@@ -560,3 +560,10 @@ test("a quota by labels counts a namespace of which nothing is known yet, until 
   assert.ok(allocator.setNamespace("new", { tier: "silver" }));
   assert.equal(ask(allocator, "new/shop"), "a: 10.0.0.3");
 });
+
+test("an address that is reserved for a Service, and that avoid-buggy-ips keeps back, leads it to no other address of that pool", () => {
+  const a = { ...pool("a", ["10.0.0.254-10.0.0.255"]), avoidBuggyIPs: true, priority: 1 };
+  const b = { ...pool("b", ["10.0.1.0/30"]), reservations: [forService("p/web", "10.0.1.1/32")] };
+  const reservations = [forService("p/web", "10.0.0.255/32"), forNamespace("p", "10.0.0.254/32")];
+  assert.equal(ask(start([{ ...a, reservations }, b]), "p/web"), "b: 10.0.1.1");
+});
