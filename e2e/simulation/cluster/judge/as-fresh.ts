@@ -55,8 +55,13 @@ async function sayings(cluster: SimulatedCluster): Promise<Set<string>> {
 }
 
 /** What each node decides, and what comes of it in kernels and at the router; without owners of sticky pools, which depend on what was before. */
-function* decisions({ speakers, router }: SimulatedCluster): Iterable<string> {
-  for (const [prefix, neighbors] of router.routes()) yield `the router has ${prefix} through ${neighbors.join(" and ")}`;
+function* decisions(cluster: SimulatedCluster): Iterable<string> {
+  const { speakers, router } = cluster;
+  const nodes = new Map([...speakers.keys()].map((node) => [cluster.neighborOf(node), `node-${node}`])); // It may have moved to another address.
+  for (const [prefix, neighbors] of router.routes()) {
+    const through = neighbors.map((neighbor) => nodes.get(neighbor) ?? neighbor).sort();
+    yield `the router has ${prefix} through ${through.join(" and ")}`;
+  }
   for (const [node, { state, routed }] of speakers) {
     for (const address of routed) yield `node-${node} has ${address} in its kernel`;
     for (const [address, placements] of state.placements)
