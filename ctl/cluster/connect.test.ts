@@ -198,7 +198,7 @@ test("a kubeconfig that can be read only once, as from a pipe, is taken whole", 
     const config = readKubeconfig({ kubeconfig: pipe, context: undefined });
     assert.deepEqual([config.getCurrentCluster()?.caFile, config.getCurrentUser()?.token], [join(folder, "ca.crt"), "config"]);
     await once(writer, "exit");
-    const nobody = spawn("sh", ["-c", ': > "$0"', pipe]); // Who opens the pipe again finds nothing in it.
+    const nobody = spawn("sh", ["-c", ': > "$0"', pipe]); // A second reader of the pipe finds nothing.
     assert.equal(contextOf({ kubeconfig: pipe, context: undefined, systemNamespace: "lb" }).name, "c");
     nobody.kill();
   } finally {

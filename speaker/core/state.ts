@@ -3,7 +3,7 @@ import { type Config, type Pool, PoolIndex, type Protocol, type SlotPool } from 
 import { Deadlines } from "#pkg/core";
 import { type Deliveries, type Fault, GossipState, type Reachability, type View } from "#pkg/gossip";
 import type { InterfaceState } from "#pkg/layer2";
-import type { Address, Family } from "#pkg/net";
+import { type Address, type Family, parseAddress } from "#pkg/net";
 import type {
   AddressPlacement,
   CentralAdvertisements,
@@ -368,6 +368,12 @@ export function createState(options: SpeakerOptions): SpeakerState {
 /** The pool of an address, or the set of next-hop slots that it is in. */
 export function poolAt({ config, slots }: Pick<SpeakerState, "config" | "slots">, address: Address): Pool | undefined {
   return config?.pools.find(address) ?? slots.index.find(address);
+}
+
+/** Whether some pool has the address. @param text such as `192.0.2.1`; another text is in no pool */
+export function isInPool(state: Pick<SpeakerState, "config" | "slots">, text: string): boolean {
+  const address = parseAddress(text);
+  return address !== undefined && poolAt(state, address) !== undefined;
 }
 
 /** The same as the Services on the address have it on layer 2, as it was placed. */

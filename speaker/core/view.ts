@@ -3,7 +3,7 @@ import type { Pool } from "#pkg/config";
 import type { Reachability } from "#pkg/gossip";
 import type { Service } from "#pkg/k8s";
 import type { InterfaceState } from "#pkg/layer2";
-import { type Address, type Family, parseAddress } from "#pkg/net";
+import type { Address, Family } from "#pkg/net";
 import { type AddressPlacement, isDrained } from "#pkg/placement";
 import type { Occupant } from "#pkg/quarantine";
 import { type NodeEndpoints, whyNoAddresses } from "#pkg/service";
@@ -24,7 +24,7 @@ import { ownSlots } from "./placement/slots.ts";
 import { type ProbePlan, probePlan, roundTest } from "./services/probes.ts";
 import { countWireFaults, openFaults, type WireTest, wireTest, wireVerdict } from "./services/self-tests.ts";
 import { endpointsOf, policyOf, type ServiceRow } from "./services/services.ts";
-import { type Announcement, layer2PoolAt, poolAt, type SpeakerOptions, type SpeakerState } from "./state.ts";
+import { type Announcement, isInPool, layer2PoolAt, type SpeakerOptions, type SpeakerState } from "./state.ts";
 import { type ServiceView, type Sessions, serviceView } from "./verdicts/address-verdict.ts";
 import { type NodeFacts, nodeVerdicts } from "./verdicts/node-verdict.ts";
 import { poolVerdict } from "./verdicts/pool-verdict.ts";
@@ -295,11 +295,7 @@ export class SpeakerView {
 
   /** Hosts that use addresses of pools, by address. The entry of one that was taken out of its pool stays for as long as the host answers. */
   get occupants(): ReadonlyMap<string, Occupant> {
-    const isInPool = (text: string) => {
-      const address = parseAddress(text);
-      return address !== undefined && poolAt(this.#state, address) !== undefined;
-    };
-    return new Map([...this.#state.conflicts.occupants].filter(([text]) => isInPool(text)));
+    return new Map([...this.#state.conflicts.occupants].filter(([text]) => isInPool(this.#state, text)));
   }
 
   /** How this node tries an address when somebody asks. */

@@ -46,6 +46,11 @@ export class Acts {
     const { cluster, weather } = this.#options;
     cluster.note(isFault(act) ? describeFault(act, nameOf) : JSON.stringify(act));
     const later = (length: Millis, fn: () => void) => cluster.time.schedule(cluster.now + length, fn);
+    /** For a time. */
+    const set = (length: Millis, to: (isOn: boolean) => void) => {
+      to(true);
+      later(length, () => to(false));
+    };
     switch (act.type) {
       case "killSpeaker":
       case "powerOff":
@@ -110,34 +115,27 @@ export class Acts {
         break;
       }
       case "unplug":
-        cluster.machines.setCarrier(act.node, false);
-        later(act.length, () => cluster.machines.setCarrier(act.node, true));
+        set(act.length, (isOn) => cluster.machines.setCarrier(act.node, !isOn));
         break;
       case "drain":
-        cluster.nodes.setDrained(act.node, true);
-        later(act.length, () => cluster.nodes.setDrained(act.node, false));
+        set(act.length, (isOn) => cluster.nodes.setDrained(act.node, isOn));
         break;
       case "cordon":
-        cluster.nodes.setCordoned(act.node, true);
-        later(act.length, () => cluster.nodes.setCordoned(act.node, false));
+        set(act.length, (isOn) => cluster.nodes.setCordoned(act.node, isOn));
         break;
       case "outOfService":
-        cluster.nodes.setOutOfService(act.node, true);
-        later(act.length, () => cluster.nodes.setOutOfService(act.node, false));
+        set(act.length, (isOn) => cluster.nodes.setOutOfService(act.node, isOn));
         break;
       case "taint": {
         const taint = { key: act.key, effect: "NoSchedule" };
-        cluster.nodes.setTaint(act.node, taint, true);
-        later(act.length, () => cluster.nodes.setTaint(act.node, taint, false));
+        set(act.length, (isOn) => cluster.nodes.setTaint(act.node, taint, isOn));
         break;
       }
       case "unnameRouter":
-        cluster.nodes.setRouter(act.node, false);
-        later(act.length, () => cluster.nodes.setRouter(act.node, true));
+        set(act.length, (isOn) => cluster.nodes.setRouter(act.node, !isOn));
         break;
       case "loseGateway":
-        cluster.machines.setGateway(act.node, false);
-        later(act.length, () => cluster.machines.setGateway(act.node, true));
+        set(act.length, (isOn) => cluster.machines.setGateway(act.node, !isOn));
         break;
       case "changeTeam":
         cluster.people.setTeam(act.to);
@@ -145,8 +143,7 @@ export class Acts {
         break;
       case "secondNic": {
         const has = cluster.machines.secondNics.has(act.node);
-        cluster.machines.setSecondNic(act.node, !has);
-        later(act.length, () => cluster.machines.setSecondNic(act.node, has));
+        set(act.length, (isOn) => cluster.machines.setSecondNic(act.node, isOn !== has));
         break;
       }
       case "silence":
@@ -154,8 +151,7 @@ export class Acts {
         later(act.length, () => cluster.machines.silent.delete(act.node));
         break;
       case "loseSubnet":
-        cluster.machines.setSubnet(act.node, false);
-        later(act.length, () => cluster.machines.setSubnet(act.node, true));
+        set(act.length, (isOn) => cluster.machines.setSubnet(act.node, !isOn));
         break;
       case "route":
         cluster.machines.setRoute(act.node, { by: act.by });
@@ -170,13 +166,11 @@ export class Acts {
         later(act.length, () => cluster.machines.stoppedProxies.delete(act.node));
         break;
       case "exclude":
-        cluster.nodes.setExcluded(act.node, true);
-        later(act.length, () => cluster.nodes.setExcluded(act.node, false));
+        set(act.length, (isOn) => cluster.nodes.setExcluded(act.node, isOn));
         break;
       case "edge": {
         const isEdge = cluster.nodes.isEdge(act.node);
-        cluster.nodes.setEdge(act.node, !isEdge);
-        later(act.length, () => cluster.nodes.setEdge(act.node, isEdge));
+        set(act.length, (isOn) => cluster.nodes.setEdge(act.node, isOn !== isEdge));
         break;
       }
       case "deleteNode":

@@ -11,8 +11,8 @@ import type { SpeakerProcess } from "./speaker-process.ts";
 /** The nodes' machines, which outlive their speakers: NICs, cards, carriers, clocks, and the kernels' way to Pods. */
 export class Machines {
   readonly withoutCarrier = new Set<number>();
-  readonly withoutPath = new Map<number, PathFaults>(); // node whose kernel brings no packets to Pods -> signs of that
-  /** Node with a kube-proxy that stands still -> the Services that have a Pod there by its knowledge. */
+  readonly withoutPath = new Map<number, PathFaults>(); // node that cannot deliver to Pods -> signs of that
+  /** Node with a stalled kube-proxy -> the Services with a Pod there, as kube-proxy knows. */
   readonly stoppedProxies = new Map<number, ReadonlySet<string>>();
   /** When something about one of them changed last: looks miss what is back at once. */
   changedAt: Millis = -Infinity;

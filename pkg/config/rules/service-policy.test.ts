@@ -94,7 +94,7 @@ test("textsOfServices: only texts that some entry asks for", () => {
   assert.deepEqual([differByService(poolOf("{}", "{peers: []}")), differByService(poolOf(`{${asks}}`))], [false, true]);
 });
 
-/** What the Service gets of each entry, and what it does not. */
+/** Attributes that each entry grants the Service, and those that it refuses. */
 function granted(entries: readonly string[], service: Partial<ServiceTexts>): unknown[] {
   const namespaces = new Map([["team", { tier: "gold" }]]);
   const all = { namespace: "team", labels: {}, annotations: {}, ...service };

@@ -6,7 +6,7 @@ import { type Address, canReachPrefix, matchesInterface, parseAddress } from "#p
 import type { SpeakerEffect } from "../effects.ts";
 import { canOthersAnswer } from "../members/nodes.ts";
 import { mayBeGateway } from "../protocols/gateways.ts";
-import { poolAt, type SpeakerState } from "../state.ts";
+import { isInPool, type SpeakerState } from "../state.ts";
 import { countedInterfaces, interfaceFor, ownReachability } from "./carriers.ts";
 
 // The interfaces of this node, and the subnets that it is in by them. An address of a Service that this node has on a NIC makes it no host of
@@ -22,11 +22,8 @@ export function withoutServices({ services }: SpeakerState, interfaces: readonly
  * controller may write addresses of nodes into the status of Services, as ServiceLB of k3s does.
  */
 export function hostInterfaces(state: SpeakerState, interfaces: readonly InterfaceState[]): InterfaceState[] {
-  const isInPool = (text: string) => {
-    const address = parseAddress(text);
-    return state.config === undefined || (address !== undefined && poolAt(state, address) !== undefined);
-  };
-  return withoutAddresses(interfaces, (address) => state.services.holders.has(address) && isInPool(address));
+  const mayBeOfPool = (address: string) => state.config === undefined || isInPool(state, address);
+  return withoutAddresses(interfaces, (address) => state.services.holders.has(address) && mayBeOfPool(address));
 }
 
 function withoutAddresses(interfaces: readonly InterfaceState[], isLeftOut: (address: string) => boolean): InterfaceState[] {

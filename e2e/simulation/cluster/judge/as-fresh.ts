@@ -54,7 +54,7 @@ async function sayings(cluster: SimulatedCluster): Promise<Set<string>> {
   return new Set([...(await faults(cluster)), ...decisions(cluster)]);
 }
 
-/** What each node decides, and what comes of it in kernels and at the router; without owners of sticky pools, which depend on what was before. */
+/** Each node's decisions, the kernels' entries and the router's routes. Owners of sticky pools are left out: they depend on the past. */
 function* decisions(cluster: SimulatedCluster): Iterable<string> {
   const { speakers, router } = cluster;
   const nodes = new Map([...speakers.keys()].map((node) => [cluster.neighborOf(node), `node-${node}`])); // It may have moved to another address.

@@ -56,7 +56,7 @@ export class Known {
   }
 }
 
-/** Whether all that have it have addresses of families that they do not ask for, as until a controller has seen that they ask for others. */
+/** Whether each of its Services now asks for other families than it has: a controller has not seen that yet. */
 export function isOnlyRefused({ people }: SimulatedCluster, address: string): boolean {
   const holders = [...people.services].filter(([name]) => people.status(name).includes(address));
   return holders.every(([name, spec]) => hasWrongFamilies(spec, people.status(name)));

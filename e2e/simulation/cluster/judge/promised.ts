@@ -3,7 +3,7 @@ import type { SimulatedCluster } from "../simulated-cluster.ts";
 
 /** Whether its addresses are not of the families that it asks for: it is to lose them at once, whatever it gets. */
 export function hasWrongFamilies({ isDual, pool, wanted }: ServiceSpec, addresses: readonly string[]): boolean {
-  if (wanted?.includes(",")) return false; // Those that it asks for by a list may be of any.
+  if (wanted?.includes(",")) return false; // A list of wanted addresses may have any families.
   const isSeveral = wanted === undefined && pool.includes(",");
   if (isSeveral) return addresses.length !== pool.split(",").length || addresses.some((address) => address.includes(":"));
   const families = addresses.map((address) => (address.includes(":") ? 6 : 4)).sort();
