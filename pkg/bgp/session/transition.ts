@@ -91,19 +91,27 @@ export function end(transition: Transition, connection: Connection, reason: Reas
   effects.push({ type: "failed", reason });
 }
 
-/** As long as a mute failure says less than the one before it: an attempt at a session that never was comes at least every two minutes. */
+/** As long as a failure without a reason says less than the one before it: an attempt at a session that never was comes at least every two minutes. */
 const tellingFor: Millis = 300_000;
 
 /**
- * A router that refuses the OPEN closes some of the next connections without a word, in Idle, so that the reason would come and go. The
- * statement counts until it is old.
+ * A router closes some connections without a word or without a reason, in Idle after it refused an OPEN, or because of the other connection
+ * of a collision, of which this side has refused the OPEN already: so the reason would come and go. The statement counts until it is old.
  */
 function telling({ lastFailure }: Session, ending: Ending): Ending {
-  if (lastFailure === undefined || ending.reason.type !== "lost") return ending;
+  if (lastFailure === undefined || !isMute(ending.reason)) return ending;
   const { reason, at } = lastFailure;
   const isOpen = "notification" in reason && reason.notification.code === NotificationCode.openMessage;
   return isOpen && ending.at - at < tellingFor ? lastFailure : ending;
 }
+
+function isMute(reason: Reason): boolean {
+  if (reason.type !== "received") return reason.type === "lost";
+  return reason.notification.code === NotificationCode.cease && muteCeases.has(reason.notification.subcode);
+}
+
+/** 0: unspecific, which is BIRD's for the other connection of a session that it ends. */
+const muteCeases: ReadonlySet<number> = new Set([0, Cease.connectionRejected, Cease.connectionCollisionResolution]);
 
 /**
  * Closes a connection because of a fault. Unless another is agreed on, the next attempt waits for the back-off: in Active, where the
