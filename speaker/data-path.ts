@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Alarm, type Millis } from "#pkg/clock";
 import { canReachHosts } from "#pkg/layer2";
-import { type NetlinkMessage, Rtnetlink, SystemCallError } from "#pkg/linux";
+import { NetlinkError, type NetlinkMessage, Rtnetlink, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { type Family, families, isLinkLocal, type Prefix, parsePrefix } from "#pkg/net";
 import type { LanFaults } from "#pkg/node-checks";
@@ -146,7 +146,7 @@ export class DataPath implements Disposable {
       const kernel = this.#kernel;
       return networks.every((network) => kernel.hasRouteTo(network));
     } catch (error) {
-      if (!(error instanceof SystemCallError)) throw error;
+      if (!(error instanceof SystemCallError) && !(error instanceof NetlinkError)) throw error;
       this.#options.log.debug("the kernel does not say where the route to Pods leads", { op: "dataPath", error });
       return true; // A kernel without memory for an answer says nothing of its routes.
     }
@@ -166,7 +166,7 @@ export class DataPath implements Disposable {
         families.flatMap((family) => this.#podNetworks(family)),
       );
     } catch (error) {
-      if (!(error instanceof SystemCallError)) throw error;
+      if (!(error instanceof SystemCallError) && !(error instanceof NetlinkError)) throw error;
       return false;
     }
   }

@@ -3,7 +3,7 @@ import { execFile, spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { SimulatedClock } from "#pkg/clock/testing";
-import { Rtnetlink, SystemCallError } from "#pkg/linux";
+import { NetlinkError, Rtnetlink, SystemCallError } from "#pkg/linux";
 import { silentLog } from "#pkg/log/testing";
 import { address } from "#pkg/net/testing";
 import type { SpeakerEvent } from "./core/index.ts";
@@ -11,28 +11,30 @@ import { FollowedRoutes } from "./followed-routes.ts";
 
 const errnoNoBuffers = 105;
 
-test("a kernel that does not answer is said once, what was known stays, and it is asked again each second", (t) => {
-  let answers = 1;
-  const answer = (failed: unknown) => {
-    if (answers-- > 0) return 2;
-    throw failed;
-  };
-  const failure = new SystemCallError("send", errnoNoBuffers, "send a netlink request");
-  t.mock.method(Rtnetlink.prototype, "interfaceTo", () => answer(failure));
-  const clock = new SimulatedClock();
-  const logged: string[] = [];
-  const events: SpeakerEvent[] = [];
-  const log = { ...silentLog, error: (message: string) => logged.push(message) };
-  const interfaces = () => [{ index: 2, name: "eth0" } as never];
-  using routes = new FollowedRoutes({ layer2: { interfaces }, emit: (event) => events.push(event), clock, log });
-  routes.follow({ addresses: [address("192.0.2.1")], names: [], gateways: false });
-  assert.deepEqual([logged.length, events.length], [0, 1], "told at once");
-  clock.advanceBy(10_000);
-  assert.deepEqual([logged.length, events.length], [1, 1]);
-  answers = 1;
-  clock.advanceBy(10_000);
-  assert.deepEqual([logged.length, events.length], [2, 1]);
-});
+for (const failure of [
+  new SystemCallError("send", errnoNoBuffers, "send a netlink request"),
+  new NetlinkError("Cannot decode route: 4 octets, prefix length is 48"),
+])
+  test(`a kernel whose answer is a ${failure.name} is said once, what was known stays, and it is asked again each second`, (t) => {
+    let answers = 1;
+    t.mock.method(Rtnetlink.prototype, "interfaceTo", () => {
+      if (answers-- > 0) return 2;
+      throw failure;
+    });
+    const clock = new SimulatedClock();
+    const logged: string[] = [];
+    const events: SpeakerEvent[] = [];
+    const log = { ...silentLog, error: (message: string) => logged.push(message) };
+    const interfaces = () => [{ index: 2, name: "eth0" } as never];
+    using routes = new FollowedRoutes({ layer2: { interfaces }, emit: (event) => events.push(event), clock, log });
+    routes.follow({ addresses: [address("192.0.2.1")], names: [], gateways: false });
+    assert.deepEqual([logged.length, events.length], [0, 1], "told at once");
+    clock.advanceBy(10_000);
+    assert.deepEqual([logged.length, events.length], [1, 1]);
+    answers = 1;
+    clock.advanceBy(10_000);
+    assert.deepEqual([logged.length, events.length], [2, 1]);
+  });
 
 // A namespace of its own, so that it runs for an ordinary user and leaves nothing behind, even if it is killed.
 const unshare = ["--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child"];

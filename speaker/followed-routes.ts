@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { Alarm, type Clock, type Millis } from "#pkg/clock";
 import type { Layer2 } from "#pkg/layer2";
-import { interfaceIndexOf, Rtnetlink, SystemCallError } from "#pkg/linux";
+import { interfaceIndexOf, NetlinkError, Rtnetlink, SystemCallError } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import type { Address, Family } from "#pkg/net";
 import type { DefaultGateway, Surroundings } from "#pkg/placement";
@@ -58,7 +58,7 @@ export class FollowedRoutes implements Disposable {
       gateways = this.#findGateways();
       this.#isFailing = false;
     } catch (error) {
-      if (!(error instanceof SystemCallError)) throw error;
+      if (!(error instanceof SystemCallError) && !(error instanceof NetlinkError)) throw error;
       if (!this.#isFailing) log.error("the kernel does not say which routes it takes, retrying", { op: "routes", error });
       this.#isFailing = true;
     }

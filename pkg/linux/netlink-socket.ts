@@ -105,7 +105,7 @@ export class Neighbors implements Disposable {
     this.#socket = NetlinkSocket.open({ groups: [] });
   }
 
-  /** The MAC address of a neighbor, 6 bytes; undefined while the kernel has none. @throws {SystemCallError} */
+  /** The MAC address of a neighbor, 6 bytes; undefined while the kernel has none, and before Linux 5.0, which knows only the whole table. @throws {SystemCallError} */
   find(interfaceIndex: number, address: Uint8Array): Uint8Array | undefined {
     const sequence = ++this.#sequence;
     this.#socket.send(encodeNeighborRequest(interfaceIndex, address, sequence)); // The answer is there when this returns.

@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import { Address, type Family, type Prefix } from "#pkg/net";
 import { decodeDefaultRoutes, type Gateway, mainTable } from "./codec/default-routes.ts";
 import { decodeNetlink, type NetlinkMessage, type TableRoute } from "./codec/netlink.ts";
@@ -11,6 +12,8 @@ const maxAtOnce = 64;
 // A dump during which something changed is repeated at once this many times; then its reader has to come back.
 const maxDumps = 3;
 const errnoNotFound = 2; // ENOENT: there is no such table, so it has no routes.
+// The kernel lacks memory for an answer. Any other refusal says that there is no route.
+const errnosOfMemory: readonly number[] = [constants.errno.ENOMEM, constants.errno.ENOBUFS];
 
 /** A whole dump. `complete` is false when something changed meanwhile, so that the dump may lack a part (NLM_F_DUMP_INTR). */
 export interface Dump {
@@ -76,17 +79,16 @@ export class Rtnetlink implements Disposable {
     });
   }
 
-  /** The next hops of the default routes in the kernel's main table. @throws {SystemCallError} */
+  /**
+   * The next hops of the default routes in the kernel's main table. @throws {SystemCallError} @throws {NetlinkError} where not all of them could be
+   * had, because routes change all the time or the kernel's last answer is missing
+   */
   gateways(family: Family): Gateway[] {
-    const sequence = ++this.#sequence;
-    this.#socket.send(encodeDump({ type: "routes", family, table: mainTable, protocol: 0 }, sequence));
-    const found: Gateway[] = [];
-    for (const datagram of this.#socket.received()) {
-      const some = decodeDefaultRoutes(datagram, sequence, family);
-      if (some === undefined) break;
-      found.push(...some);
+    for (let i = 0; i < maxDumps; i++) {
+      const found = this.#gatewaysOnce(family);
+      if (found !== undefined) return found;
     }
-    return found;
+    throw new NetlinkError(`Cannot read the default routes for ${family}: ${maxDumps} dumps were not whole`);
   }
 
   [Symbol.dispose](): void {
@@ -97,8 +99,12 @@ export class Rtnetlink implements Disposable {
     const sequence = ++this.#sequence;
     this.#socket.send(encodeRouteTo(address, sequence, asInTable));
     let found: TableRoute | undefined;
-    for (const message of this.#receive())
-      if (message.sequence === sequence && message.type === "routeSet") found = message.route;
+    for (const message of this.#receive()) {
+      if (message.sequence !== sequence) continue;
+      if (message.type === "routeSet") found = message.route;
+      if (message.type === "error" && errnosOfMemory.includes(message.errno))
+        throw new SystemCallError("rtnetlink", message.errno, `ask for the route to ${address}`);
+    }
     return found;
   }
 
@@ -118,6 +124,23 @@ export class Rtnetlink implements Disposable {
       throw new SystemCallError("rtnetlink", message.errno, `read the ${request.type} of this node`);
     }
     return { messages, complete: false };
+  }
+
+  /** @returns undefined where the dump may lack a part */
+  #gatewaysOnce(family: Family): Gateway[] | undefined {
+    const sequence = ++this.#sequence;
+    this.#socket.send(encodeDump({ type: "routes", family, table: mainTable, protocol: 0 }, sequence));
+    const found: Gateway[] = [];
+    let isWhole = true;
+    for (const datagram of this.#socket.received()) {
+      const { gateways, isInterrupted, ended } = decodeDefaultRoutes(datagram, sequence, family);
+      found.push(...gateways);
+      if (isInterrupted) isWhole = false;
+      if (ended === undefined) continue;
+      if (ended === 0 || ended === errnoNotFound) return isWhole ? found : undefined;
+      throw new SystemCallError("rtnetlink", ended, `read the default routes for ${family}`);
+    }
+    return undefined;
   }
 
   /** sequence -> errno, of the answers up to this one. */

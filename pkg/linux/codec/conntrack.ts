@@ -1,6 +1,6 @@
 import { Address, type Family } from "#pkg/net";
 import { encodeFilterMessage, filterAttributes, filterFamily, nest, Subsystem } from "./netfilter-wire.ts";
-import { decodeAttributes, encodeAttribute, flagRequest, messagesOf, resultOf } from "./netlink-wire.ts";
+import { decodeAttributes, encodeAttribute, flagRequest, flagsDump, messagesOf, resultOf } from "./netlink-wire.ts";
 
 /** A message of a dump of tracked connections (linux/netfilter/nfnetlink_conntrack.h). */
 export type ConntrackMessage = {
@@ -15,7 +15,6 @@ export type ConntrackMessage = {
 export type ClosedConnection = Uint8Array;
 
 const Message = { new: 0, get: 1, delete: 2 } as const;
-const flagsDump = 0x300;
 const Connection = { original: 1, protocolInfo: 4, id: 12 } as const;
 const Tuple = { addresses: 1, protocol: 2 } as const;
 const destination = { IPv4: 2, IPv6: 4 } as const;
@@ -29,7 +28,7 @@ const State = { established: 3, lastAck: 6, timeWait: 7, close: 8 } as const;
 
 export function encodeConntrackDump(family: Family, sequence: number): Uint8Array {
   const type = (Subsystem.conntrack << 8) | Message.get;
-  return encodeFilterMessage({ type, flags: flagRequest | flagsDump, sequence, family: filterFamily[family] });
+  return encodeFilterMessage({ type, flags: flagsDump, sequence, family: filterFamily[family] });
 }
 
 /** Each answers with an error alone, such as for a connection that is there no longer. */

@@ -56,15 +56,36 @@ const cases: { name: string; bytes: Uint8Array; want: string[] }[] = [
 ];
 for (const { name, bytes, want } of cases)
   test(`decodeDefaultRoutes: ${name}`, () => {
-    const found = decodeDefaultRoutes(bytes, 7, "IPv4") ?? assert.fail();
+    const found = decodeDefaultRoutes(bytes, 7, "IPv4");
+    assert.deepEqual([found.isInterrupted, found.ended], [false, undefined]);
     assert.deepEqual(
-      found.map(({ address, interfaceIndex, metric }) => `${address} ${interfaceIndex} ${metric}`),
+      found.gateways.map(({ address, interfaceIndex, metric }) => `${address} ${interfaceIndex} ${metric}`),
       want,
     );
   });
 
-test("the end of a dump is one, and a length that does not fit is refused", () => {
-  assert.equal(decodeDefaultRoutes(encodeMessage(MessageType.done, 0, 7, u32(0)), 7, "IPv4"), undefined);
+const flagInterrupted = 0x12; // NLM_F_MULTI, NLM_F_DUMP_INTR
+const ends: { name: string; messages: Uint8Array[]; want: object }[] = [
+  { name: "the end of a dump", messages: [encodeMessage(MessageType.done, 2, 7, u32(0))], want: { ended: 0 } },
+  { name: "an end with an error", messages: [encodeMessage(MessageType.done, 2, 7, u32(-12))], want: { ended: 12 } },
+  { name: "a refusal", messages: [encodeMessage(MessageType.error, 0, 7, u32(-105))], want: { ended: 105 } },
+  { name: "another request's end", messages: [encodeMessage(MessageType.done, 2, 6, u32(0))], want: {} },
+  {
+    name: "a change in the middle, told with a route that is no default route",
+    messages: [
+      encodeMessage(MessageType.newRoute, flagInterrupted, 7, header({ length: 8 })),
+      encodeMessage(MessageType.done, 2, 7, u32(0)),
+    ],
+    want: { isInterrupted: true, ended: 0 },
+  },
+];
+for (const { name, messages, want } of ends)
+  test(`decodeDefaultRoutes: ${name}`, () => {
+    const all = { gateways: [], isInterrupted: false, ended: undefined, ...want };
+    assert.deepEqual(decodeDefaultRoutes(Buffer.concat(messages), 7, "IPv4"), all);
+  });
+
+test("a length that does not fit is refused", () => {
   const cut = route(header(), several(hop(2, 0, gateway(v4(1))).fill(0xff, 0, 2)));
   assert.throws(() => decodeDefaultRoutes(cut, 7, "IPv4"), NetlinkError);
 });

@@ -2,10 +2,12 @@ import { Address, type Family } from "#pkg/net";
 import {
   decodeAttributes,
   fixed,
+  flagDumpInterrupted,
   MessageType,
   messagesOf,
   RouteAttribute,
   recordsOf,
+  resultOf,
   routeHeaderLength,
 } from "./netlink-wire.ts";
 import { addressFamily } from "./socket-address.ts";
@@ -18,6 +20,15 @@ export interface Gateway {
   readonly metric: number;
 }
 
+/** What a datagram of a dump has of them. */
+export interface DefaultRoutes {
+  readonly gateways: readonly Gateway[];
+  /** Something changed meanwhile, so that the dump may lack a part. */
+  readonly isInterrupted: boolean;
+  /** Where the dump ends: 0, or the positive errno of why it could not be had. */
+  readonly ended: number | undefined;
+}
+
 export const mainTable = 254; // RT_TABLE_MAIN
 const unicast = 1; // RTN_UNICAST
 const nextHopLength = 8; // struct rtnexthop
@@ -27,18 +38,21 @@ const nextHopDown = 0x01 | 0x10; // RTNH_F_DEAD, RTNH_F_LINKDOWN
  * Decodes the default routes of a family in the main table, of a datagram of a dump (rtnetlink(7)); other routes are passed over unread, of which
  * there may be many: a kernel before 4.20 sends all tables, and one without IPv6 sends IPv4 routes when asked for those of IPv6. A next hop that
  * is dead or whose link is down is left out, and so is one without an address, as on a point-to-point link.
- * @returns undefined when the datagram ends the dump
  * @throws {NetlinkError} for a length that does not fit
  */
-export function decodeDefaultRoutes(datagram: Uint8Array, sequence: number, family: Family): Gateway[] | undefined {
-  const found: Gateway[] = [];
-  for (const { type, sequence: of, body } of messagesOf(datagram)) {
+export function decodeDefaultRoutes(datagram: Uint8Array, sequence: number, family: Family): DefaultRoutes {
+  const gateways: Gateway[] = [];
+  let isInterrupted = false;
+  for (const message of messagesOf(datagram)) {
+    const { type, flags, sequence: of, body } = message;
     if (of !== sequence) continue;
-    if (type === MessageType.done || type === MessageType.error) return found.length > 0 ? found : undefined;
+    isInterrupted ||= (flags & flagDumpInterrupted) !== 0;
+    const result = resultOf(message);
+    if (result !== undefined) return { gateways, isInterrupted, ended: result.errno };
     const isDefault = body[0] === addressFamily[family] && body[1] === 0 && body[4] === mainTable;
-    if (type === MessageType.newRoute && isDefault) found.push(...gatewaysOf(body));
+    if (type === MessageType.newRoute && isDefault) gateways.push(...gatewaysOf(body));
   }
-  return found;
+  return { gateways, isInterrupted, ended: undefined };
 }
 
 function gatewaysOf(body: Uint8Array): Gateway[] {

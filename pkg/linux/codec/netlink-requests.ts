@@ -7,6 +7,7 @@ import {
   encodeAttribute,
   encodeMessage,
   flagRequest,
+  flagsDump,
   foreverOnWire,
   InfoAttribute,
   LinkAttribute,
@@ -65,7 +66,6 @@ const flagsChange = flagRequest | 0x4; // NLM_F_ACK
 const flagReplace = 0x100;
 const flagExclusive = 0x200;
 const flagCreate = 0x400;
-const flagsDump = flagRequest | 0x300; // NLM_F_DUMP
 const skipStatistics = 8; // RTEXT_FILTER_SKIP_STATS: three quarters of what an interface's dump would be.
 const scopeUniverse = 0;
 const scopeLink = 253;

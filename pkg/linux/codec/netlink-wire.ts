@@ -33,6 +33,8 @@ export const RouteAttribute = {
   via: 18,
 } as const;
 export const flagRequest = 1; // NLM_F_REQUEST
+export const flagsDump = flagRequest | 0x300; // NLM_F_DUMP
+export const flagDumpInterrupted = 0x10; // NLM_F_DUMP_INTR
 export const headerLength = 16;
 export const linkHeaderLength = 16; // struct ifinfomsg
 export const addressHeaderLength = 8; // struct ifaddrmsg

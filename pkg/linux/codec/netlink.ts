@@ -7,6 +7,7 @@ import {
   encodeAttribute,
   encodeMessage,
   fixed,
+  flagDumpInterrupted,
   flagRequest,
   foreverOnWire,
   headerLength,
@@ -83,7 +84,6 @@ export type NetlinkMessage = { readonly sequence: number; readonly interrupted: 
 
 const LinkFlag = { up: 0x1, broadcast: 0x2, loopback: 0x8, running: 0x40, noArp: 0x80 } as const;
 const NeighborAttribute = { destination: 1, linkLayerAddress: 2 } as const;
-const flagDumpInterrupted = 0x10; // NLM_F_DUMP_INTR
 const neighborHeaderLength = 12; // struct ndmsg
 
 /**

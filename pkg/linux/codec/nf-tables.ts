@@ -14,7 +14,9 @@ import {
   attributeHeaderLength,
   decodeAttributes,
   encodeAttribute,
+  flagDumpInterrupted,
   flagRequest,
+  flagsDump,
   messagesOf,
   NetlinkError,
   recordsOf,
@@ -97,8 +99,6 @@ const ElementMessage = { add: 12, get: 13, delete: 14 } as const;
 const batchBegin = 0x10; // NFNL_MSG_BATCH_BEGIN
 const batchEnd = 0x11;
 const flagAcknowledge = 0x4;
-const flagsDump = 0x300;
-const flagDumpInterrupted = 0x10;
 const flagCreate = 0x400;
 const flagAppend = 0x800;
 const Table = { name: 1, userData: 6 } as const;
