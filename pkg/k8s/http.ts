@@ -12,7 +12,7 @@ import { type Clock, inTurns, type Millis, wallClock } from "#pkg/clock";
 import { type Fields, fields, text } from "#pkg/untrusted";
 import type { Credentials, Identity } from "./credentials.ts";
 import { ApiError } from "./errors.ts";
-import { parseInSteps, parseJson } from "./untrusted.ts";
+import { type MoreAnnotations, parseInSteps, parseJson } from "./untrusted.ts";
 
 export interface Request {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -33,6 +33,8 @@ export interface Request {
   readonly answerWithin?: Millis | undefined;
   /** Asked before each attempt: false ends the call, because another process may be at work now. */
   readonly permitted?: () => boolean;
+  /** See `Resource`. */
+  readonly annotations?: MoreAnnotations | undefined;
 }
 
 /** A content type: fields that are not there stay as they are, null takes one away (RFC 7396). */
@@ -81,7 +83,7 @@ export class Http {
     if (request.ignoreAnswer && isJson(response)) return await discard(response, request.purpose);
     const { text, whole } = await read(response, request.purpose, maxBytes);
     if (!whole) throw new ApiError(`Cannot ${request.purpose}: the answer has more than ${maxBytes >> 20} MiB`, 200, "TooLarge");
-    const body = await inTurns(this.#clock, parseInSteps(text));
+    const body = await inTurns(this.#clock, parseInSteps(text, request.annotations));
     if (typeof body === "object" && body !== null) return fields(body);
     throw new ApiError(`Cannot ${request.purpose}: the answer is not a JSON object`, response.statusCode ?? 0, "Malformed");
   }

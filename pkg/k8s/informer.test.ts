@@ -5,9 +5,10 @@ import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { SimulatedClock } from "#pkg/clock/testing";
 import { accessTo, advanceUntilRun, close, clusterAt, type Exchange, FakeApi, LogLines, until } from "#pkg/k8s/testing";
+import { classlessOnly } from "#pkg/service";
 import type { Informer, Scope } from "./informers.ts";
-import type { ConfigMap } from "./objects.ts";
-import { type Resource, resources } from "./resources.ts";
+import type { ConfigMap, Node, Service } from "./objects.ts";
+import { nodesOf, type Resource, resources, servicesOf } from "./resources.ts";
 
 const limit = { timeout: 120_000 };
 
@@ -310,6 +311,32 @@ test("watch events change, add and remove objects", limit, async () => {
   assert.equal(scene.informer.get("ns/a")?.data.value, "new");
   assert.equal(scene.informer.get("ns/b"), undefined);
 });
+
+for (const resource of [
+  servicesOf(classlessOnly, { labels: new Set(), annotations: new Set(["example.com/med"]) }),
+  nodesOf("web"),
+])
+  test(
+    `annotations that are asked for are kept of ${resource.plural} with long ones, of a list as of a watch`,
+    limit,
+    async () => {
+      await using api = await FakeApi.start();
+      await using cluster = clusterAt(accessTo(api.url), new SimulatedClock(), new LogLines());
+      const seen: (string | undefined)[] = [];
+      const changed = (_: string, now?: Service | Node) => void seen.push(now?.annotations?.["example.com/med"]);
+      const informer = cluster.informer<Service | Node>(resource, {}, { changed });
+      informer.start();
+      const object = (resourceVersion: string) => {
+        const annotations = { "example.com/long": "x".repeat(100_000), "example.com/med": resourceVersion };
+        return { metadata: { name: "web", uid: "u", resourceVersion, annotations } };
+      };
+      (await api.next()).reply(200, listOf("100", [object("50")]));
+      const watch = await api.next();
+      watch.stream({ type: "MODIFIED", object: object("101") });
+      await until(() => seen.length === 2);
+      assert.deepEqual(seen, ["50", "101"]);
+    },
+  );
 
 test("of changes that come all at once no more than 64 are seen in a turn of the event loop, in their order", limit, async () => {
   const [scene, watch] = await Scene.watching();

@@ -314,7 +314,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
     };
     using _ = this.#clock.schedule(`${this.#resource.plural} healthy`, this.#clock.now() + healthyAfterMs, succeed);
     try {
-      for await (const event of watchEvents(response, this.#resource.plural, this.#peek)) {
+      for await (const event of watchEvents(response, this.#resource, this.#peek)) {
         if (this.#stopped || relisting.aborted) return;
         lastEventAt = this.#clock.now();
         isEmpty = false;
@@ -392,6 +392,7 @@ export class ListWatch<V extends ObjectMeta> implements Informer<V> {
       path: `${this.#path}?${query}`,
       purpose: `${verb} ${this.#resource.plural}`,
       mayBeCompressed: verb === "list",
+      annotations: this.#resource.annotations,
     };
   }
 }

@@ -26,7 +26,7 @@ import type {
   Service,
   ServicePort,
 } from "./objects.ts";
-import { configMapAnnotations, flannelAnnotations } from "./untrusted.ts";
+import { configMapAnnotations, flannelAnnotations, type MoreAnnotations } from "./untrusted.ts";
 
 /** A kind of object that can be watched: its path in the API, and the kept part of each object. */
 export interface Resource<V extends ObjectMeta> {
@@ -35,6 +35,8 @@ export interface Resource<V extends ObjectMeta> {
   readonly plural: string;
   /** With its definition, objects may become others whose version stays. */
   readonly isCustom?: true;
+  /** Annotations that `project` keeps, of long objects too. */
+  readonly annotations?: MoreAnnotations;
   /** Any fields may be absent or of another type; `meta` is already checked. */
   project(raw: Fields, meta: ObjectMeta): V;
 }
@@ -53,7 +55,8 @@ export interface KeptTexts {
  * pool; `texts` the same with all annotations
  */
 export function servicesOf(classes: LoadBalancerClasses, keep: Kept = noTextsKept): Resource<Service> {
-  return { api: "/api/v1", plural: "services", project: (raw, meta) => projectService(raw, meta, classes, keep) };
+  const project = (raw: Fields, meta: ObjectMeta) => projectService(raw, meta, classes, keep);
+  return { api: "/api/v1", plural: "services", project, ...(typeof keep === "object" && { annotations: keep.annotations }) };
 }
 
 const noTextsKept: KeptTexts = { labels: new Set(), annotations: new Set() };
@@ -83,7 +86,7 @@ export function nodesOf(own: string, hasAddresses = false): Resource<Node> {
     if (meta.name !== own) return node;
     return { ...node, annotations: textMap(fields(raw.metadata).annotations, undefined, annotation) };
   };
-  return { ...resources.nodes, project };
+  return { ...resources.nodes, project, annotations: "all" };
 }
 
 // There are many Services and slices, so each is made with all its fields named: `...meta` would put the following fields into a

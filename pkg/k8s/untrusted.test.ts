@@ -45,6 +45,11 @@ test("annotations that are read are kept of more than 64 KiB of annotations, wha
     texts,
     [read, read, {}, read].map((annotations) => JSON.stringify(sorted(annotations))),
   );
+  const asked = { "key-1": "value-1", end: "\\" };
+  assert.deepEqual(parseJson(JSON.stringify(objects[2]), new Set(["key-1", "end", "none"])), {
+    metadata: { annotations: asked },
+  });
+  assert.deepEqual(parseJson(JSON.stringify(objects[2]), "all"), objects[2]);
 });
 
 test("nothing is kept of lists above 64 KiB that nobody asks for", () => {

@@ -10,23 +10,27 @@ export const configMapAnnotations = ["ingot.dev/allow-renumber"];
 
 const readAnnotations = [...annotationNames, ...poolAnnotations, ...flannelAnnotations, ...configMapAnnotations];
 
+/** Names of annotations that are read besides those that always are. May grow. */
+export type MoreAnnotations = ReadonlySet<string> | "all";
+const noMore: MoreAnnotations = new Set();
+
 /** `managedFields` and most of long maps and lists are left out of long documents; see `withoutLongParts`. @returns undefined where the text is not JSON */
-export function parseJson(json: string): unknown {
-  return parsed(json.length < longText ? json : withoutLongParts(json));
+export function parseJson(json: string, annotations = noMore): unknown {
+  return parsed(json.length < longText ? json : withoutLongParts(json, annotations));
 }
 
 /**
  * Does the work of `parseJson`, but parses a list one item after another, with a `yield` between them: 45 hostile Services of a tenant make
  * a page that takes more than half a second.
  */
-export function* parseInSteps(json: string): Generator<undefined, unknown> {
+export function* parseInSteps(json: string, annotations = noMore): Generator<undefined, unknown> {
   const start = json.length < longText ? -1 : json.indexOf(itemsOpening);
-  if (start === -1) return parseJson(json);
+  if (start === -1) return parseJson(json, annotations);
   const items: unknown[] = [];
   let at = start + itemsOpening.length;
   for (let isNext = json.charCodeAt(at) === openingBrace; isNext; ) {
     const after = endOfValue(json, at);
-    const item = after === -1 ? undefined : parseItem(json.slice(at, after));
+    const item = after === -1 ? undefined : parseItem(json.slice(at, after), annotations);
     if (item === undefined) return undefined;
     items.push(item);
     isNext = json.charCodeAt(after) === comma && json.charCodeAt(after + 1) === openingBrace;
@@ -35,13 +39,13 @@ export function* parseInSteps(json: string): Generator<undefined, unknown> {
   }
   const page = fields(parseJson(json.slice(0, start + itemsOpening.length) + json.slice(at)));
   // Where it was a list within something else, or there is more in it than objects, the whole text is what it is.
-  return Array.isArray(page.items) && page.items.length === 0 ? { ...page, items } : parseJson(json);
+  return Array.isArray(page.items) && page.items.length === 0 ? { ...page, items } : parseJson(json, annotations);
 }
 
 const itemsOpening = '"items":[';
 
-function parseItem(json: string): unknown {
-  return json.length < longText ? parseJson(withoutManagedFields(json)) : parseJson(json);
+function parseItem(json: string, annotations: MoreAnnotations): unknown {
+  return json.length < longText ? parseJson(withoutManagedFields(json)) : parseJson(json, annotations);
 }
 
 // An object of that length is made to keep those busy who follow it, or it is a page of a list.
@@ -54,7 +58,7 @@ interface LongPart {
   /** Key, colon and bracket. */
   readonly opening: string;
   readonly end: EndOf;
-  readonly shortened: (value: string) => string;
+  readonly shortened: (value: string, annotations: MoreAnnotations) => string;
 }
 
 /** Where a value ends that begins at an index; -1 where it does not end. */
@@ -76,10 +80,10 @@ const longParts: readonly LongPart[] = [
  * than a Service may have. `managedFields` repeat every key, and nobody here asks for them. A name after an unescaped quote and before a
  * colon is a key: texts cannot contain it.
  */
-function withoutLongParts(json: string): string {
+function withoutLongParts(json: string, annotations: MoreAnnotations): string {
   return longParts.reduce(
     (text, { opening, end, shortened }) =>
-      replaceValues(text, opening, end, (value) => (value.length < longText ? value : shortened(value))),
+      replaceValues(text, opening, end, (value) => (value.length < longText ? value : shortened(value, annotations))),
     withoutManagedFields(json),
   );
 }
@@ -99,8 +103,9 @@ function firstObjects(list: string, count: number): string {
 }
 
 /** A Service may have 23,000 annotations. */
-function onlyRead(annotations: string): string {
-  const kept = readAnnotations.flatMap((name) => {
+function onlyRead(annotations: string, more: MoreAnnotations): string {
+  if (more === "all") return annotations;
+  const kept = [...new Set([...readAnnotations, ...more])].flatMap((name) => {
     const key = `"${name}":"`;
     const at = annotations.indexOf(key);
     return at === -1 ? [] : [annotations.slice(at, endOfText(annotations, at + key.length))];

@@ -4,7 +4,9 @@ import { type Fields, fields, text } from "#pkg/untrusted";
 import { ApiError } from "./errors.ts";
 import { chunks } from "./http.ts";
 import { LineSplitter } from "./lines.ts";
-import { parseJson } from "./untrusted.ts";
+import type { ObjectMeta } from "./objects.ts";
+import type { Resource } from "./resources.ts";
+import { type MoreAnnotations, parseJson } from "./untrusted.ts";
 
 // etcd takes objects up to 1.5 MiB; as JSON with escapes they grow.
 const maxLineBytes = 16 << 20;
@@ -25,7 +27,7 @@ export class WatchError extends ApiError {}
  */
 export async function* watchEvents<E extends WatchEvent>(
   response: IncomingMessage,
-  plural: string,
+  { plural, annotations }: Pick<Resource<ObjectMeta>, "plural" | "annotations">,
   peek: (line: string) => E | undefined = () => undefined,
 ): AsyncGenerator<WatchEvent | E> {
   const splitter = new LineSplitter(maxLineBytes);
@@ -34,7 +36,7 @@ export async function* watchEvents<E extends WatchEvent>(
     try {
       for (const line of splitter.push(chunk)) {
         if (++lines % maxLinesAtOnce === 0) await setImmediate();
-        yield peek(line) ?? decode(line, plural);
+        yield peek(line) ?? decode(line, plural, annotations);
       }
     } catch (cause) {
       if (!(cause instanceof RangeError)) throw cause;
@@ -43,8 +45,8 @@ export async function* watchEvents<E extends WatchEvent>(
   }
 }
 
-function decode(line: string, plural: string): WatchEvent {
-  const { type, object } = fields(parseJson(line));
+function decode(line: string, plural: string, annotations: MoreAnnotations | undefined): WatchEvent {
+  const { type, object } = fields(parseJson(line, annotations));
   switch (type) {
     case "ADDED":
     case "MODIFIED":
