@@ -129,6 +129,42 @@ test("an address that is announced on interfaces has its announcements in the hi
   assert.deepEqual(said.slice(1, -1), ["announces 192.0.2.1 on eth0", "withdraws 192.0.2.1 from its interfaces: notOwner"]);
 });
 
+test("the history tells how many endpoints are ready, and where, as speakers record them now and did before", async () => {
+  const slice = (endpoints: readonly object[]) => ({
+    type: "slice",
+    key: "default/web-1",
+    now: { service: "default/web", endpoints },
+  });
+  const inputs = [
+    slice([
+      { nodeName: "n1", ready: 2, draining: 0 },
+      { ready: 1, draining: 0 },
+      { nodeName: "n3", ready: 0, draining: 1 },
+    ]),
+    slice([{ nodeName: "n3", ready: 0, draining: 1 }]),
+    slice([
+      { nodeName: "n1", ready: true },
+      { nodeName: "n1", ready: true },
+      { nodeName: "n2", ready: false },
+    ]),
+    { type: "slice", key: "default/web-1", before: { service: "default/web" } },
+  ];
+  const found = inputs.map((input, index) => ({ ...at(index), input, decisions: [] }));
+  const processes = fakeProcesses({
+    "speaker-n1": { "/v1/recorder?about=default%2Fweb": { ...self("speaker", found), node: "n1" } },
+  });
+  const { history } = JSON.parse((await ingotctl("history svc/web -o json", { processes })).out);
+  assert.deepEqual(
+    history.map(({ what }: { what: string }) => what),
+    [
+      "sees ready endpoints: 3 on n1, unknown",
+      "sees no ready endpoint",
+      "sees ready endpoints: 2 on n1",
+      "sees that endpoints are gone",
+    ],
+  );
+});
+
 test("moves of many addresses at once are one moment", () => {
   const move = (second: number, address: string) => ({
     at: at(second).at,

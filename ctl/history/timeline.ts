@@ -142,9 +142,11 @@ function evidenceText({ accusers, suspectedMs, silentMs, byBfd, lateMs, lateAgoM
 
 function endpointsText({ endpoints }: Fields): string {
   if (!Array.isArray(endpoints)) return "sees that endpoints are gone";
-  const ready = endpoints.filter(({ ready }) => ready === true).map(({ nodeName }) => nodeName ?? "unknown");
-  const on = [...new Set(ready)].sort().join(", ");
-  return ready.length === 0 ? "sees no ready endpoint" : `sees ready endpoints: ${ready.length} on ${on}`;
+  // A node's endpoints together; version 0.1.0 has each by itself, whose `ready` is true or false.
+  const nodes = endpoints.map(fields).filter(({ ready }) => Number(ready) > 0);
+  const on = [...new Set(nodes.map(({ nodeName }) => nodeName ?? "unknown"))].sort().join(", ");
+  const count = nodes.reduce((sum, { ready }) => sum + Number(ready), 0);
+  return count === 0 ? "sees no ready endpoint" : `sees ready endpoints: ${count} on ${on}`;
 }
 
 function decisionText(decision: Fields): { readonly what: string; readonly why?: string } | undefined {
