@@ -52,7 +52,8 @@ custom resources, to get, update and create these.`,
     io.err(changeText(change, doubts, screen));
     const value = changeValue(change);
     if (!change.isAccepted) return { value, text: "", unreachable, isMissing: true };
-    if (installation.text === wanted.text) return { value, text: "The cluster has this configuration already.\n", unreachable };
+    if (installation.text === wanted.text && installation.mayRenumber === wanted.mayRenumber)
+      return { value, text: "The cluster has this configuration already.\n", unreachable };
     if (!(await confirmed(io, yes === true, hurts(change))))
       return { value, text: "Nothing was changed.\n", unreachable, isMissing: true };
     const way = await keepFormer(question, backup, installation);

@@ -60,7 +60,7 @@ function strandedText({ stranded, isAccepted }: ConfigChange, screen: Screen): s
     screen,
   );
   return isAccepted
-    ? `No pool would be left for addresses in use. The ConfigMap's annotation ${renumberAnnotation} allows that: these Services would move.\n\n${list}`
+    ? `No pool would be left for addresses in use. The annotation ${renumberAnnotation} allows that: these Services would move.\n\n${list}`
     : `It would be refused, and nothing would change: no pool would be left for addresses in use.\n\n${list}\nWithout these it would do this:\n`;
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { dump } from "js-yaml";
 import { type LiveObject, liveObjectText, liveText, parseConfiguration } from "#pkg/convert";
-import { fingerprint, renumberAnnotation } from "#pkg/live-config";
+import { fingerprint, lastGoodKey, renumberAnnotation } from "#pkg/live-config";
 import type { Processes } from "../cluster/processes.ts";
 import { Exit } from "../command.ts";
 import { ingotctl } from "../testing/ingotctl.ts";
@@ -142,6 +142,27 @@ test("apply: the annotation that lets Services be moved counts on an object of t
   const { status, out } = await ingotctl("apply smaller.yaml --yes --backup old.yaml", { ...given, files });
   assert.match(out, /^In force in all 3 processes/, out);
   assert.equal(status, Exit.ok, out);
+});
+
+test("apply: the annotation is written where it is all that is new, as on objects that the controller refuses without it", async () => {
+  const given = cluster();
+  const { stored } = given.api;
+  const smaller = object("IPAddressPool", "lan", { addresses: ["192.0.2.2/32"] });
+  Object.assign(stored, {
+    [path("ipaddresspools")]: [smaller, there.ipaddresspools[1]],
+    [`${path("ipaddresspools")}/lan`]: smaller,
+    [`/api/v1/namespaces/${namespace}/configmaps/ingot-status`]: {
+      data: { [lastGoodKey]: liveText([...Object.values(there).flat(), peer].map(liveObjectText)) },
+    },
+  });
+  const annotations = { [renumberAnnotation]: "true" };
+  const files = { "smaller.yaml": dump({ ...smaller, metadata: { ...smaller.metadata, annotations } }) };
+  const { status, out, err } = await ingotctl("apply smaller.yaml --yes --backup old.yaml", { ...given, files });
+  assert.match(err, /The annotation ingot\.dev\/allow-renumber allows that: these Services would move/);
+  assert.match(err, /Note: the present configuration is not in force: the last good one is/);
+  assert.match(out, /^In force in all 3 processes/, out);
+  assert.equal(status, Exit.ok, out);
+  assert.deepEqual((stored[`${path("ipaddresspools")}/lan`] as LiveObject).metadata.annotations, annotations);
 });
 
 test("apply: nothing is written that the cluster has already", async () => {

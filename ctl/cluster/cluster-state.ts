@@ -125,8 +125,7 @@ function inForce({ text, lastGood }: Installation): { readonly config: Config; r
   for (const one of texts) {
     const { config } = parseConfiguration(one);
     if (config === undefined) continue;
-    const doubts =
-      text === undefined || one === text ? [] : ["the ConfigMap's configuration is not in force: the last good one is"];
+    const doubts = text === undefined || one === text ? [] : ["the present configuration is not in force: the last good one is"];
     return { config, doubts };
   }
   return { config: noConfig, doubts: ["no configuration is in force"] };
