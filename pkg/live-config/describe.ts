@@ -35,7 +35,7 @@ export function explain(verdict: Exclude<CandidateResult, { type: "accepted" }>)
 
 const missingText = {
   configMap: "the ConfigMap does not exist",
-  key: `the ConfigMap has no key "${configKey}"`,
+  key: `the ConfigMap has no text under the key "${configKey}"`,
   objects: "there are no custom resources of MetalLB in the namespace",
   definitions: "the definitions of MetalLB's custom resources (group metallb.io) are not all installed",
 } as const;

@@ -34,8 +34,8 @@ export const configurationCauses = {
   },
   keyMissing: {
     states: isRefused,
-    means: "The ConfigMap has no key `config`.",
-    next: "name the key config",
+    means: "The ConfigMap has no text under the key `config`.",
+    next: "name the key config, and save the file as UTF-8: kubectl puts any other, such as UTF-16 of PowerShell, under binaryData",
   },
   objectsMissing: {
     states: isRefused,
