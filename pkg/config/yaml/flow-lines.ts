@@ -3,8 +3,9 @@ const blankOrEnd = /^[ \t\r\n]?$/;
 
 /**
  * Puts each `[…]` and `{…}` of a YAML text on one line, by turning the line breaks, comments and tabs before values inside into
- * blanks. Every other character keeps its place. The parser wants lines inside brackets indented, and no tab before a value there; to yaml.v2,
- * and so in users' files, neither means anything. Quoted text that spans lines is left as it is.
+ * blanks; also tabs between a key or dash and its value, and comments right behind a bracket, comma, quote or the mark of a block scalar. Every
+ * other character keeps its place. The parser wants lines inside brackets indented, no tab before a value there or before a bracket, and a blank
+ * before a comment; to yaml.v2, and so in users' files, none of them means anything. Quoted text that spans lines is left as it is.
  */
 export function joinFlowLines(source: string): string {
   return new Joiner(source).joined();
@@ -15,6 +16,7 @@ class Joiner {
   readonly #pieces: string[] = [];
   #kept = 0; // Up to here the source is in the pieces.
   #at = 0;
+  #behind = -1; // The place right behind the last quoted text, or bracket or comma of a collection.
 
   constructor(source: string) {
     this.#source = source;
@@ -37,9 +39,12 @@ class Joiner {
         this.#at++;
         return;
       }
-      if (blank.test(character)) this.#at++;
-      else if (this.#isComment()) this.#skipLine();
-      else if ("-?:".includes(character) && this.#isBlankOrEnd(this.#at + 1)) {
+      if (character === "\t" && atValue && column >= 0) this.#blankOut(this.#at + 1);
+      else if (blank.test(character)) this.#at++;
+      else if (this.#isComment()) {
+        if (this.#at === this.#behind) this.#blankOut(this.#lineEnd());
+        this.#skipLine();
+      } else if ("-?:".includes(character) && this.#isBlankOrEnd(this.#at + 1)) {
         if (character !== ":") column = this.#at - lineStart;
         atValue = true;
         this.#at++;
@@ -64,24 +69,24 @@ class Joiner {
   /** Passes one collection in brackets. */
   #flow(): void {
     let depth = 0;
-    let atValue = true; // The same for quotes.
+    let atValue = true; // Whether no plain text has begun; in it quotes and tabs are text.
     do {
       const character = this.#source.charAt(this.#at);
       const isTabBetween = character === "\t" && atValue;
       if (character === "\n" || character === "\r" || isTabBetween) this.#blankOut(this.#at + 1);
-      else if (this.#isComment()) {
-        const end = this.#source.slice(this.#at).search(/[\r\n]|$/);
-        this.#blankOut(this.#at + end);
-      } else if (atValue && (character === '"' || character === "'")) {
+      else if (this.#isComment()) this.#blankOut(this.#lineEnd());
+      else if (atValue && (character === '"' || character === "'")) {
         this.#skipQuoted();
-        atValue = this.#source.charAt(this.#at) === ":"; // After a quoted key it needs no blank behind it, as in JSON.
-        if (atValue) this.#at++;
+        if (this.#source.charAt(this.#at) === ":") this.#at++; // After a quoted key it needs no blank behind it, as in JSON.
       } else {
         if (character === "[" || character === "{") depth++;
         if (character === "]" || character === "}") depth--;
-        if ("[{,".includes(character) || (character === ":" && this.#isBlankOrEnd(this.#at + 1))) atValue = true;
-        else if (!blank.test(character)) atValue = false;
         this.#at++;
+        if ("[]{},".includes(character)) {
+          this.#behind = this.#at;
+          atValue = true;
+        } else if (character === ":" && this.#isBlankOrEnd(this.#at)) atValue = true;
+        else if (!blank.test(character)) atValue = false;
       }
     } while (depth > 0 && this.#at < this.#source.length);
   }
@@ -93,7 +98,12 @@ class Joiner {
   }
 
   #isComment(): boolean {
-    return this.#source.charAt(this.#at) === "#" && (this.#at === 0 || blank.test(this.#source.charAt(this.#at - 1)));
+    if (this.#source.charAt(this.#at) !== "#") return false;
+    return this.#at === 0 || this.#at === this.#behind || blank.test(this.#source.charAt(this.#at - 1));
+  }
+
+  #lineEnd(): number {
+    return this.#at + this.#source.slice(this.#at).search(/[\r\n]|$/);
   }
 
   #isBlankOrEnd(at: number): boolean {
@@ -101,7 +111,7 @@ class Joiner {
   }
 
   #skipLine(): void {
-    while (this.#at < this.#source.length && !"\r\n".includes(this.#source.charAt(this.#at))) this.#at++;
+    this.#at = this.#lineEnd();
   }
 
   #skipQuoted(): void {
@@ -110,6 +120,7 @@ class Joiner {
       const character = this.#source.charAt(this.#at++);
       if (character === "\\" && quote === '"') this.#at++;
       else if (character === quote) {
+        this.#behind = this.#at;
         if (quote === '"' || this.#source.charAt(this.#at) !== quote) return;
         this.#at++; // Two single quotes stand for one.
       }
@@ -117,6 +128,8 @@ class Joiner {
   }
 
   #skipBlockScalar(column: number): void {
+    while (!this.#isBlankOrEnd(this.#at) && this.#source.charAt(this.#at) !== "#") this.#at++;
+    if (this.#source.charAt(this.#at) === "#") this.#blankOut(this.#lineEnd());
     this.#skipLine();
     const line = /(?:\r\n|\n|\r)( *)([^\r\n]?)/y;
     line.lastIndex = this.#at;

@@ -26,6 +26,12 @@ const accepted: { name: string; text: string; want: unknown[] }[] = [
   { name: "JSON", text: '{"a": [1, true, null, "x\\n"]}', want: [{ a: [1, true, null, "x\n"] }] },
   { name: "lines ending with carriage return and line feed", text: "a: 1\r\nb:\r\n- x\r\n", want: [{ a: 1, b: ["x"] }] },
   { name: "a byte order mark", text: "\ufeffa: 1", want: [{ a: 1 }] },
+  {
+    name: "comments right behind brackets, commas and quotes, as yaml.v2 takes them",
+    text: "a: [1,#b\n2]#c\nd: {e: 'f'#g\n}#h\ni: \"j\"#k\nl: m#n\n",
+    want: [{ a: [1, 2], d: { e: "f" }, i: "j", l: "m#n" }],
+  },
+  { name: "a tab before a bracket", text: "a:\t[1]\nb:\n- c: \t{d: 2}\n", want: [{ a: [1], b: [{ c: { d: 2 } }] }] },
   { name: "quotes make text", text: `[1, "1", '1', yes, "yes", ~, "~", ""]`, want: [[1, "1", "1", true, "yes", null, "~", ""]] },
   { name: "block scalars are text", text: "a: |\n  1\nb: >-\n  yes\n", want: [{ a: "1\n", b: "yes" }] },
   { name: "an alias stands for its anchor's value", text: "a: &x [1]\nb: *x", want: [{ a: [1], b: [1] }] },

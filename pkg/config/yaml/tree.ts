@@ -44,8 +44,9 @@ function compose(source: string, problems: Problems): (YamlNode | undefined)[] {
   try {
     return new Composer(source, parseEvents(source, options), problems).documents();
   } catch (error) {
-    if (!(error instanceof YAMLException) || error.reason !== "deficient indentation") throw error;
+    if (!(error instanceof YAMLException)) throw error;
     const joined = joinFlowLines(source);
+    if (joined === source) throw error;
     return new Composer(joined, parseEvents(joined, options), problems).documents();
   }
 }
