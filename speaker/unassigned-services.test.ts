@@ -58,6 +58,11 @@ test("a Service that waits while nobody renews the Lease gets one Event after 30
     /^web: Warning noController: no controller of Ingot works, which would give the Service an address: /,
   );
   assert.match(recorded[0] ?? "", /nobody renews Lease lb\/ingot-controller; .*kubectl -n lb scale deployment NAME --replicas=1/);
+  // A controller with --leader-elect=false works, and renews no Lease.
+  assert.match(
+    recorded[0] ?? "",
+    /kubectl -n lb delete lease ingot-controller where the controller runs with --leader-elect=false/,
+  );
   world.waiting = ["web", "late"];
   await pass(25);
   assert.equal(recorded.length, 1);

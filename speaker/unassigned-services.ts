@@ -33,7 +33,7 @@ const maxTold = 500;
 /**
  * Records an Event on each Service that waits for an address while no controller works: nobody else would. One speaker does this, once for a
  * Service; the controller's Event `IPAllocated` is the end. The Lease says whether a controller works. Where it does not exist, or may not be
- * read, or the controllers' Lease has another name, nothing is said.
+ * read, or the controllers' Lease has another name, nothing is said. A Lease that is there from before `--leader-elect=false` is nobody's, and has to be deleted.
  */
 export class UnassignedServices implements Disposable {
   readonly #options: UnassignedServicesOptions;
@@ -90,7 +90,8 @@ export class UnassignedServices implements Disposable {
     const { view, namespace, lease, events, clock } = this.#options;
     let told = this.#waiting.values().reduce((sum, { isTold }) => sum + Number(isTold), 0);
     const scale = `kubectl -n ${namespace} scale deployment NAME --replicas=1`;
-    const message = `no controller of Ingot works, which would give the Service an address: nobody renews Lease ${namespace}/${lease}; ingotctl doctor names the cause; ${scale} where the controller's Deployment asks for 0`;
+    const unused = `kubectl -n ${namespace} delete lease ${lease}`;
+    const message = `no controller of Ingot works, which would give the Service an address: nobody renews Lease ${namespace}/${lease}; ingotctl doctor names the cause; ${scale} where the controller's Deployment asks for 0; ${unused} where the controller runs with --leader-elect=false`;
     for (const service of view.unassigned) {
       const one = this.#waiting.get(service.uid);
       if (one === undefined || one.isTold || clock.now() - one.since < waitingMs) continue;
