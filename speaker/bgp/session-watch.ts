@@ -1,6 +1,6 @@
 import { Alarm, type Clock, type Millis } from "#pkg/clock";
-import { type Family, families } from "#pkg/net";
-import type { SpeakerEvent } from "../core/index.ts";
+import { families } from "#pkg/net";
+import type { CarriedRoutes, SpeakerEvent } from "../core/index.ts";
 import type { BgpSpeaker } from "./bgp-speaker.ts";
 
 export interface SessionWatchOptions {
@@ -12,14 +12,19 @@ export interface SessionWatchOptions {
 // The core says something of it after 30 s.
 const lookEveryMs: Millis = 2_000;
 
-/** Tells the core which BGP sessions are established, and which families of routes they carry, until what is returned is disposed. */
+/** Tells the core which BGP sessions are established, and which routes they carry, until what is returned is disposed. */
 export function watchSessions({ bgp, emit, clock }: SessionWatchOptions): Disposable {
   let told = "";
   const look = (): void => {
     const established = bgp.peers.filter(({ isEstablished }) => isEstablished);
     const carried = new Map(
-      established.map(({ key, unsendable }): [string, readonly Family[]] => {
-        return [key, families.filter((family) => !unsendable.some((one) => one.family === family))];
+      established.map(({ key, unsendable }): [string, readonly CarriedRoutes[]] => {
+        const of = families.flatMap((family): CarriedRoutes[] => {
+          const fault = unsendable.find((one) => one.family === family);
+          if (fault === undefined) return [family];
+          return fault.reason === "noNextHop" ? [`${family} by next hop`] : [];
+        });
+        return [key, of];
       }),
     );
     const now = JSON.stringify([...carried]);

@@ -11,6 +11,9 @@ import type { Labels, Surroundings } from "#pkg/placement";
 import type { ConnectionResult, ConnectionTest, DataPaths, HealthAnswer, PathFaults } from "./data-path/data-path-state.ts";
 import type { SliceFields } from "./services/services.ts";
 
+/** Those of a family that a BGP session carries: all, or those alone that have a next hop by the configuration. */
+export type CarriedRoutes = Family | `${Family} by next hop`;
+
 /** Events that drivers deliver. */
 export type SpeakerEvent =
   | ClusterEvent
@@ -31,8 +34,8 @@ export type SpeakerEvent =
   | { readonly type: "leaving" }
   /** Open connections of this node to addresses of `countFlows`. */
   | { readonly type: "flows"; readonly counts: ReadonlyMap<string, number> } // address -> how many
-  /** The established BGP sessions, whenever one begins, ends, or carries other families. */
-  | { readonly type: "sessions"; readonly carried: ReadonlyMap<string, readonly Family[]> } // key of a peer -> families of its routes
+  /** The established BGP sessions, whenever one begins, ends, or carries other routes. */
+  | { readonly type: "sessions"; readonly carried: ReadonlyMap<string, readonly CarriedRoutes[]> } // key of a peer -> its routes
   /** The faults of this node and its BGP sessions that last, and no others. */
   | { readonly type: "faults"; readonly faults: readonly Fault[] }
   /** Another host uses, announces or probes an address that is announced or listened for, or proves that it announces it. */

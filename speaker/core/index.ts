@@ -11,7 +11,7 @@ export {
   pathFaultNames,
 } from "./data-path/data-path-state.ts";
 export type { BgpPeers, SpeakerEffect, WatchedNode } from "./effects.ts";
-export type { ClusterEvent, MemberEvents, SpeakerEvent, TestedAddress } from "./events.ts";
+export type { CarriedRoutes, ClusterEvent, MemberEvents, SpeakerEvent, TestedAddress } from "./events.ts";
 export { commonInputs, type SpeakerRunner, speakerCore } from "./replay.ts";
 export type { NextHop } from "./services/probes.ts";
 export type { WireTest } from "./services/self-tests.ts";

@@ -18,7 +18,7 @@ import type { Verdict } from "#pkg/verdict";
 import { type Conflicts, noConflicts } from "./conflicts/conflict-state.ts";
 import { type DataPaths, type HealthPorts, noDataPaths, noHealthPorts } from "./data-path/data-path-state.ts";
 import type { LossCause } from "./effects.ts";
-import type { KernelProblems } from "./events.ts";
+import type { CarriedRoutes, KernelProblems } from "./events.ts";
 import { type Handovers, noHandovers } from "./handovers/handover-state.ts";
 import { type Nodes, noNodes, type OwnNodeRule, ownNodeRule } from "./members/node-state.ts";
 import { notReporting, type Reporter } from "./services/reporter-state.ts";
@@ -227,8 +227,8 @@ export interface BgpPools {
   leaving: Leaving | undefined;
   /** The node cannot deliver packets of these families. Where pools ask for that, it gives their routes to nodes that can. */
   readonly undelivering: Map<Family, Leaving>;
-  /** Peers with a session, and the families of the routes that it carries. */
-  carried: ReadonlyMap<string, readonly Family[]>; // key of a peer -> families
+  /** Peers with a session, and the routes that it carries. */
+  carried: ReadonlyMap<string, readonly CarriedRoutes[]>; // key of a peer -> routes
   /** How this node delivers the routes of each pool. */
   deliveries: ReadonlyMap<string, Deliveries>; // pool, or an entry of one: see `entryName` -> state
 }

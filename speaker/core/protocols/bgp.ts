@@ -25,7 +25,7 @@ import type { BgpPeers, SpeakerEffect } from "../effects.ts";
 import type { NodeFields } from "../events.ts";
 import { eligibilityOf, givesRoutesUp, isDrainedNode, undeliveringAt, undeliveringFor } from "../members/nodes.ts";
 import { slotPaths, touchSlots } from "../placement/slots.ts";
-import { deliveryOf, entryName, serviceAdvertisements } from "../services/policy.ts";
+import { deliveryOf, entryName, isCarried, serviceAdvertisements } from "../services/policy.ts";
 import { lookAtAll } from "../services/reporter.ts";
 import type { SpeakerState } from "../state.ts";
 import { advertisersOf, isAdvertisedByCurrent, reportAnnounced } from "./announcers.ts";
@@ -276,13 +276,13 @@ export function reportDeliveries(state: SpeakerState): void {
   lookAtAll(state);
 }
 
-function deliveriesOf(state: SpeakerState, { eligibility, advertised }: PoolAdvertisements): Deliveries {
-  const { carried } = state.bgp;
+function deliveriesOf({ bgp: { carried } }: SpeakerState, { eligibility, advertised }: PoolAdvertisements): Deliveries {
   const of = (family: Family): Delivery => {
-    const peers = eligibility === "eligible" ? advertised.flatMap((one) => one.peers[family]) : [];
-    if (peers.length === 0) return "noPeer";
-    if (peers.some((peer) => carried.get(peer)?.includes(family))) return "carried";
-    return peers.some((peer) => carried.has(peer)) ? "notCarried" : "noSession";
+    const made = eligibility === "eligible" ? advertised : [];
+    const sessions = made.flatMap((one) => one.peers[family].map((peer) => isCarried(one, family, carried.get(peer))));
+    if (sessions.length === 0) return "noPeer";
+    if (sessions.includes(true)) return "carried";
+    return sessions.includes(false) ? "notCarried" : "noSession";
   };
   return { IPv4: of("IPv4"), IPv6: of("IPv6") };
 }

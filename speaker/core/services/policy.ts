@@ -8,8 +8,9 @@ import {
   type ServiceAdvertisements,
 } from "#pkg/config";
 import type { Address, Family } from "#pkg/net";
-import type { AddressPlacement, Labels } from "#pkg/placement";
+import type { AddressPlacement, Advertised, Labels } from "#pkg/placement";
 import { namespaceOf } from "#pkg/service";
+import type { CarriedRoutes } from "../events.ts";
 import type { SpeakerState } from "../state.ts";
 
 /** The pool's advertisements for a Service; undefined where all Services have the same. */
@@ -74,6 +75,17 @@ export function deliveryOf(state: SpeakerState, node: string, pool: Pool, family
   );
   if (reported.includes(undefined)) return undefined;
   return (["carried", "notCarried", "noSession"] as const).find((each) => reported.includes(each)) ?? "noPeer";
+}
+
+/** Whether a session carries the advertisement's routes; undefined without a session. */
+export function isCarried(
+  { advertisement, slots }: Pick<Advertised, "advertisement" | "slots">,
+  family: Family,
+  carried: readonly CarriedRoutes[] | undefined,
+): boolean | undefined {
+  const nextHop = family === "IPv4" ? advertisement.nextHop : advertisement.nextHopV6;
+  const isByNextHop = nextHop !== undefined || slots.has(family);
+  return carried && (carried.includes(family) || (isByNextHop && carried.includes(`${family} by next hop`)));
 }
 
 /** The labels of a namespace are others. @returns the addresses for which they may matter */

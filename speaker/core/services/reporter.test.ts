@@ -292,6 +292,16 @@ test("one session that carries the route is enough, on whichever node it is", ()
   assert.deepEqual(bench.gossip.deliveries(first, "lan"), { IPv4: "carried", IPv6: "notCarried" });
 });
 
+test("a session without a next hop for a family carries the routes that have one by the configuration", () => {
+  const entry = (name: string, octet: number, more: string) =>
+    `{name: ${name}, protocol: bgp, addresses: [192.0.2.0/28, "2001:db8:${octet}::/64"]${more}}`;
+  const fixed = entry("fixed", 2, ', bgp-advertisements: [{next-hop-v6: "2001:db8::1"}]').replace("192.0.2.0/28, ", "");
+  const { bench } = amongOthers(first, `${entry("lan", 1, "")}, ${fixed}`, peer);
+  bench.runner.dispatch({ type: "sessions", carried: new Map([["10.0.0.1:179", ["IPv4", "IPv6 by next hop"]]]) });
+  assert.deepEqual(bench.gossip.deliveries(first, "lan"), { IPv4: "carried", IPv6: "notCarried" });
+  assert.equal(bench.gossip.deliveries(first, "fixed")?.IPv6, "carried");
+});
+
 test("a Service that lost its endpoints is announced by no node but by those that announced it and have lost the API", () => {
   for (const text of [lan, routed])
     for (const announces of [true, false]) {
