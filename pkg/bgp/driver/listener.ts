@@ -29,7 +29,7 @@ interface Listening {
 /** Takes the connections that peers begin. Others are closed at once; of many the kernel drops all that are not of peers. */
 export class BgpListener implements Disposable {
   readonly #options: ListenerOptions;
-  readonly #expected = new Map<string, Expected>(); // see `keyOf` -> who waits for it
+  readonly #expected = new Map<string, readonly Expected[]>(); // see `keyOf` -> who wait for it, of whom the first gets it
   readonly #listening = new Map<Family, Listening>();
   readonly #gate: ServerGate;
   #port: number;
@@ -41,7 +41,7 @@ export class BgpListener implements Disposable {
     const known: KnownSources = {
       has: (address) => known.addresses.includes(address),
       get addresses() {
-        return Array.from(expected.values(), ({ peer }) => `${peer.address}`);
+        return Array.from(expected.values(), ([first]) => `${first?.peer.address}`);
       },
     };
     this.#gate = new ServerGate({
@@ -77,29 +77,43 @@ export class BgpListener implements Disposable {
 
   /**
    * From now on `accept` is given the connections of this peer, until what is returned is disposed. Of peers with one address it is the
-   * one whose `sourceAddress` the connection is to.
-   * @throws {Error} when another peer has the same addresses; {SystemCallError} for a password that the kernel does not take
+   * one whose `sourceAddress` the connection is to, and of peers with the same addresses the one that came first.
+   * @throws {SystemCallError} for a password that the kernel does not take
    */
   expect(peer: SessionSettings, accept: (incoming: Incoming) => void): Disposable {
     const key = keyOf(peer.address, peer.interface, peer.sourceAddress);
-    if (this.#expected.has(key)) throw new Error(`Cannot take the connections of ${key} for two peers`);
+    const others = this.#expected.get(key) ?? [];
     const md5 = md5Key(peer);
     const setKey = (key: typeof md5) => this.#listening.get(peer.address.family)?.socket.setMd5Key(peer.address, key);
-    if (md5 !== undefined) {
+    if (others.length > 0)
+      this.#options.log.warn("several peers have one address: the first gets the connections that the router begins", {
+        op: "bgpListen",
+        peer: `${peer.address}:${peer.port}`,
+      });
+    else if (md5 !== undefined) {
       setKey(md5);
       this.#acceptWaiting(peer.address.family);
     }
     const expected = { peer, accept };
-    this.#expected.set(key, expected);
+    this.#expected.set(key, [...others, expected]);
     return {
       [Symbol.dispose]: () => {
-        if (this.#expected.get(key) !== expected) return;
-        this.#expected.delete(key);
+        const all = this.#expected.get(key) ?? [];
+        const left = all.filter((one) => one !== expected);
+        if (left.length > 0) this.#expected.set(key, left);
+        else this.#expected.delete(key);
+        if (all[0] !== expected) return;
         // The kernel has one key for an address, whatever the interface and this side's address.
-        const others = this.#expected.values().filter((one) => one.peer.address.equals(peer.address));
-        if (md5 !== undefined) setKey(others.map((one) => md5Key(one.peer)).find((other) => other !== undefined));
+        const others = this.#first.filter((one) => one.peer.address.equals(peer.address));
+        const other = others.map((one) => md5Key(one.peer)).find((key) => key !== undefined);
+        if (md5 !== undefined || other !== undefined) setKey(other);
       },
     };
+  }
+
+  /** Those that get connections. */
+  get #first(): readonly Expected[] {
+    return [...this.#expected.values()].flatMap(([first]) => first ?? []);
   }
 
   /** Connections that were accepted go on. */
@@ -154,7 +168,7 @@ export class BgpListener implements Disposable {
     // nothing else.
     socket.setHopLimit(maxHopLimit);
     socket.setTrafficClass(networkControl);
-    for (const { peer } of this.#expected.values()) {
+    for (const { peer } of this.#first) {
       const md5 = md5Key(peer);
       if (md5 !== undefined && peer.address.family === family) socket.setMd5Key(peer.address, md5);
     }
@@ -166,13 +180,13 @@ export class BgpListener implements Disposable {
     const remote = this.#gate.admit(socket);
     if (remote === undefined) return;
     const [, zone] = (socket.remoteAddress ?? "").split("%");
-    const of = (own?: Address) => this.#expected.get(keyOf(remote, zone, own));
+    const of = (own?: Address) => this.#expected.get(keyOf(remote, zone, own))?.[0];
     const isIts = ({ peer }: Expected) => {
       if (!peer.address.equals(remote)) return false;
       return keyOf(remote, peer.interface && nameNow(peer.interface)) === keyOf(remote, zone);
     };
     const own = parseAddress(socket.localAddress?.split("%")[0] ?? "");
-    const expected = of(own) ?? of() ?? this.#expected.values().find(isIts);
+    const expected = of(own) ?? of() ?? this.#first.find(isIts);
     const end = expected === undefined ? undefined : endOf(socket, expected.peer);
     if (expected === undefined || end === undefined) {
       if (expected === undefined)

@@ -313,13 +313,9 @@ suite("connections of the system", { concurrency: false }, () => {
       assert.equal(strangersIn(log), strangers.length);
     });
 
-  test("two peers of one address are refused, and so is a port that is taken", async () => {
+  test("a port that is taken is refused", async () => {
     using listener = new BgpListener({ port: 0, clock: new SystemClock(), log: silentLog });
     await listener.start();
-    listener.expect(settings(), ignore);
-    assert.throws(() => listener.expect(settings(), ignore), {
-      message: "Cannot take the connections of 192.0.2.2 for two peers",
-    });
     const second = new BgpListener({ port: listener.port, clock: new SystemClock(), log: silentLog });
     await assert.rejects(second.start(), { message: `Cannot listen for BGP on port ${listener.port}` });
   });
@@ -345,6 +341,31 @@ suite("connections of the system", { concurrency: false }, () => {
     first[Symbol.dispose]();
     await connect("127.0.0.3");
     assert.equal(taken.at(-1), "127.0.0.3: 127.0.0.3");
+  });
+
+  test("of peers of one address, with other ports, the first gets the connections, and when it goes the next", async () => {
+    const log = new RecordingLog();
+    using listener = new BgpListener({ port: 0, clock: new SystemClock(), log });
+    await listener.start();
+    const taken: number[] = [];
+    const passwords = [undefined, ...(noMd5 === false ? ["secret", "other"] : [undefined])];
+    const expecting = passwords.map((password, index) =>
+      listener.expect(settings({ address: address("127.0.0.1"), port: 179 + index, password }), (incoming) => {
+        taken.push(179 + index);
+        incoming.open(new Recorder()).destroy();
+      }),
+    );
+    for (const [index, password] of passwords.entries()) {
+      const { events } = dial({ address: address("127.0.0.1"), port: listener.port, password });
+      await events.until(({ because }) => because !== undefined);
+      expecting[index]?.[Symbol.dispose]();
+      expecting[index]?.[Symbol.dispose]();
+    }
+    assert.deepEqual(taken, [179, 180, 181]);
+    assert.deepEqual(
+      log.lines.filter(({ level }) => level === "warn").map(({ fields }) => fields.peer),
+      ["127.0.0.1:180", "127.0.0.1:181"],
+    );
   });
 
   test("nothing is left of connections that failed or ended", async () => {
