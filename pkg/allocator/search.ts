@@ -4,7 +4,7 @@ import { type AddressRequest, maxAddresses, namespaceOf } from "#pkg/service";
 import { familyMismatch, noFamily } from "./families.ts";
 import { fenceRefusal } from "./fences.ts";
 import { Filling, type Rules } from "./filling.ts";
-import { holdersOf, isFor } from "./holders.ts";
+import { holdersOf, isFor, type ReservedFor } from "./holders.ts";
 import { isChosenElsewhere } from "./ipam.ts";
 import type { Layout, Scope } from "./layout.ts";
 import type { Occupancy } from "./occupancy.ts";
@@ -243,7 +243,7 @@ export class Search {
     for (const holder of holdersOf(this.#request.service))
       for (const pool of new Set(this.#layout.reserved(holder).map((span) => span.pool))) {
         const choice = this.#unasked(pool, own);
-        if (!isRefusal(choice) && choice.some(({ address }) => this.#isReservedHere(address))) return choice;
+        if (!isRefusal(choice) && choice.some(({ address }) => this.#isReservedFor(holder, address))) return choice;
       }
     return undefined;
   }
@@ -338,9 +338,9 @@ export class Search {
     return isGiven ? undefined : { reason: "notGranted", address, pool: pool.name };
   }
 
-  #isReservedHere(address: Address): boolean {
+  #isReservedFor(holder: ReservedFor, address: Address): boolean {
     const reservedFor = this.#layout.locate(address)?.reservedFor;
-    return reservedFor !== undefined && isFor(reservedFor, this.#request.service);
+    return reservedFor?.type === holder.type && isFor(reservedFor, this.#request.service);
   }
 
   #occupied(address: Address): Refusal | undefined {

@@ -567,3 +567,13 @@ test("an address that is reserved for a Service, and that avoid-buggy-ips keeps 
   const reservations = [forService("p/web", "10.0.0.255/32"), forNamespace("p", "10.0.0.254/32")];
   assert.equal(ask(start([{ ...a, reservations }, b]), "p/web"), "b: 10.0.1.1");
 });
+
+test("an address that is reserved for a Service, and that another host uses, leads it to no other address of that pool", () => {
+  const a = { ...pool("a", ["10.0.0.0/30"]), priority: 1 };
+  const b = { ...pool("b", ["10.0.1.0/30"]), reservations: [forService("p/web", "10.0.1.1/32")] };
+  const reservations = [forService("p/web", "10.0.0.1/32"), forNamespace("p", "10.0.0.2/32")];
+  const occupied = start([{ ...a, reservations }, b]);
+  occupied.setOccupied(new Map([["10.0.0.1", "02:00:00:00:00:01"]]));
+  assert.equal(ask(occupied, "p/web"), "b: 10.0.1.1");
+  assert.equal(ask(occupied, "p/other"), "a: 10.0.0.2");
+});

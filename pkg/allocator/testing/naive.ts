@@ -235,14 +235,13 @@ export class Naive {
   }
 
   #fromAny(request: AddressRequest, own: readonly Address[], before: readonly Address[]): readonly Address[] | undefined {
-    const isReservedHere = (address: Address) => this.#class(request, address) < 2;
     const ranked = inOrder(this.#pools.filter(({ autoAssign, closed }) => autoAssign && !closed));
     const others = this.#pools.filter((pool) => !ranked.includes(pool));
     for (const which of [0, 1])
       for (const pool of [...ranked, ...others]) {
         if (!listed(pool).some((address) => this.#class(request, address) === which)) continue;
         const found = this.#unasked(pool, request, own, before);
-        if (typeof found !== "string" && found.some(isReservedHere)) return found;
+        if (typeof found !== "string" && found.some((address) => this.#class(request, address) === which)) return found;
       }
     for (const pool of ranked) {
       if (this.#fence(request, pool) !== undefined) continue;
