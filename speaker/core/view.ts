@@ -10,6 +10,7 @@ import { type NodeEndpoints, whyNoAddresses } from "#pkg/service";
 import type { Verdict } from "#pkg/verdict";
 import { type Conflict, currentConflicts } from "./conflicts/address-defender.ts";
 import { describeConflict, wasReported } from "./conflicts/conflict-reports.ts";
+import { occupantOf } from "./conflicts/quarantine.ts";
 import { nextTest } from "./data-path/connection-tests.ts";
 import type { ConnectionTest, PathFault } from "./data-path/data-path-state.ts";
 import { type NextHealthPorts, nextHealthPorts } from "./data-path/health-ports.ts";
@@ -24,7 +25,7 @@ import { ownSlots } from "./placement/slots.ts";
 import { type ProbePlan, probePlan, roundTest } from "./services/probes.ts";
 import { countWireFaults, openFaults, type WireTest, wireTest, wireVerdict } from "./services/self-tests.ts";
 import { endpointsOf, policyOf, type ServiceRow } from "./services/services.ts";
-import { type Announcement, isInPool, layer2PoolAt, type SpeakerOptions, type SpeakerState } from "./state.ts";
+import { type Announcement, layer2PoolAt, type SpeakerOptions, type SpeakerState } from "./state.ts";
 import { type ServiceView, type Sessions, serviceView } from "./verdicts/address-verdict.ts";
 import { type NodeFacts, nodeVerdicts } from "./verdicts/node-verdict.ts";
 import { poolVerdict } from "./verdicts/pool-verdict.ts";
@@ -293,9 +294,9 @@ export class SpeakerView {
     return currentConflicts(this.#state).filter((conflict) => wasReported(this.#state, conflict));
   }
 
-  /** Hosts that use addresses of pools, by address. The entry of one that was taken out of its pool stays for as long as the host answers. */
+  /** Hosts that keep addresses of pools back. The entry of an address whose pool is no longer strict stays for as long as the host answers. */
   get occupants(): ReadonlyMap<string, Occupant> {
-    return new Map([...this.#state.conflicts.occupants].filter(([text]) => isInPool(this.#state, text)));
+    return new Map([...this.#state.conflicts.occupants].filter(([text]) => occupantOf(this.#state, text) !== undefined));
   }
 
   /** How this node tries an address when somebody asks. */

@@ -58,10 +58,12 @@ export function announceAddress(
   if (known !== undefined) {
     known.on = on; // If the kernel item changes or goes, the placement tells the kernel so.
     putOnWire(state, known, effects);
+    heedQuarantine(state, known, now, effects);
+    if (on.conflictProbe !== "strict" && isKeptBack(known)) advance(state, known, { type: "noLongerStrict" }, now, effects);
     return;
   }
   const beginning = on.isFirst ? beginnings[on.conflictProbe] : "announce";
-  const defense = createDefense(beginning, now, state.conflicts.occupants.has(address.toString()));
+  const defense = createDefense(beginning, now, isQuarantined(state, address, on));
   const entry: DefendedAddress = { address, on, defense, isAnnounced: false, takenOver: undefined };
   defended.set(address.toString(), entry);
   advance(state, entry, { type: "timer" }, now, effects);
@@ -117,10 +119,22 @@ export function nodesReturned(state: SpeakerState, nodes: readonly string[], now
 export function occupiedChanged(state: SpeakerState, now: Millis, effects: SpeakerEffect[]): void {
   const { defended, occupants, written } = state.conflicts;
   for (const key of occupants.keys()) written.delete(key);
-  for (const [key, entry] of defended) {
-    const isQuarantined = occupants.has(key);
-    if (isQuarantined !== entry.defense.isQuarantined) advance(state, entry, { type: "quarantine", isQuarantined }, now, effects);
-  }
+  for (const entry of defended.values()) heedQuarantine(state, entry, now, effects);
+}
+
+function heedQuarantine(state: SpeakerState, entry: DefendedAddress, now: Millis, effects: SpeakerEffect[]): void {
+  const is = isQuarantined(state, entry.address, entry.on);
+  if (is !== entry.defense.isQuarantined) advance(state, entry, { type: "quarantine", isQuarantined: is }, now, effects);
+}
+
+/** Whether an entry of `ingot-conflicts` counts. Other pools than strict ones announce an address whoever has it. */
+function isQuarantined({ conflicts }: SpeakerState, address: Address, { conflictProbe }: Layer2Announcement): boolean {
+  return conflictProbe === "strict" && conflicts.occupants.has(address.toString());
+}
+
+/** Whether a foreign host keeps it from being announced, or may do so. */
+function isKeptBack({ isAnnounced, defense: { stage } }: DefendedAddress): boolean {
+  return !isAnnounced && stage !== "yielded";
 }
 
 /** Other members than before may say that they announce these addresses. */

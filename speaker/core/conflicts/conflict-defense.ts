@@ -25,6 +25,8 @@ export type DefenseEvent =
   | { readonly type: "announcers"; readonly nodes: readonly string[] }
   /** An entry of `ingot-conflicts` says that a foreign host has the address, or none does any more. */
   | { readonly type: "quarantine"; readonly isQuarantined: boolean }
+  /** The pool says now that the address is announced whoever has it. */
+  | { readonly type: "noLongerStrict" }
   /** Time has passed. The first one starts. */
   | { readonly type: "timer" };
 
@@ -78,6 +80,11 @@ function react(defense: ConflictDefense, event: DefenseEvent, now: Millis, probe
       return announcersChanged(defense, event.nodes, now);
     case "quarantine":
       return quarantineChanged(defense, event.isQuarantined, now);
+    case "noLongerStrict":
+      defense.stage = "probing";
+      defense.isAnnouncedFirst = true;
+      defense.probesLeft = probes;
+      return probe(defense, now);
     case "timer":
       return tick(defense, now);
     default:

@@ -64,7 +64,7 @@ test("without a ring an unknown host may be another speaker's, and has two secon
   }
 });
 
-test("an address that another host has is counted and told while a pool has it, as the remedy is to take it out", async () => {
+test("an address that another host has is counted and told while a strict pool has it, as the remedy is to take it out", async () => {
   const bench = new ConflictBench("node1", ["node1"]);
   const registry = new Registry();
   registerConflicts(registry, new SpeakerView(bench.state));
@@ -73,8 +73,10 @@ test("an address that another host has is counted and told while a pool has it, 
     bench.setConfig(pools(text));
     return [/^ingot_layer2_occupied_addresses (\d+)$/m.exec(await registry.metrics())?.[1], bench.view.occupants.size];
   };
-  assert.deepEqual(await count("{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}"), ["1", 1]);
-  assert.deepEqual(await count("{name: lan, protocol: layer2, addresses: [192.0.2.2-192.0.2.15]}"), ["0", 0]);
+  const strict = "name: lan, protocol: layer2, conflict-probe: strict";
+  assert.deepEqual(await count(`{${strict}, addresses: [192.0.2.0/28]}`), ["1", 1]);
+  assert.deepEqual(await count(`{${strict}, addresses: [192.0.2.2-192.0.2.15]}`), ["0", 0]);
+  assert.deepEqual(await count("{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}"), ["0", 0]);
 });
 
 test("as many conflicts of a flood are series as are reported, and /v1/conflicts has all", async () => {

@@ -198,3 +198,36 @@ test("an address whose entry somebody prunes is probed at once, and announced un
     assert.deepEqual([bench.written.length, bench.noted], [answers ? 2 : 1, ["occupied foreign"]]);
   }
 });
+
+for (const conflictProbe of ["report", "off"] as const) {
+  const lenient = { ...first, conflictProbe };
+  test(`an address that a host keeps back is announced once its pool says ${conflictProbe}, and the host is a conflict`, () => {
+    for (const isWritten of [true, false]) {
+      const bench = new ConflictBench("node1");
+      bench.announce(first);
+      bench.sight("foreign", "uses");
+      if (isWritten) bench.setOccupants({ [x.toString()]: JSON.stringify({ mac: "foreign", node: "node1" }) });
+      bench.take();
+      bench.announce({ ...lenient, isFirst: false });
+      assert.ok(bench.take().includes(`announce ${x}`));
+      bench.sight("foreign", "uses");
+      bench.clock.advanceBy(120_000);
+      assert.deepEqual(bench.noted.slice(0, 2), ["occupied foreign", "began foreign"]);
+      assert.equal(bench.state.conflicts.defended.get(x.toString())?.isAnnounced, true);
+    }
+  });
+
+  test(`an entry keeps no address of a pool with ${conflictProbe} back, whoever answers for it`, () => {
+    const bench = new ConflictBench("node1");
+    bench.setOccupants({ [x.toString()]: JSON.stringify({ mac: "foreign", node: "node1" }) });
+    bench.announce(lenient);
+    assert.ok(bench.take().includes(`announce ${x}`));
+    bench.setOccupants({});
+    bench.setOccupants({ [x.toString()]: "" });
+    bench.sight("foreign", "uses");
+    assert.equal(bench.state.conflicts.defended.get(x.toString())?.isAnnounced, true);
+    assert.deepEqual(bench.noted, ["began foreign"]);
+    bench.announce({ ...first, isFirst: false });
+    assert.equal(bench.state.conflicts.defended.get(x.toString())?.isAnnounced, false, "it is strict now");
+  });
+}

@@ -1,14 +1,14 @@
 import type { Millis } from "#pkg/clock";
-import type { Pool } from "#pkg/config";
+import { isStrict, type Pool } from "#pkg/config";
 import type { AddressSighting } from "#pkg/layer2";
 import { type Address, parseAddress } from "#pkg/net";
 import { hasInterface, isElected, type KnownReachability, subnetsFor } from "#pkg/placement";
-import { decodeQuarantine, maxOccupants } from "#pkg/quarantine";
+import { decodeQuarantine, maxOccupants, type Occupant } from "#pkg/quarantine";
 import type { SpeakerEffect } from "../effects.ts";
 import { interfacesHere } from "../interfaces/nics.ts";
 import { nodeOfMac } from "../members/members.ts";
 import { reachabilityOf } from "../members/nodes.ts";
-import { layer2PoolAt, type SpeakerState } from "../state.ts";
+import { layer2PoolAt, poolAt, type SpeakerState } from "../state.ts";
 import { noteHeldBackElsewhere } from "./held-back.ts";
 import type { Rival } from "./rivals.ts";
 
@@ -35,6 +35,14 @@ export function setOccupants(
   conflicts.isQuarantineRead = true;
   for (const [key, { address }] of conflicts.inspected)
     if (!conflicts.occupants.has(key)) endInspection(state, key, address, effects);
+}
+
+/** The entry for the address, if it counts. Pools that are not strict announce an address whoever has it. @param text the address */
+export function occupantOf(state: SpeakerState, text: string): Occupant | undefined {
+  const occupant = state.conflicts.occupants.get(text);
+  const address = occupant && parseAddress(text);
+  const pool = address && poolAt(state, address);
+  return pool !== undefined && isStrict(pool) ? occupant : undefined;
 }
 
 /** A foreign host has an address that was to be announced. @returns whether there is room for an entry */

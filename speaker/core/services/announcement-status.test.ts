@@ -107,10 +107,11 @@ test("one of two addresses that goes is told with its own reason, and the other 
   ]);
 });
 
-test("an address is said to be announced once it is, and no longer when another host turns out to have it", () => {
+test("an address is said to be announced once it is, and no longer when another host turns out to have it, unless the pool says report by then", () => {
   const bench = new Bench(owner);
   bench.membersChanged([owner]);
-  bench.setConfig(pools("{name: lan, protocol: layer2, conflict-probe: strict, addresses: [192.0.2.0/28]}"));
+  const pool = (fields: string) => bench.setConfig(pools(`{name: lan, protocol: layer2, ${fields}addresses: [192.0.2.0/28]}`));
+  pool("conflict-probe: strict, ");
   bench.start();
   bench.settle();
   bench.serve("default/web", [x]);
@@ -139,6 +140,8 @@ test("an address is said to be announced once it is, and no longer when another 
   const went = `withdrawing service announcement {"event":"serviceWithdrawn","service":"default/web","ips":["${x}"],"protocol":"layer2","reason":"addressOccupied"}`;
   const last = told();
   assert.deepEqual([last.announced, last.told.at(-1)], [undefined, went]);
+  pool("");
+  assert.deepEqual(told().announced, [x], "the pool is no longer strict");
 });
 
 test("that no node may announce a Service is said once, by one of the speakers, and again when it comes to that again", () => {

@@ -5,6 +5,7 @@ import { type AddressPlacement, endpointsInUse, isByBgp, ownerOf, type Placement
 import { list } from "#pkg/text";
 import { type CauseOf, causes, remedyFor, sentence, type Verdict, verdict } from "#pkg/verdict";
 import { occupiedVerdict } from "../conflicts/conflict-reports.ts";
+import { occupantOf } from "../conflicts/quarantine.ts";
 import { eligibilityOf } from "../members/nodes.ts";
 import { reportedAnnouncers } from "../protocols/announcers.ts";
 import { layer2PoolAt, type SpeakerState } from "../state.ts";
@@ -92,7 +93,7 @@ function found(state: SpeakerState, key: string, placement: AddressPlacement): F
     const message = `${owner} is to announce ${address}, does not reach the API, and does not announce it`;
     return { verdict: verdict("service", "unsettled", { message, next: causes.node.apiViewOld.next }) };
   }
-  const occupant = state.conflicts.occupants.get(address.toString());
+  const occupant = occupantOf(state, address.toString());
   if (occupant?.node === owner)
     return { verdict: occupiedVerdict(state, { address, mac: occupant.mac, interface: occupant.interface }) };
   return { how: `by ${owner}`, fault: faultOf(state, owner, (about) => suffers(state, key, address, owner, about)) };
