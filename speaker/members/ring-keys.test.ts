@@ -6,11 +6,12 @@ import { resources } from "#pkg/k8s";
 import { FakeCluster, secret } from "#pkg/k8s/testing";
 import type { Log } from "#pkg/log";
 import { silentLog } from "#pkg/log/testing";
-import { Keyring, metallbKey, metallbKeys } from "#pkg/memberlist";
+import { encodeMetadata, Keyring, metallbKey, metallbKeys } from "#pkg/memberlist";
 import { proofKeys, RingKeys, ringKeys } from "./ring-keys.ts";
 
 const hour = 60 * 60_000;
-const member = { address: "192.0.2.1", port: 7946, status: "alive", incarnation: 1, meta: undefined } as const;
+const ours = encodeMetadata(new Map());
+const member = { address: "192.0.2.1", port: 7946, status: "alive", incarnation: 1 } as const;
 
 function bench() {
   const cluster = new FakeCluster();
@@ -27,12 +28,15 @@ function bench() {
     ["self", "old"],
     ["other", "current"],
   ]);
+  /** Members that are MetalLB's. */
+  const foreign = new Set<string>();
   const note = (level: string) => (message: string, fields?: object) =>
     void logged.push(`${level} ${message} ${JSON.stringify(fields)}`);
   const log: Log = { ...silentLog, info: note("info"), warn: note("warn") };
   const keys = new RingKeys({
     memberlist: {
-      members: () => [...views.keys()].map((name) => ({ ...member, name, self: name === "self" })),
+      members: () =>
+        [...views.keys()].map((name) => ({ ...member, name, self: name === "self", meta: foreign.has(name) ? undefined : ours })),
       setKeys: (now) => {
         changes++;
         // Each text by both lengths, the one that seals first.
@@ -63,7 +67,7 @@ function bench() {
   };
   const informer = cluster.of(resources.secrets, "memberlist");
   const see = (data: Record<string, string>) => informer.see(secret("metallb-system/memberlist", data));
-  return { keys, clock, logged, see, informer, ring: ringAndProofs, changes: () => changes, views };
+  return { keys, clock, logged, see, informer, ring: ringAndProofs, changes: () => changes, views, foreign };
 }
 
 test("a new key of the ring is accepted at once, used after 10 s, and the one before accepted for an hour", () => {
@@ -93,13 +97,28 @@ for (const view of ["behind", "old"] as const)
     assert.deepEqual(
       logged.filter((line) => line.startsWith("warn")),
       [
-        'warn the new key of the speakers\' ring is not used yet: members that do not see the API may not know it {"op":"memberlist","secret":"memberlist","members":["other"]}',
+        'warn the new key of the speakers\' ring is not used yet: members that do not see the API, or are MetalLB\'s and not restarted, do not know it {"op":"memberlist","secret":"memberlist","members":["other"]}',
       ],
     );
     views.set("other", "current");
     clock.advanceBy(1000);
     assert.deepEqual(ring(), ["second", "first"]);
   });
+
+test("a speaker of MetalLB, which knows the key that it was started with, is waited for until it is gone, and ten minutes at most", () => {
+  for (const goneAt of [300_000, 600_000]) {
+    const { clock, see, ring, views, foreign, logged } = bench();
+    views.set("metallb", "current");
+    foreign.add("metallb");
+    see({ secretkey: "second" });
+    clock.advanceTo(goneAt - 1);
+    assert.deepEqual(ring(), ["first", "second"]);
+    assert.match(logged.join(), /not used yet.*"members":\["metallb"\]/);
+    if (goneAt < 600_000) views.delete("metallb");
+    clock.advanceBy(1);
+    assert.deepEqual(ring(), ["second", "first"]);
+  }
+});
 
 test("a member that does not see the API for ten minutes is waited for no longer", () => {
   const { clock, see, ring, views } = bench();

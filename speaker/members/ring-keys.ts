@@ -3,7 +3,7 @@ import type { GossipState } from "#pkg/gossip";
 import { type Cluster, type Informer, named, resources, type Secret } from "#pkg/k8s";
 import type { Layer2 } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
-import { type MemberlistThread, metallbKey, metallbKeys } from "#pkg/memberlist";
+import { decodeMetadata, type MemberlistThread, metallbKey, metallbKeys } from "#pkg/memberlist";
 
 export interface RingKeysOptions {
   readonly memberlist: Pick<MemberlistThread, "setKeys" | "members">;
@@ -35,9 +35,9 @@ const keyName = "secretkey";
 const oldKeyName = "secretkey-old";
 // By then every speaker whose view of the API is fresh accepts the new key.
 const useAfterMs: Millis = 10_000;
-// A member whose view is not current could read nothing of the others and take them for dead. They wait for it for this long, and look this
-// often.
-const awaitStaleMs: Millis = 10 * 60_000;
+// A member whose view is not current could read nothing of the others and take them for dead, and so could a speaker of MetalLB, which reads the
+// key when it starts. They wait for it for this long, and look this often.
+const awaitMs: Millis = 10 * 60_000;
 const lookEveryMs: Millis = 1_000;
 // A speaker whose view of the API is older than that is cut off until it sees the Secret again.
 const acceptReplacedMs: Millis = 60 * 60_000;
@@ -46,7 +46,7 @@ const maxReplaced = 4;
 
 /**
  * Follows the Secret with the ring's key, so that it can be replaced while the ring runs: a new key is accepted at once and used after 10 s, or
- * when every member sees the API again, and the one before is accepted for an hour. When the Secret is deleted, the last key stays. Keys are never logged.
+ * when every member is Ingot's and sees the API again, and the one before is accepted for an hour. When the Secret is deleted, the last key stays. Keys are never logged.
  */
 export class RingKeys implements Disposable {
   readonly #options: RingKeysOptions;
@@ -112,15 +112,16 @@ export class RingKeys implements Disposable {
   #useOrAwait(next: NextKey, now: Millis): void {
     const { memberlist, gossip, log, secret } = this.#options;
     const others = memberlist.members().filter(({ self }) => !self);
-    const stale = others.map(({ name }) => name).filter((name) => (gossip?.view(name) ?? "current") !== "current");
-    if (stale.length > 0 && now < next.seenAt + awaitStaleMs) {
+    const unaware = others.filter(
+      ({ name, meta }) => decodeMetadata(meta) === undefined || (gossip?.view(name) ?? "current") !== "current",
+    );
+    if (unaware.length > 0 && now < next.seenAt + awaitMs) {
       this.#next = { ...next, at: now + lookEveryMs, isAwaiting: true };
       if (!next.isAwaiting)
-        log.warn("the new key of the speakers' ring is not used yet: members that do not see the API may not know it", {
-          op: "memberlist",
-          secret,
-          members: stale,
-        });
+        log.warn(
+          "the new key of the speakers' ring is not used yet: members that do not see the API, or are MetalLB's and not restarted, do not know it",
+          { op: "memberlist", secret, members: unaware.map(({ name }) => name) },
+        );
       return;
     }
     this.#replaced.set(this.#used, now + acceptReplacedMs);
