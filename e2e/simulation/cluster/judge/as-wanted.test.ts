@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { withMore } from "../draw-surroundings.ts";
-import { firstConfig } from "../history.ts";
+import { firstConfig, movedConfig } from "../history.ts";
 import { AsWanted } from "./as-wanted.ts";
 import { Scene, spec } from "./scene.ts";
 
@@ -49,6 +49,15 @@ test("a Service that has not what it asks for is found while a controller runs, 
     asks(scene);
   };
   assert.equal(await found(alone, 41), "");
+});
+
+test("nobody asks for addresses of a configuration that is refused, although people put it in place as soon as they allowed another one", async () => {
+  const edits = ({ cluster: { people, time, now } }: Scene) => {
+    people.setConfig(movedConfig, true);
+    people.setService("a", { ...spec, wanted: "192.0.2.1" });
+    time.schedule(now + 60, () => people.setConfig(firstConfig, false));
+  };
+  assert.equal(await found(edits, 50), "");
 });
 
 /** Something that speakers do not hear of: the judge alone sees it in the API. */

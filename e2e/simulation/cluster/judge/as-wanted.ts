@@ -55,7 +55,9 @@ export class AsWanted {
   readonly #standings = new WeakMap<SpeakerProcess, Standing>();
   readonly #since = new Map<string, { readonly facts: string; readonly at: Millis }>(); // address -> since when the API wants the same of it
   readonly #nodesChanged = new Map<string, Millis>(); // name -> when its Node was last changed
-  #inForce: readonly Pool[] = [];
+  #texts: readonly string[] = []; // People's configurations, the newest first.
+  #inForce: string | undefined; // One of them.
+  #pools: readonly Pool[] = [];
   #peers: readonly Peer[] = [];
   readonly #misplaced = new LastingWrongs();
   readonly #misrouted = new LastingWrongs();
@@ -67,10 +69,16 @@ export class AsWanted {
   #firstText: string | undefined;
 
   /** For the API's changes, in their order: looks miss what is back at once. */
-  changed({ now }: SimulatedCluster, { plural, key, type }: ObjectChange): void {
+  changed({ now, people: { config } }: SimulatedCluster, { plural, key, type }: ObjectChange): void {
+    this.#noteText(config);
     const isMade = plural === "services" && type !== "MODIFIED";
     if (plural === "nodes") this.#nodesChanged.set(key, now);
     if (isMade || plural === "endpointslices" || plural === "nodes" || key === `${namespace}/config`) this.#calmSince = now;
+  }
+
+  #noteText(text: string | undefined): void {
+    const [newest] = this.#texts;
+    if (text !== undefined && text !== newest) this.#texts = [text, ...this.#texts.filter((other) => other !== text)];
   }
 
   /** To be called often. @param isExcused whether an address may be at nobody. @returns what is wrong */
@@ -141,7 +149,7 @@ export class AsWanted {
     for (const { at, node, address, on } of cluster.moves.slice(from)) {
       const known = this.#since.get(address);
       if (on || known === undefined || at < Math.max(this.#calmSince, known.at) + calmMs) continue;
-      const pool = poolWith(this.#inForce, address);
+      const pool = poolWith(this.#pools, address);
       const [name = "", ...others] = holdersOf(cluster, address);
       const spec = cluster.people.services.get(name);
       if (pool === undefined || spec === undefined || others.length > 0 || pool.l2Placement.sticky) continue;
@@ -154,21 +162,25 @@ export class AsWanted {
   }
 
   /**
-   * A configuration that has no pool for an address in use is refused unless people allow that, and one that asks for labels of namespaces waits for a
-   * controller.
+   * The newest configuration is in force that has a pool for each address in use: another one is refused unless people allow that. One that asks for
+   * labels of namespaces waits for a controller.
    */
   #noteConfig({ people, api }: SimulatedCluster): void {
-    const { pools = [], peers = [] } = (people.config === undefined ? undefined : configOf(people.config)) ?? {};
+    this.#noteText(people.config);
     const mayRenumber = api.get("configmaps", `${namespace}/config`)?.metadata.annotations?.[renumberAnnotation] === "true";
-    const lastGood = (api.get("configmaps", `${namespace}/${statusConfigMap}`)?.data as Record<string, string> | undefined)?.[
-      lastGoodKey
-    ];
-    const isAwaited = people.config?.includes("namespace-selectors") === true && people.config !== lastGood;
+    const record = (api.get("configmaps", `${namespace}/${statusConfigMap}`)?.data ?? {}) as Readonly<Record<string, string>>;
     const inUse = [...people.services.keys()].flatMap((name) => people.status(name));
-    if (pools.length > 0 && !isAwaited && (mayRenumber || inUse.every((address) => poolWith(pools, address) !== undefined))) {
-      this.#inForce = pools;
-      this.#peers = peers;
-    }
+    const isUsable = (text: string) => {
+      const { pools = [] } = configOf(text) ?? {};
+      const isAwaited = text.includes("namespace-selectors") && text !== record[lastGoodKey];
+      const isAllowed = mayRenumber && text === people.config;
+      return pools.length > 0 && !isAwaited && (isAllowed || inUse.every((address) => poolWith(pools, address) !== undefined));
+    };
+    const text = this.#texts.find(isUsable);
+    if (text === undefined) return;
+    this.#inForce = text;
+    this.#pools = configOf(text)?.pools ?? [];
+    this.#peers = configOf(text)?.peers ?? [];
   }
 
   /** The addresses that one Service has, as the configuration in force has pools for them. */
@@ -177,7 +189,7 @@ export class AsWanted {
     const facts = new Map<string, Omit<Wanted, "address" | "since"> & { readonly text: string }>();
     for (const [name, spec] of people.services)
       for (const address of people.status(name)) {
-        const whole = poolWith(this.#inForce, address);
+        const whole = poolWith(this.#pools, address);
         const pool = whole && poolFor(whole, spec, people.team);
         if (pool === undefined || holdersOf(cluster, address).length > 1) continue;
         const { isLocal, endpoints, endpointsV6, draining } = spec;
@@ -212,7 +224,7 @@ export class AsWanted {
     const able = [...controllers].filter(
       ([, { process, connection }]) => process.isRunning && !process.isStalled && !connection.isCut,
     );
-    if (people.config !== this.#firstText) return;
+    if (people.config !== this.#firstText || this.#inForce !== this.#firstText) return;
     for (const [name, spec] of people.services) {
       const missing = unmet(cluster, name, spec, people.status(name));
       // The key names the controllers that are able, so that the time starts again with each change of them.
