@@ -131,8 +131,8 @@ export class Acts {
         set(act.length, (isOn) => cluster.nodes.setTaint(act.node, taint, isOn));
         break;
       }
-      case "unnameRouter":
-        set(act.length, (isOn) => cluster.nodes.setRouter(act.node, !isOn));
+      case "peerValue":
+        set(act.length, (isOn) => cluster.nodes.setPeerValue(act.node, act.field, isOn ? act.value : undefined));
         break;
       case "loseGateway":
         set(act.length, (isOn) => cluster.machines.setGateway(act.node, !isOn));

@@ -2,10 +2,10 @@ import type { Timed } from "#e2e/faults";
 import type { Millis } from "#pkg/clock";
 import { seededRandom } from "#pkg/clock/testing";
 import { networkTaint } from "#pkg/placement";
-import { routerAnnotation } from "./api/node-objects.ts";
-import { routerAddress, type ServiceSpec } from "./api/objects.ts";
+import type { ServiceSpec } from "./api/objects.ts";
 import { Draw } from "./draw.ts";
 import { drawEdits } from "./draw-edits.ts";
+import { asPassive, peerEdits, peerValue, routers } from "./draw-peers.ts";
 import { type Act, endOf, fairWeather, type History, ownTeam } from "./history.ts";
 
 // Beyond the seeds of histories.
@@ -40,16 +40,9 @@ const morePools = `- name: kernel
 `;
 const pools = ["kernel", "far", "auto", "team", "teams", "lan"] as const;
 
-/** By which a configuration names the router. */
-const routers = [
-  `peer-address: ${routerAddress}`,
-  `from-node: {peer-address: {annotation: ${routerAnnotation}}}`,
-  "peer-address: gateway",
-] as const;
-
-/** A configuration with these pools, too, and with this router. */
-export function withMore(config: string, router: string = routers[0]): string {
-  return config.replace("- name: given\n", `${morePools}$&`).replace(routers[0], router);
+/** A configuration with these pools, too. */
+export function withMore(config: string): string {
+  return config.replace("- name: given\n", `${morePools}$&`);
 }
 
 const edits: readonly ((config: string) => string)[] = [
@@ -61,13 +54,12 @@ const edits: readonly ((config: string) => string)[] = [
   (config) => config.replace(/(- name: routed\n {2}protocol: )bgp/, "$1interface"),
   (config) => config.replace(/(- name: routed\n {2}protocol: )bgp/, "$1[interface, bgp]"),
   (config) => config.replace(/ {2}(?:layer2|bgp)-advertisements: \[\{namespace-selectors.*\n/, ""),
-  (config) => config.replace("  my-asn: 65001\n", "$&  disabled: true\n"),
   (config) => config.replace(`team: ${ownTeam}`, "team: b"),
 ];
 
 /**
- * A history of edits, drawn by its seed, in which other things change that decide where an address is: labels of the namespace, taints, the router
- * that nodes name, their default routes, whether speakers watch one another, types and classes of Services; each in the moment in which something fails or is edited. Some
+ * A history of edits, drawn by its seed, in which other things change that decide where an address is: labels of the namespace, taints, what nodes
+ * say of their routers, which connect to them in some histories, their default routes, whether speakers watch one another, types and classes of Services; each in the moment in which something fails or is edited. Some
  * pools are in the kernels of all nodes, or for Services of some namespaces.
  */
 export function drawSurroundings(seed: number): History {
@@ -77,9 +69,14 @@ export function drawSurroundings(seed: number): History {
   const services = { ...history.services };
   for (const [index, pool] of pools.entries())
     services[`u${index}`] = { ...ofSurroundings(draw, nodes, index), pool, isDual: false, kind: undefined };
-  const router = routers[draw.pick(3)] ?? routers[0];
+  const routerDials = draw.pick(3) === 0;
+  const drawRouter = () => {
+    const [router, isPassive] = [routers[draw.pick(routers.length)], routerDials && draw.pick(4) > 0];
+    return (text: string) => (isPassive ? asPassive : String)(router?.(text) ?? text);
+  };
+  const withRouter = drawRouter();
   const failover = history.failoverMs === undefined ? "" : `failover: {interval: ${history.failoverMs}ms}\n`;
-  const config = withMore(history.config, router) + failover;
+  const config = withRouter(withMore(history.config)) + failover;
   const moments = history.acts.map(({ at }) => at);
   const until = endOf(history);
   const acts: Timed<Act>[] = [];
@@ -93,14 +90,20 @@ export function drawSurroundings(seed: number): History {
       () => ({ type: "taint", node, key: draw.pick(3) === 0 ? leavingTaint : networkTaint, length }),
       () => ({ type: "changeTeam", to: (["b", undefined] as const)[draw.pick(2)], length }),
       () => ({ type: "changeTeam", to: (["b", undefined] as const)[draw.pick(2)], length }),
-      () => ({ type: draw.pick(2) === 0 ? "unnameRouter" : "loseGateway", node, length }),
+      () => (draw.pick(3) > 0 ? peerValue(draw, node, length) : { type: "loseGateway", node, length }),
       () => ({ type: "loseSubnet", node, length }),
       () => ({ type: "service", name: `u${index}`, spec: ofSurroundings(draw, nodes, index) }),
       () => ({ type: "service", name: `u${index}`, spec: ofSurroundings(draw, nodes, index) }),
       () => ({ type: "configure", text: edits[draw.pick(edits.length)]?.(config) ?? config, mayRenumber: false, length }),
       () => ({
         type: "configure",
-        text: withMore(history.config, routers[draw.pick(3)] ?? "") + failover,
+        text: drawRouter()(withMore(history.config)) + failover,
+        mayRenumber: false,
+        length,
+      }),
+      () => ({
+        type: "configure",
+        text: peerEdits[draw.pick(peerEdits.length)]?.(config) ?? config,
         mayRenumber: false,
         length,
       }),
@@ -109,13 +112,14 @@ export function drawSurroundings(seed: number): History {
     acts.push({ at, act: kinds[draw.pick(kinds.length)]?.() ?? { type: "compact" } });
   }
   const others = history.acts.map(({ at, act }): Timed<Act> => {
-    return { at, act: act.type === "configure" ? { ...act, text: withMore(act.text, router) + failover } : act };
+    return { at, act: act.type === "configure" ? { ...act, text: withRouter(withMore(act.text)) + failover } : act };
   });
   const weather = seed % 3 === 2 ? { weather: { ...fairWeather, watchLagMs: 3_000 } } : {};
   return {
     ...history,
     ...weather,
     followsFailover: true,
+    routerDials,
     config,
     services,
     acts: [...others, ...acts].sort((a, b) => a.at - b.at),

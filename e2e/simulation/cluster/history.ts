@@ -2,6 +2,7 @@ import type { Fault, Timed } from "#e2e/faults";
 import type { Millis } from "#pkg/clock";
 import type { Family } from "#pkg/net";
 import type { ApiWeather } from "./api/api-connection.ts";
+import type { PeerField } from "./api/node-objects.ts";
 import { communityAnnotation, reachedAddress, routerAddress, type ServiceSpec } from "./api/objects.ts";
 
 /** Something that happens to a cluster: a fault, or an act that chaos does not have. A lasting act ends by itself after `length`, so that any act can be left out of a history. */
@@ -23,8 +24,16 @@ export type Act =
   | { readonly type: "outOfService" | "loseSubnet" | "silence"; readonly node: number; readonly length: Millis }
   /** The node has this taint. */
   | { readonly type: "taint"; readonly node: number; readonly key: string; readonly length: Millis }
-  /** The node's annotation that names its router is gone, or its default route is. */
-  | { readonly type: "unnameRouter" | "loseGateway"; readonly node: number; readonly length: Millis }
+  /** The node's default route is gone. */
+  | { readonly type: "loseGateway"; readonly node: number; readonly length: Millis }
+  /** The node has another value for a field of peers, or, where null, none. */
+  | {
+      readonly type: "peerValue";
+      readonly node: number;
+      readonly field: PeerField;
+      readonly value: string | null;
+      readonly length: Millis;
+    }
   /** The namespace of all Services has another label `team`, or none. */
   | { readonly type: "changeTeam"; readonly to: string | undefined; readonly length: Millis }
   /** The node gets a second NIC on the LAN, or loses the one that it has. */
@@ -142,6 +151,8 @@ export interface History {
   readonly hasHealthPorts?: boolean;
   /** Speakers try connections to Services; not at all where absent. */
   readonly triesConnections?: boolean;
+  /** The router connects to nodes, which take its connections; absent: nodes connect alone. */
+  readonly routerDials?: boolean;
   /** How many central speakers there are, on machines of their own, by which the nodes have no sessions; none where absent. Acts name them from `firstCentral` on. */
   readonly centralSpeakers?: number;
   /** The configuration in force at the start, which is put in force again at the end. */

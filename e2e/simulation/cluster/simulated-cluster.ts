@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { type Backup, LocalApi, type ObjectChange } from "#e2e/apiserver";
 import { announcedConfigMaps } from "#pkg/announced";
-import type { ConnectionEvents, SimulatedRouter } from "#pkg/bgp/testing";
+import type { Incoming, SimulatedRouter } from "#pkg/bgp/testing";
 import type { Clock, Millis, Random } from "#pkg/clock";
 import { seededRandom } from "#pkg/clock/testing";
 import { addressOf, firstCentral, nameOf, SimulatedPaths, Simulation } from "#pkg/memberlist/testing";
@@ -57,6 +57,8 @@ export interface SimulatedClusterOptions {
   readonly hasHealthPorts?: boolean;
   /** Speakers try connections to Services. */
   readonly triesConnections?: boolean;
+  /** The router connects to nodes, which take its connections; absent: nodes connect alone. */
+  readonly routerDials?: boolean;
   /** Called with each change in the API, and whether people made it. */
   readonly onChange: (change: ObjectChange, byPeople: boolean) => void;
   /** Called for each speaker that starts; the result hears the inputs and outputs of its core. */
@@ -200,6 +202,7 @@ export class SimulatedCluster {
       readDelay,
       lan: this.lanConditions,
       takesPaths: hasField(options.config, "addPath"),
+      dials: options.routerDials === true,
     });
     this.people.setConfig(options.config, false);
     this.people.act(() => {
@@ -297,7 +300,7 @@ export class SimulatedCluster {
     const ownNode = this.earlier.has(node)
       ? ownNodeRule
       : (ownNodeRules[this.#options.seed % ownNodeRules.length] ?? ownNodeRule);
-    this.#link(node).begin();
+    this.#link(node).begin((incoming) => this.#accept(node, incoming));
     this.#update(node, true);
     const speaker = new SpeakerProcess({
       index: node,
@@ -315,9 +318,14 @@ export class SimulatedCluster {
         dial: (peer, events) =>
           this.#link(node)
             .network.transport(addressOf(this.ring.hostOf(node)))
-            .dial(peer, withIPv6(nodeAddresses(this.ring, node), events)),
+            .dial(peer, {
+              connected: (end) => events.connected(withIPv6(nodeAddresses(this.ring, node), end)),
+              received: (octets) => events.received(octets),
+              closed: (because, code) => events.closed(because, code),
+            }),
         endNow: (end) => end,
       },
+      takesConnections: this.#options.routerDials === true,
       bfd: { watch: (ends, profile, onChange) => this.#link(node).watch(ends, profile, onChange, process.clock) },
       mac: this.machines.macOf(node),
       // As the incarnations of real ones, which begin with the clock.
@@ -411,7 +419,7 @@ export class SimulatedCluster {
     const speaker = this.speakers.get(node);
     const isRunning = speaker?.process.isRunning === true;
     if (isRunning) {
-      link.begin();
+      link.begin((incoming) => this.#accept(node, incoming));
       speaker.connection.loseWatches();
       speaker.process.at(this.now, () => speaker.addressChanged());
     }
@@ -468,6 +476,12 @@ export class SimulatedCluster {
     const [, { endpoints = [] } = {}] = people.services.entries().find(([name]) => isOf(name)) ?? [];
     const to = endpoints[Math.floor(this.#random() * endpoints.length)] ?? node;
     return to === node || (machines.isOn(to) && ring.reaches(node, to) && ring.reaches(to, node));
+  }
+
+  /** The router connects to a node. */
+  #accept(node: number, incoming: Incoming): void {
+    const end = withIPv6(nodeAddresses(this.ring, node), incoming.end);
+    this.speakerOf(node)?.accept({ end, open: (events) => incoming.open(events) });
   }
 
   /** The name by which the router knows whoever has a node's address now. */
@@ -527,15 +541,10 @@ export class SimulatedCluster {
 }
 
 /** An interface has these addresses, of which the IPv6 one is the next hop of IPv6 prefixes in an IPv4 session. */
-function withIPv6(addresses: readonly string[], events: ConnectionEvents): ConnectionEvents {
+function withIPv6(addresses: readonly string[], end: Incoming["end"]): Incoming["end"] {
   const own = addresses.find((each) => each.includes(":"))?.split("/")[0];
   const address = own === undefined ? undefined : parseAddress(own);
-  return {
-    connected: (end) =>
-      events.connected(address === undefined ? end : { ...end, addresses: new Map([...end.addresses, ["IPv6", address]]) }),
-    received: (octets) => events.received(octets),
-    closed: (because, code) => events.closed(because, code),
-  };
+  return address === undefined ? end : { ...end, addresses: new Map([...end.addresses, ["IPv6", address]]) };
 }
 
 export function prefixOf(address: string): string {

@@ -1,6 +1,6 @@
 import type { Bfd } from "#pkg/bfd";
 import { PeerSession } from "#pkg/bgp";
-import type { SimulatedNetwork } from "#pkg/bgp/testing";
+import type { Incoming, SimulatedNetwork } from "#pkg/bgp/testing";
 import { type Clock, type Millis, Portions } from "#pkg/clock";
 import type { SessionSettings } from "#pkg/config";
 import { CoreRunner, Recorder } from "#pkg/core";
@@ -49,6 +49,7 @@ import type { ConfigSource } from "./history.ts";
 import { FlowCounter, type MachineConnections } from "./network/machine-connections.ts";
 import { type NicAddresses, NicKeeper } from "./network/nic-addresses.ts";
 import { type LanActions, SimulatedLayer2 } from "./network/simulated-layer2.ts";
+import { SimulatedListener } from "./network/simulated-listener.ts";
 import { SimulatedMemberlist } from "./simulated-memberlist.ts";
 import type { SimulatedProcess, Time } from "./simulated-process.ts";
 
@@ -64,6 +65,8 @@ export interface SpeakerProcessOptions {
   readonly time: Time;
   /** By which its BGP sessions dial. */
   readonly bgp: ReturnType<SimulatedNetwork["transport"]>;
+  /** Routers may connect to it. */
+  readonly takesConnections: boolean;
   readonly bfd: Pick<Bfd, "watch">;
   /** The node's MAC address. */
   readonly mac: string;
@@ -133,11 +136,12 @@ export class SpeakerProcess {
   readonly #sources: Sources;
   #routes: Routes | undefined; // Few are asked.
   readonly #bgp: BgpSpeaker;
+  readonly #listener: SimulatedListener;
   readonly #nic: NicKeeper;
   readonly #configMaps: ConfigMapWriter;
   readonly #handovers: HandoverKeeper;
   readonly #memberlist: SimulatedMemberlist | undefined; // Undefined without a ring.
-  /** By which it dialed last: others for each session that does not follow the one before. */
+  /** By which it dialed last, or its router connected: others for each session that does not follow the one before. */
   bgpSettings: SessionSettings | undefined;
   /** Octets of all user messages that it has made. */
   octetsBroadcast = 0;
@@ -220,6 +224,9 @@ export class SpeakerProcess {
       random,
     });
     this.#members = hasRing ? ringMembers : new PodMembers({ cluster, namespace, labels, emit });
+    this.#listener = new SimulatedListener((peer) => {
+      this.bgpSettings = peer;
+    });
     this.#bgp = new BgpSpeaker({
       newSession: ({ key: _key, restarting, ...session }) =>
         new PeerSession({
@@ -236,6 +243,7 @@ export class SpeakerProcess {
               return bgp.dial(peer, events);
             },
           },
+          listener: options.takesConnections ? this.#listener : undefined,
           portions,
           log,
         }),
@@ -359,6 +367,12 @@ export class SpeakerProcess {
   /** The node's kernel brings packets to Pods, as its settings say, or it does not. */
   setPath(faults: PathFaults): void {
     this.#runner.dispatch({ type: "dataPath", faults, hasPods: true });
+  }
+
+  /** The router connects to it. */
+  accept(incoming: Incoming): void {
+    const { ring } = this.#options;
+    this.process.at(ring.now, () => this.#listener.accept(routerAddress, incoming));
   }
 
   /** Its answers under `/v1`. */

@@ -4,7 +4,7 @@ import { encodeMessage } from "../codec/message-codec.ts";
 import { MessageReader } from "../codec/message-reader.ts";
 import type { Notification, Open } from "../codec/messages.ts";
 import { type ReadMessage, readMessage } from "../codec/testing/update-reader.ts";
-import type { Connection } from "../driver/transport.ts";
+import type { Connection, ConnectionEvents } from "../driver/transport.ts";
 import { settings } from "./settings.ts";
 import type { SimulatedNetwork } from "./simulated-network.ts";
 
@@ -23,6 +23,10 @@ export interface RouterPath {
 /** A router's record of one neighbor. */
 interface Neighbor {
   connection: Connection | undefined;
+  /** Its own attempt to connect. */
+  dialled: Connection | undefined;
+  /** The last OPEN that it sent. */
+  open: Open | undefined;
   /** It had a session, which may go on in another connection (RFC 4724). */
   isUp: boolean;
   lastHeard: Millis;
@@ -41,7 +45,7 @@ interface Neighbor {
 
 /**
  * A router in simulated time that takes routes and sends none: hold timers, and graceful restart as a receiver (RFC 4271, 4724).
- * It believes what it is sent. As BIRD it takes a new connection before it reads from the former, which is over then; and the end of a BFD
+ * It believes what it is sent. Where it dials too, the connection of the neighbor is the one that stays. As BIRD it takes a new connection before it reads from the former, which is over then; and the end of a BFD
  * session is a failure to it while BGP is up, after which it has no session for a minute.
  */
 export class SimulatedRouter {
@@ -71,27 +75,61 @@ export class SimulatedRouter {
         this.#lost(neighbor, before);
         before.destroy();
       }
-      const reader = new MessageReader();
-      const connection: Connection = open({
-        connected: () => {},
-        received: (octets) => {
-          if (neighbor.connection !== connection) return;
-          neighbor.lastHeard = this.#clock.now();
-          reader.push(octets);
-          for (let frame = reader.next(false); frame !== undefined; frame = reader.next(false))
-            this.#receive(
-              neighbor,
-              connection,
-              readMessage(frame, { ...session, ...(neighbor.hasPaths && { pathsReceived: both }) }),
-            );
-        },
-        closed: () => this.#lost(neighbor, connection),
-      });
-      neighbor.connection = connection;
-      neighbor.lastHeard = this.#clock.now();
-      connection.write(encodeMessage(this.#open()), () => {});
-      this.#watchLater(neighbor, connection);
+      neighbor.dialled?.destroy();
+      const connection: Connection = open({ connected: () => {}, ...this.#reading(neighbor, () => connection) });
+      this.#begin(neighbor, connection);
     });
+  }
+
+  /** Connects to a neighbor with which it has no connection, in place of an attempt before that nobody has answered. */
+  dial(name: string, network: SimulatedNetwork, own: string, to: string): void {
+    const neighbor = this.#neighbor(name);
+    neighbor.dialled?.destroy();
+    neighbor.dialled = undefined;
+    if (neighbor.connection !== undefined || this.#clock.now() < neighbor.heldUntil) return;
+    const connection: Connection = network.transport(own).dial(settings({ address: address(to) }), {
+      connected: () => {
+        if (neighbor.dialled === connection) this.#begin(neighbor, connection);
+      },
+      ...this.#reading(neighbor, () => connection),
+    });
+    neighbor.dialled = connection;
+  }
+
+  /** The last OPEN of a neighbor whose session is up. */
+  openOf(name: string): Open | undefined {
+    const neighbor = this.#neighbors.get(name);
+    return neighbor?.isUp && neighbor.connection !== undefined ? neighbor.open : undefined;
+  }
+
+  #begin(neighbor: Neighbor, connection: Connection): void {
+    neighbor.dialled = undefined;
+    neighbor.connection = connection;
+    neighbor.lastHeard = this.#clock.now();
+    connection.write(encodeMessage(this.#open()), () => {});
+    this.#watchLater(neighbor, connection);
+  }
+
+  #reading(neighbor: Neighbor, own: () => Connection): Pick<ConnectionEvents, "received" | "closed"> {
+    const reader = new MessageReader();
+    return {
+      received: (octets) => {
+        const connection = own();
+        if (neighbor.connection !== connection) return;
+        neighbor.lastHeard = this.#clock.now();
+        reader.push(octets);
+        for (let frame = reader.next(false); frame !== undefined; frame = reader.next(false))
+          this.#receive(
+            neighbor,
+            connection,
+            readMessage(frame, { ...session, ...(neighbor.hasPaths && { pathsReceived: both }) }),
+          );
+      },
+      closed: () => {
+        if (neighbor.dialled === own()) neighbor.dialled = undefined;
+        this.#lost(neighbor, own());
+      },
+    };
   }
 
   /** Prefix -> the neighbors that it leads through, sorted; those that are stale count. */
@@ -135,6 +173,8 @@ export class SimulatedRouter {
     for (const neighbor of this.#neighbors.values()) {
       const { connection, routes } = neighbor;
       neighbor.connection = undefined;
+      neighbor.dialled?.destroy();
+      neighbor.dialled = undefined;
       neighbor.isUp = false;
       neighbor.staleUntil = Infinity;
       neighbor.isKernels = true;
@@ -176,7 +216,15 @@ export class SimulatedRouter {
     if (found !== undefined) return found;
     const deadlines = { holdMs: 9_000, restartMs: 0, staleUntil: Infinity, heldUntil: -Infinity };
     const flags = { isUp: false, hasPaths: false, isKernels: false };
-    const added = { connection: undefined, lastHeard: 0, ...flags, ...deadlines, routes: new Map() };
+    const added = {
+      connection: undefined,
+      dialled: undefined,
+      open: undefined,
+      lastHeard: 0,
+      ...flags,
+      ...deadlines,
+      routes: new Map(),
+    };
     this.#neighbors.set(name, added);
     return added;
   }
@@ -184,6 +232,7 @@ export class SimulatedRouter {
   #receive(neighbor: Neighbor, connection: Connection, message: ReadMessage): void {
     switch (message.type) {
       case "open": {
+        neighbor.open = message;
         const restart = message.capabilities.find(({ type }) => type === "gracefulRestart");
         neighbor.restartMs = restart?.type === "gracefulRestart" ? restart.timeSeconds * 1000 : 0;
         neighbor.hasPaths = this.takesPaths && message.capabilities.some(({ type }) => type === "addPath");

@@ -4,8 +4,15 @@ import { drainLabel, excludeLabel, networkTaint, outOfServiceTaint } from "#pkg/
 import { namespace, podObject, podStatus, routerAddress } from "./objects.ts";
 
 export const edgeLabel = "edge";
-/** The annotation with the address of a node's router. */
-export const routerAnnotation = "example.com/router";
+/** What a peer may take from a node: field -> where the node has its value, and the one that it has usually. */
+export const peerValues = {
+  "peer-address": { kind: "annotation", name: "example.com/router", usual: () => routerAddress },
+  "my-asn": { kind: "label", name: "example.com/asn", usual: (node: number) => `${65_101 + node}` },
+  "peer-asn": { kind: "label", name: "example.com/router-asn", usual: () => "65002" },
+  "router-id": { kind: "annotation", name: "example.com/router-id", usual: (node: number) => `10.255.0.${node + 1}` },
+} as const;
+export type PeerField = keyof typeof peerValues;
+const peerFields = Object.keys(peerValues) as PeerField[];
 
 export interface NodeObjectsOptions {
   readonly api: LocalApi;
@@ -28,10 +35,14 @@ export class NodeObjects {
     const { api, ring, people } = this.#options;
     this.#deleted.delete(node);
     people(() => {
-      const labels = node % 2 === 0 ? {} : { [edgeLabel]: "true" };
+      const valuesIn = (kind: "label" | "annotation") =>
+        peerFields.flatMap((field) =>
+          peerValues[field].kind === kind ? [[peerValues[field].name, peerValues[field].usual(node)]] : [],
+        );
+      const labels = { ...Object.fromEntries(valuesIn("label")), ...(node % 2 === 0 ? {} : { [edgeLabel]: "true" }) };
       const addresses = [addressOf(ring.hostOf(node)), nodeAddress6(node)].map((address) => ({ type: "InternalIP", address }));
       const status = { addresses };
-      const metadata = { name: nameOf(node), labels, annotations: { [routerAnnotation]: routerAddress } };
+      const metadata = { name: nameOf(node), labels, annotations: Object.fromEntries(valuesIn("annotation")) };
       if (!this.has(node)) api.create("nodes", undefined, { metadata, spec: {}, status });
       if (api.get("pods", podKey(node)) === undefined)
         api.create("pods", namespace, podObject(node, addressOf(ring.hostOf(node))));
@@ -108,15 +119,18 @@ export class NodeObjects {
     return taints;
   }
 
-  /** Whether its annotation names the router. */
-  namesRouter(node: number): boolean {
-    return Object.hasOwn((this.#options.api.get("nodes", nameOf(node))?.metadata.annotations ?? {}) as object, routerAnnotation);
+  /** The value for a field of peers in its labels and annotations. */
+  peerValue(node: number, field: PeerField): string | undefined {
+    const { labels, annotations } = (this.#options.api.get("nodes", nameOf(node))?.metadata ?? {}) as NodeTexts;
+    const { kind, name } = peerValues[field];
+    return (kind === "label" ? labels : annotations)?.[name];
   }
 
-  setRouter(node: number, isNamed: boolean): void {
+  /** @param value null for none */
+  setPeerValue(node: number, field: PeerField, value: string | null = peerValues[field].usual(node)): void {
     const { api, people } = this.#options;
-    const annotations = { [routerAnnotation]: isNamed ? routerAddress : null };
-    if (this.has(node)) people(() => api.patch("nodes", nameOf(node), { metadata: { annotations } }));
+    const { kind, name } = peerValues[field];
+    if (this.has(node)) people(() => api.patch("nodes", nameOf(node), { metadata: { [`${kind}s`]: { [name]: value } } }));
   }
 
   /** Whether it has the label that some pools prefer. */
@@ -158,6 +172,11 @@ export class NodeObjects {
 
 export function nodeAddress6(node: number): string {
   return `fd00::${(node + 1).toString(16)}`;
+}
+
+interface NodeTexts {
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 type Taint = { readonly key: string; readonly value?: string; readonly effect: string };

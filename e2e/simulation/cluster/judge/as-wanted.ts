@@ -10,7 +10,7 @@ import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
 import { configOf } from "./configured.ts";
 import { candidatesOf, hasNic } from "./ownership-sample.ts";
-import { hasPeer, isAble, isInKernels, poolFor } from "./pool-terms.ts";
+import { isAble, isInKernels, peerOf, poolFor, wrongSession } from "./pool-terms.ts";
 import { holdersOf } from "./promised.ts";
 import { unmet } from "./rest.ts";
 
@@ -316,7 +316,8 @@ export class AsWanted {
       const serving = endpointsFor(spec, address);
       const isAdvertised = (node: number) =>
         pool.advertisements.some(({ nodeSelectors }) => nodeSelectors.length === 0 || nodes.isEdge(node));
-      const isChosen = (node: number) => isAdvertised(node) && hasPeer(cluster, this.#peers, node);
+      const family = address.includes(":") ? "IPv6" : "IPv4";
+      const isChosen = (node: number) => isAdvertised(node) && peerOf(cluster, this.#peers, node)?.families.includes(family);
       const may = !pool.protocols.includes("bgp") || serving.length === 0 ? [] : able.filter(isChosen);
       // A drained node keeps those of `Local` Services until its last endpoint goes, and others until another node has them.
       const should = may.filter((node) => (spec.isLocal ? serving.includes(node) : !nodes.isDrained(node)));
@@ -326,6 +327,10 @@ export class AsWanted {
         if (!isJudged || !cluster.reachesRouter(node) || (has(node) ? mayHave : should).includes(node) === has(node)) continue;
         yield `the router has ${has(node) ? "a" : "no"} route to ${prefix} through node-${node}, of ${should} among ${part}`;
       }
+    }
+    for (const node of part) {
+      const wrong = this.#lasted(cluster, node, "seeing") < 0 ? undefined : wrongSession(cluster, this.#peers, node);
+      if (wrong !== undefined && cluster.reachesRouter(node)) yield `the router has a session with node-${node} as ${wrong}`;
     }
   }
 }

@@ -18,7 +18,7 @@ test("an address that two nodes answer for is found after the time of a hand-ove
 });
 
 test("without a ring an address of nobody and of two nodes is found, and a node that takes others for members than are Ready", async () => {
-  const withoutRing = () => Scene.atRest(firstConfig, undefined, true);
+  const withoutRing = () => Scene.atRest(firstConfig, undefined, { withoutRing: true });
   for (const { nodes, found } of [
     { nodes: [], found: /nobody of node-0,node-1 answers/ },
     { nodes: [0, 1], found: /: node-0 and node-1 answer/ },

@@ -1,5 +1,6 @@
 import { advertisementsFor, layer2PoolFor, type Peer, type Pool } from "#pkg/config";
-import type { ServiceSpec } from "../api/objects.ts";
+import type { PeerField } from "../api/node-objects.ts";
+import { routerAddress, type ServiceSpec } from "../api/objects.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
 import { isOnLan } from "./configured.ts";
 import { hasNic } from "./ownership-sample.ts";
@@ -16,13 +17,39 @@ export function poolFor(whole: Pool, { tier }: ServiceSpec, team: string | undef
   return { ...pool, advertisements: own.flatMap((each) => each ?? []) };
 }
 
-/** Whether the node has a session with a router, by the labels and annotations of its Node, and its default route. */
-export function hasPeer({ nodes, machines }: SimulatedCluster, peers: readonly Peer[], node: number): boolean {
-  return peers.some(({ nodeSelectors, disabled, fromNode, discovery }) => {
-    if (disabled || (fromNode !== undefined && !nodes.namesRouter(node))) return false;
+/** Field that a node has the value of -> whether that makes a session. */
+const isOfUse: Readonly<Record<PeerField, (value: string) => boolean>> = {
+  "peer-address": (value) => value === routerAddress,
+  "my-asn": (value) => Number(value) > 0,
+  "peer-asn": (value) => value === "65002" || value === "external",
+  "router-id": (value) => value.includes("."),
+};
+const peerFields = Object.keys(isOfUse) as PeerField[];
+
+/** The peer by which the node has a session with the router, as the labels and annotations of its Node and its default route have it. */
+export function peerOf({ nodes, machines }: SimulatedCluster, peers: readonly Peer[], node: number): Peer | undefined {
+  return peers.find(({ nodeSelectors, disabled, fromNode, discovery, roleStrict }) => {
+    if (disabled || roleStrict) return false; // The router says no role.
+    const isUsable = (field: PeerField) => isOfUse[field](nodes.peerValue(node, field) ?? "");
+    if (!peerFields.every((field) => fromNode?.values.has(field) !== true || isUsable(field))) return false;
     if (discovery?.by === "gateway" && machines.withoutGateway.has(node)) return false;
     return nodeSelectors.length === 0 || nodes.isEdge(node);
   });
+}
+
+/** In what the session that the router has with the node is not the one that the API wants; undefined without a session. */
+export function wrongSession(cluster: SimulatedCluster, peers: readonly Peer[], node: number): string | undefined {
+  const { nodes, router } = cluster;
+  const open = router.openOf(cluster.neighborOf(node));
+  if (open === undefined) return undefined;
+  const peer = peerOf(cluster, peers, node);
+  const ofNode = (field: PeerField) => (peer?.fromNode?.values.has(field) ? nodes.peerValue(node, field) : undefined);
+  const asn = peer && (ofNode("my-asn") ?? `${peer.myAsn}`);
+  const routerId = ofNode("router-id") ?? peer?.routerId ?? open.routerId;
+  const isRight = `${open.asn}` === asn && `${open.routerId}` === `${routerId}`;
+  return isRight
+    ? undefined
+    : `AS ${open.asn} and ${open.routerId}, of ${peer === undefined ? "none" : `${asn} and ${routerId}`}`;
 }
 
 /** Whether each node has an address of the pool by itself, as far as these nodes go. */

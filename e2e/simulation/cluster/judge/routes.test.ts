@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { asPassive } from "../draw-peers.ts";
 import { bfdConfig, firstConfig } from "../history.ts";
 import { Scene } from "./scene.ts";
 
@@ -66,4 +67,27 @@ test("a router that restarts has all routes again, and one that it keeps through
   missing.cluster.router.routes = () => new Map([[prefix, ["at-1"]]]);
   await missing.pass(20_000);
   assert.match(missing.invariants.problem ?? "", /the router has no route to 198\.51\.100\.0\/32 through at-0 since/);
+});
+
+test("a router that connects to nodes has their routes again after each end of a session, and one that a node does not let in is found", async () => {
+  const scene = await Scene.atRest(asPassive(bfdConfig), undefined, { routerDials: true });
+  const routes = () => scene.cluster.router.routes().get("198.51.100.0/32");
+  const ends = {
+    killed: () => scene.cluster.killSpeaker(0),
+    off: () => scene.cluster.powerOff(0),
+    restarted: () => scene.cluster.restartRouter("processes", 1_000),
+    cut: () => scene.cluster.cutRouter(0, "both"),
+  };
+  for (const [name, end] of Object.entries(ends)) {
+    end();
+    await scene.pass(5_000);
+    if (name === "killed" || name === "off") scene.cluster.startSpeaker(0);
+    scene.cluster.cutRouter(0, undefined);
+    await scene.pass(20_000);
+    assert.deepEqual([routes(), scene.found], [["at-0", "at-1"], undefined], name);
+  }
+  scene.speaker(0).accept = (incoming) => incoming.open({ connected() {}, received() {}, closed() {} }).destroy();
+  scene.cluster.restartRouter("processes", 1_000);
+  await scene.pass(20_000);
+  assert.match(scene.invariants.problem ?? "", /the router has no route to 198\.51\.100\.0\/32 through at-0 since/);
 });

@@ -3,7 +3,7 @@ import type { Millis } from "#pkg/clock";
 import type { ApiWeather } from "../api/api-connection.ts";
 import { keyOf, type ServiceSpec } from "../api/objects.ts";
 import { fairWeather, firstConfig } from "../history.ts";
-import { SimulatedCluster } from "../simulated-cluster.ts";
+import { SimulatedCluster, type SimulatedClusterOptions } from "../simulated-cluster.ts";
 import type { AsWanted } from "./as-wanted.ts";
 import { Invariants } from "./invariants.ts";
 import { wrongAtRest } from "./rest.ts";
@@ -18,13 +18,15 @@ export const spec: ServiceSpec = {
   isLocal: false,
 };
 
+type SceneOptions = Pick<SimulatedClusterOptions, "withoutRing" | "routerDials">;
+
 /** Two nodes, three Services, at rest. */
 export class Scene {
   readonly invariants: Invariants;
   readonly weather: ApiWeather = { ...fairWeather };
   readonly cluster: SimulatedCluster;
 
-  private constructor(config: string, asWanted: AsWanted | undefined, withoutRing: boolean) {
+  private constructor(config: string, asWanted: AsWanted | undefined, options: SceneOptions) {
     this.invariants = new Invariants(asWanted);
     const changed = (...[change, byPeople]: Parameters<ConstructorParameters<typeof SimulatedCluster>[0]["onChange"]>) => {
       if (this.cluster !== undefined) this.invariants.changed(this.cluster, change, byPeople);
@@ -34,7 +36,7 @@ export class Scene {
       nodes: 2,
       loss: 0,
       withoutNetAdmin: [],
-      withoutRing,
+      ...options,
       weather: this.weather,
       config,
       onChange: changed,
@@ -44,8 +46,8 @@ export class Scene {
     this.cluster.people.setService("r", { ...spec, pool: "routed" });
   }
 
-  static async atRest(config = firstConfig, asWanted?: AsWanted, withoutRing = false): Promise<Scene> {
-    const scene = new Scene(config, asWanted, withoutRing);
+  static async atRest(config = firstConfig, asWanted?: AsWanted, options: SceneOptions = {}): Promise<Scene> {
+    const scene = new Scene(config, asWanted, options);
     await scene.pass(30_000); // By then Services have their conditions, each of which speakers see as a change.
     assert.equal(scene.found, undefined);
     return scene;

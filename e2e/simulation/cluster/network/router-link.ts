@@ -1,6 +1,6 @@
 import type { BfdEnds, BfdStatus, BfdWatch } from "#pkg/bfd";
 import { type Parameters, parametersOf, SimulatedSession } from "#pkg/bfd/testing";
-import { SimulatedNetwork, type SimulatedRouter } from "#pkg/bgp/testing";
+import { type Incoming, SimulatedNetwork, type SimulatedRouter, settings } from "#pkg/bgp/testing";
 import type { Clock, Millis, Random } from "#pkg/clock";
 import type { BfdProfile } from "#pkg/config";
 import { routerAddress } from "../api/objects.ts";
@@ -20,6 +20,8 @@ const routerParameters: Parameters = {
 const latencyMs: Millis = 1;
 // A router reads so late while it is busy, which it is every fourth time.
 const maxReadDelayMs: Millis = 200;
+// A router that dials tries again so long after it did last.
+const dialAgainMs: Millis = 2_000;
 
 export interface RouterLinkOptions {
   readonly router: SimulatedRouter;
@@ -31,6 +33,8 @@ export interface RouterLinkOptions {
   /** For how late the router reads. */
   readonly readDelay: Random;
   readonly lan: LanConditions;
+  /** The router connects to the node, which has this address. */
+  readonly dials: { readonly to: string } | undefined;
   /** The node gave BFD up while BGP was up, which the router takes for a failure. */
   readonly onMistake: (name: string) => void;
 }
@@ -61,6 +65,7 @@ export class RouterLink {
     this.#options = options;
     this.#network = this.#newNetwork();
     this.#far = this.#newFar();
+    if (options.dials !== undefined) this.#dial(options.dials.to);
   }
 
   /** In which BGP sessions dial now. */
@@ -68,14 +73,15 @@ export class RouterLink {
     return this.#network;
   }
 
-  /** A speaker starts on the node, or the node has its address from now on. */
-  begin(): void {
-    const { router, name } = this.#options;
+  /** A speaker starts on the node, or the node has its address from now on. @param accept for connections of the router */
+  begin(accept: (incoming: Incoming) => void): void {
+    const { router, name, dials } = this.#options;
     this.#network = this.#newNetwork();
     this.#near = undefined;
     this.#isOff = false;
     this.#isStalled = false;
     router.listen(name, this.#network, routerAddress);
+    if (dials !== undefined) this.#network.listener(dials.to).expect(settings(), accept);
     this.#update();
   }
 
@@ -165,6 +171,12 @@ export class RouterLink {
     this.#network.refused = this.#routerIs === "ended";
     this.#network.silent = this.#isOff || this.#cut !== undefined || this.#routerIs === "off";
     this.#network.freeze(this.#network.silent || this.#isStalled);
+  }
+
+  #dial(to: string): void {
+    const { router, name, clock } = this.#options;
+    if (this.#routerIs === "there") router.dial(name, this.#network, routerAddress, to);
+    clock.schedule("dial", clock.now() + dialAgainMs, () => this.#dial(to));
   }
 
   #newNetwork(): SimulatedNetwork {

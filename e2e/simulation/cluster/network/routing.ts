@@ -1,5 +1,6 @@
 import { SimulatedRouter } from "#pkg/bgp/testing";
 import type { Clock, Millis, Random } from "#pkg/clock";
+import { addressOf } from "#pkg/memberlist/testing";
 import { type Cut, holdMs, type RouterRestart, restartMs } from "../history.ts";
 import type { LanConditions } from "./lan.ts";
 import { RouterLink } from "./router-link.ts";
@@ -19,6 +20,8 @@ export interface RoutingOptions {
   readonly lan: LanConditions;
   /** The router takes several paths to a prefix (RFC 7911). */
   readonly takesPaths: boolean;
+  /** The router connects to nodes, too. */
+  readonly dials: boolean;
 }
 
 /** The router, the ways between it and whoever has an address, and whom it can reach. */
@@ -48,7 +51,8 @@ export class Routing {
     const onMistake = (name: string) => {
       this.mistaken ??= name;
     };
-    const link = new RouterLink({ ...this.#options, router: this.router, name: neighborName(host), onMistake });
+    const dials = this.#options.dials ? { to: addressOf(host) } : undefined;
+    const link = new RouterLink({ ...this.#options, dials, router: this.router, name: neighborName(host), onMistake });
     this.#links.set(host, link);
     this.#end(link);
     return link;
