@@ -14,7 +14,11 @@ const stranded = (count: number) =>
 
 const sentences: { name: string; verdict: Exclude<CandidateResult, { type: "accepted" }>; want: string }[] = [
   { name: "no ConfigMap", verdict: { type: "missing", what: "configMap", kinds: [] }, want: "the ConfigMap does not exist" },
-  { name: "no key", verdict: { type: "missing", what: "key", kinds: [] }, want: 'the ConfigMap has no text under the key "config"' },
+  {
+    name: "no key",
+    verdict: { type: "missing", what: "key", kinds: [] },
+    want: 'the ConfigMap has no text under the key "config"',
+  },
   {
     name: "errors, without the warnings",
     verdict: { type: "invalid", problems: [warning, error(3)] },

@@ -37,7 +37,7 @@ export const inputs: readonly Break[] = [
     tests: ["pkg/placement/bgp.test.ts"],
   },
   {
-    before: "value.length < longText ? value : shortened(value)",
+    before: "value.length < longText ? value : shortened(value, annotations)",
     after: "value",
     tests: ["pkg/k8s/untrusted.test.ts"],
   },
