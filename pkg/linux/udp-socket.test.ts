@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { address } from "#pkg/net/testing";
 import { type DatagramSample, datagramSampleFilter } from "./codec/filter.ts";
 import { socketAddress } from "./codec/socket-address.ts";
-import { SystemCallError } from "./libc.ts";
+import { libc, SystemCallError } from "./libc.ts";
 import { DatagramBatch } from "./message-batches.ts";
 import { interfaceIndexOf } from "./netlink-socket.ts";
 import { PollSet } from "./thread.ts";
@@ -28,6 +28,13 @@ test("the kernel says which address packets would leave from, and that it has no
   const sourceTo = (text: string) => UdpSocket.sourceTo(address(text))?.toString();
   assert.deepEqual(["127.0.0.9", "::1"].map(sourceTo), ["127.0.0.1", "::1"]);
   assert.equal(UdpSocket.sourceTo(address("fe80::1"), 999_999), undefined);
+});
+
+test("a kernel without a family has no way there", (t) => {
+  const noFamily = 99;
+  const { socket } = libc;
+  t.mock.method(libc, "socket", (_family: number, type: number, protocol: number) => socket(noFamily, type, protocol));
+  assert.equal(UdpSocket.sourceTo(address("2001:db8::1")), undefined);
 });
 
 for (const family of ["IPv4", "IPv6"] as const)

@@ -1,7 +1,16 @@
 import { Address } from "#pkg/net";
 import { addressFamily, decodeSender, socketAddress, socketAddressSize } from "./codec/socket-address.ts";
 import { close, openSocket } from "./descriptors.ts";
-import { attachFilter, check, checkNonBlocking, detachFilter, levelSocket, libc, optionReceiveBuffer } from "./libc.ts";
+import {
+  attachFilter,
+  check,
+  checkNonBlocking,
+  detachFilter,
+  levelSocket,
+  libc,
+  optionReceiveBuffer,
+  SystemCallError,
+} from "./libc.ts";
 import type { DatagramBatch } from "./message-batches.ts";
 
 const levelIp = 0; // IPPROTO_IP
@@ -70,16 +79,21 @@ export class UdpSocket implements Disposable {
   }
 
   /**
-   * The address that packets to another one leave from; undefined where the kernel has no way there.
-   * @param interfaceIndex of a link-local address. @throws {SystemCallError} EAFNOSUPPORT without IPv6
+   * The address that packets to another one leave from; undefined where the kernel has no way there, as without IPv6, or does not say.
+   * @param interfaceIndex of a link-local address
    */
   static sourceTo(to: Address, interfaceIndex = 0): Address | undefined {
-    using socket = new UdpSocket(openSocket("choose an address", addressFamily[to.family], "datagram"));
-    const far = socketAddress(to.toBytes(), anyPort, interfaceIndex);
-    if (libc.connect(socket.fd, far, far.length) !== 0) return undefined;
-    const near = new Uint8Array(socketAddressSize[to.family]);
-    check("getsockname", "choose an address", libc.getsockname(socket.fd, near, Uint32Array.of(near.length)));
-    return Address.fromBytes(decodeSender(new DataView(near.buffer)).source);
+    try {
+      using socket = new UdpSocket(openSocket("choose an address", addressFamily[to.family], "datagram"));
+      const far = socketAddress(to.toBytes(), anyPort, interfaceIndex);
+      if (libc.connect(socket.fd, far, far.length) !== 0) return undefined;
+      const near = new Uint8Array(socketAddressSize[to.family]);
+      check("getsockname", "choose an address", libc.getsockname(socket.fd, near, Uint32Array.of(near.length)));
+      return Address.fromBytes(decodeSender(new DataView(near.buffer)).source);
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      return undefined;
+    }
   }
 
   /** Reads the datagrams that are waiting, as many as `batch` takes. @returns how many there are in it now @throws {SystemCallError} */
