@@ -11,6 +11,7 @@ import {
   SystemCallError,
   type TrackedInterface,
 } from "#pkg/linux";
+import type { Fields } from "#pkg/log";
 import type { WriteLog } from "./messages.ts";
 
 const rescanEvery: Millis = 10_000;
@@ -45,7 +46,7 @@ export class InterfaceWatcher implements Disposable {
   work(now: Millis): readonly TrackedInterface[] | undefined {
     if (now >= this.#rescanAt) {
       this.#rescanAt = now + rescanEvery;
-      this.#socket.send(this.#table.startDump());
+      this.#send(this.#table.startDump(), now);
     }
     for (let i = 0; i < batch && this.#receive(now); i++);
     if (!this.#loaded || this.#table.changes === this.#seen) return undefined;
@@ -83,19 +84,32 @@ export class InterfaceWatcher implements Disposable {
   #carryOut(effect: InterfaceTableEffect, now: Millis): void {
     switch (effect.type) {
       case "send":
-        this.#socket.send(effect.request);
+        this.#send(effect.request, now);
         break;
       case "loaded":
         this.#loaded = true;
         if (!effect.complete) this.#rescanSoon(now);
         break;
       case "failed":
-        this.#log("warn", "interfaces could not be read", { op: "getInterfaces", errno: effect.errno });
-        this.#rescanSoon(now);
+        this.#failed({ errno: effect.errno }, now);
         break;
       default:
         effect satisfies never;
     }
+  }
+
+  #send(request: Uint8Array, now: Millis): void {
+    try {
+      this.#socket.send(request);
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      this.#failed({ error: error.message }, now);
+    }
+  }
+
+  #failed(why: Fields, now: Millis): void {
+    this.#log("warn", "interfaces could not be read", { op: "getInterfaces", ...why });
+    this.#rescanSoon(now);
   }
 
   #rescanSoon(now: Millis): void {

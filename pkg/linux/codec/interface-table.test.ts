@@ -170,6 +170,22 @@ test("an interrupted dump removes nothing and says that it is not complete", () 
   assert.deepEqual(summary(table), ["eth0 192.0.2.1", "eth1 "]);
 });
 
+test("a dump that ends in an error removes nothing and tells the error", () => {
+  const table = new InterfaceTable();
+  const links = [linkSet(), linkSet({ index: 3, name: "eth1" })];
+  dump(table, links, [addressSet(2, "192.0.2.1")]);
+  const failing = (sequence: number) => table.apply({ type: "done", errno: 12, sequence, interrupted: false });
+  const sequence = sequenceOf(table.startDump());
+  table.apply({ ...linkSet(), sequence });
+  assert.deepEqual(failing(sequence), { type: "failed", errno: 12 });
+  const first = sequenceOf(table.startDump());
+  for (const link of links) table.apply({ ...link, sequence: first });
+  const next = table.apply({ type: "done", errno: 0, sequence: first, interrupted: false });
+  assert.equal(next?.type, "send");
+  assert.deepEqual(failing(sequenceOf(next.request)), { type: "failed", errno: 12 });
+  assert.deepEqual(summary(table), ["eth0 192.0.2.1", "eth1 "]);
+});
+
 test("an index that was deleted and given again is another generation", () => {
   const table = new InterfaceTable();
   dump(table, [linkSet()]);

@@ -12,7 +12,7 @@ export type InterfaceTableEffect =
   | { readonly type: "send"; readonly request: Uint8Array }
   /** The dump has ended. `complete` is false when something changed meanwhile, so that it may have missed a part. */
   | { readonly type: "loaded"; readonly complete: boolean }
-  /** The dump was refused; `errno` says why. */
+  /** The dump was refused, or broke off; `errno` says why. */
   | { readonly type: "failed"; readonly errno: number };
 
 /** `mentioned` is the latest request at the time of the last message about it. */
@@ -79,9 +79,9 @@ export class InterfaceTable {
       case "routeDeleted":
         return undefined;
       case "done":
-        return dump && this.#endDump(dump);
       case "error":
-        if (dump === undefined || message.errno === 0) return undefined;
+        if (dump === undefined) return undefined;
+        if (message.errno === 0) return message.type === "done" ? this.#endDump(dump) : undefined;
         this.#dump = undefined;
         return { type: "failed", errno: message.errno };
       default:
