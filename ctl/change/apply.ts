@@ -1,8 +1,8 @@
 import { join, resolve } from "node:path";
 import { configurationKinds, parseConfiguration } from "#pkg/convert";
-import { configKey, fingerprint } from "#pkg/live-config";
+import { configKey, fingerprint, textVersion } from "#pkg/live-config";
 import { maskControls } from "#pkg/text";
-import type { Api } from "../cluster/api.ts";
+import type { Api, RawObject } from "../cluster/api.ts";
 import { type CommandInput, type CommandResult, clusterCommand } from "../cluster/cluster-command.ts";
 import { done, type Installation, optional, readInstallation } from "../cluster/installation.ts";
 import { type Options, readSeconds, UsageError } from "../command.ts";
@@ -59,11 +59,11 @@ custom resources, to get, update and create these.`,
     const way = await keepFormer(question, backup, installation);
     if (installation.source === "crds") {
       for (const object of wanted.objects) await writeObject(client, object);
-      const outcome = await watchUntilInForce(question, wanted.hash, timeoutMs);
+      const outcome = await watchUntilInForce(question, { hash: wanted.hash, version: textVersion(wanted.text) }, timeoutMs);
       return finish(question, { yes: true, timeoutMs, value, way, outcome, client, installation, wanted: wanted.text });
     }
-    await writeConfiguration(client, installation, wanted.text);
-    const outcome = await watchUntilInForce(question, wanted.hash, timeoutMs);
+    const version = await writeConfiguration(client, installation, wanted.text);
+    const outcome = await watchUntilInForce(question, { hash: wanted.hash, version }, timeoutMs);
     return finish(question, { yes, timeoutMs, value, way, outcome, client, installation, wanted: wanted.text });
   },
 });
@@ -97,8 +97,12 @@ async function unusedFile(io: Io, now: Date, text: string): Promise<string> {
   }
 }
 
-/** Replaces the ConfigMap that was read, and no other version of it. @throws {UsageError} */
-async function writeConfiguration(api: Api, { configMapPath, configMap }: Installation, text: string): Promise<void> {
+/** Replaces the ConfigMap that was read, and no other version of it. @returns the new version @throws {UsageError} */
+async function writeConfiguration(
+  api: Api,
+  { configMapPath, configMap }: Installation,
+  text: string,
+): Promise<string | undefined> {
   const [collection = "", name = ""] = /^(.*)\/([^/]+)$/.exec(configMapPath)?.slice(1) ?? [];
   const data = { ...configMap?.data, [configKey]: text };
   const kind = { apiVersion: "v1", kind: "ConfigMap" };
@@ -106,7 +110,8 @@ async function writeConfiguration(api: Api, { configMapPath, configMap }: Instal
     configMap === undefined
       ? api.write("POST", collection, { ...kind, metadata: { name: decodeURIComponent(name) }, data })
       : api.write("PUT", configMapPath, { ...configMap, ...kind, data });
-  await done(written, "write the ConfigMap");
+  const { metadata } = (await done(written, "write the ConfigMap")) as RawObject;
+  return metadata?.resourceVersion as string | undefined;
 }
 
 /** Makes the object, or gives the one that is there this spec, labels and annotations. @throws {UsageError} */
@@ -157,10 +162,10 @@ async function finish(question: CommandInput, applied: Applied): Promise<Command
     throw new UsageError(
       `somebody changed the ConfigMap meanwhile, so it is left as it is; the former configuration is in ${way}`,
     );
-  await writeConfiguration(client, now, installation.text);
+  const version = await writeConfiguration(client, now, installation.text);
   const former = parseConfiguration(installation.text).config;
   if (former === undefined) return { ...found, text: "The former configuration is back. It had errors.\n", isMissing: true };
-  const again = await watchUntilInForce(question, fingerprint(former), timeoutMs);
+  const again = await watchUntilInForce(question, { hash: fingerprint(former), version }, timeoutMs);
   return {
     ...found,
     text: again.late.length === 0 ? "The former configuration is back, everywhere.\n" : "The former configuration is back.\n",

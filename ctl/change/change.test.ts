@@ -433,6 +433,31 @@ test("apply: one that is not in force in time is said so, with the way back", as
   assert.match(out, /The way back: ingotctl apply old\.yaml\n$/);
 });
 
+for (const { name, seen, cause, status: want } of [
+  { name: "have seen it, and use it", seen: "7", cause: "inForce", status: Exit.ok },
+  { name: "have not seen it", seen: "6", cause: "inForce", status: Exit.losses },
+  { name: "refuse it", seen: "7", cause: "invalid", status: Exit.losses },
+] as const)
+  test(`apply: processes of another version, which have another hash of the same, ${name}`, async () => {
+    const { api, processes } = smallCluster();
+    const others: Processes = {
+      ...processes,
+      async get(target, path) {
+        const body = (await processes.get(target, path)) as object;
+        if (path !== "/v1/configuration") return body;
+        return {
+          ...body,
+          version: "0.0.9",
+          hash: "aa",
+          seen,
+          verdict: { ...verdict("configuration", cause), since: now.toISOString() },
+        };
+      },
+    };
+    const { status, out } = await ingotctl("apply bigger.yaml --yes --timeout 1", outside({ api, processes: others }));
+    assert.equal(status, want, out);
+  });
+
 test("apply: while no controller leads, none has the configuration in force", async () => {
   const { api, processes } = smallCluster();
   const leaderless: Processes = {

@@ -1,7 +1,9 @@
+import { isInForce } from "#pkg/live-config";
 import { isProblem } from "#pkg/verdict";
 import type { ConfigurationAnswer } from "../cluster/answers.ts";
 import type { CommandInput } from "../cluster/cluster-command.ts";
 import { askAll, type Unreachable } from "../cluster/processes.ts";
+import { version as ownVersion } from "../command.ts";
 
 /** The processes that have a configuration in force. */
 export interface InForce {
@@ -12,10 +14,17 @@ export interface InForce {
   readonly unreachable: readonly Unreachable[];
 }
 
+/** A configuration that was written. */
+export interface Written {
+  readonly hash: string;
+  /** Of the ConfigMap, or of the text that custom resources are. */
+  readonly version: string | undefined;
+}
+
 const everyMs = 500;
 
-/** Asks again and again until all that answer have the configuration with this hash, or the time is over. */
-export async function watchUntilInForce(question: CommandInput, hash: string, timeoutMs: number): Promise<InForce> {
+/** Asks again and again until all that answer have the configuration in force, or the time is over. */
+export async function watchUntilInForce(question: CommandInput, wanted: Written, timeoutMs: number): Promise<InForce> {
   const { io } = question;
   // By the time that passes: one that does not answer takes seconds to be known as such, each time.
   const end = io.now().getTime() + timeoutMs;
@@ -24,7 +33,7 @@ export async function watchUntilInForce(question: CommandInput, hash: string, ti
     // A controller that stands by has decided nothing yet.
     const deciding = answers.filter(({ body }) => body.leader !== false);
     const late = deciding
-      .filter(({ body }) => body.hash !== hash)
+      .filter(({ body }) => !hasInForce(body, wanted))
       .map(({ target, body: { verdict } }) => ({
         target,
         why: isProblem(verdict) ? verdict.message : "it has another configuration in force",
@@ -37,4 +46,9 @@ export async function watchUntilInForce(question: CommandInput, hash: string, ti
     io.progress(`in force in ${count} of ${deciding.length} processes`);
     await io.sleep(everyMs);
   }
+}
+
+/** Processes of another version know other fields, and may have another hash of the same. */
+function hasInForce({ version, hash, seen, verdict }: ConfigurationAnswer, wanted: Written): boolean {
+  return hash === wanted.hash || (version !== ownVersion && seen === wanted.version && hash !== null && isInForce(verdict));
 }

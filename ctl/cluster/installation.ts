@@ -209,10 +209,10 @@ export async function needed(asked: Promise<ApiAnswer>, what: string): Promise<u
   throw new UsageError(`cannot read ${what}: ${answer.type === "absent" ? "there is none" : answer.why}`);
 }
 
-/** Waits for a write. @param what what is done, such as `patch Node node1` @throws {UsageError} saying why it is not done */
-export async function done(asked: Promise<ApiAnswer>, what: string): Promise<void> {
+/** Waits for a write. @param what what is done, such as `patch Node node1` @returns the object @throws {UsageError} saying why it is not done */
+export async function done(asked: Promise<ApiAnswer>, what: string): Promise<unknown> {
   const answer = await asked;
-  if (answer.type === "found") return;
+  if (answer.type === "found") return answer.value;
   const why = answer.type === "absent" ? "it is gone" : answer.why;
   throw new UsageError(`cannot ${what}: ${why}${/^409/.test(why) ? "; somebody changed it: try again" : ""}`);
 }

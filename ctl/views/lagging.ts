@@ -10,17 +10,21 @@ export interface Lagging {
 
 /**
  * Processes with another configuration than the working controller or, if that is not known, than most; and processes that have seen
- * another version of the ConfigMap, or of the custom resources. A standby controller has no configuration in force, and lags in nothing.
+ * another version of the ConfigMap, or of the custom resources. A standby controller has no configuration in force, and lags in nothing. Processes
+ * of another version of Ingot know other fields, and may have another hash of the same.
  */
 export function lagging(answers: readonly Answer<ConfigurationAnswer>[]): Lagging[] {
   const working = answers.filter(({ body }) => body.leader !== false);
   const leader = working.find(({ body }) => body.leader === true)?.body;
   const hash = leader === undefined ? mostFrequent(working.map(({ body }) => body.hash)) : leader.hash;
+  const version = leader?.version ?? working.find(({ body }) => body.hash === hash)?.body.version;
   const seen = leader?.seen ?? mostFrequent(working.flatMap(({ body }) => body.seen ?? []));
   const others = leader === undefined ? "most have" : "the controller has";
   return working.flatMap(({ target: { pod, node }, body }): Lagging[] => {
     const texts = [
-      body.hash === hash ? "" : `has configuration ${body.hash ?? "none"} in force, ${others} ${hash ?? "none"}`,
+      body.hash === hash || (body.version !== version && body.hash !== null && hash !== null)
+        ? ""
+        : `has configuration ${body.hash ?? "none"} in force, ${others} ${hash ?? "none"}`,
       // Versions are opaque: which is the newer one nobody can tell.
       body.seen === undefined || seen === undefined || body.seen === seen
         ? ""

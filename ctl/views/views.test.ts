@@ -819,12 +819,17 @@ test("status says who has another configuration in force than the controller, or
     "speaker-n2": asked(has("bb", "6")),
     "speaker-n3": asked(has(null, null)),
     "speaker-n4": asked(self("speaker", { hash: "aa", verdict: inForce })), // A process of an earlier version.
+    "speaker-n5": asked(has("cc", "7", { version: "0.9.0" })), // So is this one: it has another hash of the same.
+    "speaker-n6": asked(has("cc", "6", { version: "0.9.0" })),
+    "speaker-n7": asked(has(null, "7", { version: "0.9.0" })),
   };
   const { out } = await ingotctl("status", { processes: fakeProcesses(processes) });
   const [, text = ""] = /\nNot all have the same configuration:\n((?: {2}.*\n)+)/.exec(out) ?? [];
   assert.deepEqual(text.split("\n"), [
     "  speaker-n2 on n2 has configuration bb in force, the controller has aa; has seen version 6 of the configuration, the controller has seen 7",
     "  speaker-n3 on n3 has configuration none in force, the controller has aa; has seen version none of the configuration, the controller has seen 7",
+    "  speaker-n6 on n6 has seen version 6 of the configuration, the controller has seen 7",
+    "  speaker-n7 on n7 has configuration none in force, the controller has aa",
     "",
   ]);
   assert.match(out, /speaker +n1 +speaker-n1 +1\.0\.0 +aa +10s +Ready/);
@@ -832,7 +837,7 @@ test("status says who has another configuration in force than the controller, or
   const { lagging } = JSON.parse((await ingotctl("status -o json", { processes: fakeProcesses(processes) })).out);
   assert.deepEqual(
     lagging.map(({ pod }: { pod: string }) => pod),
-    ["speaker-n2", "speaker-n3"],
+    ["speaker-n2", "speaker-n3", "speaker-n6", "speaker-n7"],
   );
 });
 

@@ -1,8 +1,7 @@
-import { createHash } from "node:crypto";
 import { Alarm, type Clock, type Millis, type Random, sleep } from "#pkg/clock";
 import { configurationKinds, liveKinds, liveObjectText, liveText } from "#pkg/convert";
 import { ApiError, type Cluster, type Informer, type ObjectMeta, type ObjectReference, type Resource } from "#pkg/k8s";
-import { mayRenumber } from "#pkg/live-config";
+import { mayRenumber, textVersion } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import { list } from "#pkg/text";
 import { fields } from "#pkg/untrusted";
@@ -275,7 +274,7 @@ export class CustomResources implements Disposable {
     const isLacking = this.#lacking.length > 0;
     const missingKinds = objects.length === 0 || mayRenumber ? [] : this.#missingKinds;
     const missing = isLacking ? "definitions" : objects.length === 0 || missingKinds.length > 0 ? "objects" : undefined;
-    const version = createHash("sha256").update(text).digest("hex").slice(0, 16);
+    const version = textVersion(text);
     const offered = [missing, ...missingKinds, mayRenumber, version].join();
     if (offered === this.#offered) return;
     this.#offered = offered;

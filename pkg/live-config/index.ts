@@ -29,5 +29,5 @@ export {
   problemText,
   strandedText,
 } from "./describe.ts";
-export { fingerprint, readCandidate } from "./fingerprint.ts";
+export { fingerprint, readCandidate, textVersion } from "./fingerprint.ts";
 export { LiveConfig, type LiveConfigEffect, type LiveDecision, type SeenConfig } from "./live-config.ts";
