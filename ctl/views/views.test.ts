@@ -828,7 +828,7 @@ test("status says who has another configuration in force than the controller, or
   assert.deepEqual(text.split("\n"), [
     "  speaker-n2 on n2 has configuration bb in force, the controller has aa; has seen version 6 of the configuration, the controller has seen 7",
     "  speaker-n3 on n3 has configuration none in force, the controller has aa; has seen version none of the configuration, the controller has seen 7",
-    "  speaker-n6 on n6 has seen version 6 of the configuration, the controller has seen 7",
+    "  speaker-n6 on n6 has configuration cc in force, the controller has aa; has seen version 6 of the configuration, the controller has seen 7",
     "  speaker-n7 on n7 has configuration none in force, the controller has aa",
     "",
   ]);
