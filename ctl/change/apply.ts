@@ -10,7 +10,7 @@ import type { Io } from "../io.ts";
 import { changeText, changeValue, hurts } from "./change-text.ts";
 import { notValid } from "./diff.ts";
 import { type InForce, watchUntilInForce } from "./in-force.ts";
-import { inPlaceOf, type Trial, tryConfiguration } from "./trial.ts";
+import { inPlaceOf, keyOf, type Trial, tryConfiguration } from "./trial.ts";
 
 const applyOptions = {
   yes: { short: "y", help: "do not ask" },
@@ -58,7 +58,7 @@ custom resources, to get, update and create these.`,
       return { value, text: "Nothing was changed.\n", unreachable, isMissing: true };
     const way = await keepFormer(question, backup, installation);
     if (installation.source === "crds") {
-      for (const object of wanted.objects) await writeObject(client, object);
+      for (const object of wanted.objects) await writeObject(client, object, installation);
       const outcome = await watchUntilInForce(question, { hash: wanted.hash, version: textVersion(wanted.text) }, timeoutMs);
       return finish(question, { yes: true, timeoutMs, value, way, outcome, client, installation, wanted: wanted.text });
     }
@@ -114,8 +114,8 @@ async function writeConfiguration(
   return metadata?.resourceVersion as string | undefined;
 }
 
-/** Makes the object, or gives the one that is there this spec, labels and annotations. @throws {UsageError} */
-async function writeObject(api: Api, object: NewObject): Promise<void> {
+/** Makes the object, or gives the one that is there, and was there when the effects were shown, this spec, labels and annotations. @throws {UsageError} */
+async function writeObject(api: Api, object: NewObject, { namespace, objects }: Installation): Promise<void> {
   const { kind, apiVersion, metadata } = object;
   const { plural } = configurationKinds.find((each) => each.kind === kind) ?? {};
   const what = `${kind} ${metadata.namespace}/${metadata.name}`;
@@ -123,8 +123,16 @@ async function writeObject(api: Api, object: NewObject): Promise<void> {
   const collection = `/apis/${apiVersion}/namespaces/${encodeURIComponent(metadata.namespace)}/${plural}`;
   const path = `${collection}/${encodeURIComponent(metadata.name)}`;
   const found = (await optional(api.read(path), what)) as NewObject | undefined;
+  const shown = objects.find((one) => keyOf(one) === keyOf(object));
+  if (metadata.namespace === namespace && generationOf(found) !== generationOf(shown))
+    throw new UsageError(`cannot write ${what}: somebody changed it: try again`);
   const wanted = inPlaceOf(found, object);
   await done(found === undefined ? api.write("POST", collection, wanted) : api.write("PUT", path, wanted), `write ${what}`);
+}
+
+/** Another one where the object has another spec, or was made anew. Its version is another with each status that the controller writes. */
+function generationOf(object: NewObject | undefined): string | undefined {
+  return object && `${object.metadata.uid} ${object.metadata.generation}`;
 }
 
 type NewObject = Trial["wanted"]["objects"][number];

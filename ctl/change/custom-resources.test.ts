@@ -165,6 +165,30 @@ test("apply: the annotation is written where it is all that is new, as on object
   assert.deepEqual((stored[`${path("ipaddresspools")}/lan`] as LiveObject).metadata.annotations, annotations);
 });
 
+for (const { what, before, after } of [
+  { what: "changed", before: 7, after: 8 },
+  { what: "deleted", before: 7, after: undefined },
+  { what: "made", before: undefined, after: 1 },
+])
+  test(`apply: an object that somebody else ${what} since the effects were shown is not overwritten`, async () => {
+    const given = cluster();
+    const { stored } = given.api;
+    const at = (generation: number) => ({ ...bigger, metadata: { ...bigger.metadata, uid: "u", generation } });
+    const put = (generation: number | undefined) => {
+      const lan = generation === undefined ? [] : [at(generation)];
+      stored[path("ipaddresspools")] = [...lan, there.ipaddresspools[1]];
+      if (generation === undefined) delete stored[`${path("ipaddresspools")}/lan`];
+      else stored[`${path("ipaddresspools")}/lan`] = at(generation);
+    };
+    put(before);
+    const files = { "wider.yaml": dump(object("IPAddressPool", "lan", { addresses: ["192.0.2.1-192.0.2.9"] })) };
+    const asked = { ...given, files, answers: ["y"], beforeAnswer: () => put(after) };
+    const { status, err } = await ingotctl("apply wider.yaml --backup old.yaml", asked);
+    assert.equal(status, Exit.usage, err);
+    assert.match(err, /cannot write IPAddressPool metallb-system\/lan: somebody changed it: try again/);
+    assert.deepEqual(stored[`${path("ipaddresspools")}/lan`], after === undefined ? undefined : at(after));
+  });
+
 test("apply: nothing is written that the cluster has already", async () => {
   const given = cluster();
   const { out } = await ingotctl("apply same.yaml --yes", { ...given, files: { "same.yaml": dump(peer) } });

@@ -95,8 +95,7 @@ function readOverlay(
   { namespace, objects: there }: Installation,
   io: Io,
 ): NewConfiguration | undefined {
-  const objects = objectsOf(name, manifests, namespace);
-  const keyOf = ({ kind, metadata }: LiveObject) => `${kind}/${metadata.namespace}/${metadata.name}`;
+  const objects = [...new Map(objectsOf(name, manifests, namespace).map((object) => [keyOf(object), object])).values()];
   const overlaid = new Map(there.map((object) => [keyOf(object), object]));
   for (const object of objects) overlaid.set(keyOf(object), inPlaceOf(overlaid.get(keyOf(object)), object));
   const all = [...overlaid.values()];
@@ -107,6 +106,10 @@ function readOverlay(
   if (config !== undefined) return { text, objects, config, namespaceLabels, hash: fingerprint(config), mayRenumber: isAllowed };
   io.err(`${name}: not valid, together with the objects in the cluster\n`);
   return undefined;
+}
+
+export function keyOf({ kind, metadata }: LiveObject): string {
+  return `${kind}/${metadata.namespace}/${metadata.name}`;
 }
 
 /** An object of the file as it is to be in the cluster, where one of this name keeps its other labels and annotations. */

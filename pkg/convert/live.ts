@@ -24,6 +24,9 @@ export interface LiveObject {
   readonly metadata: {
     readonly namespace: string;
     readonly name: string;
+    /** Where it is in the API. */
+    readonly uid?: string;
+    readonly generation?: number;
     /** Labels of pools, by which advertisements select them. */
     readonly labels?: Readonly<Record<string, unknown>>;
     readonly annotations?: Readonly<Record<string, unknown>>;
