@@ -367,3 +367,18 @@ test("where the API server fails while a speaker hangs, no other process is name
     assert.deepEqual(named, ["speaker speaker-n3 on n3: it does not answer: connection refused"], `after ${afterMs} ms`);
   }
 });
+
+test("models that take long, as of 1,000 nodes, take a quarter of the time", async () => {
+  const names = Array.from({ length: 40 }, (_, index) => `n${index}`);
+  await using world = await started({ nodes: names, services: [], silent: {} });
+  let models = 0;
+  world.collector.onModel((model) => {
+    world.state.model = model;
+    models++;
+    world.clock.advanceBy(600);
+  });
+  const start = world.clock.now();
+  await world.pass(20_000);
+  const share = (models * 600) / (world.clock.now() - start);
+  assert.ok(models > 5 && share <= 0.25, `${models} models, ${share}`);
+});

@@ -283,6 +283,17 @@ suite("the page in a browser", { skip: chromiumRefusal() }, () => {
     assert.deepEqual(viewer.complaints, []);
   });
 
+  test("an explanation that is open follows its subject, also where no Service changes", async () => {
+    await using dashboard = await FakeDashboard.start(cluster(4));
+    await using viewer = await Viewer.start();
+    await viewer.page.goto(`${dashboard.url}#/peers?explain=${encodeURIComponent("peer/10.0.0.1:179")}`);
+    const codes = viewer.page.locator("dialog article code");
+    await codes.filter({ hasText: "established" }).first().waitFor();
+    dashboard.cluster = { ...cluster(4), isRouterDead: true };
+    await codes.filter({ hasText: "connectTimeout" }).first().waitFor({ timeout: 8_000 });
+    assert.deepEqual(viewer.complaints, []);
+  });
+
   test("--open has the browser open a private file, which leads to the page; the token is in no argument", async () => {
     await using dashboard = await FakeDashboard.start(cluster(1), "--open");
     await using viewer = await Viewer.start();

@@ -198,3 +198,10 @@ function processEvents(old: ProcessRow | undefined, now: ProcessRow | undefined)
     });
   return found;
 }
+
+/** Recorded changes of the time before those of the model, of which the oldest may be gone. */
+export function earlierThan({ about, events }: Model, recorded: readonly EventRow[]): EventRow[] {
+  const [oldest] = events.size < maxEvents ? [] : events.values();
+  const since = oldest?.at ?? about.get("about")?.startedAt ?? "";
+  return recorded.filter(({ at }) => at < since);
+}

@@ -6,7 +6,7 @@ import { verdict } from "#pkg/verdict";
 import { buildModel } from "./build.ts";
 import { cellsOf, marksOf } from "./cells.ts";
 import { applyChanges, changesBetween, keepRows } from "./changes.ts";
-import { eventsBetween, incidentsOf, maxEvents, withEvents } from "./events.ts";
+import { earlierThan, eventsBetween, incidentsOf, maxEvents, withEvents } from "./events.ts";
 import { recordedEvents } from "./recorded.ts";
 import { emptyModel, type Model, type PoolRow, type RowVerdict, type ServiceRow } from "./rows.ts";
 import { maxSamples, withSample } from "./trends.ts";
@@ -251,4 +251,28 @@ test("each cause of one node has a row of its own", () => {
     [...causes.values()].flatMap(({ cause = [] }) => cause),
     ["excluded", "apiUnreachable"],
   );
+});
+
+test("what a speaker sees is made once of each of its answers", () => {
+  const target = { program: "speaker", pod: "speaker-n1", node: "n1", notRunning: undefined } as const;
+  const verdicts = { verdicts: [{ kind: "node" as const, name: "n1", ...verdict("node", "ready"), since }] };
+  const seen = ["n1", "n2"].map((node) => ({ node, status: "alive", active: true, roundTripMs: 0.4 }));
+  const heard = [{ target, verdicts, members: { source: "memberlist", members: seen } }];
+  const about = { namespace: "metallb-system", now: since, missing: {} };
+  const [one, other] = [0, 1].map(() => buildModel(emptyModel(), heard, undefined, about).nodes.get("n1"));
+  assert.deepEqual([one?.sees, Object.entries(one?.roundTrips ?? {})], [["n2"], [["n2", 0.4]]]);
+  assert.equal(one?.sees, other?.sees);
+  assert.equal(one?.roundTrips, other?.roundTrips);
+});
+
+test("records tell of the time before the program began, and of that whose changes are gone from the model", () => {
+  const at = (minute: number) => `2026-01-02T03:${10 + minute}:00.000Z`;
+  const row = (minute: number) =>
+    ({ id: `${minute}`, at: at(minute), subject: "config", what: "", why: "", state: "Ready" }) as const;
+  const about = table({ id: "about", startedAt: at(1) } as never) as Model["about"];
+  const earlier = (events: Model["events"]) =>
+    earlierThan(model({ about, events }), [row(0), row(2), row(4)]).map(({ id }) => id);
+  assert.deepEqual(earlier(table(row(3))), ["0"]);
+  const full = Array.from({ length: maxEvents }, (_, index) => ({ ...row(3), id: `${index}` }));
+  assert.deepEqual(earlier(table(...full)), ["0", "2"]);
 });

@@ -32,5 +32,5 @@ function movedBetween(before: Model, now: Model): number {
 }
 
 function median(numbers: readonly number[]): number | null {
-  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? null;
+  return Float64Array.from(numbers).sort()[numbers.length >> 1] ?? null; // A million with 1,000 nodes.
 }

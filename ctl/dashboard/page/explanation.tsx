@@ -12,11 +12,11 @@ interface HistoryAnswer {
   readonly moments: readonly Moment[];
 }
 
-/** State of one subject and remedy, as in `ingotctl explain`. The page asks again whenever a Service changes. */
+/** State of one subject and remedy, as in `ingotctl explain`. The page asks again whenever its table changes. */
 export function ExplanationDialog({ subject, model }: { readonly subject: string; readonly model: Model }) {
   const here = useContext(Here);
   const dialog = useRef<HTMLDialogElement>(null);
-  const shown = useAnswer<Explanation>(`explain?subject=${encodeURIComponent(subject)}`, model.services);
+  const shown = useAnswer<Explanation>(`explain?subject=${encodeURIComponent(subject)}`, tableOf(subject, model));
   useEffect(() => {
     if (dialog.current?.open === false) dialog.current.showModal();
   }, []);
@@ -61,6 +61,12 @@ export function ExplanationDialog({ subject, model }: { readonly subject: string
       </div>
     </dialog>
   );
+}
+
+function tableOf(subject: string, { nodes, peers, pools, processes, services }: Model): object {
+  const tables: Readonly<Record<string, object>> = { node: nodes, peer: peers, pool: pools, config: processes };
+  const [kind = ""] = subject.split("/");
+  return (Object.hasOwn(tables, kind) ? tables[kind] : undefined) ?? services;
 }
 
 /** Processes record the history of Services and addresses. */

@@ -1,6 +1,7 @@
-import { useContext } from "preact/hooks";
+import { useContext, useMemo } from "preact/hooks";
 import { count } from "#pkg/text";
 import type { Model, NodeRow } from "../model/rows.ts";
+import { seenBy } from "../model/sight.ts";
 import { Badge, Empty, Explain, Here, Message, Since, WideTable } from "./parts.tsx";
 import { RingPicture } from "./ring-picture.tsx";
 import { placeText } from "./store.ts";
@@ -11,7 +12,7 @@ import { WhatIf } from "./what-if.tsx";
 const maxMatrix = 24;
 
 export function Nodes({ model }: { readonly model: Model }) {
-  const nodes = [...model.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const nodes = useMemo(() => [...model.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1)), [model.nodes]);
   const { what, nodes: chosen } = useContext(Here);
   const hashes = new Set([...model.processes.values()].flatMap(({ hash }) => hash ?? []));
   if (nodes.length === 0)
@@ -90,9 +91,10 @@ export function Nodes({ model }: { readonly model: Model }) {
   );
 }
 
-function seesText({ id, sees, source }: NodeRow, nodes: readonly NodeRow[]): string {
+function seesText(node: NodeRow, nodes: readonly NodeRow[]): string {
+  const { id, sees, source } = node;
   if (source === undefined) return "–";
-  const missing = nodes.filter((other) => other.id !== id && !sees.includes(other.id)).map((other) => plain(other.id));
+  const missing = nodes.filter((other) => other.id !== id && !seenBy(node).has(other.id)).map((other) => plain(other.id));
   return missing.length === 0 ? counted(sees.length, "other") : `${count(sees.length)}, not ${missing.slice(0, 5).join(", ")}`;
 }
 

@@ -1,6 +1,7 @@
-import { useContext } from "preact/hooks";
+import { useContext, useMemo } from "preact/hooks";
 import type { NodeChange } from "#pkg/what-if";
 import type { NodeRow } from "../model/rows.ts";
+import { seenBy } from "../model/sight.ts";
 import { Here } from "./parts.tsx";
 import { placeText } from "./store.ts";
 import { counted, plain } from "./text.ts";
@@ -32,12 +33,13 @@ export function RingPicture({ nodes, change }: { readonly nodes: readonly NodeRo
     const angle = (2 * Math.PI * index) / nodes.length - Math.PI / 2;
     return { node, x: width / 2 + Math.cos(angle) * 240, y: height / 2 - 10 + Math.sin(angle) * 105 };
   });
+  const lines = useMemo(() => linesOf(placed), [nodes]);
   const most = Math.max(1, ...nodes.map(({ announces }) => announces));
   return (
     <figure class="ring">
       {/* biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms. */}
       <svg viewBox={`0 0 ${width} ${height}`} role="group" aria-label={`${counted(nodes.length, "node")} and what they announce`}>
-        {linesOf(placed).map(({ from, to, isBroken, time }) => (
+        {lines.map(({ from, to, isBroken, time }) => (
           <g key={`${from.node.id} ${to.node.id}`} class={isBroken ? "line broken" : "line"}>
             <line x1={from.x} y1={from.y} x2={to.x} y2={to.y} />
             {time !== undefined && nodes.length <= 6 && (
@@ -88,9 +90,8 @@ export function RingPicture({ nodes, change }: { readonly nodes: readonly NodeRo
 function linesOf(placed: readonly Placed[]) {
   return placed.flatMap((from, index) =>
     placed.slice(index + 1).flatMap((to) => {
-      const sees = [from.node.sees.includes(to.node.id), to.node.sees.includes(from.node.id)];
       const isKnown = from.node.source !== undefined || to.node.source !== undefined;
-      const isBroken = !(sees[0] && sees[1]);
+      const isBroken = !(seenBy(from.node).has(to.node.id) && seenBy(to.node).has(from.node.id));
       if (!isKnown || (!isBroken && placed.length > maxMeshed)) return [];
       const time = from.node.roundTrips[to.node.id] ?? to.node.roundTrips[from.node.id];
       return [{ from, to, isBroken, time: isBroken ? undefined : time }];

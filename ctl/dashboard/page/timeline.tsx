@@ -1,5 +1,5 @@
 import { useContext, useState } from "preact/hooks";
-import { incidentsOf } from "../model/events.ts";
+import { earlierThan, incidentsOf } from "../model/events.ts";
 import type { EventRow, Model } from "../model/rows.ts";
 import { useAnswer } from "./ask.ts";
 import { Badge, Empty, Explain, Now } from "./parts.tsx";
@@ -12,15 +12,14 @@ interface RecentAnswer {
   readonly unreachable: readonly { readonly target: { readonly pod: string }; readonly why: string }[];
 }
 
-/** The records of processes from before this page's program began to look, then what it saw. */
+/** The records of processes from before the changes that the program has seen, then these. */
 export function Timeline({ model }: { readonly model: Model }) {
   const now = useContext(Now);
   const [search, setSearch] = useState("");
   const [range, setRange] = useState<keyof typeof ranges>("hour");
   const recorded = useAnswer<RecentAnswer>(`recent?minutes=${ranges[range]}`);
-  const startedAt = model.about.get("about")?.startedAt ?? "";
   const from = new Date(now.getTime() - ranges[range] * 60_000).toISOString();
-  const earlier = recorded.type === "answer" ? recorded.answer.events.filter(({ at }) => at < startedAt) : [];
+  const earlier = recorded.type === "answer" ? earlierThan(model, recorded.answer.events) : [];
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
   const events = [...earlier, ...[...model.events.values()].filter(({ at }) => at >= from)]
     .filter(({ what, why, subject }) => words.every((word) => `${what} ${why} ${subject}`.toLowerCase().includes(word)))
