@@ -1,5 +1,5 @@
 import { renumberAnnotation } from "#pkg/live-config";
-import { maskControls } from "#pkg/text";
+import { list, maskControls } from "#pkg/text";
 import type { ConfigChange } from "#pkg/what-if";
 import { table } from "../cluster/output.ts";
 import type { Screen } from "../io.ts";
@@ -9,7 +9,7 @@ const maxRows = 50;
 
 /** The effects of a configuration, for people. */
 export function changeText(change: ConfigChange, doubts: readonly string[], screen: Screen): string {
-  const { services, kept, pools, sessions, bfd, prefixes, owners, overLimits } = change;
+  const { services, kept, pools, sessions, bfd, prefixes, owners, settings, overLimits } = change;
   const parts = [
     strandedText(change, screen),
     rows(
@@ -47,6 +47,7 @@ export function changeText(change: ConfigChange, doubts: readonly string[], scre
       ]),
       screen,
     ),
+    settings.length === 0 ? "" : `Other settings: ${list(settings)}.\n`,
     isNothing(change) ? "Nothing would change.\n" : "",
   ];
   return sections(parts, [...overLimits, ...doubts]);
@@ -69,8 +70,10 @@ function sessionRow({ peer, change, nodes, because }: ConfigChange["sessions"][n
 }
 
 /** Whether nobody would notice the change. */
-function isNothing({ stranded, services, pools, sessions, bfd, prefixes, owners }: ConfigChange): boolean {
-  return [stranded.size, ...[services, pools, sessions, bfd, prefixes, owners].map((all) => all.length)].every((n) => n === 0);
+function isNothing({ stranded, services, pools, sessions, bfd, prefixes, owners, settings }: ConfigChange): boolean {
+  return [stranded.size, ...[services, pools, sessions, bfd, prefixes, owners, settings].map((all) => all.length)].every(
+    (n) => n === 0,
+  );
 }
 
 /** Whether a Service would be worse off. */

@@ -25,6 +25,7 @@ const files = {
     "192.0.2.4], netbox: {url: https://netbox.example.com, token-secret: {name: netbox}, tags: [ingot]}",
   ),
   "fenced.yaml": configuration.replace("192.0.2.2]", "192.0.2.2], sharing: cluster, namespace-selectors: [{}]"),
+  "watched.yaml": `failover: {interval: 10ms}\nquotas: [{pools: [lan], ipv4: 1}]\n${configuration}`,
   "tab.yaml": "address-pools:\n\t- name: lan\n",
 };
 const now = new Date("2026-01-02T03:04:05Z");
@@ -32,6 +33,10 @@ const outside = (given: Given = {}): Given => ({ files, now, ...smallCluster(), 
 
 const golden: { args: string; out: string[]; status?: number }[] = [
   { args: "diff same.yaml", out: ["3 Services keep what they have.", "", "Nothing would change."] },
+  {
+    args: "diff watched.yaml",
+    out: ["3 Services keep what they have.", "", "Other settings: quotas, failover."],
+  },
   {
     args: "diff bigger.yaml",
     out: [

@@ -4,8 +4,9 @@ import type { Service } from "#pkg/k8s";
 import { list } from "#pkg/text";
 import { newTrial, type ServiceChange, serviceChanges, tryAddresses } from "./address-change.ts";
 import { changedFields } from "./changed-fields.ts";
-import { placeAll } from "./place-all.ts";
+import { type Placements, placeAll } from "./place-all.ts";
 import type { Route } from "./place-by-bgp.ts";
+import type { Placed } from "./placed.ts";
 import { overPrefixLimits } from "./prefix-limits.ts";
 import { bfdChanges, type SessionChange, sessionChanges } from "./session-change.ts";
 import type { ClusterState } from "./state.ts";
@@ -51,6 +52,8 @@ export interface ConfigChange {
   readonly prefixes: readonly PrefixChange[];
   /** Addresses that are kept, and announced by other nodes. */
   readonly owners: readonly OwnerChange[];
+  /** Names of other settings that differ, whose effects come later. */
+  readonly settings: readonly string[];
   /** Sessions that routers would end because of their limits, in sentences. */
   readonly overLimits: readonly string[];
 }
@@ -67,11 +70,6 @@ export function configChange(state: ClusterState, config: Config): ConfigChange 
   const after = { ...settled(state, then), config };
   const placedBefore = placeAll(before);
   const placedAfter = placeAll(after);
-  const owners = [...placedAfter.addresses].flatMap(([key, { address, services: those, nodes }]): OwnerChange[] => {
-    const earlier = placedBefore.addresses.get(key);
-    if (earlier === undefined || earlier.nodes.join() === nodes.join()) return [];
-    return [{ address, services: those, before: earlier.nodes, after: nodes }];
-  });
   return {
     isAccepted: stranded.size === 0 || state.mayRenumber,
     stranded,
@@ -81,9 +79,26 @@ export function configChange(state: ClusterState, config: Config): ConfigChange 
     sessions: sessionChanges(before, after),
     bfd: bfdChanges(before, after),
     prefixes: prefixChanges(placedBefore.routes, placedAfter.routes),
-    owners,
+    owners: ownerChanges(placedBefore, placedAfter),
+    settings: changedFields(settingsOf(state.config), settingsOf(config)),
     overLimits: overPrefixLimits(after),
   };
+}
+
+function settingsOf({ quotas, failover }: Config): object {
+  return { quotas, failover };
+}
+
+/** An address is compared by the same protocol, or by one that takes the place of another. */
+function ownerChanges(before: Placements, after: Placements): OwnerChange[] {
+  const [formerly, then] = [before, after].map(({ addresses }) => Map.groupBy(addresses.values(), ({ address }) => address));
+  return [...after.addresses.values()].flatMap(({ address, protocol, services, nodes }): OwnerChange[] => {
+    const was = formerly?.get(address) ?? [];
+    const isLeft = (one: Placed) => then?.get(address)?.some((other) => other.protocol === one.protocol) !== true;
+    const earlier = was.find((one) => one.protocol === protocol) ?? was.find(isLeft);
+    if (earlier === undefined || earlier.nodes.join() === nodes.join()) return [];
+    return [{ address, services, before: earlier.nodes, after: nodes }];
+  });
 }
 
 function poolChanges(before: Config, now: Assignments, after: Config, then: Assignments): PoolChange[] {

@@ -407,6 +407,24 @@ test("configChange: with other layer2-advertisements an address moves to the nod
   );
 });
 
+const byProtocols: readonly { before: string; after: string; want: string[] }[] = [
+  { before: "[layer2, bgp]", after: "bgp", want: [] },
+  { before: "bgp", after: "[layer2, bgp]", want: [] },
+  { before: "[layer2, bgp]", after: "layer2", want: [] },
+  { before: "layer2", after: "bgp", want: ["10.0.0.1: n2 -> n1,n2,n3"] },
+  { before: "bgp", after: "none", want: ["10.0.0.1: n1,n2,n3 -> "] },
+  { before: "none", after: "layer2", want: ["10.0.0.1:  -> n2"] },
+];
+for (const { before, after, want } of byProtocols)
+  test(`configChange: owners of an address whose pool has ${before}, then ${after}`, () => {
+    const by = (protocol: string) => config(lan.replace("layer2", protocol), router);
+    const { owners } = configChange(cluster(by(before), one), by(after));
+    assert.deepEqual(
+      owners.map(({ address, before, after }) => `${address}: ${before} -> ${after}`),
+      want,
+    );
+  });
+
 test("nodeChange: a lost node's addresses go to others, and none else moves", () => {
   const state = cluster(config(lan), many);
   for (const lost of names) {
