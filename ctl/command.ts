@@ -115,10 +115,15 @@ function inCluster<O extends Options>(values: Values<O>, io: Io): Io {
 export function forCluster(text: string, cluster: Pick<ClusterOptions, "kubeconfig" | "context" | "systemNamespace">): string {
   let said = forNamespace(text, cluster.systemNamespace);
   for (const name of ["context", "kubeconfig"] as const) {
-    const value = cluster[name];
-    if (value === undefined || !/^[\w./:@+-]+$/.test(value)) continue;
-    const command = new RegExp(`\\bkubectl (?=[a-z-])(?!(?:--[a-z]+ \\S+ )*--${name} )`, "g");
-    said = withOption(said.replace(command, `kubectl --${name} ${value} `), `--${name}`, value);
+    const given = cluster[name];
+    if (given === undefined || !/^[^'"\\\p{Cc}]+$/u.test(given)) continue; // The text may be JSON.
+    const value = /^[\w./:@+-]+$/.test(given) ? given : `'${given}'`;
+    const command = new RegExp(`\\bkubectl (?=[a-z-])(?!(?:--[a-z]+ (?:'[^']*'|\\S+) )*--${name} )`, "g");
+    said = withOption(
+      said.replace(command, () => `kubectl --${name} ${value} `),
+      `--${name}`,
+      value,
+    );
   }
   return said;
 }

@@ -351,6 +351,17 @@ test("remedies have commands for the context and the namespace that are asked, o
   assert.equal(forCluster(there, other), there);
 });
 
+test("in remedies a context whose name is no plain word stands in quotes, so that a shell reads it as one", () => {
+  const cluster = { systemNamespace: "lb", context: "my $& cluster", kubeconfig: "/home/me/edge sites.yaml" };
+  const said = "kubectl -n metallb-system get pods; ingotctl peers";
+  const here =
+    "kubectl --kubeconfig '/home/me/edge sites.yaml' --context 'my $& cluster' -n lb get pods; ingotctl peers --kubeconfig '/home/me/edge sites.yaml' --context 'my $& cluster' --system-namespace lb";
+  assert.equal(forCluster(said, cluster), here);
+  assert.equal(forCluster(here, cluster), here);
+  for (const context of ["it's", 'a "b"', "a\\b", ""])
+    assert.equal(forCluster("kubectl get nodes", { ...cluster, context, kubeconfig: undefined }), "kubectl get nodes");
+});
+
 test("commands of kubectl in remedies ask the cluster that was asked", async () => {
   const { out } = await ingotctl("check --context prod --kubeconfig ./edge.yaml");
   assert.match(out, /kubectl --kubeconfig .\/edge.yaml --context prod cluster-info/);

@@ -65,3 +65,24 @@ test("at 40 columns a Service keeps its name, state and address", () => {
     "NAMESPACE  NAME  STATE      ADDRESSES\nshop       web   Announced  192.0.2.1\n",
   );
 });
+
+test("columns stand below one another whatever characters are in them, and are cut between characters", () => {
+  const rows = [
+    ["plain", "x"],
+    ["日本語", "x"],
+    ["e\u0301te\u0301", "x"],
+    ["\u{1f680}\u{1f680}", "x"],
+    ["ｱ", "x"],
+  ];
+  const wide = table(["NAME", "STATE"], rows, { columns: undefined, hasColor: false });
+  assert.deepEqual(wide.split("\n").slice(0, -1), [
+    "NAME    STATE",
+    "plain   x",
+    "日本語  x",
+    "e\u0301te\u0301     x",
+    "\u{1f680}\u{1f680}    x",
+    "ｱ       x",
+  ]);
+  const narrow = table(["NAME", "MESSAGE"], [["n", "日本語日本語日本語\u{1f680}\u{1f680}"]], { columns: 14, hasColor: false });
+  assert.equal(narrow, "NAME  MESSAGE\nn     日本語…\n");
+});

@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import { dump } from "js-yaml";
-import { escapeControls, maskControls, upTo } from "#pkg/text";
+import { escapeControls, maskControls } from "#pkg/text";
 import type { Screen } from "../io.ts";
 
 export type Format = "text" | "wide" | "json" | "yaml";
@@ -31,14 +31,14 @@ const colors: Readonly<Record<string, "green" | "yellow" | "red" | "gray">> = {
  */
 export function table(heading: readonly string[], rows: readonly (readonly string[])[], { columns, hasColor }: Screen): string {
   const cells = [heading, ...rows].map((row) => row.map((cell) => maskControls(cell)));
-  const natural = heading.map((_, column) => cells.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0));
+  const natural = heading.map((_, column) => cells.reduce((width, row) => Math.max(width, widthOf(row[column] ?? "")), 0));
   const widths = columns === undefined ? natural : fitting(heading, natural, columns);
   const kept = heading.flatMap((_, column) => ((widths[column] ?? 0) > 0 ? [column] : []));
   const lines = cells.map((row) =>
     kept
       .map((column) => {
         const shown = columns === undefined ? (row[column] ?? "") : cut(row[column] ?? "", widths[column] ?? 0);
-        return `${hasColor ? coloured(shown) : shown}${" ".repeat((widths[column] ?? 0) - shown.length)}`;
+        return `${hasColor ? coloured(shown) : shown}${" ".repeat(Math.max(0, (widths[column] ?? 0) - widthOf(shown)))}`;
       })
       .join("  ")
       .trimEnd(),
@@ -91,7 +91,25 @@ function fitting(heading: readonly string[], natural: readonly number[], columns
 }
 
 function cut(text: string, room: number): string {
-  return text.length > room ? `${upTo(text, room - 1)}…` : text;
+  if (widthOf(text) <= room) return text;
+  let shown = "";
+  let left = room - 1;
+  for (const { segment } of characters.segment(text)) {
+    left -= widthOf(segment);
+    if (left < 0) break;
+    shown += segment;
+  }
+  return `${shown}…`;
+}
+
+const characters = new Intl.Segmenter("en"); // As people see them: with their accents, and flags as one.
+const wide =
+  /^(?![\uff61-\uffdc])(?:\p{Emoji_Presentation}|.*\ufe0f|[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\u3000-\u303e\uff01-\uff60])/u;
+
+/** How many columns of a terminal a text takes. */
+function widthOf(text: string): number {
+  if (/^[ -~·…]*$/.test(text)) return text.length;
+  return [...characters.segment(text)].reduce((sum, { segment }) => sum + (wide.test(segment) ? 2 : 1), 0);
 }
 
 export function coloured(text: string): string {

@@ -51,7 +51,7 @@ export function forNamespace(text: string, namespace: string): string {
 
 /** Gives the option to the commands of ingotctl that ask controller and speakers, where they do not have it. */
 export function withOption(text: string, name: string, value: string): string {
-  const command = new RegExp(`\\bingotctl (?:${asking})\\b(?!(?: --[a-z-]+ \\S+)* ${name} )`, "g");
+  const command = new RegExp(`\\bingotctl (?:${asking})\\b(?!(?: --[a-z-]+ (?:'[^']*'|\\S+))* ${name} )`, "g");
   return text.replace(command, (found) => `${found} ${name} ${value}`);
 }
 
