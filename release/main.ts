@@ -36,6 +36,7 @@ export async function release(directory: string, repository: string): Promise<st
     await writeTarGz(join(directory, `ingotctl-${version}-linux-${architecture}.tar.gz`), async (parts) => {
       await writeExecutable(join(parts, "ingotctl"), architecture);
       await symlink("ingotctl", join(parts, "kubectl-ingot"));
+      await cp(join(project, "ctl/completion/kubectl_complete-ingot"), join(parts, "kubectl_complete-ingot"));
       await cp(join(project, "LICENSE"), join(parts, "LICENSE"));
     });
   const files = (await readdir(directory)).sort();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -87,6 +87,25 @@ const offered: { words: string[]; want: string[] }[] = [
 for (const { words, want } of offered)
   test(`bash completes ${words.join(" ")}`, { skip: missing("bash") }, async () => {
     assert.deepEqual(await bash(...words), want);
+  });
+
+const offeredToKubectl: { words: string[]; want: string[] }[] = [
+  { words: ["stat"], want: ["status", ":4"] },
+  { words: ["explain", "no"], want: ["node/", ":2"] },
+  { words: ["services", "-o", "j"], want: ["json", ":4"] },
+  { words: ["validate", "config.ya"], want: [":0"] },
+];
+for (const { words, want } of offeredToKubectl)
+  test(`kubectl completes kubectl ingot ${words.join(" ")}`, { skip: missing("bash") }, (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "ingotctl-"));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const program = join(folder, "kubectl_complete-ingot");
+    copyFileSync(join(import.meta.dirname, "kubectl_complete-ingot"), program);
+    const main = join(import.meta.dirname, "../main.ts");
+    writeFileSync(join(folder, "ingotctl"), `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`, { mode: 0o755 });
+    const env = { ...process.env, KUBECONFIG: join(folder, "none") };
+    const { stdout, stderr } = spawnSync(program, words, { encoding: "utf8", env });
+    assert.deepEqual([stdout.split("\n").filter(Boolean), stderr], [want, ""]);
   });
 
 for (const shell of ["zsh", "fish"])

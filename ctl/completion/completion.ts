@@ -16,6 +16,8 @@ const help = `Prints the code that completes command lines in a shell. To have i
 
 Names of Services, nodes, peers and pools are completed, too: the code asks the cluster by "ingotctl completion names".
 
+kubectl's own code completes "kubectl ingot", where the release's kubectl_complete-ingot is beside ingotctl.
+
 The exit status is 0, or 2 for another shell.`;
 
 /**
