@@ -1,3 +1,4 @@
+import { isIn } from "#pkg/collections";
 import { isSlotPool, type LabelSelector, matchesSelector, type Pool } from "#pkg/config";
 import type { Reachability, View } from "#pkg/gossip";
 import { type Address, type Family, matchesInterface, type Prefix } from "#pkg/net";
@@ -132,7 +133,7 @@ export function poolNodes(
   const without = { withoutInterface, withoutKernelAccess };
   const failing = (family: Family) => {
     const among = undeliveringOf(family);
-    const unable = among.length === 0 ? among : eligible.filter((node) => among.includes(node));
+    const unable = among.length === 0 ? among : eligible.filter((node) => isIn(among, node));
     return unable.length < eligible.length ? unable : [];
   };
   const undelivering = { IPv4: failing("IPv4"), IPv6: failing("IPv6") };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GossipStore } from "#pkg/gossip";
 import { GossipNode } from "#pkg/gossip/testing";
-import { nodeTerms } from "#pkg/placement";
+import { drainLabel, nodeTerms } from "#pkg/placement";
 import { Bench, eth0, pools } from "../../testing/speaker-bench.ts";
 
 const names = Array.from({ length: 40 }, (_, index) => `node${String(index).padStart(2, "0")}`);
@@ -65,6 +65,25 @@ test("one node's other interface has each node looked at a few times, and not on
   assert.ok(looked > 0 && looked < 10 * names.length, `${looked}`);
   assert.ok(bench.state.nodes.pools.values().every(({ eligible }) => !eligible.includes(other?.name ?? "")));
   assert.equal(new Set(bench.state.nodes.pools.values().map(({ pool }) => pool)).size, many.length);
+});
+
+test("each node is asked a few times whether it knows of drained nodes, however many are drained, and however many pools there are", () => {
+  const { bench, others } = amongMany();
+  const { gossip } = bench.state.members;
+  assert.ok(gossip);
+  const knowsDrain = gossip.knowsDrain.bind(gossip);
+  let asked = 0;
+  gossip.knowsDrain = (node) => {
+    asked++;
+    return knowsDrain(node);
+  };
+  for (const { name } of others.slice(0, 20)) {
+    asked = 0;
+    bench.setNode(name, { [drainLabel]: "" });
+    bench.settle();
+    assert.ok(asked > 0 && asked < 10 * names.length, `${asked}`);
+  }
+  assert.ok(bench.state.nodes.pools.values().every(({ drained }) => drained.length === 20));
 });
 
 test("pools are alike where their addresses differ, and not where anything does by which nodes are chosen", () => {

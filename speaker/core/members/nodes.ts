@@ -45,7 +45,11 @@ const whyNot: Readonly<Record<Exclude<Eligibility, "eligible">, NotHere>> = {
 export function setNode(state: SpeakerState, node: string, fields: NodeFields | undefined): Pool[] {
   const { nodes } = state;
   const pools = [...nodes.pools].filter(([, { active }]) => isIn(active, node)).map(([pool]) => pool);
-  const before = pools.map((pool) => standing(state, pool, node));
+  const standings = () => {
+    const isAway = isDrainedNode(state, node);
+    return pools.map((pool) => standing(state, pool, node, isAway));
+  };
+  const before = standings();
   const isFirst = nodes.followed.names !== "all" && !nodes.labels.has(node); // By a word that has arrived already.
   if (fields?.unschedulable === true || fields?.deleting === true) nodes.cordoned.add(node);
   else nodes.cordoned.delete(node);
@@ -63,7 +67,8 @@ export function setNode(state: SpeakerState, node: string, fields: NodeFields | 
         internalIPs.flatMap((text) => parseAddress(text) ?? []),
       );
   }
-  const changed = pools.filter((pool, index) => isFirst || standing(state, pool, node) !== before[index]);
+  const now = standings();
+  const changed = pools.filter((_, index) => isFirst || now[index] !== before[index]);
   for (const pool of changed) nodes.pools.delete(pool);
   return changed;
 }
@@ -99,6 +104,7 @@ export function nodesOf(state: SpeakerState, pool: Pool): PoolNodes {
 }
 
 function newNodesOf(state: SpeakerState, pool: Pool): PoolNodes {
+  const drained = drainedAmong(state, state.members.active);
   return poolNodes(
     pool,
     state.members.active,
@@ -107,7 +113,7 @@ function newNodesOf(state: SpeakerState, pool: Pool): PoolNodes {
     (node) => viewOf(state, node),
     (family) => undeliveringFor(state, pool, family),
     (node) => preferenceWeight(pool, state.nodes.labels.get(node)),
-    (node) => isDrainedNode(state, node) || isAboutToTake(state, pool, node),
+    (node) => drained.has(node) || isAboutToTake(state, pool, node),
   );
 }
 
@@ -149,16 +155,21 @@ export function undeliveringAt({ members }: Pick<SpeakerState, "members">, pool:
 }
 
 /** The part of a pool's layer 2 that depends on the node's labels and taints. */
-function standing(state: SpeakerState, pool: Pool, node: string): string {
-  const isAway = isDrainedNode(state, node);
+function standing(state: SpeakerState, pool: Pool, node: string, isAway: boolean): string {
   return `${eligibilityOf(state, pool.nodeSelectors, node)} ${preferenceWeight(pool, state.nodes.labels.get(node))} ${isAway}`;
 }
 
 /** Whether the node leaves its addresses to others, which have to know of it: else nobody would announce them. */
-export function isDrainedNode({ nodes, members }: Pick<SpeakerState, "nodes" | "members">, node: string): boolean {
-  if (!isDrained(nodes.labels.get(node), nodes.taints.get(node))) return false;
+export function isDrainedNode(state: Pick<SpeakerState, "nodes" | "members">, node: string): boolean {
+  return drainedAmong(state, [node]).size > 0;
+}
+
+/** Those of these nodes that do so. */
+export function drainedAmong({ nodes, members }: Pick<SpeakerState, "nodes" | "members">, among: readonly string[]): Set<string> {
+  const drained = among.filter((node) => isDrained(nodes.labels.get(node), nodes.taints.get(node)));
   const { active, gossip, withoutGossip } = members;
-  return withoutGossip.length === 0 && active.every((other) => gossip?.knowsDrain(other) !== false);
+  const doAllKnow = () => withoutGossip.length === 0 && active.every((other) => gossip?.knowsDrain(other) !== false);
+  return new Set(drained.length > 0 && doAllKnow() ? drained : []);
 }
 
 /** Whether the node is to have no routes, as far as others have them. They last until routers prefer those of others. */

@@ -12,7 +12,7 @@ import {
 } from "#pkg/placement";
 import type { SpeakerEffect, WatchedNode } from "../effects.ts";
 import { isHeard } from "../members/followed-nodes.ts";
-import { eligibilityOf, isDrainedNode, undeliveringAt, undeliveringFor } from "../members/nodes.ts";
+import { drainedAmong, eligibilityOf, undeliveringAt, undeliveringFor } from "../members/nodes.ts";
 import { slotPaths } from "../placement/slots.ts";
 import type { SpeakerState } from "../state.ts";
 import type { Placing } from "./protocol.ts";
@@ -31,12 +31,12 @@ export function serveNodes(state: SpeakerState, now: Millis, effects: SpeakerEff
   watchNodes(state, effects);
   const may = nodesToServe(state);
   const of = may.map((name) => ({ name, labels: nodes.labels.get(name), addresses: nodes.addresses.get(name) ?? noAddresses }));
-  const drained = may.filter((node) => isDrainedNode(state, node));
+  const drained = drainedAmong(state, may);
   const cordoned = may.filter((node) => nodes.cordoned.has(node));
   const others = families.map((family) => members.gossip?.undelivering(members.active, family) ?? []);
-  const facts = JSON.stringify([may, drained, cordoned, others, members.withoutGossip, isOutdated(state)]);
+  const facts = JSON.stringify([may, [...drained], cordoned, others, members.withoutGossip, isOutdated(state)]);
   if (facts === served.facts && of.every((node) => isAsServed(served.nodes, node))) return false;
-  state.served = { nodes: servedNodes(of), drained: new Set(drained), cordoned: new Set(cordoned), facts };
+  state.served = { nodes: servedNodes(of), drained, cordoned: new Set(cordoned), facts };
   state.bgp.advertisements.clear();
   return true;
 }

@@ -1,7 +1,8 @@
+import { isIn } from "#pkg/collections";
 import { isCentral } from "#pkg/gossip";
 import type { Address } from "#pkg/net";
 import { type AddressPlacement, endpointsInUse, isByBgp, ownerOf } from "#pkg/placement";
-import { eligibilityOf, isDrainedNode, undeliveringFor } from "../members/nodes.ts";
+import { drainedAmong, eligibilityOf, undeliveringFor } from "../members/nodes.ts";
 import { poolAt, type SpeakerState } from "../state.ts";
 import { announcersOf } from "./outcome.ts";
 import { currentOwner, isTester, type ProbedService, portOf, sharesLink, type WireTest } from "./self-tests.ts";
@@ -95,7 +96,8 @@ function nextHopNodes(state: SpeakerState, { address }: AddressPlacement): reado
   const pool = poolAt(state, address);
   const unable = pool === undefined ? [] : undeliveringFor(state, pool, address.family);
   const able = state.members.active.filter((node) => eligibilityOf(state, [], node) === "eligible");
-  const wanted = able.filter((node) => !isDrainedNode(state, node) && !unable.includes(node));
+  const drained = drainedAmong(state, able);
+  const wanted = able.filter((node) => !drained.has(node) && !isIn(unable, node));
   return wanted.length > 0 ? wanted : able;
 }
 
