@@ -18,7 +18,7 @@ export const flags = {
     max: 65535,
   }),
   "ml-labels": flag.text({
-    help: "labels of the speaker Pods",
+    help: "labels of the speaker Pods; empty: no ring",
     env: "METALLB_ML_LABELS",
     fallback: "app=metallb,component=speaker",
   }),

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { silentLog } from "#pkg/log/testing";
-import { ringAddress, ringSecret } from "./create-members.ts";
+import { createMembers, ringAddress, ringSecret, whyNoRing } from "./create-members.ts";
 
 const own = ["127.0.0.1", "192.0.2.7", "2001:db8::7"];
 
@@ -34,4 +34,16 @@ test("the ring's key is the flag's, or that of the mounted Secret, and a file th
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test("without labels of the speaker Pods there is no ring, as for MetalLB, and no Pod of another kind counts as a speaker", () => {
+  const given = { "ml-secret-key": "key", "ml-secret-key-path": "", "ml-bindaddr": "192.0.2.7", "ml-labels": "a=b" };
+  assert.equal(whyNoRing(given as never, undefined, silentLog), undefined);
+  const values = { ...given, "ml-labels": "" };
+  const noRing = whyNoRing(values as never, undefined, silentLog);
+  assert.match(noRing ?? "", /--ml-labels/);
+  const selectors: unknown[] = [];
+  const informer = (_: unknown, { labelSelector }: { labelSelector: string }) => selectors.push(labelSelector);
+  createMembers({ values, noRing, cluster: { informer }, namespace: "lb" } as never);
+  assert.deepEqual(selectors, ["app=metallb,component=speaker"]);
 });

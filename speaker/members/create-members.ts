@@ -7,7 +7,7 @@ import { encodeOffer } from "#pkg/gossip";
 import type { InterfaceState, Layer2 } from "#pkg/layer2";
 import type { Log } from "#pkg/log";
 import { MemberlistThread, MetadataKey } from "#pkg/memberlist";
-import type { flags } from "../flags.ts";
+import { flags } from "../flags.ts";
 import { macsOf } from "./macs.ts";
 import type { Members } from "./members.ts";
 import { PodMembers } from "./pod-members.ts";
@@ -45,7 +45,7 @@ export function createMembers(options: MembersOptions): { members: Members; memb
   const port = values["ml-bindport"];
   const isBeside = values["announce-for"] === "all"; // The speaker of the same node has the port.
   const bind = { address: ringAddress(values, own, log), port: isBeside ? port + 1 : port };
-  const labels = values["ml-labels"];
+  const labels = values["ml-labels"] || flags["ml-labels"].fallback; // None would select all Pods of the namespace.
   if (noRing !== undefined) return { members: new PodMembers({ cluster, namespace, labels, emit }) };
   const metadata = new Map([
     [MetadataKey.gossip, encodeOffer(wallClock().getTime())],
@@ -118,5 +118,6 @@ export function whyNoRing(values: RingFlags, failed: string | undefined, log: Lo
 function reasonWithout(values: RingFlags, canAnnounce: boolean): string | undefined {
   if (ringSecret(values) === "") return "there is no memberlist secret (--ml-secret-key, METALLB_ML_SECRET_KEY)";
   if (values["ml-bindaddr"] === "") return "there is no address for the ring (--ml-bindaddr, METALLB_ML_BIND_ADDR)";
+  if (values["ml-labels"] === "") return "there are no labels of the speaker Pods (--ml-labels)"; // As for MetalLB.
   return canAnnounce ? undefined : "this node cannot answer on layer 2";
 }
