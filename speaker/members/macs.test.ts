@@ -23,6 +23,12 @@ test("a node tells the MAC addresses that it announces from, those in subnets fi
   assert.deepEqual(macsOf([]), new Uint8Array());
 });
 
+test("of more than eight in subnets those with a carrier come first, and of fewer a carrier makes no difference", () => {
+  const bridges = [1, 2, 3, 4, 5, 6, 7, 8].map((index) => state(index, { running: false }));
+  assert.deepEqual(decodeMacs(macsOf([...bridges, state(9)])).slice(0, 2), [state(9).mac, state(1).mac]);
+  assert.deepEqual(decodeMacs(macsOf([state(1, { running: false }), state(2)])), [state(1).mac, state(2).mac]);
+});
+
 test("members of a bond follow the interfaces that announce, and interfaces of Pods in a bridge are left out", () => {
   const member = (index: number): InterfaceState => state(index, { status: "enslaved", addresses: [] });
   const interfaces = [
