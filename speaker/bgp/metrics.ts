@@ -47,7 +47,7 @@ export function registerBgp(registry: Registry, bgp: Pick<BgpSpeaker, "peers">):
     },
     {
       name: "ingot_bgp_received_prefixes",
-      help: "Prefixes that the peer advertised in this session; they are dropped.",
+      help: "Prefixes in advertisements of the peer in this session, each time they are advertised; they are dropped.",
       read: ({ session }) => session?.describe().prefixesReceived ?? 0,
     },
     {

@@ -70,7 +70,7 @@ export interface PeerView {
   readonly prefixesNarrowed: number;
   /** Limits of the router that the session has nearly reached. */
   readonly prefixLimitsNear: readonly NearLimit[];
-  /** Announced by the peer in this session, and dropped. */
+  /** Announced by the peer in this session, each time, and dropped. FRR names those that the peer has announced and not withdrawn. */
   readonly prefixesReceived: number;
   /** With for how long, as far as it was looked at. */
   readonly unsendable: readonly (Unsendable & { readonly seconds: number })[];
