@@ -86,6 +86,27 @@ test("each node is asked a few times whether it knows of drained nodes, however 
   assert.ok(bench.state.nodes.pools.values().every(({ drained }) => drained.length === 20));
 });
 
+test("of pools that differ in what they ask of nodes a turn looks at few, in a large ring", () => {
+  const active = Array.from({ length: 800 }, (_, index) => `node${index}`);
+  const bench = new Bench("node0", { active, isSynced: true });
+  for (const name of active) bench.setNode(name, { "kubernetes.io/hostname": name });
+  bench.setInterfaces(eth0);
+  const differing = many.map((text, index) => text.replace("}", `, node-selectors: [{match-labels: {n: "${index}"}}, {}]}`));
+  bench.setConfig(pools(differing.join()));
+  for (const index of many.keys()) bench.serve(`default/s${index}`, [`10.0.${index}.1`]);
+  const { pools: known } = bench.state.nodes;
+  bench.start();
+  let most = 0;
+  for (bench.wakes = 1; bench.wakes > 0; ) {
+    bench.wakes = 0;
+    const before = known.size;
+    bench.proceed();
+    most = Math.max(most, known.size - before);
+  }
+  assert.equal(known.size, many.length);
+  assert.ok(most > 0 && most * active.length <= 25_000, `${most} pools in one turn`);
+});
+
 test("pools are alike where their addresses differ, and not where anything does by which nodes are chosen", () => {
   const variants = [
     "",

@@ -26,6 +26,8 @@ const maxUntoldMs: Millis = 1_000;
 const maxAtOnceInLargeRing = 50;
 // Some 10 ms. An election hashes the name of each node.
 const maxHashesAtOnce = 20_000;
+// Some 10 ms. Each node is looked at for each pool that differs from the others in what it asks of nodes.
+const maxNodesAtOnce = 20_000;
 // Some 10 ms. An address has a route to each peer, of which a node may have some hundred, and central speakers have a path to each of 64 nodes.
 const maxRoutesAtOnce = 2_000;
 // With 100 nodes some 10 ms, where each Service has endpoints on all of them.
@@ -88,15 +90,20 @@ export function placeSome(state: SpeakerState, pools: PoolIndex, now: Millis, ef
   let [holders, hashes, routes] = [0, 0, 0];
   const most = isRingLarge(state) ? maxAtOnceInLargeRing : maxAtOnce;
   const placed: SpeakerEffect[] = [];
+  const lists = new Set<readonly string[]>(); // Pools that are alike have one list of nodes.
   for (const [key, address] of agenda.addresses.entries().take(most)) {
     holders += Math.min(holderKeys(services, key).length, limits.holdersOfAddress);
     if (holders > maxHoldersAtOnce || hashes > maxHashesAtOnce || routes > maxRoutesAtOnce) break; // One address has no more.
+    if (lists.size * state.members.active.length > maxNodesAtOnce) break;
     agenda.addresses.delete(key);
     const before = placements.get(key);
     placeAddress(state, key, address, pools, now, placed);
     const after = placements.get(key);
     hashes += mostHashes(before?.find(isOwned), after?.find(isOwned));
     routes += Math.max(countRoutes(before), countRoutes(after));
+    const pool = poolAt(state, address);
+    const nodes = pool && state.nodes.pools.get(pool);
+    if (nodes !== undefined) lists.add(nodes.inService);
   }
   // The kernel takes all handovers of a turn in one change, before the first of the addresses is announced.
   const isHandover = ({ type }: SpeakerEffect) => type === "setHandover";
