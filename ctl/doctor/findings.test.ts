@@ -331,6 +331,19 @@ const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
     want: ["note: speakers: they have no ring: failover waits for Kubernetes to see that a node is gone"],
   },
   {
+    name: "a ring on some nodes only, as in the middle of a rollout that adds it",
+    of: {
+      members: [
+        { target: target("speaker-n1"), body: sees("n1", "n2") },
+        { target: target("speaker-n2"), body: sees("n1", "n2") },
+        { target: target("speaker-n3"), body: { ...sees("n1", "n2", "n3"), source: "pods" } },
+      ],
+    },
+    want: [
+      "error: speaker on n3: they have no ring, and the others have one: both may announce the same address, or the others wait for these without becoming ready",
+    ],
+  },
+  {
     name: "nodes without a speaker",
     of: { nodes: ["n1", "n2", "n3", "n4", "n5"] },
     want: ["note: node n4, n5: no speaker runs there: they announce nothing"],

@@ -223,7 +223,9 @@ function configurationFindings({ configurations }: Examined): Finding[] {
  * Speakers that answer here and of which one does not see the other. The node that lacks most others, or is lacking there, comes first, and
  * is the cause as far as it goes: where one node of many is cut off, it is one finding.
  */
-function ringFindings({ members }: Examined): Finding[] {
+function ringFindings({ members: all }: Examined): Finding[] {
+  const without = all.filter(({ body }) => body.source === "pods");
+  const members = without.length === all.length ? all : all.filter((one) => !without.includes(one));
   const known = visible(members);
   const apart = new Map(known.map((node) => [node, new Set<string>()])); // node -> nodes that it does not see, or that do not see it
   for (const { target, body } of members.filter((one) => apart.has(one.target.node))) {
@@ -253,17 +255,23 @@ function ringFindings({ members }: Examined): Finding[] {
         fix: "let TCP and UDP of the ring (port 7946 by default, the next one of central speakers) pass between the nodes, and give all speakers the same key, from one Secret",
       }),
     ),
-    ...(members.some(({ body }) => body.source === "pods") ? [noRing] : []),
+    ...noRing(without, all),
   ];
 }
 
-const noRing: Finding = {
-  check: "ring",
-  severity: "note",
-  where: "speakers",
-  found: "they have no ring: failover waits for Kubernetes to see that a node is gone",
-  fix: "give them the key of one: METALLB_ML_SECRET_KEY and METALLB_ML_BIND_ADDR, as the manifests do, or Helm's speaker.memberlist.enabled: true",
-};
+function noRing(without: Examined["members"], all: Examined["members"]): Finding[] {
+  if (without.length === 0) return [];
+  const fix =
+    "give them the key of one: METALLB_ML_SECRET_KEY and METALLB_ML_BIND_ADDR, as the manifests do, or Helm's speaker.memberlist.enabled: true";
+  if (without.length === all.length) {
+    const found = "they have no ring: failover waits for Kubernetes to see that a node is gone";
+    return [{ check: "ring", severity: "note", where: "speakers", found, fix }];
+  }
+  const where = `${plural(without.length, "speaker")} on ${list(without.map(({ target }) => target.node))}`;
+  const found =
+    "they have no ring, and the others have one: both may announce the same address, or the others wait for these without becoming ready";
+  return [{ check: "ring", severity: "error", where, found, fix: `${fix}; then delete the Pods of all speakers at once` }];
+}
 
 function nodeFindings({ nodes, targets, namespace, missing = {} }: Examined): Finding[] {
   if ("unread" in nodes) {
