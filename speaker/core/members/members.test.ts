@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { address } from "#pkg/net/testing";
-import { amongOthers, Bench, eth0, loser, owner, pools, x } from "../../testing/speaker-bench.ts";
+import { amongOthers, Bench, eth0, excluded, loser, nodes, owner, pools, x } from "../../testing/speaker-bench.ts";
 import type { MemberEvents } from "../events.ts";
 import type { MacTable } from "../state.ts";
 import { learnMacs, nodeOfMac, viewUncertainty } from "./members.ts";
@@ -195,4 +195,35 @@ test("of nodes that come and go for years five thousand are known as gone, with 
   for (let index = 6_000; index < 12_000; index++)
     for (const change of ["joined", "failed"] as const) happen(change, `node${index}`);
   assert.deepEqual([missing.size, lost.size, missing.has("node11999")], [5_000, 5_000, true]);
+});
+
+test("in a large ring, where nobody tells that a Node was deleted, a member that failed a day ago is lost no longer, unless frames tell of it", () => {
+  for (const isLarge of [true, false]) {
+    const { clock, happen, state } = bench();
+    if (isLarge) state.nodes.followed.names = ["self"];
+    for (let day = 0; day < 30; day++) {
+      happen("failed", `node${day}`);
+      if (day === 3) state.nodes.followed.asked.add("node3");
+      clock.advanceBy(24 * 60 * 60_000);
+    }
+    assert.deepEqual([...state.members.lost].length, isLarge ? 2 : 30);
+    assert.equal(viewUncertainty(state.members), state.members.lost.size);
+    assert.ok(state.members.lost.has("node3"));
+  }
+});
+
+test("after a crash each day the nodes of a large ring still say that no node may announce a Service", () => {
+  const said = nodes.flatMap((node) => {
+    const { bench } = amongOthers(node, "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}");
+    bench.state.nodes.followed.names = [node];
+    for (let day = 0; day < 5; day++) {
+      const crashed = { change: "failed", node: `crashed${day}`, incarnation: 1, life: 1, macs: undefined } as const;
+      bench.runner.dispatch({ type: "member", ...crashed });
+      bench.clock.advanceBy(24 * 60 * 60_000);
+    }
+    for (const each of nodes) bench.setNode(each, excluded);
+    bench.settle();
+    return bench.reported.filter((line) => line.startsWith("nodeExcluded default/web"));
+  });
+  assert.equal(said.length, 1, said.join());
 });

@@ -16,6 +16,8 @@ const reclaimEveryMs: Millis = 5_000;
 // Nodes come and go with autoscaling. A node that went that long ago counts as a foreign host, and does not come back.
 const maxNodesOfMacs = 5_000;
 const maxNodesGone = 5_000;
+// No cut of the ring lasts so long unseen.
+const longestCutMs: Millis = 24 * 60 * 60_000;
 // A node that is back broadcasts its report at once, but a cut that is about to heal may still swallow the report.
 const pullAfterMs: Millis = 500;
 const pullEveryMs: Millis = 2_000;
@@ -106,6 +108,20 @@ function forgetFirst(gone: Map<string, unknown> | Set<string>): string | undefin
   return gone.size > maxNodesGone && first !== undefined && gone.delete(first) ? first : undefined;
 }
 
+/**
+ * In a large ring a node that crashed and was replaced would count as lost for good: the view would seem ever less certain, and cut off. One that
+ * frames tell of may live behind a cut.
+ */
+function forgetReplaced({ members: { lost, missing }, nodes: { followed } }: SpeakerState, now: Millis): void {
+  if (followed.names === "all") return;
+  for (const node of lost) {
+    const since = missing.get(node)?.since;
+    if (since === undefined || followed.asked.has(node)) continue;
+    if (now < since + longestCutMs) return; // Oldest first.
+    lost.delete(node);
+  }
+}
+
 /** Members that tell nobody their MAC addresses: those that send no gossip and, without a ring, all others. */
 export function strangers({ node, members: { gossip, active, withoutGossip } }: SpeakerState): readonly string[] {
   return gossip === undefined ? active.filter((other) => other !== node) : withoutGossip;
@@ -181,6 +197,8 @@ function noteUncertainty(state: SpeakerState, change: MemberChange["change"], no
     members.wasSuspected = true;
     members.settledAt = now + settledMs;
   } else if (change === "failed") {
+    members.lost.delete(node); // It is the newest.
+    forgetReplaced(state, now);
     members.lost.add(node);
     members.back.delete(node);
     forgetFirst(members.lost);
