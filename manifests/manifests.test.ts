@@ -130,7 +130,7 @@ for (const name of ["controller", "speaker"] as const) {
     assert.equal(container.image, "ingot");
     const heap =
       name === "controller"
-        ? ["--no-node-snapshot", "--max-semi-space-size=4", "--heap-growing-percent=20", "--no-separate-gc-phases"]
+        ? ["--max-semi-space-size=4", "--heap-growing-percent=20", "--no-separate-gc-phases"]
         : [
             "--no-node-snapshot",
             "--max-semi-space-size=2",
