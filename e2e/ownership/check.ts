@@ -88,6 +88,7 @@ function* wrongsOf(sample: Sample): Iterable<Wrong> {
         const named = sample.owners.get(node)?.get(address);
         return named === undefined ? [] : [{ node, named }];
       });
+      if (views.every(({ named }) => named === owner)) continue;
       const said = views.map(({ node, named }) => `${node} says ${named}`).join(", ");
       for (const { node, named } of views) if (named !== owner) yield wrong("otherView", node, `${said}; ${owner} answers`);
     }

@@ -14,6 +14,8 @@ export class People {
   readonly #api: LocalApi;
   readonly #objects: ConfigurationObjects | undefined;
   #areActing = false;
+  readonly #holders = new Map<string, readonly string[]>(); // address -> the Services that have it, as of then:
+  #heldAt = { version: -1, writes: -1 };
 
   /** @param objects where the configuration is custom resources: a ConfigMap then notes what people want, beside what `ingotctl convert` makes of it */
   constructor(api: LocalApi, objects?: ConfigurationObjects) {
@@ -115,6 +117,18 @@ export class People {
   /** The addresses in the status of a Service. */
   status(name: string): readonly string[] {
     return ingressOf(this.#api.get("services", keyOf(name)));
+  }
+
+  /** The Services that have an address in their status. Judges ask all the time. */
+  holders(address: string): readonly string[] {
+    const { version, writes } = this.#api;
+    if (version !== this.#heldAt.version || writes !== this.#heldAt.writes) {
+      this.#holders.clear();
+      this.#heldAt = { version, writes };
+    }
+    const holders = this.#holders.get(address) ?? [...this.services.keys()].filter((name) => this.status(name).includes(address));
+    this.#holders.set(address, holders);
+    return holders;
   }
 
   /** Everything in the API is as it was then, and so is what they want. */

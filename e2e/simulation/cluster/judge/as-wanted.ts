@@ -4,11 +4,10 @@ import type { Millis } from "#pkg/clock";
 import { hasOwners, type Peer, type Pool } from "#pkg/config";
 import { lastGoodKey, renumberAnnotation, statusConfigMap } from "#pkg/live-config";
 import { nameOf } from "#pkg/memberlist/testing";
-import { parseAddress } from "#pkg/net";
 import { endpointsFor, namespace, type ServiceSpec } from "../api/objects.ts";
 import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
-import { configOf } from "./configured.ts";
+import { configOf, poolWith } from "./configured.ts";
 import { candidatesOf, hasNic } from "./ownership-sample.ts";
 import { isAble, isInKernels, peerOf, poolFor, wrongSession } from "./pool-terms.ts";
 import { holdersOf } from "./promised.ts";
@@ -45,6 +44,16 @@ interface Wanted {
   readonly since: Millis;
 }
 
+/** Since when the API wants the same of an address. */
+interface Since {
+  readonly name: string;
+  readonly spec: ServiceSpec;
+  readonly pool: Pool;
+  /** What matters of these. */
+  readonly facts: string;
+  readonly at: Millis;
+}
+
 /**
  * Speakers do what the API wants also while something fails. This holds for each part of the ring in which a speaker sees the API. A node has the address
  * only if the API lets it, and some node has it if the API lets any. Each node that sees the API has the routes that it should, and answers for no address
@@ -53,7 +62,7 @@ interface Wanted {
 export class AsWanted {
   readonly #current = new WeakMap<SpeakerProcess, Millis>(); // when its own view was current last
   readonly #standings = new WeakMap<SpeakerProcess, Standing>();
-  readonly #since = new Map<string, { readonly facts: string; readonly at: Millis }>(); // address -> since when the API wants the same of it
+  readonly #since = new Map<string, Since>(); // by address
   readonly #nodesChanged = new Map<string, Millis>(); // name -> when its Node was last changed
   #texts: readonly string[] = []; // People's configurations, the newest first.
   #inForce: string | undefined; // One of them.
@@ -186,35 +195,22 @@ export class AsWanted {
   /** The addresses that one Service has, as the configuration in force has pools for them. */
   #wanted(cluster: SimulatedCluster): Wanted[] {
     const { people, now } = cluster;
-    const facts = new Map<string, Omit<Wanted, "address" | "since"> & { readonly text: string }>();
+    const { team } = people;
+    const wanted = new Map<string, Wanted>();
     for (const [name, spec] of people.services)
       for (const address of people.status(name)) {
         const whole = poolWith(this.#pools, address);
-        const pool = whole && poolFor(whole, spec, people.team);
+        const pool = whole && poolFor(whole, spec, team);
         if (pool === undefined || holdersOf(cluster, address).length > 1) continue;
-        const { isLocal, endpoints, endpointsV6, draining } = spec;
-        facts.set(address, {
-          spec,
-          pool,
-          text: JSON.stringify([
-            name,
-            isLocal,
-            endpoints,
-            endpointsV6,
-            draining,
-            spec.tier,
-            pool.advertisements.map(({ nodeSelectors }) => nodeSelectors),
-            [pool.protocols, pool.nodeSelectors, pool.interfaces, pool.preferredNodes, pool.l2Placement],
-          ]),
-        });
+        const known = this.#since.get(address);
+        const isSame = known?.name === name && known.spec === spec && known.pool === pool;
+        const facts = isSame ? known.facts : factsOf(name, spec, pool);
+        const at = known?.facts === facts ? known.at : now;
+        if (!isSame) this.#since.set(address, { name, spec, pool, facts, at });
+        wanted.set(address, { address, spec, pool, since: at });
       }
-    for (const address of this.#since.keys()) if (!facts.has(address)) this.#since.delete(address);
-    return [...facts].map(([address, { spec, pool, text }]) => {
-      const known = this.#since.get(address);
-      const at = known?.facts === text ? known.at : now;
-      this.#since.set(address, { facts: text, at });
-      return { address, spec, pool, since: at };
-    });
+    for (const address of this.#since.keys()) if (!wanted.has(address)) this.#since.delete(address);
+    return [...wanted.values()];
   }
 
   /** Services that have not what they ask for, while a controller could give it; by the configuration of the beginning, whose pools are known. */
@@ -335,9 +331,13 @@ export class AsWanted {
   }
 }
 
-function poolWith(pools: readonly Pool[], address: string): Pool | undefined {
-  const parsed = parseAddress(address);
-  return pools.find(({ ranges }) => parsed !== undefined && ranges.some((range) => range.contains(parsed)));
+function factsOf(name: string, { isLocal, endpoints, endpointsV6, draining, tier }: ServiceSpec, pool: Pool): string {
+  const { protocols, nodeSelectors, interfaces, preferredNodes, l2Placement } = pool;
+  return JSON.stringify([
+    [name, isLocal, endpoints, endpointsV6, draining, tier],
+    pool.advertisements.map(({ nodeSelectors }) => nodeSelectors),
+    [protocols, nodeSelectors, interfaces, preferredNodes, l2Placement],
+  ]);
 }
 
 /** Where IP alone is cut, an address may be left to a node of another part. */

@@ -1,6 +1,6 @@
 import type { ObjectChange } from "#e2e/apiserver";
 import type { Millis } from "#pkg/clock";
-import { type Config, hasOwners, parseConfig } from "#pkg/config";
+import { type Config, hasOwners, type Pool, parseConfig } from "#pkg/config";
 import { parseAddress } from "#pkg/net";
 import { namespace } from "../api/objects.ts";
 
@@ -43,13 +43,27 @@ export function configOf(text: string): Config | undefined {
   return read.get(text);
 }
 
+const found = new WeakMap<readonly Pool[], Map<string, Pool | undefined>>(); // pools -> address -> that of them which has it
+
+/** The one of these pools that has an address. */
+export function poolWith(pools: readonly Pool[], address: string): Pool | undefined {
+  const known = found.get(pools) ?? new Map<string, Pool | undefined>();
+  found.set(pools, known);
+  const parsed = known.has(address) ? undefined : parseAddress(address);
+  if (parsed !== undefined)
+    known.set(
+      address,
+      pools.find(({ ranges }) => ranges.some((range) => range.contains(parsed))),
+    );
+  return known.get(address);
+}
+
 function isRead(text: string): boolean {
   return (configOf(text)?.pools.length ?? 0) > 0;
 }
 
 function isNobodys(text: string, address: string): boolean {
-  const parsed = parseAddress(address);
-  const pool = configOf(text)?.pools.find(({ ranges }) => parsed !== undefined && ranges.some((range) => range.contains(parsed)));
+  const pool = poolWith(configOf(text)?.pools ?? [], address);
   if (pool === undefined) return false;
   const { nodeSelectors, interfaces, kernel, layer2Advertisements: entries } = pool;
   const isForSome = entries.length > 0 && entries.every(({ services }) => services.namespaceSelectors.length > 0);

@@ -37,19 +37,21 @@ export class Delivery {
   /** To be called often. @returns what is wrong */
   check(cluster: SimulatedCluster): string | undefined {
     const { now } = cluster;
+    const owners = isMixed(cluster) ? undefined : cluster.owners();
     for (const node of cluster.machines.withoutPath.keys()) this.#brokenAt.set(node, now);
-    const answering = this.#answering.at(now, this.#wrongOwners(cluster, isBroken, "deliver"));
-    const unserved = this.#unserved.at(now, this.#wrongOwners(cluster, isUnserved, "serve"));
+    const answering = this.#answering.at(now, this.#wrongOwners(cluster, owners, isBroken, "deliver"));
+    const unserved = this.#unserved.at(now, this.#wrongOwners(cluster, owners, isUnserved, "serve"));
     this.#noteUnserved(cluster);
     const taken = this.#taken.at(
       now,
       this.#wrongOwners(
         cluster,
+        owners,
         (_, node, address) => this.#isUnservedBefore(cluster, node, address),
         "serve since before its speaker began",
       ),
     );
-    const routed = this.#routed.at(now, this.#wrongRoutes(cluster));
+    const routed = this.#routed.at(now, owners === undefined ? [] : this.#wrongRoutes(cluster));
     for (const [found, within] of [
       [answering, leaveMs],
       [unserved, leaveServiceMs],
@@ -77,10 +79,14 @@ export class Delivery {
     );
   }
 
-  #wrongOwners(cluster: SimulatedCluster, cannot: typeof isBroken, what: string): string[] {
+  #wrongOwners(
+    cluster: SimulatedCluster,
+    owners: ReadonlyMap<string, readonly number[]> = new Map(),
+    cannot: typeof isBroken,
+    what: string,
+  ): string[] {
     const wrongs: string[] = [];
-    if (isMixed(cluster)) return wrongs;
-    for (const [address, nodes] of cluster.owners())
+    for (const [address, nodes] of owners)
       for (const node of nodes) {
         const isBySpeaker = cluster.speakers.get(node)?.announced.has(address) === true;
         if (isBySpeaker && cannot(cluster, node, address) && this.#successors(cluster, node, address).length > 0)
@@ -91,7 +97,6 @@ export class Delivery {
 
   #wrongRoutes(cluster: SimulatedCluster): string[] {
     const wrongs: string[] = [];
-    if (isMixed(cluster)) return wrongs;
     const { router } = cluster;
     const routes = router.routes();
     const addresses = [...cluster.people.services.keys()].flatMap((name) => cluster.people.status(name));
@@ -162,9 +167,9 @@ function isUnserved(cluster: SimulatedCluster, node: number, address: string): b
 /** Its kube-proxy stands still, and knows no Pod there of the Services on the address, which all have one. */
 function isStopped({ machines, people }: SimulatedCluster, node: number, address: string): boolean {
   const known = machines.stoppedProxies.get(node);
-  const on = [...people.services].filter(([name]) => people.status(name).includes(address));
-  const isHere = ({ isLocal, endpoints }: ServiceSpec) => isLocal && endpoints.includes(node);
-  return known !== undefined && on.length > 0 && on.every(([name, spec]) => isHere(spec) && !known.has(keyOf(name)));
+  const on = known === undefined ? [] : people.holders(address);
+  const isHere = (spec: ServiceSpec | undefined) => spec?.isLocal === true && spec.endpoints.includes(node);
+  return on.length > 0 && on.every((name) => isHere(people.services.get(name)) && known?.has(keyOf(name)) === false);
 }
 
 /** It runs, and sees the API. */

@@ -58,8 +58,10 @@ export class Known {
 
 /** Whether each of its Services now asks for other families than it has: a controller has not seen that yet. */
 export function isOnlyRefused({ people }: SimulatedCluster, address: string): boolean {
-  const holders = [...people.services].filter(([name]) => people.status(name).includes(address));
-  return holders.every(([name, spec]) => hasWrongFamilies(spec, people.status(name)));
+  return people.holders(address).every((name) => {
+    const spec = people.services.get(name);
+    return spec === undefined || hasWrongFamilies(spec, people.status(name));
+  });
 }
 
 /**
@@ -206,5 +208,6 @@ export function ableNodes({ speakers, nodes }: SimulatedCluster): number[] {
 }
 
 export function servicesOn(cluster: SimulatedCluster, address: string): ServiceSpec[] {
-  return [...cluster.people.services].flatMap(([name, spec]) => (cluster.people.status(name).includes(address) ? [spec] : []));
+  const { people } = cluster;
+  return people.holders(address).flatMap((name) => people.services.get(name) ?? []);
 }

@@ -5,8 +5,19 @@ import type { SimulatedCluster } from "../simulated-cluster.ts";
 import { isOnLan } from "./configured.ts";
 import { hasNic } from "./ownership-sample.ts";
 
+const pools = new WeakMap<Pool, Map<string, Pool>>(); // pool of a configuration -> labels -> the pool as Services with these have it
+
 /** The pool as a Service has it. */
 export function poolFor(whole: Pool, { tier }: ServiceSpec, team: string | undefined): Pool {
+  const known = pools.get(whole) ?? new Map<string, Pool>();
+  pools.set(whole, known);
+  const labels = `${tier} ${team}`;
+  const pool = known.get(labels) ?? poolWith(whole, tier, team);
+  known.set(labels, pool);
+  return pool;
+}
+
+function poolWith(whole: Pool, tier: string | undefined, team: string | undefined): Pool {
   const service = { namespace: "default", labels: tier === undefined ? {} : { tier }, annotations: {} };
   const namespaces = new Map([["default", team === undefined ? {} : { team }]]);
   const pool = layer2PoolFor(whole, service, namespaces)?.pool ?? {

@@ -58,8 +58,16 @@ export const byRoutes: ReadonlySet<string> = new Set(["routed", "chosen", "teams
 /** Pools whose addresses no node answers for alone. */
 export const withoutOwners: ReadonlySet<string> = new Set(["routed", "chosen", "teams", "given", ...inKernels]);
 
+const pools = new Map<string, string>(); // address -> the name of its pool
+
 /** By where the addresses of each pool begin. Those of `moved` are of the pool `lan` in a configuration that moves it. */
 export function poolOf(address: string): string {
+  const pool = pools.get(address) ?? poolAt(address);
+  pools.set(address, pool);
+  return pool;
+}
+
+function poolAt(address: string): string {
   const [, name] = besides.find(([pattern]) => pattern.test(address)) ?? [];
   if (name !== undefined) return name;
   if (address.startsWith("198.51.100.") || address.startsWith("2001:db8:1:")) return "routed";
@@ -69,6 +77,6 @@ export function poolOf(address: string): string {
 }
 
 /** The names of the Services that have an address in their status. */
-export function holdersOf(cluster: SimulatedCluster, address: string): string[] {
-  return [...cluster.people.services.keys()].filter((name) => cluster.people.status(name).includes(address));
+export function holdersOf(cluster: SimulatedCluster, address: string): readonly string[] {
+  return cluster.people.holders(address);
 }
