@@ -90,19 +90,20 @@ export function placeSome(state: SpeakerState, pools: PoolIndex, now: Millis, ef
   let [holders, hashes, routes] = [0, 0, 0];
   const most = isRingLarge(state) ? maxAtOnceInLargeRing : maxAtOnce;
   const placed: SpeakerEffect[] = [];
-  const lists = new Set<readonly string[]>(); // Pools that are alike have one list of nodes.
+  const lists = new Set<readonly string[]>(); // Made in this turn. Pools that are alike have one list of nodes.
   for (const [key, address] of agenda.addresses.entries().take(most)) {
     holders += Math.min(holderKeys(services, key).length, limits.holdersOfAddress);
     if (holders > maxHoldersAtOnce || hashes > maxHashesAtOnce || routes > maxRoutesAtOnce) break; // One address has no more.
     if (lists.size * state.members.active.length > maxNodesAtOnce) break;
     agenda.addresses.delete(key);
     const before = placements.get(key);
+    const pool = poolAt(state, address);
+    const isLookedAt = pool === undefined || state.nodes.pools.has(pool);
     placeAddress(state, key, address, pools, now, placed);
     const after = placements.get(key);
     hashes += mostHashes(before?.find(isOwned), after?.find(isOwned));
     routes += Math.max(countRoutes(before), countRoutes(after));
-    const pool = poolAt(state, address);
-    const nodes = pool && state.nodes.pools.get(pool);
+    const nodes = isLookedAt ? undefined : state.nodes.pools.get(pool);
     if (nodes !== undefined) lists.add(nodes.inService);
   }
   // The kernel takes all handovers of a turn in one change, before the first of the addresses is announced.
