@@ -315,6 +315,14 @@ export class Acts {
       case "service":
         cluster.people.setService(act.name, act.spec);
         break;
+      case "families": {
+        const spec = cluster.people.services.get(act.name);
+        if (spec === undefined || spec.wanted !== undefined || !["lan", "sticky"].includes(spec.pool)) break;
+        const { policy, first: firstFamily = spec.firstFamily } = act;
+        const of = { isDual: policy !== "SingleStack", prefersDual: policy === "PreferDualStack" };
+        cluster.people.setService(act.name, { ...spec, ...of, ...(firstFamily && { firstFamily }) });
+        break;
+      }
       default:
         act satisfies never;
     }

@@ -1,6 +1,7 @@
 import type { Timed } from "#e2e/faults";
 import type { Millis } from "#pkg/clock";
 import { seededRandom } from "#pkg/clock/testing";
+import { families } from "#pkg/net";
 import type { ServiceSpec } from "./api/objects.ts";
 import { Draw } from "./draw.ts";
 import { type Act, bfdConfig, firstConfig, type History, movedConfig } from "./history.ts";
@@ -162,6 +163,12 @@ export function drawQuietEdits(seed: number): History {
       acts.push({ at: at + draw.pick(length), act: { type: "service", name: `t${draw.pick(3)}`, spec: served(draw, nodes) } });
     at += length + draw.pick(20_000);
   }
+  // It gives one of its addresses up, and keeps the other where it is.
+  const until = at;
+  for (const name of ["s0", "s1"])
+    if (services[name]?.isDual && draw.pick(2) === 0)
+      for (const [index, policy] of (["PreferDualStack", "SingleStack"] as const).entries())
+        acts.push({ at: firstActMs + (draw.pick(until) + index * until) / 2, act: { type: "families", name, policy } });
   acts.sort((a, b) => a.at - b.at);
   const failoverMs = [undefined, 10, 50][draw.pick(3)];
   const startDelayMs = [0, 500, 4_000][draw.pick(3)] ?? 0;
@@ -178,6 +185,16 @@ function inShortOutages(acts: readonly Timed<Act>[]): Timed<Act>[] {
     seesAt.set(act.node, at + act.length + againMs);
     return true;
   });
+}
+
+/** A Service gets other families, once or twice, at times in the same moment. */
+function drawFamilies(draw: Draw, name: string): readonly Timed<Act>[] {
+  const one = (at: Millis): Timed<Act> => {
+    const policy = (["SingleStack", "PreferDualStack", "RequireDualStack"] as const)[draw.pick(3)] ?? "SingleStack";
+    const first = draw.pick(4) === 0 ? { first: families[draw.pick(2)] ?? "IPv4" } : {};
+    return { at, act: { type: "families", name, policy, ...first } };
+  };
+  return draw.pick(2) === 0 ? [one(0)] : [one(0), one(draw.pick(draw.pick(2) === 0 ? 50 : 4_000))];
 }
 
 function drawFailure(draw: Draw, nodes: number): readonly Timed<Act>[] {
@@ -238,6 +255,8 @@ function drawEdit(
         { at: draw.pick(draw.pick(2) === 0 ? 50 : 4_000), act: { type: "service", name, spec: again ?? served(draw, nodes) } },
       ];
     },
+    () => drawFamilies(draw, name),
+    () => drawFamilies(draw, `s${draw.pick(8)}`),
     () => [{ at: 0, act: { type: "service", name, spec: draw.pick(5) === 0 ? undefined : served(draw, nodes) } }],
     () => [
       {

@@ -113,8 +113,12 @@ export type Act =
   | { readonly type: "rotateKey"; readonly node: number; readonly length: Millis }
   /** They have another hold time for so long, for which it takes new sessions. */
   | { readonly type: "changePeers"; readonly length: Millis }
+  /** A Service that asks for a pool with both families gets others, and nothing else; it is made anew where its first family is another one. */
+  | { readonly type: "families"; readonly name: string; readonly first?: Family; readonly policy: FamilyPolicy }
   /** Undefined: it is deleted. */
   | { readonly type: "service"; readonly name: string; readonly spec: ServiceSpec | undefined };
+
+export type FamilyPolicy = "SingleStack" | "PreferDualStack" | "RequireDualStack";
 
 /** Which packets between a node and the router get lost. */
 export type Cut = "both" | "toRouter" | "toNode";

@@ -1,6 +1,6 @@
 import type { JsonObject } from "#e2e/apiserver";
 import { nameOf } from "#pkg/memberlist/testing";
-import type { Family } from "#pkg/net";
+import { type Family, families } from "#pkg/net";
 
 export const namespace = "metallb-system";
 
@@ -15,6 +15,10 @@ export interface ServiceSpec {
   /** Or several, with commas between them. */
   readonly pool: string;
   readonly isDual: boolean;
+  /** It takes an address of one family where it cannot have both. */
+  readonly prefersDual?: boolean;
+  /** Its first family, or its only one, where it asks for no address; IPv4 where absent. */
+  readonly firstFamily?: Family;
   /** The addresses to ask for, with commas between them. */
   readonly wanted: string | undefined;
   /** Key under which addresses may be shared. */
@@ -45,13 +49,12 @@ export const macOf = (index: number, card: number) => `02:00:00:00:${octet(card)
 const octet = (value: number) => (value % 256).toString(16).padStart(2, "0");
 
 export function serviceObject(name: string, spec: ServiceSpec): JsonObject {
-  const { pool, isDual, wanted, sharing, port, isLocal, tier = null, kind, community } = spec;
+  const { pool, isDual, prefersDual, firstFamily = "IPv4", wanted, sharing, port, isLocal, tier = null, kind, community } = spec;
   const isInner = kind === "ClusterIP";
   const isList = wanted?.includes(",");
-  const ipFamilies = [
-    ...(isDual || (wanted?.includes(".") ?? true) ? ["IPv4"] : []),
-    ...(isDual || wanted?.includes(":") ? ["IPv6"] : []),
-  ];
+  const isAsked = (family: Family) =>
+    isDual || (wanted === undefined ? family === firstFamily : wanted.includes(family === "IPv4" ? "." : ":"));
+  const ipFamilies = families.filter(isAsked).sort((one, other) => Number(other === firstFamily) - Number(one === firstFamily));
   return {
     metadata: {
       name,
@@ -67,7 +70,7 @@ export function serviceObject(name: string, spec: ServiceSpec): JsonObject {
       type: isInner ? "ClusterIP" : "LoadBalancer",
       loadBalancerClass: kind === "otherClass" ? "example.com/other" : null,
       ipFamilies,
-      ipFamilyPolicy: ipFamilies.length > 1 ? "RequireDualStack" : "SingleStack",
+      ipFamilyPolicy: ipFamilies.length === 1 ? "SingleStack" : prefersDual ? "PreferDualStack" : "RequireDualStack",
       allocateLoadBalancerNodePorts: isInner ? null : false,
       externalTrafficPolicy: isInner ? null : isLocal ? "Local" : "Cluster",
       loadBalancerIP: isList ? null : (wanted ?? null),

@@ -51,6 +51,34 @@ test("an address that changes after an edit is found where what the Service has 
   assert.match(wish.invariants.problem ?? "", /a got 192\.0\.2\.1, which b has and may not share/);
 });
 
+test("a Service that has other families from now on may get an address of a new one and give one up, and keeps the others", async () => {
+  const steps: readonly (readonly [Partial<ServiceSpec>, RegExp])[] = [
+    [{ isDual: true }, /^192\.0\.2\.0,2001:db8::\w*$/],
+    [{ isDual: true, prefersDual: true }, /^192\.0\.2\.0,2001:db8::\w*$/],
+    [{}, /^192\.0\.2\.0$/],
+    [{ isDual: true, prefersDual: true }, /^192\.0\.2\.0,2001:db8::\w*$/],
+    [{ firstFamily: "IPv6" }, /^2001:db8::\w*$/],
+  ];
+  const scene = await Scene.atRest();
+  for (const [families, addresses] of steps) {
+    scene.cluster.people.setService("a", { ...spec, ...families });
+    await scene.pass(3_000);
+    assert.match(scene.cluster.people.status("a").join(), addresses);
+    assert.equal(scene.found, undefined);
+  }
+  for (const [is, message] of [
+    [["192.0.2.7"], /a had 192\.0\.2\.0,2001:db8::\w* and has 192\.0\.2\.7, although/],
+    [["192.0.2.0"], /^$/],
+  ] as const) {
+    const other = await Scene.atRest();
+    other.cluster.people.setService("a", { ...spec, isDual: true });
+    await other.pass(3_000);
+    other.cluster.people.setService("a", spec);
+    other.write("a", ...is);
+    assert.match(other.invariants.problem ?? "", message);
+  }
+});
+
 test("of Services that may no longer share an address one may get another one, and no other Service, nor one that did so before", async () => {
   const shared = { ...spec, wanted: "192.0.2.5", sharing: "k" };
   const scene = await Scene.atRest();

@@ -5,7 +5,7 @@ import { namespace, type ServiceSpec } from "../api/objects.ts";
 import { ingressOf } from "../api/people.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
 import type { Occupied } from "./occupied.ts";
-import { asksForOther, hasWrongFamilies, holdersOf, mayShare, poolOf } from "./promised.ts";
+import { asksForOther, hasWrongFamilies, holdersOf, mayKeep, mayShare, poolOf } from "./promised.ts";
 
 // The longest that a controller at work may not see what the API has: a watch that broke is begun again within 15 s, and then lags.
 const unseenMs: Millis = 20_000;
@@ -14,7 +14,8 @@ const unseenMs: Millis = 20_000;
  * Promise 1, at each write of a status. A controller's write is for the version of the Service that it decided on, so of what this Service asks for
  * nothing can have been missed, and nothing is excused by when it was edited: it may get other addresses only
  *
- * - where it asks for other addresses than it has: then those that it asks for or, where it has some of a wrong family, any;
+ * - where it asks for other addresses than it has: then those that it asks for or, where it has some of a wrong family, any besides those that it
+ *   may keep;
  * - where it has one together with a Service that may not share it, or that is just being given it, since both might share it before;
  * - where two Services ask for other addresses, and each is given those of the other: one gives up its own first;
  * - where people put a configuration in place that leaves one without a pool, and may;
@@ -69,7 +70,8 @@ export class AddressChanges {
     cluster.note(`default/${name} has ${is.join(" and ") || "no address"}`);
     const spec = cluster.people.services.get(name);
     if (spec === undefined) return undefined; // People delete it just now.
-    const isMeant = hasWrongFamilies(spec, was) || (asksForOther(spec, was) && !asksForOther(spec, is));
+    const isLost = was.some((address) => mayKeep(spec, address) && !is.includes(address));
+    const isMeant = !isLost && (hasWrongFamilies(spec, was) || (asksForOther(spec, was) && !asksForOther(spec, is)));
     const mustPart = (this.#parting.get(name) ?? -Infinity) >= cluster.now || this.#isJoined(cluster, name, spec);
     const isTaken = was.some((address) => this.#occupied.mayTake(cluster, name, address));
     const isSwap = is.length === 0 && asksForOther(spec, was) && mayBeGiven(cluster, name, was);

@@ -2,12 +2,23 @@ import type { ServiceSpec } from "../api/objects.ts";
 import type { SimulatedCluster } from "../simulated-cluster.ts";
 
 /** Whether its addresses are not of the families that it asks for: it is to lose them at once, whatever it gets. */
-export function hasWrongFamilies({ isDual, pool, wanted }: ServiceSpec, addresses: readonly string[]): boolean {
+export function hasWrongFamilies(spec: ServiceSpec, addresses: readonly string[]): boolean {
+  const { isDual, prefersDual, firstFamily, pool, wanted } = spec;
   if (wanted?.includes(",")) return false; // A list of wanted addresses may have any families.
   const isSeveral = wanted === undefined && pool.includes(",");
   if (isSeveral) return addresses.length !== pool.split(",").length || addresses.some((address) => address.includes(":"));
   const families = addresses.map((address) => (address.includes(":") ? 6 : 4)).sort();
-  return families.join() !== (isDual ? "4,6" : wanted?.includes(":") ? "6" : "4");
+  const one = (wanted === undefined ? firstFamily === "IPv6" : wanted.includes(":")) ? "6" : "4";
+  return !(isDual ? ["4,6", ...(prefersDual ? ["4", "6"] : [])] : [one]).includes(families.join());
+}
+
+/** Pools with addresses of both families. */
+const withBoth: ReadonlySet<string> = new Set(["lan", "sticky"]);
+
+/** Whether it may go on with an address, although its families are others than before. */
+export function mayKeep({ isDual, firstFamily = "IPv4", pool, wanted }: ServiceSpec, address: string): boolean {
+  const family = address.includes(":") ? "IPv6" : "IPv4";
+  return wanted === undefined && poolOf(address) === pool && (isDual || family === firstFamily);
 }
 
 /** Whether it asks for something else than what it has. */
@@ -15,6 +26,7 @@ export function asksForOther(spec: ServiceSpec, addresses: readonly string[]): b
   const { wanted, pool } = spec;
   if (wanted !== undefined) return wanted.split(",").some((address) => !addresses.includes(address));
   if (hasWrongFamilies(spec, addresses)) return true;
+  if (spec.prefersDual && addresses.length === 1 && withBoth.has(pool)) return true;
   const pools = pool.split(",");
   const has = addresses.map(poolOf).map((each) => (each === "moved" ? "lan" : each));
   return pools.length > 1 ? has.sort().join() !== pools.sort().join() : has.some((each) => each !== pool);
