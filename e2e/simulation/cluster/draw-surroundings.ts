@@ -2,7 +2,7 @@ import type { Timed } from "#e2e/faults";
 import type { Millis } from "#pkg/clock";
 import { seededRandom } from "#pkg/clock/testing";
 import { networkTaint } from "#pkg/placement";
-import type { ServiceSpec } from "./api/objects.ts";
+import { elsewhere, layouts, type ServiceSpec } from "./api/objects.ts";
 import { Draw } from "./draw.ts";
 import { drawEdits } from "./draw-edits.ts";
 import { asPassive, peerEdits, peerValue, routers } from "./draw-peers.ts";
@@ -129,8 +129,16 @@ export function drawSurroundings(seed: number): History {
 /** Some belong to another load balancer, or to none, for a time. */
 function ofSurroundings(draw: Draw, nodes: number, index: number): ServiceSpec {
   const pool = pools[draw.pick(pools.length)] ?? "lan";
-  const endpoints = draw.pick(8) === 0 ? [] : draw.pick(2) === 0 ? draw.two(nodes) : draw.some(nodes);
-  const draining = draw.pick(3) === 0 ? draw.some(nodes) : [];
+  const drawReady = () => {
+    const on = draw.pick(8) === 0 ? [] : draw.pick(2) === 0 ? draw.two(nodes) : draw.some(nodes);
+    return draw.pick(8) === 0 ? [...on, elsewhere] : on;
+  };
+  const drawBeside = (ready: readonly number[]) => {
+    const on = draw.pick(3) === 0 ? draw.some(nodes) : [];
+    return on.filter((node) => !ready.includes(node));
+  };
+  const endpoints = drawReady();
+  const endpointsV6 = draw.pick(3) > 0 ? undefined : draw.pick(3) === 0 ? endpoints : drawReady();
   const kind = ([undefined, undefined, undefined, undefined, "ClusterIP", "otherClass"] as const)[draw.pick(6)];
   return {
     pool,
@@ -139,8 +147,10 @@ function ofSurroundings(draw: Draw, nodes: number, index: number): ServiceSpec {
     sharing: undefined,
     port: 90 + index,
     endpoints,
-    draining: draining.filter((node) => !endpoints.includes(node)),
-    isSplit: draw.pick(2) === 0,
+    draining: drawBeside(endpoints),
+    ...(endpointsV6 && { endpointsV6, drainingV6: drawBeside(endpointsV6) }),
+    idle: drawBeside(endpoints),
+    layout: layouts[draw.pick(2 * layouts.length)],
     isLocal: draw.pick(2) === 0,
     kind,
   };

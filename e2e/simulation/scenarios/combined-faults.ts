@@ -1,7 +1,8 @@
 import type { JsonObject } from "#e2e/apiserver";
 import { excludeLabel, outOfServiceTaint } from "#pkg/placement";
 import type { CauseOf, Kind } from "#pkg/verdict";
-import { keyOf, routerAddress, sliceObject } from "../cluster/api/objects.ts";
+import { keyOf, routerAddress } from "../cluster/api/objects.ts";
+import { readySlice } from "../cluster/api/slices.ts";
 import type { World } from "./world.ts";
 
 /** A fault that can be there together with others, and that somebody mends. */
@@ -72,7 +73,7 @@ const request = (name: string, options: Parameters<World["expose"]>[2]): Pick<Me
   mend: (world) => world.delete(name),
 });
 const endpoints = (world: World, service: string, nodes: readonly number[]) =>
-  world.cluster.api.patch("endpointslices", keyOf(service), sliceObject(service, nodes));
+  world.cluster.api.patch("endpointslices", keyOf(service), readySlice(service, nodes));
 const cutApi = (nodes: readonly number[], cut: boolean) => (world: World) => {
   for (const node of nodes) {
     const speaker = world.cluster.speakers.get(node);

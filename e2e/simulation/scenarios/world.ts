@@ -6,7 +6,8 @@ import { nameOf } from "#pkg/memberlist/testing";
 import type { Api } from "../../../ctl/cluster/api.ts";
 import type { Processes, Target } from "../../../ctl/cluster/processes.ts";
 import { ingotctl } from "../../../ctl/testing/ingotctl.ts";
-import { keyOf, namespace, sliceObject } from "../cluster/api/objects.ts";
+import { keyOf, namespace } from "../cluster/api/objects.ts";
+import { readySlice } from "../cluster/api/slices.ts";
 import type { ControllerProcess } from "../cluster/controller-process.ts";
 import { fairWeather } from "../cluster/history.ts";
 import { startMs } from "../cluster/run.ts";
@@ -91,7 +92,7 @@ export class World {
   /** The same with a ready endpoint on each of these nodes. */
   expose(name: string, nodes: readonly number[], options: ServiceOptions = {}): void {
     this.apply(name, options);
-    this.cluster.api.create("endpointslices", "default", sliceObject(name, nodes));
+    this.cluster.api.create("endpointslices", "default", readySlice(name, nodes));
   }
 
   delete(name: string): void {

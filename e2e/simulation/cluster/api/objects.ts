@@ -10,6 +10,14 @@ export const routerAddress = "10.0.255.1";
 /** Outside the LAN: pools may name the interface that leads there. */
 export const reachedAddress = "203.0.113.254";
 
+/**
+ * How endpoints are divided into slices: those on nodes with odd numbers in one of their own, which may have a name that Services take from one
+ * another; one for each node; each ready endpoint twice, as while the EndpointSlice controller moves it; beside a slice of names, of which kube-proxy
+ * makes nothing.
+ */
+export type SliceLayout = (typeof layouts)[number];
+export const layouts = ["odd", "moving", "byNode", "twice", "besideNames"] as const;
+
 /** A Service's request, and the nodes of its ready endpoints. */
 export interface ServiceSpec {
   /** Or several, with commas between them. */
@@ -24,23 +32,30 @@ export interface ServiceSpec {
   /** Key under which addresses may be shared. */
   readonly sharing: string | undefined;
   readonly port: number;
-  /** The nodes with a ready endpoint. */
+  /** The nodes with a ready endpoint; `elsewhere` stands for one on no node. */
   readonly endpoints: readonly number[];
   /** The nodes with a ready one of IPv6, in a slice of its own; absent: there is no such slice. */
   readonly endpointsV6?: readonly number[] | undefined;
   /** The nodes with one that serves and is about to end. */
   readonly draining?: readonly number[];
+  /** The same of IPv6, where there are slices of it. */
+  readonly drainingV6?: readonly number[];
+  /** The nodes with one that is not ready, or no longer serves. */
+  readonly idle?: readonly number[];
   /** Only they may announce it. */
   readonly isLocal: boolean;
   /** The value of its label `tier`, by which entries of a pool choose Services; absent: it has none. */
   readonly tier?: string | undefined;
   /** It is of type ClusterIP, or of the class of another load balancer; absent: it belongs to Ingot. */
   readonly kind?: "ClusterIP" | "otherClass" | undefined;
-  /** Its IPv4 endpoints on nodes with odd numbers are in a slice of their own. */
-  readonly isSplit?: boolean;
+  /** How its endpoints are divided into slices; absent: there is one of each family. */
+  readonly layout?: SliceLayout | undefined;
   /** The community that it asks routers for; absent for none. */
   readonly community?: string | undefined;
 }
+
+/** In the place of a node: none. */
+export const elsewhere = -1;
 
 export const communityAnnotation = "example.com/community";
 export const keyOf = (name: string) => `default/${name}`;
@@ -80,41 +95,17 @@ export function serviceObject(name: string, spec: ServiceSpec): JsonObject {
   };
 }
 
-/** @param draining nodes with an endpoint that serves and is about to end */
-export function sliceObject(
-  service: string,
-  nodes: readonly number[],
-  family: Family = "IPv4",
-  draining: readonly number[] = [],
-  name: string = sliceNames[family](service),
-): JsonObject {
-  const addressOn = (node: number) => (family === "IPv4" ? `10.244.${node}.2` : `fd00:244:${node}::2`);
-  const endpoint = (node: number, conditions: JsonObject) => ({
-    addresses: [addressOn(node)],
-    nodeName: nameOf(node),
-    conditions,
-  });
-  const ready = { ready: true };
-  const ending = { ready: false, serving: true, terminating: true };
-  return {
-    metadata: { name, labels: { "kubernetes.io/service-name": service } },
-    addressType: family,
-    endpoints: [...nodes.map((node) => endpoint(node, ready)), ...draining.map((node) => endpoint(node, ending))],
-  };
-}
-
-/** The name of a Service's second slice. */
-export const oddSliceName = (service: string) => `${service}-odd`;
-/** Family -> the name of a Service's slice. */
-export const sliceNames = { IPv4: (service: string) => service, IPv6: (service: string) => `${service}-v6` } as const;
-
 /**
- * The nodes whose endpoints serve an address: nodes with endpoints of its family or, without any, of the other family. Where no endpoint is ready,
- * those that end serve.
+ * The nodes whose endpoints serve an address: nodes with endpoints of its family or, without any, of the other family. Where none of a family is
+ * ready, those that end serve.
  */
-export function endpointsFor({ endpoints, endpointsV6 = [], draining = [] }: ServiceSpec, address: string): readonly number[] {
-  const [own, others] = address.includes(":") ? [endpointsV6, endpoints] : [endpoints, endpointsV6];
-  return [own, others, draining].find((nodes) => nodes.length > 0) ?? [];
+export function endpointsFor(
+  { endpoints, endpointsV6 = [], draining = [], drainingV6 = [] }: ServiceSpec,
+  address: string,
+): readonly number[] {
+  const [v4, v6] = [endpoints.length > 0 ? endpoints : draining, endpointsV6.length > 0 ? endpointsV6 : drainingV6];
+  const [own, others] = address.includes(":") ? [v6, v4] : [v4, v6];
+  return own.length > 0 ? own : others;
 }
 
 /** A Pod that is not Ready yet. @param address the node's; `podIPs` keep it for as long as the Pod is there */

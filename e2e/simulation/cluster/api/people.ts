@@ -2,9 +2,9 @@ import type { Backup, JsonObject, KubeObject, LocalApi } from "#e2e/apiserver";
 import { readInput } from "#pkg/config";
 import { convert } from "#pkg/convert";
 import { renumberAnnotation } from "#pkg/live-config";
-import { type Family, families } from "#pkg/net";
 import type { ConfigurationObjects } from "./configuration-objects.ts";
-import { keyOf, namespace, oddSliceName, type ServiceSpec, serviceObject, sliceNames, sliceObject } from "./objects.ts";
+import { keyOf, namespace, type ServiceSpec, serviceObject } from "./objects.ts";
+import { movingSlice, sliceNames, slicesOf } from "./slices.ts";
 
 const configKey = `${namespace}/config`;
 
@@ -69,8 +69,7 @@ export class People {
     this.act(() => {
       if (spec === undefined) {
         this.services.delete(name);
-        for (const family of families) this.#setSlice(name, sliceNames[family](name), family, undefined);
-        this.#setSlice(name, oddSliceName(name), "IPv4", undefined);
+        this.#setSlices(name, new Map());
         this.#api.remove("services", key);
         return;
       }
@@ -80,28 +79,34 @@ export class People {
       if (!canBecome(this.#api.get("services", key), service)) this.#api.remove("services", key);
       if (this.#api.get("services", key) === undefined) this.#api.create("services", "default", service);
       else this.#api.patch("services", key, service);
-      const isOdd = (node: number) => spec.isSplit === true && node % 2 === 1;
-      const first = spec.endpoints.filter((node) => !isOdd(node));
-      const odd = spec.isSplit ? spec.endpoints.filter(isOdd) : undefined;
-      this.#setSlice(name, sliceNames.IPv4(name), "IPv4", first, spec.draining);
-      this.#setSlice(name, oddSliceName(name), "IPv4", odd);
-      this.#setSlice(name, sliceNames.IPv6(name), "IPv6", spec.endpointsV6);
+      this.#setSlices(name, slicesOf(name, spec));
     });
   }
 
-  /** @param nodes those with an endpoint; undefined: there is no slice */
-  #setSlice(
-    service: string,
-    name: string,
-    family: Family,
-    nodes: readonly number[] | undefined,
-    draining: readonly number[] = [],
-  ): void {
-    const key = keyOf(name);
-    const slice = sliceObject(service, nodes ?? [], family, draining, name);
-    if (nodes === undefined) this.#api.remove("endpointslices", key);
-    else if (this.#api.get("endpointslices", key) === undefined) this.#api.create("endpointslices", "default", slice);
-    else this.#api.patch("endpointslices", key, slice);
+  /** New slices come first, and those that are left over go last. @param slices name -> object */
+  #setSlices(service: string, slices: ReadonlyMap<string, JsonObject>): void {
+    const own = sliceNames(service).filter((name) => name !== movingSlice || this.#ownerOf(name) === service);
+    const isThere = (name: string) => this.#api.get("endpointslices", keyOf(name)) !== undefined;
+    if (slices.has(movingSlice)) this.#loseMoving(service);
+    const before = [...slices].filter(([name]) => isThere(name));
+    for (const [name, slice] of slices) if (!isThere(name)) this.#api.create("endpointslices", "default", slice);
+    for (const [name, slice] of before) this.#api.patch("endpointslices", keyOf(name), slice);
+    for (const name of own) if (!slices.has(name)) this.#api.remove("endpointslices", keyOf(name));
+  }
+
+  #ownerOf(slice: string): string | undefined {
+    const labels = this.#api.get("endpointslices", keyOf(slice))?.metadata.labels as Readonly<Record<string, string>> | undefined;
+    return labels?.["kubernetes.io/service-name"];
+  }
+
+  /** The Service that has the slice that moves has the endpoints in it no longer. */
+  #loseMoving(to: string): void {
+    const name = this.#ownerOf(movingSlice);
+    const spec = name === undefined || name === to ? undefined : this.services.get(name);
+    if (name === undefined || spec === undefined) return;
+    const isLeft = (node: number) => node % 2 === 0;
+    const endpoints = spec.endpoints.filter(isLeft);
+    this.services.set(name, { ...spec, endpoints, draining: (spec.draining ?? []).filter(isLeft), layout: "odd" });
   }
 
   /** The namespace of all Services has the label `team`. */

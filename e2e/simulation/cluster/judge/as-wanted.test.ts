@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { JsonObject } from "#e2e/apiserver";
 import { type PeerField, peerValues } from "../api/node-objects.ts";
-import { routerAddress } from "../api/objects.ts";
+import { keyOf, routerAddress, type ServiceSpec } from "../api/objects.ts";
+import { movingSlice } from "../api/slices.ts";
 import { routers } from "../draw-peers.ts";
 import { withMore } from "../draw-surroundings.ts";
 import { firstConfig, movedConfig } from "../history.ts";
@@ -44,6 +46,21 @@ test("a route through a node without the endpoints of a Local Service is found",
   const moved = ({ cluster: { people } }: Scene) =>
     void people.services.set("r", { ...spec, pool: "routed", isLocal: true, endpoints: [0] });
   assert.match(await found(moved, 21), /the router has a route to 198\.51\.100\.0\/32 through node-1, of 0 among 0,1, since/);
+});
+
+test("an address at a node with endpoints of the other family alone, or whose slice another Service has, is found", async () => {
+  const local = { ...spec, isLocal: true };
+  const change =
+    (own: ServiceSpec, slice: string, to: JsonObject) =>
+    ({ cluster: { people, api, time, now } }: Scene) => {
+      people.setService("a", own);
+      time.schedule(now + 5_000, () => api.patch("endpointslices", keyOf(slice), to));
+    };
+  const taken = { metadata: { labels: { "kubernetes.io/service-name": "b" } } };
+  const moving = change({ ...local, layout: "moving" }, movingSlice, taken);
+  assert.match(await found(moving, 15), /192\.0\.2\.\d is at node-0, of node-1 among node-0 and node-1, since/);
+  const ofFamilies = change({ ...local, isDual: true, endpoints: [0], endpointsV6: [1] }, "a-v6", { endpoints: [] });
+  assert.match(await found(ofFamilies, 15), /2001:db8::\d* is at node-0, of node-1 among node-0 and node-1, since/);
 });
 
 test("a Service that has not what it asks for is found while a controller runs, and not while none does", async () => {

@@ -331,10 +331,11 @@ export class AsWanted {
   }
 }
 
-function factsOf(name: string, { isLocal, endpoints, endpointsV6, draining, tier }: ServiceSpec, pool: Pool): string {
+function factsOf(name: string, spec: ServiceSpec, pool: Pool): string {
+  const { isLocal, endpoints, endpointsV6, draining, drainingV6, tier } = spec;
   const { protocols, nodeSelectors, interfaces, preferredNodes, l2Placement } = pool;
   return JSON.stringify([
-    [name, isLocal, endpoints, endpointsV6, draining, tier],
+    [name, isLocal, endpoints, endpointsV6, draining, drainingV6, tier],
     pool.advertisements.map(({ nodeSelectors }) => nodeSelectors),
     [protocols, nodeSelectors, interfaces, preferredNodes, l2Placement],
   ]);
