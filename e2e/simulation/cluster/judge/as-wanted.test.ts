@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { JsonObject } from "#e2e/apiserver";
+import type { Millis } from "#pkg/clock";
 import { type PeerField, peerValues } from "../api/node-objects.ts";
 import { keyOf, routerAddress, type ServiceSpec } from "../api/objects.ts";
 import { movingSlice } from "../api/slices.ts";
@@ -40,6 +41,17 @@ test("an address that moves is found where nothing happened but that a node lost
   };
   assert.match(await moves(false), /node-1 gives 192\.0\.2\.\d up, which it may have, although nothing happened since/);
   assert.equal(await moves(true), "");
+});
+
+test("a node that has not seen a Service, because its watches ended and it does not know that yet, need not announce it", async () => {
+  const cut = ({ cluster: { people, time, now, speakers } }: Scene) => {
+    const at = (later: Millis, act: () => void) => time.schedule(now + later, act);
+    const setCut = (isCut: boolean) => Object.assign(speakers.get(0)?.connection ?? {}, { isCut });
+    setCut(true);
+    at(700, () => people.setService("c", { ...spec, pool: "strict", isLocal: true, endpoints: [0] }));
+    at(5_300, () => setCut(false));
+  };
+  assert.equal(await found(cut, 35), "");
 });
 
 test("a route through a node without the endpoints of a Local Service is found", async () => {

@@ -120,7 +120,9 @@ export class AsWanted {
 
   #noteStandings({ speakers, now }: SimulatedCluster): void {
     for (const speaker of speakers.values()) {
-      const kind = !speaker.isReady || speaker.process.isStalled ? "other" : speaker.hasLostApi ? "blind" : "seeing";
+      // It takes a while until it notices that a watch has ended, and until it has another one.
+      const isBlind = speaker.hasLostApi || speaker.connection.lagOf("services") === undefined;
+      const kind = !speaker.isReady || speaker.process.isStalled ? "other" : isBlind ? "blind" : "seeing";
       if (speaker.state.apiView.view === "current") this.#current.set(speaker, now);
       if (this.#standings.get(speaker)?.kind !== kind) this.#standings.set(speaker, { kind, since: now });
     }
