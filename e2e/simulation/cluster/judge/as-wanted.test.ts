@@ -43,6 +43,18 @@ test("an address that moves is found where nothing happened but that a node lost
   assert.equal(await moves(true), "");
 });
 
+test("where a configuration is refused the last good one is in force, not the one that was in place before while no controller ran", async () => {
+  const edits = ({ cluster }: Scene) => {
+    const { people, time, now } = cluster;
+    people.setService("c", { ...spec, pool: "both" });
+    const configure = (after: Millis, text: string) => time.schedule(now + after, () => people.setConfig(text, false));
+    for (const index of [0, 1]) time.schedule(now + 2_000, () => cluster.killController(index));
+    configure(2_100, firstConfig.replace("[layer2, bgp]", "layer2"));
+    configure(9_000, firstConfig.replace("192.0.2.96/28", "192.0.2.104/29"));
+  };
+  assert.equal(await found(edits, 40), "");
+});
+
 test("a node that has not seen a Service, because its watches ended and it does not know that yet, need not announce it", async () => {
   const cut = ({ cluster: { people, time, now, speakers } }: Scene) => {
     const at = (later: Millis, act: () => void) => time.schedule(now + later, act);

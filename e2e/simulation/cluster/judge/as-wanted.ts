@@ -64,8 +64,7 @@ export class AsWanted {
   readonly #standings = new WeakMap<SpeakerProcess, Standing>();
   readonly #since = new Map<string, Since>(); // by address
   readonly #nodesChanged = new Map<string, Millis>(); // name -> when its Node was last changed
-  #texts: readonly string[] = []; // People's configurations, the newest first.
-  #inForce: string | undefined; // One of them.
+  #inForce: string | undefined; // Its text.
   #pools: readonly Pool[] = [];
   #peers: readonly Peer[] = [];
   readonly #misplaced = new LastingWrongs();
@@ -78,16 +77,10 @@ export class AsWanted {
   #firstText: string | undefined;
 
   /** For the API's changes, in their order: looks miss what is back at once. */
-  changed({ now, people: { config } }: SimulatedCluster, { plural, key, type }: ObjectChange): void {
-    this.#noteText(config);
+  changed({ now }: SimulatedCluster, { plural, key, type }: ObjectChange): void {
     const isMade = plural === "services" && type !== "MODIFIED";
     if (plural === "nodes") this.#nodesChanged.set(key, now);
     if (isMade || plural === "endpointslices" || plural === "nodes" || key === `${namespace}/config`) this.#calmSince = now;
-  }
-
-  #noteText(text: string | undefined): void {
-    const [newest] = this.#texts;
-    if (text !== undefined && text !== newest) this.#texts = [text, ...this.#texts.filter((other) => other !== text)];
   }
 
   /** To be called often. @param isExcused whether an address may be at nobody. @returns what is wrong */
@@ -173,21 +166,20 @@ export class AsWanted {
   }
 
   /**
-   * The newest configuration is in force that has a pool for each address in use: another one is refused unless people allow that. One that asks for
-   * labels of namespaces waits for a controller.
+   * A configuration that has no pool for an address in use is refused unless people allow that, and one that asks for labels of namespaces waits for a
+   * controller: then the last good one on record is in force.
    */
   #noteConfig({ people, api }: SimulatedCluster): void {
-    this.#noteText(people.config);
     const mayRenumber = api.get("configmaps", `${namespace}/config`)?.metadata.annotations?.[renumberAnnotation] === "true";
     const record = (api.get("configmaps", `${namespace}/${statusConfigMap}`)?.data ?? {}) as Readonly<Record<string, string>>;
     const inUse = [...people.services.keys()].flatMap((name) => people.status(name));
-    const isUsable = (text: string) => {
-      const { pools = [] } = configOf(text) ?? {};
-      const isAwaited = text.includes("namespace-selectors") && text !== record[lastGoodKey];
+    const isUsable = (text: string | undefined) => {
+      const { pools = [] } = (text === undefined ? undefined : configOf(text)) ?? {};
+      const isAwaited = text?.includes("namespace-selectors") === true && text !== record[lastGoodKey];
       const isAllowed = mayRenumber && text === people.config;
       return pools.length > 0 && !isAwaited && (isAllowed || inUse.every((address) => poolWith(pools, address) !== undefined));
     };
-    const text = this.#texts.find(isUsable);
+    const text = [people.config, record[lastGoodKey]].find(isUsable);
     if (text === undefined) return;
     this.#inForce = text;
     this.#pools = configOf(text)?.pools ?? [];
