@@ -146,6 +146,9 @@ export class Acts {
         set(act.length, (isOn) => cluster.machines.setSecondNic(act.node, isOn !== has));
         break;
       }
+      case "unplugSecond":
+        set(act.length, (isOn) => cluster.machines.setSecondCarrier(act.node, !isOn));
+        break;
       case "silence":
         cluster.machines.silent.add(act.node);
         later(act.length, () => cluster.machines.silent.delete(act.node));

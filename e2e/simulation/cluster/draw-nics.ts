@@ -29,7 +29,7 @@ const pools = [
 
 /**
  * A history of edits, drawn by its seed, in which NICs, routes and taints of nodes change in the moment in which something fails or is edited: a node
- * gets or loses a second NIC, its NIC loses its addresses, its way out of the LAN moves. Endpoints end, `Local` Services share an address, nodes are
+ * gets or loses a second NIC, or only its carrier, its NIC loses its addresses, its way out of the LAN moves. Endpoints end, `Local` Services share an address, nodes are
  * out of service, drained and uncordoned.
  */
 export function drawNics(seed: number): History {
@@ -56,7 +56,7 @@ export function drawNics(seed: number): History {
       () => ({ type: (["outOfService", "drain", "exclude", "cordon"] as const)[draw.pick(4)] ?? "drain", node, length }),
       () => ({ type: "loseSubnet", node, length }),
       () => ({ type: "silence", node, length }),
-      () => ({ type: "secondNic", node, length }),
+      () => ({ type: draw.pick(2) === 0 ? "secondNic" : "unplugSecond", node, length }),
       () => ({ type: "route", node, by: (["eth0", "eth1", undefined] as const)[draw.pick(3)], length }),
       () => ({ type: "service", name: names[index] ?? "", spec: ofNics(draw, nodes, index) }),
       () => ({ type: "service", name: names[index] ?? "", spec: ofNics(draw, nodes, index) }),

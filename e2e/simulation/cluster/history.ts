@@ -36,8 +36,8 @@ export type Act =
     }
   /** The namespace of all Services has another label `team`, or none. */
   | { readonly type: "changeTeam"; readonly to: string | undefined; readonly length: Millis }
-  /** The node gets a second NIC on the LAN, or loses the one that it has. */
-  | { readonly type: "secondNic"; readonly node: number; readonly length: Millis }
+  /** The node gets a second NIC on the LAN, or loses the one that it has; the second one is unplugged, where the node has one. */
+  | { readonly type: "secondNic" | "unplugSecond"; readonly node: number; readonly length: Millis }
   /** The node reaches the address of pools with `can_reach` by another NIC, or, where undefined, by none. */
   | { readonly type: "route"; readonly node: number; readonly by: string | undefined; readonly length: Millis }
   /** The node's kernel brings no packets of these families to Pods for so long; absent: of both. */

@@ -18,6 +18,7 @@ export class Machines {
   changedAt: Millis = -Infinity;
   /** Nodes with a second NIC on the LAN, eth1. */
   readonly secondNics: Set<number>;
+  readonly withoutSecondCarrier = new Set<number>(); // nodes whose second NIC, if they have one, is unplugged
   readonly silent = new Set<number>(); // nodes whose connections to Services nobody answers, without another sign of that
   readonly withoutSubnet = new Set<number>(); // nodes whose first NIC lacks its addresses on the LAN
   readonly withoutGateway = new Set<number>(); // nodes without a default route
@@ -76,12 +77,15 @@ export class Machines {
   }
 
   otherNics(node: number): readonly InterfaceState[] {
-    return this.#otherNics.get(node) ?? (this.secondNics.has(node) ? [secondNic(node)] : []);
+    return (
+      this.#otherNics.get(node) ?? (this.secondNics.has(node) ? [secondNic(node, !this.withoutSecondCarrier.has(node))] : [])
+    );
   }
 
-  /** The names of its NICs on the LAN, each with whether it has addresses there. */
+  /** The names of its NICs on the LAN, without a second one that is unplugged, each with whether it has addresses there. */
   nicsOf(node: number): ReadonlyMap<string, boolean> {
-    return new Map([["eth0", !this.withoutSubnet.has(node)], ...(this.secondNics.has(node) ? [["eth1", true] as const] : [])]);
+    const hasSecond = this.secondNics.has(node) && !this.withoutSecondCarrier.has(node);
+    return new Map([["eth0", !this.withoutSubnet.has(node)], ...(hasSecond ? [["eth1", true] as const] : [])]);
   }
 
   /** The NIC by which it reaches `reachedAddress`; undefined for none. */
@@ -124,6 +128,16 @@ export class Machines {
   setSecondNic(node: number, isThere: boolean): void {
     if (isThere) this.secondNics.add(node);
     else this.secondNics.delete(node);
+    this.#secondNicChanged(node);
+  }
+
+  setSecondCarrier(node: number, running: boolean): void {
+    if (running) this.withoutSecondCarrier.delete(node);
+    else this.withoutSecondCarrier.add(node);
+    this.#secondNicChanged(node);
+  }
+
+  #secondNicChanged(node: number): void {
     this.#tell(node, (speaker) => speaker.setOtherNics(this.otherNics(node)));
     this.#routesChanged(node);
   }
@@ -160,7 +174,7 @@ export class Machines {
   }
 }
 
-function secondNic(node: number): InterfaceState {
+function secondNic(node: number, running: boolean): InterfaceState {
   const addresses = [`192.0.2.${220 + node}/24`, `2001:db8::${220 + node}/64`];
-  return { index: 3, name: "eth1", mac: `02:00:00:00:01:0${node}`, status: "answering", running: true, addresses };
+  return { index: 3, name: "eth1", mac: `02:00:00:00:01:0${node}`, status: "answering", running, addresses };
 }

@@ -7,7 +7,7 @@ import { keyOf, routerAddress, type ServiceSpec } from "../api/objects.ts";
 import { movingSlice } from "../api/slices.ts";
 import { routers } from "../draw-peers.ts";
 import { withMore } from "../draw-surroundings.ts";
-import { firstConfig, movedConfig } from "../history.ts";
+import { firstConfig, movedConfig, withNicPools } from "../history.ts";
 import { AsWanted } from "./as-wanted.ts";
 import { Scene, spec } from "./scene.ts";
 
@@ -104,6 +104,20 @@ test("nobody asks for addresses of a configuration that is refused, although peo
     time.schedule(now + 60, () => people.setConfig(firstConfig, false));
   };
   assert.equal(await found(edits, 50), "");
+});
+
+test("an address at a node whose NIC for it is unplugged is found", async () => {
+  const unplug = ({ cluster: { machines, people, time, now } }: Scene) => {
+    for (const node of [0, 1]) machines.setSecondNic(node, true);
+    people.setService("a", { ...spec, pool: "second", isLocal: true, endpoints: [1] });
+    const own = machines.otherNics.bind(machines);
+    machines.otherNics = (node) => own(node).map((nic) => ({ ...nic, running: true }));
+    time.schedule(now + 5_000, () => machines.setSecondCarrier(1, false));
+  };
+  assert.match(
+    await found(unplug, 27, withNicPools(firstConfig)),
+    /192\.0\.2\.17\d is at node-1, of nobody among node-0 and node-1, since/,
+  );
 });
 
 /** Something that speakers do not hear of: the judge alone sees it in the API. */
