@@ -90,7 +90,7 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
         lan.passes(node, other) &&
         lan.passes(other, node),
     );
-  const isApiLost = running.some(([, { hasLostApi }]) => hasLostApi);
+  const blind = new Map(running.flatMap(([node, speaker]) => (speaker.hasLostApi ? [[nameOf(node), speaker]] : [])));
   const all = ableNodes(cluster);
   const able = new Map<string, readonly number[]>(); // address that somebody has to answer for -> nodes that may, as the API has it
   const mayAnnounce = (address: string): readonly number[] => {
@@ -107,8 +107,10 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
   const ringMembers = new Map<string, readonly string[]>();
   const owners = new Map<string, Map<string, string | undefined>>();
   // A node may announce an address only since it lost the API: then it does not know so, and no other node knows whether it does.
-  const isUnaware = (name: string | undefined, address: string) =>
-    running.some(([node, speaker]) => nameOf(node) === name && speaker.hasLostApi && !known.of(speaker).has(address));
+  const isUnaware = (name: string | undefined, address: string) => {
+    const speaker = name === undefined ? undefined : blind.get(name);
+    return speaker !== undefined && !known.of(speaker).has(address);
+  };
   const candidates = new Map<string, string[]>();
   for (const [node, speaker] of running) {
     const name = nameOf(node);
@@ -133,7 +135,7 @@ export function sampleOf(cluster: SimulatedCluster, known: Known, mayBeNobodys: 
       else if (isOnLan(node) && !isLeftToOther(node, address))
         candidates.set(address, [...(candidates.get(address) ?? []), name]);
     }
-    if (!speaker.hasLostApi && !(speaker.isEarlier && isApiLost)) owners.set(name, views);
+    if (!speaker.hasLostApi && !(speaker.isEarlier && blind.size > 0)) owners.set(name, views);
   }
   const answers = new Map<string, string[]>();
   for (const [address, nodes] of answering) answers.set(address, nodes.filter((node) => isBySpeaker(node, address)).map(nameOf));
