@@ -309,9 +309,9 @@ export class AsWanted {
       const family = address.includes(":") ? "IPv6" : "IPv4";
       const isChosen = (node: number) => isAdvertised(node) && peerOf(cluster, this.#peers, node)?.families.includes(family);
       const may = !pool.protocols.includes("bgp") || serving.length === 0 ? [] : able.filter(isChosen);
-      // A drained node keeps those of `Local` Services until its last endpoint goes, and others until another node has them.
+      // A drained node keeps those of `Local` Services until its last endpoint goes, and others until another node says over the ring that it has them.
       const should = may.filter((node) => (spec.isLocal ? serving.includes(node) : !nodes.isDrained(node)));
-      const mayHave = spec.isLocal || should.some(has) ? should : may;
+      const mayHave = spec.isLocal || (cluster.hasRing && should.some(has)) ? should : may;
       for (const node of part) {
         const isJudged = this.#lasted(cluster, node, "seeing") >= 0 && speakers.get(node)?.bgpSettings !== undefined;
         if (!isJudged || !cluster.reachesRouter(node) || (has(node) ? mayHave : should).includes(node) === has(node)) continue;
