@@ -70,7 +70,9 @@ export class AddressChanges {
     cluster.note(`default/${name} has ${is.join(" and ") || "no address"}`);
     const spec = cluster.people.services.get(name);
     if (spec === undefined) return undefined; // People delete it just now.
-    const isLost = was.some((address) => mayKeep(spec, address) && !is.includes(address));
+    const isLike = (one: string, other: string) => one.includes(":") === other.includes(":");
+    const kept = was.filter((address) => is.includes(address));
+    const isLost = was.some((address) => mayKeep(spec, address) && !kept.some((each) => isLike(each, address)));
     const isMeant = !isLost && (hasWrongFamilies(spec, was) || (asksForOther(spec, was) && !asksForOther(spec, is)));
     const mustPart = (this.#parting.get(name) ?? -Infinity) >= cluster.now || this.#isJoined(cluster, name, spec);
     const isTaken = was.some((address) => this.#occupied.mayTake(cluster, name, address));

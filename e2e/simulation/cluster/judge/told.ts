@@ -28,12 +28,13 @@ export function wronglyTold(cluster: SimulatedCluster): string | undefined {
     const uid = object?.metadata.uid ?? "";
     if (addresses.length === 0) continue;
     const line = lines.get(keyOf(name));
-    // Without a ring nobody knows what the sessions and kernels of others have.
+    // Without a ring nobody knows what the sessions and kernels of others have. A line of other addresses counts for no reader.
     const isUntold = addresses.some((address) => !cluster.hasRing && withoutOwners.has(poolOf(address)));
-    if (line === undefined && isUntold) continue;
+    const isOfThese = line?.subject === subjectOf({ uid, ingress: addresses });
+    if (!isOfThese && isUntold) continue;
     if (line === undefined) return `no line tells of ${name}`;
     const said = `the line of ${name} says ${line.cause}: ${line.message}`;
-    if (line.subject !== subjectOf({ uid, ingress: addresses })) return `${said}, which is of another Service or other addresses`;
+    if (!isOfThese) return `${said}, which is of another Service or other addresses`;
     // Not by another one's endpoints, which shares the address.
     const isServed = (address: string) => {
       const candidates = candidatesOf(cluster, address, [spec]);
