@@ -7,7 +7,7 @@ import { parseAddress } from "#pkg/net";
 
 interface Manifest {
   readonly kind: string;
-  readonly metadata: { readonly name: string; readonly annotations?: Record<string, string> };
+  readonly metadata: { readonly namespace: string; readonly name: string; readonly annotations?: Record<string, string> };
   readonly stringData?: Record<string, string>;
   readonly spec?: { readonly ports: readonly { readonly port: number; readonly protocol?: string }[] };
 }
@@ -33,6 +33,15 @@ for (const file of files) {
     assert.ok(configOf(file).pools.length > 0);
   });
 }
+
+test("kubectl apply of a sample needs no namespace that a new cluster with Ingot lacks", () => {
+  const missing = files.flatMap((file) =>
+    (loadAll(read(file)) as Manifest[])
+      .filter(({ metadata: { namespace } }) => !["metallb-system", "default"].includes(namespace))
+      .map(({ metadata: { namespace, name } }) => `${file}: ${namespace}/${name}`),
+  );
+  assert.deepEqual(missing, []);
+});
 
 test("README.md: lists every sample", () => {
   const listed = [...read("README.md").matchAll(/^\| \[(.*?)\]/gm)].map(([, file]) => file);

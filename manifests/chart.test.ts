@@ -338,6 +338,15 @@ test("central speakers have their own port for Prometheus, and other annotations
   });
 });
 
+test("a release as in the README follows the ConfigMap that the README applies", { skip }, async () => {
+  const readme = file("README.md");
+  const [, release = "", sets = ""] = /`helm install (\S+) [^`]*?((?: --set \S+)*)`/.exec(readme) ?? [];
+  const [block = ""] = /^apiVersion: v1\nkind: ConfigMap[^`]*/m.exec(readme) ?? [];
+  const { metadata } = load(block) as Kubernetes;
+  const text = await run(["template", release, chart, "--namespace", metadata.namespace ?? "", ...sets.split(" ").slice(1)]);
+  assert.deepEqual(text.match(/--config=\S+/g), Array(2).fill(`--config=${metadata.name}`));
+});
+
 test("two releases as in the FAQ share no object of the cluster, no port of the nodes and no label that selects", {
   skip,
 }, async () => {
