@@ -89,6 +89,11 @@ test("validate: where a pool is limited to some nodes and interfaces the table s
   assert.match(bgp, /\nb +bgp +\d+ +yes +- +- +::/);
 });
 
+test("validate: a closed pool assigns nothing by itself", async () => {
+  const stdin = "address-pools: [{name: c, protocol: layer2, addresses: [192.0.2.0/24], closed: true}]";
+  assert.match((await ingotctl("validate", { stdin })).out, /\nc +layer2 +256 +no /);
+});
+
 test("validate: a problem shows its line with a caret", async () => {
   const { status, out } = await ingotctl("validate c.yaml", { files: { "c.yaml": invalid } });
   assert.equal(status, Exit.invalid);

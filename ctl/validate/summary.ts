@@ -64,7 +64,7 @@ export function summaryText(config: Config, screen: Screen): string {
     pool.name,
     formatProtocols(pool.protocols),
     String(countUsable(pool)),
-    pool.autoAssign ? "yes" : "no",
+    pool.autoAssign && !pool.closed ? "yes" : "no",
     ...whereText(pool),
     pool.ranges.map(String).join(", "),
   ]);

@@ -65,7 +65,7 @@ test("PoolIndex: finds what asking every pool finds", () => {
   );
 });
 
-const sizes: { addresses: string; avoid?: boolean; want: bigint }[] = [
+const sizes: { addresses: string; avoid?: boolean; reserved?: string; want: bigint }[] = [
   { addresses: "192.0.2.0/24", want: 256n },
   { addresses: "192.0.2.0/24", avoid: true, want: 254n },
   { addresses: "192.0.2.1-192.0.2.254", avoid: true, want: 254n },
@@ -75,10 +75,13 @@ const sizes: { addresses: string; avoid?: boolean; want: bigint }[] = [
   { addresses: "10.0.0.0/8", avoid: true, want: 2n ** 24n - 2n * 65536n },
   { addresses: "0.0.0.0/0, '::/0'", avoid: true, want: 2n ** 32n - 2n ** 25n + 2n ** 128n },
   { addresses: "2001:db8::/120", avoid: true, want: 256n },
+  { addresses: "192.0.2.0/24", reserved: "192.0.2.1, 192.0.2.240/28", want: 239n },
+  { addresses: "192.0.2.0/24", avoid: true, reserved: "192.0.2.240/28", want: 239n },
+  { addresses: "192.0.2.0/24", reserved: "{addresses: [192.0.2.1], service: shop/www}", want: 256n },
 ];
-for (const { addresses, avoid = false, want } of sizes) {
-  test(`countUsable: ${addresses}${avoid ? " without .0 and .255" : ""} holds ${want}`, () => {
-    const text = `address-pools: [{name: a, protocol: layer2, avoid-buggy-ips: ${avoid}, addresses: [${addresses}]}]`;
+for (const { addresses, avoid = false, reserved = "", want } of sizes) {
+  test(`countUsable: ${addresses}${avoid ? " without .0 and .255" : ""}, with ${reserved || "nothing"} reserved, holds ${want}`, () => {
+    const text = `address-pools: [{name: a, protocol: layer2, avoid-buggy-ips: ${avoid}, addresses: [${addresses}], reserved: [${reserved}]}]`;
     assert.deepEqual(parseConfig(text).config?.pools.map(countUsable), [want]);
   });
 }

@@ -99,9 +99,10 @@ export function placeTogether(
   return { pool: first, held, refused };
 }
 
-/** How many addresses the pool can hand out: all, less those that `avoid-buggy-ips` holds back. */
+/** How many addresses the pool can hand out: all, less those that `avoid-buggy-ips` holds back, or that are reserved for nobody. */
 export function countUsable(pool: Pool): bigint {
-  return pool.ranges.reduce((sum, range) => sum + countUsableIn(pool, range), 0n);
+  const sum = (ranges: readonly AddressRange[]) => ranges.reduce((sum, range) => sum + countUsableIn(pool, range), 0n);
+  return sum(pool.ranges) - sum(pool.reservations.flatMap(({ ranges, holder }) => (holder.type === "nobody" ? ranges : [])));
 }
 
 /** How many of them are in one of its ranges. */
