@@ -61,7 +61,7 @@ suite("router-config", () => {
     {
       text: peer("peer-asn: 64501, node-selectors: [{match-labels: {rack: a}}]"),
       status: 3,
-      says: /no node that its node-selectors/,
+      says: /the labels of its node-selectors are not known of addresses in --nodes/,
     },
     { text: peer("peer-asn: 64501, source-interface: eth1"), status: 3, says: /addresses on eth1 are not known here/ },
   ];

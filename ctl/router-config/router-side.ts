@@ -82,7 +82,8 @@ export function routerSides(
     const selected = selectedBy(peer, nodes);
     // Of central speakers, `node-selectors` choose the nodes to which the router is led.
     const found = neighborsOf(peer, isCentral ? nodes.filter(({ name }) => centralOn.includes(name)) : selected);
-    const why = whyNot(peer, routerAsn, found.length);
+    const isUnlabeled = peer.nodeSelectors.length > 0 && nodes.every(({ labels }) => Object.keys(labels).length === 0);
+    const why = whyNot(peer, routerAsn, found.length, isUnlabeled);
     if (why !== undefined || routerAsn === undefined || peer.address === undefined) {
       losses.push(`${what}: ${why}`);
       continue;
@@ -118,7 +119,7 @@ function whyNone(wanted: string | undefined, peers: readonly Peer[]): string {
   return `there is no peer ${JSON.stringify(wanted)}; there are ${peers.map((peer) => peer.name ?? describeRouter(peer)).join(", ")}`;
 }
 
-function whyNot(peer: Peer, asn: number | undefined, neighbors: number): string | undefined {
+function whyNot(peer: Peer, asn: number | undefined, neighbors: number, isUnlabeled: boolean): string | undefined {
   if (peer.fromNode !== undefined) return "each node has its own values, from labels and annotations of its Node object";
   if (peer.discovery?.by === "gateway")
     return "each node finds its gateway itself; with --peer and a configuration that has the gateway's address, it is written";
@@ -127,6 +128,8 @@ function whyNot(peer: Peer, asn: number | undefined, neighbors: number): string 
     return "the nodes' link-local addresses are not known here: configure it as unnumbered";
   if (peer.disabled) return "it is disabled";
   if (asn === undefined) return "it says peer-asn: external; give the router's AS number with --asn";
+  if (neighbors === 0 && isUnlabeled)
+    return "the labels of its node-selectors are not known of addresses in --nodes: give those of its nodes, and leave the selectors out";
   if (neighbors === 0) return `no node that its node-selectors match has an ${peer.address?.family} address`;
   return undefined;
 }
