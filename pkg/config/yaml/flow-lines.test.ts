@@ -14,6 +14,7 @@ const cases: { name: string; text: string; want: string }[] = [
   { name: "comments right behind quotes go", text: "'a': \"b\"#c\nd: ['#'#e\n]\n", want: "'a': \"b\"  \nd: ['#'   ]\n" },
   { name: "tabs before values", text: "a: [\t1,\t{b:\t2\t},\t\n3]\nb:\t4\n", want: "a: [ 1, {b: 2\t},  3]\nb: 4\n" },
   { name: "tabs before brackets", text: "a:\t[1]\n-\t&x \t{}\n\t[2]\n", want: "a: [1]\n- &x  {}\n\t[2]\n" },
+  { name: "a dash inside plain text is text", text: "a: b-\t'c'#d - 'e'#f\ng: [\n]\n", want: "a: b-\t'c'#d - 'e'#f\ng: [ ]\n" },
   { name: "tabs inside text stay", text: 'a: [b\tc, "d\te"]\n', want: 'a: [b\tc, "d\te"]\n' },
   { name: "a hash inside text stays", text: "a: [b#c,\n1]\n", want: "a: [b#c, 1]\n" },
   { name: "brackets in quotes are text", text: "a: ['[', \"]\\\"\",\n'it''s]']\n", want: "a: ['[', \"]\\\"\", 'it''s]']\n" },

@@ -44,7 +44,7 @@ class Joiner {
       else if (this.#isComment()) {
         if (this.#at === this.#behind) this.#blankOut(this.#lineEnd());
         this.#skipLine();
-      } else if ("-?:".includes(character) && this.#isBlankOrEnd(this.#at + 1)) {
+      } else if ((character === ":" || (atValue && "-?".includes(character))) && this.#isBlankOrEnd(this.#at + 1)) {
         if (character !== ":") column = this.#at - lineStart;
         atValue = true;
         this.#at++;
