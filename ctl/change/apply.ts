@@ -59,7 +59,9 @@ custom resources, to get, update and create these.`,
     const way = await keepFormer(question, backup, installation);
     if (installation.source === "crds") {
       for (const object of wanted.objects) await writeObject(client, object, installation);
-      const outcome = await watchUntilInForce(question, { hash: wanted.hash, version: textVersion(wanted.text) }, timeoutMs);
+      const { text } = await readInstallation(client, installation.namespace); // With the defaults of the API.
+      const version = text && textVersion(text);
+      const outcome = await watchUntilInForce(question, { hash: wanted.hash, version }, timeoutMs);
       return finish(question, { yes: true, timeoutMs, value, way, outcome, client, installation, wanted: wanted.text });
     }
     const version = await writeConfiguration(client, installation, wanted.text);

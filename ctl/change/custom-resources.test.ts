@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { dump } from "js-yaml";
 import { type LiveObject, liveObjectText, liveText, parseConfiguration } from "#pkg/convert";
-import { fingerprint, lastGoodKey, renumberAnnotation } from "#pkg/live-config";
+import { fingerprint, lastGoodKey, renumberAnnotation, textVersion } from "#pkg/live-config";
 import type { Processes } from "../cluster/processes.ts";
 import { Exit } from "../command.ts";
 import { ingotctl } from "../testing/ingotctl.ts";
@@ -188,6 +188,32 @@ for (const { what, before, after } of [
     assert.match(err, /cannot write IPAddressPool metallb-system\/lan: somebody changed it: try again/);
     assert.deepEqual(stored[`${path("ipaddresspools")}/lan`], after === undefined ? undefined : at(after));
   });
+
+test("apply: processes of another version have objects in force that they have seen as the API has them, with its defaults", async () => {
+  const given = cluster();
+  const { stored, write } = given.api;
+  const filled = (each: object) => ({ ...each, spec: { autoAssign: true, addresses: ["192.0.2.1-192.0.2.4"] } });
+  const api: typeof given.api = {
+    ...given.api,
+    async write(method, at, body) {
+      stored[path("ipaddresspools")] = [filled(body), there.ipaddresspools[1]].flatMap((each) => each ?? []);
+      return write(method, at, filled(body));
+    },
+  };
+  const processes: Processes = {
+    ...given.processes,
+    async get(target, asked) {
+      const answer = (await given.processes.get(target, asked)) as object;
+      if (asked !== "/v1/configuration") return answer;
+      const lists = Object.keys(there).flatMap((plural) => stored[path(plural)] as LiveObject[]);
+      const seen = textVersion(liveText([...lists, peer].map(liveObjectText)));
+      return { ...answer, version: "0.0.9", hash: "aa", seen };
+    },
+  };
+  const { status, out } = await ingotctl("apply bigger.yaml --yes --backup old.yaml --timeout 1", { ...given, api, processes });
+  assert.match(out, /^In force in all 3 processes/, out);
+  assert.equal(status, Exit.ok, out);
+});
 
 test("apply: nothing is written that the cluster has already", async () => {
   const given = cluster();
