@@ -8,7 +8,8 @@ import { cellsOf, marksOf } from "./cells.ts";
 import { applyChanges, changesBetween, keepRows } from "./changes.ts";
 import { earlierThan, eventsBetween, incidentsOf, maxEvents, withEvents } from "./events.ts";
 import { recordedEvents } from "./recorded.ts";
-import { emptyModel, type Model, type PoolRow, type RowVerdict, type ServiceRow } from "./rows.ts";
+import { emptyModel, type Model, type PoolRow, type ProcessRow, type RowVerdict, type ServiceRow } from "./rows.ts";
+import { haveOneConfiguration } from "./sight.ts";
 import { maxSamples, withSample } from "./trends.ts";
 
 const since = "2026-01-02T03:01:00.000Z";
@@ -275,4 +276,11 @@ test("records tell of the time before the program began, and of that whose chang
   assert.deepEqual(earlier(table(row(3))), ["0"]);
   const full = Array.from({ length: maxEvents }, (_, index) => ({ ...row(3), id: `${index}` }));
   assert.deepEqual(earlier(table(...full)), ["0", "2"]);
+});
+
+test("of processes of two versions, as during an upgrade, those of each are compared with one another", () => {
+  const have = (...those: readonly [version: string, hash: string | null][]) =>
+    haveOneConfiguration(those.map(([version, hash]) => ({ version, hash }) as ProcessRow));
+  assert.equal(have(["0.1.0", "aa"], ["0.2.0", "bb"], ["0.2.0", "bb"], ["0.2.0", null]), true);
+  assert.equal(have(["0.1.0", "aa"], ["0.2.0", "bb"], ["0.2.0", "aa"]), false);
 });

@@ -1,7 +1,7 @@
 import { useContext, useMemo } from "preact/hooks";
 import { count } from "#pkg/text";
 import type { Model, NodeRow } from "../model/rows.ts";
-import { seenBy } from "../model/sight.ts";
+import { haveOneConfiguration, seenBy } from "../model/sight.ts";
 import { Badge, Empty, Explain, Here, Message, Since, WideTable } from "./parts.tsx";
 import { RingPicture } from "./ring-picture.tsx";
 import { placeText } from "./store.ts";
@@ -14,7 +14,6 @@ const maxMatrix = 24;
 export function Nodes({ model }: { readonly model: Model }) {
   const nodes = useMemo(() => [...model.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1)), [model.nodes]);
   const { what, nodes: chosen } = useContext(Here);
-  const hashes = new Set([...model.processes.values()].flatMap(({ hash }) => hash ?? []));
   if (nodes.length === 0)
     return (
       <>
@@ -64,7 +63,7 @@ export function Nodes({ model }: { readonly model: Model }) {
       </WideTable>
       <RoundTrips nodes={nodes} />
       <h2>Controllers and speakers</h2>
-      {hashes.size > 1 && <p class="warning">Not all have the same configuration in force.</p>}
+      {!haveOneConfiguration(model.processes.values()) && <p class="warning">Not all have the same configuration in force.</p>}
       <WideTable label="Controllers and speakers" heading={["Pod", "Node", "Version", "Configuration", "What is the case"]}>
         {[...model.processes.values()].map(({ id, node, version, hash, leads, problem, silentSince, configuration }) => (
           <tr key={id} class={silentSince === undefined ? undefined : "old"}>
