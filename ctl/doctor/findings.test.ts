@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { centralName } from "#pkg/gossip";
 import { type CauseOf, type Verdict, verdict } from "#pkg/verdict";
 import type { Examined } from "./examine.ts";
 import { findingsOf } from "./findings.ts";
@@ -342,6 +343,30 @@ const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
     want: [
       "error: speaker on n3: they have no ring, and the others have one: both may announce the same address, or the others wait for these without becoming ready",
     ],
+  },
+  {
+    name: "a node that cannot announce on layer 2, whose speaker stays out of the ring",
+    of: {
+      members: [
+        { target: target("speaker-n1"), body: sees("n1", "n2") },
+        { target: target("speaker-n2"), body: sees("n1", "n2") },
+        { target: target("speaker-n3"), body: { ...sees("n1", "n2", "n3"), source: "pods" } },
+      ],
+      verdicts: [
+        { target: target("speaker-n3"), body: { verdicts: [problem("node", "n3", verdict("node", "layer2Unavailable"))] } },
+      ],
+    },
+    want: [`error: node n3: ${verdict("node", "layer2Unavailable").message} (layer2Unavailable)`],
+  },
+  {
+    name: "a central speaker without the ring that nodes have, which answers for no address",
+    of: {
+      members: [
+        ...speakers.map((one) => ({ target: one, body: sees("n1", "n2", "n3") })),
+        { target: { ...target("central"), node: centralName("n1") }, body: { ...sees("n1", "n2", "n3"), source: "pods" } },
+      ],
+    },
+    want: [`note: speaker on ${centralName("n1")}: they have no ring: failover waits for Kubernetes to see that a node is gone`],
   },
   {
     name: "nodes without a speaker",

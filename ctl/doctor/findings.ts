@@ -1,3 +1,4 @@
+import { isCentral } from "#pkg/gossip";
 import { age, counted, list, listOf, plural } from "#pkg/text";
 import type { CauseOf } from "#pkg/verdict";
 import { otherHostHasIt } from "../cluster/answers.ts";
@@ -223,7 +224,8 @@ function configurationFindings({ configurations }: Examined): Finding[] {
  * Speakers that answer here and of which one does not see the other. The node that lacks most others, or is lacking there, comes first, and
  * is the cause as far as it goes: where one node of many is cut off, it is one finding.
  */
-function ringFindings({ members: all }: Examined): Finding[] {
+function ringFindings(examined: Examined): Finding[] {
+  const all = examined.members;
   const without = all.filter(({ body }) => body.source === "pods");
   const members = without.length === all.length ? all : all.filter((one) => !without.includes(one));
   const known = visible(members);
@@ -255,22 +257,33 @@ function ringFindings({ members: all }: Examined): Finding[] {
         fix: "let TCP and UDP of the ring (port 7946 by default, the next one of central speakers) pass between the nodes, and give all speakers the same key, from one Secret",
       }),
     ),
-    ...noRing(without, all),
+    ...noRing(examined, without),
   ];
 }
 
-function noRing(without: Examined["members"], all: Examined["members"]): Finding[] {
-  if (without.length === 0) return [];
+function noRing({ members, verdicts }: Examined, without: Examined["members"]): Finding[] {
+  // A speaker that cannot announce on layer 2 stays out of the ring, so that nobody leaves addresses to it.
+  const cannot = (node: string) =>
+    verdicts.some(({ target, body }) => target.node === node && body.verdicts.some(({ cause }) => cause === "layer2Unavailable"));
+  const outside = without.filter(({ target }) => !cannot(target.node));
+  const where = (those: typeof without) =>
+    `${plural(those.length, "speaker")} on ${list(those.map(({ target }) => target.node))}`;
   const fix =
     "give them the key of one: METALLB_ML_SECRET_KEY and METALLB_ML_BIND_ADDR, as the manifests do, or Helm's speaker.memberlist.enabled: true";
-  if (without.length === all.length) {
-    const found = "they have no ring: failover waits for Kubernetes to see that a node is gone";
-    return [{ check: "ring", severity: "note", where: "speakers", found, fix }];
-  }
-  const where = `${plural(without.length, "speaker")} on ${list(without.map(({ target }) => target.node))}`;
-  const found =
+  const found = "they have no ring: failover waits for Kubernetes to see that a node is gone";
+  if (without.length === members.length)
+    return outside.length === 0 ? [] : [{ check: "ring", severity: "note", where: "speakers", found, fix }];
+  const { central = [], others = [] } = Object.groupBy(outside, ({ target: { node } }) =>
+    isCentral(node) ? "central" : "others",
+  );
+  const apart =
     "they have no ring, and the others have one: both may announce the same address, or the others wait for these without becoming ready";
-  return [{ check: "ring", severity: "error", where, found, fix: `${fix}; then delete the Pods of all speakers at once` }];
+  const apartFix = `${fix}; then delete the Pods of all speakers at once`;
+  const findings: Finding[] = [
+    { check: "ring", severity: "error", where: where(others), found: apart, fix: apartFix },
+    { check: "ring", severity: "note", where: where(central), found, fix }, // They answer for no address.
+  ];
+  return findings.filter(({ severity }) => (severity === "error" ? others : central).length > 0);
 }
 
 function nodeFindings({ nodes, targets, namespace, missing = {} }: Examined): Finding[] {
