@@ -59,7 +59,8 @@ export function announceAddress(
     known.on = on; // If the kernel item changes or goes, the placement tells the kernel so.
     putOnWire(state, known, effects);
     heedQuarantine(state, known, now, effects);
-    if (on.conflictProbe !== "strict" && isKeptBack(known)) advance(state, known, { type: "noLongerStrict" }, now, effects);
+    if (on.conflictProbe !== "strict" && isKeptBack(known))
+      advance(state, known, { type: "noLongerStrict", isProbed: on.conflictProbe === "report" }, now, effects);
     return;
   }
   const beginning = on.isFirst ? beginnings[on.conflictProbe] : "announce";

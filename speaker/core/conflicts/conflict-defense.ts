@@ -25,8 +25,8 @@ export type DefenseEvent =
   | { readonly type: "announcers"; readonly nodes: readonly string[] }
   /** An entry of `ingot-conflicts` says that a foreign host has the address, or none does any more. */
   | { readonly type: "quarantine"; readonly isQuarantined: boolean }
-  /** The pool says now that the address is announced whoever has it. */
-  | { readonly type: "noLongerStrict" }
+  /** The pool says now that the address is announced whoever has it, and whether it is probed for a report. */
+  | { readonly type: "noLongerStrict"; readonly isProbed: boolean }
   /** Time has passed. The first one starts. */
   | { readonly type: "timer" };
 
@@ -83,7 +83,7 @@ function react(defense: ConflictDefense, event: DefenseEvent, now: Millis, probe
     case "noLongerStrict":
       defense.stage = "probing";
       defense.isAnnouncedFirst = true;
-      defense.probesLeft = probes;
+      defense.probesLeft = event.isProbed ? probes : 0;
       return probe(defense, now);
     case "timer":
       return tick(defense, now);

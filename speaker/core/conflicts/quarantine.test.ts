@@ -209,7 +209,10 @@ for (const conflictProbe of ["report", "off"] as const) {
       if (isWritten) bench.setOccupants({ [x.toString()]: JSON.stringify({ mac: "foreign", node: "node1" }) });
       bench.take();
       bench.announce({ ...lenient, isFirst: false });
-      assert.ok(bench.take().includes(`announce ${x}`));
+      const begun = bench.take();
+      bench.clock.advanceBy(1_000);
+      const probes = [...begun, ...bench.take()].filter((effect) => effect.startsWith("probe"));
+      assert.deepEqual([begun.includes(`announce ${x}`), probes.length], [true, conflictProbe === "report" ? 3 : 0]);
       bench.sight("foreign", "uses");
       bench.clock.advanceBy(120_000);
       assert.deepEqual(bench.noted.slice(0, 2), ["occupied foreign", "began foreign"]);
