@@ -15,7 +15,7 @@ import type { Fields } from "#pkg/log";
 import type { WriteLog } from "./messages.ts";
 
 const rescanEvery: Millis = 10_000;
-const rescanAfterError: Millis = 100;
+const rescanAfterError: Millis = 100; // Longer each time: a kernel without memory has more to do than to list all again.
 // Datagrams read at once. The rest waits for the next call, so that a storm of changes does not keep requests waiting.
 const batch = 32;
 
@@ -26,6 +26,7 @@ export class InterfaceWatcher implements Disposable {
   readonly #log: WriteLog;
   #rescanAt: Millis = 0;
   #loaded = false;
+  #failures = 0; // Since the last reading that succeeded.
   #seen = -1;
 
   /** @throws {SystemCallError} */
@@ -88,6 +89,7 @@ export class InterfaceWatcher implements Disposable {
         break;
       case "loaded":
         this.#loaded = true;
+        this.#failures = 0;
         if (!effect.complete) this.#rescanSoon(now);
         break;
       case "failed":
@@ -108,8 +110,8 @@ export class InterfaceWatcher implements Disposable {
   }
 
   #failed(why: Fields, now: Millis): void {
-    this.#log("warn", "interfaces could not be read", { op: "getInterfaces", ...why });
-    this.#rescanSoon(now);
+    if (this.#failures === 0) this.#log("warn", "interfaces could not be read, retrying", { op: "getInterfaces", ...why });
+    this.#rescanAt = Math.min(this.#rescanAt, now + rescanAfterError * 2 ** this.#failures++);
   }
 
   #rescanSoon(now: Millis): void {
