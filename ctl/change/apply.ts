@@ -132,7 +132,7 @@ async function writeObject(api: Api, object: NewObject, { namespace, objects }: 
   await done(found === undefined ? api.write("POST", collection, wanted) : api.write("PUT", path, wanted), `write ${what}`);
 }
 
-/** Another one where the object has another spec, or was made anew. Its version is another with each status that the controller writes. */
+/** Differs where the object has another spec, or was deleted and made again. The version of an object changes with each status that the controller writes. */
 function generationOf(object: NewObject | undefined): string | undefined {
   return object && `${object.metadata.uid} ${object.metadata.generation}`;
 }

@@ -17,7 +17,7 @@ export interface InForce {
 /** A configuration that was written. */
 export interface Written {
   readonly hash: string;
-  /** Of the ConfigMap, or of the text that custom resources are. */
+  /** The version of the ConfigMap, or of the text that custom resources are. */
   readonly version: string | undefined;
 }
 

@@ -97,7 +97,7 @@ for (const view of ["behind", "old"] as const)
     assert.deepEqual(
       logged.filter((line) => line.startsWith("warn")),
       [
-        'warn the new key of the speakers\' ring is not used yet: members that do not see the API, or are MetalLB\'s and not restarted, do not know it {"op":"memberlist","secret":"memberlist","members":["other"]}',
+        'warn the new key of the speakers\' ring is not used yet: members that do not see the API, or are MetalLB\'s and not restarted, may not know it {"op":"memberlist","secret":"memberlist","members":["other"]}',
       ],
     );
     views.set("other", "current");

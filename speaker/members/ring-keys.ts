@@ -119,7 +119,7 @@ export class RingKeys implements Disposable {
       this.#next = { ...next, at: now + lookEveryMs, isAwaiting: true };
       if (!next.isAwaiting)
         log.warn(
-          "the new key of the speakers' ring is not used yet: members that do not see the API, or are MetalLB's and not restarted, do not know it",
+          "the new key of the speakers' ring is not used yet: members that do not see the API, or are MetalLB's and not restarted, may not know it",
           { op: "memberlist", secret, members: unaware.map(({ name }) => name) },
         );
       return;

@@ -111,7 +111,7 @@ export class BgpListener implements Disposable {
     };
   }
 
-  /** Those that get connections. */
+  /** The peers that get connections. */
   get #first(): readonly Expected[] {
     return [...this.#expected.values()].flatMap(([first]) => first ?? []);
   }

@@ -164,7 +164,7 @@ export function isDrainedNode(state: Pick<SpeakerState, "nodes" | "members">, no
   return drainedAmong(state, [node]).size > 0;
 }
 
-/** Those of these nodes that do so. */
+/** The nodes among these that leave their addresses to others. */
 export function drainedAmong({ nodes, members }: Pick<SpeakerState, "nodes" | "members">, among: readonly string[]): Set<string> {
   const drained = among.filter((node) => isDrained(nodes.labels.get(node), nodes.taints.get(node)));
   const { active, gossip, withoutGossip } = members;
