@@ -1,6 +1,6 @@
 import { quote } from "#pkg/text";
 import { limits } from "./limits.ts";
-import { checked, checkLength, readDocuments, readText } from "./parse.ts";
+import { checked, checkLength, parseConfig, readText } from "./parse.ts";
 import { type ParsedConfig, type Problem, Problems } from "./problems.ts";
 import { textAt, type YamlMapping, type YamlNode, type YamlScalar } from "./yaml/node.ts";
 import { LineIndex, type Position, scalarOffsets } from "./yaml/offsets.ts";
@@ -39,10 +39,7 @@ export function readInput(text: string): Input {
   const documents = parseManifest(text, problems);
   if (documents === undefined) return { problems: outer() };
   const manifests = documents.flatMap(objectsOf);
-  if (manifests.length === 0) {
-    const config = checkLength(text, limits.textLength, problems) ? readDocuments(documents, problems) : undefined;
-    return { ...checked(config, problems, at), text };
-  }
+  if (manifests.length === 0) return { ...parseConfig(text), text };
   const found = findText(manifests, problems);
   if (found === undefined) return { problems: outer() };
   const inner = new Problems();

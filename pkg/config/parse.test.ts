@@ -1432,6 +1432,20 @@ const warned: { name: string; text: string; want: string[] }[] = [
     text: "peers: []\n---\npeers: [5]\n",
     want: ['3:1: warning: only what is above the first "---" is read, so this is ignored'],
   },
+  ...[
+    ["5:1", "---\npeers: [5\n"],
+    ["4:5", "--- {a: 1, a: 2}\n"],
+    ["7:2", "...\n# a note\n---\n\tx: *y"],
+  ].map(([at, more = ""]) => ({
+    name: `further documents that cannot be read: ${JSON.stringify(more)}`,
+    text: `# a note\n---\npeers: []\n${more}`,
+    want: [`${at}: warning: only what is above the first "---" is read, so this is ignored`],
+  })),
+  {
+    name: "a document behind an empty one",
+    text: "---\n---\npeers: [5]",
+    want: ['3:1: warning: only what is above the first "---" is read, so this is ignored'],
+  },
 ];
 for (const { name, text, want } of warned) test(`parseConfig warns of: ${name}`, () => assert.deepEqual(problemsOf(text), want));
 

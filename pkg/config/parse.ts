@@ -25,7 +25,7 @@ export function parseConfig(text: string): ParsedConfig {
 /** The same of the value that a text would have, without places in it: a text of many pools takes most of the time to write and to read again. */
 export function readConfig(value: object): ParsedConfig {
   const problems = new Problems();
-  return checkedIn("", readDocuments([nodeOf(value)], problems), problems);
+  return checkedIn("", readDocument(nodeOf(value), problems), problems);
 }
 
 function checkedIn(text: string, config: Config | undefined, problems: Problems): ParsedConfig {
@@ -63,8 +63,24 @@ export function pathOfNamespaceSelectors({ pools, quotas }: Config): Path | unde
 /** @returns undefined when it cannot be read at all; where only parts of it are wrong, the parts that are left */
 export function readText(text: string, problems: Problems): Config | undefined {
   if (!checkLength(text, limits.textLength, problems)) return undefined;
-  const documents = parseYaml(text, problems);
-  return documents && readDocuments(documents, problems);
+  const end = endOfFirstDocument(text);
+  const documents = parseYaml(text.slice(0, end), problems);
+  const ignored = /^(?:---(?=[ \t]))?(?!(?:---|\.\.\.)(?:\s|$))[ \t]*[^\s#%]/m.exec(text.slice(end));
+  if (ignored !== null)
+    problems.warnAt(
+      end + ignored.index + ignored[0].length - 1,
+      [],
+      `only what is above the first "---" is read, so this is ignored`,
+    );
+  return documents && readDocument(documents[0], problems);
+}
+
+/** MetalLB reads the first document and does not look at others, which need not be YAML. */
+function endOfFirstDocument(text: string): number {
+  const start = text.search(/^[ \t]*[^\s#%]/m);
+  const marker = /^(?:---|\.\.\.)(?=\s|$)/gm;
+  marker.lastIndex = start + 1; // The first document may begin with one.
+  return marker.exec(text)?.index ?? text.length;
 }
 
 export function checkLength(text: string, limit: number, problems: Problems): boolean {
@@ -75,16 +91,11 @@ export function checkLength(text: string, limit: number, problems: Problems): bo
 /** The fields of a configuration's text, as they are written. For text that `parseConfig` accepts. */
 export function readFields(text: string): RawConfig {
   const problems = new Problems();
-  const root = parseYaml(text, problems)?.[0];
+  const root = parseYaml(text.slice(0, endOfFirstDocument(text)), problems)?.[0];
   return root === undefined ? {} : readShape(root, problems);
 }
 
-/** MetalLB reads the first document and does not look at others; they are worth a warning. */
-export function readDocuments(documents: readonly (YamlNode | undefined)[], problems: Problems): Config | undefined {
-  const [root, ...others] = documents;
-  const ignored = others.find((other) => other !== undefined);
-  if (ignored !== undefined)
-    problems.warnAt(ignored.offset, [], `only what is above the first "---" is read, so this is ignored`);
+function readDocument(root: YamlNode | undefined, problems: Problems): Config | undefined {
   if (root === undefined) return { pools: [], quotas: [], peers: [], bfdProfiles: new Map() };
   problems.read(root);
   try {
