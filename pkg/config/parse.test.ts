@@ -155,6 +155,7 @@ const wrongDiscoveries: [fields: string, error: RegExp][] = [
   ["peer-address: gateway, source-address: 192.0.2.1", /source-address: not where the node finds the router itself/],
   ["interface: eth0, source-interface: eth1", /source-interface: not where the node finds the router itself/],
   ["interface: eth0, ebgp-multihop: true", /ebgp-multihop: not where the node finds the router itself/],
+  ["interface: enx001122334455-as-altname, peer-address: 'fe80::1'", /a longer second name \(altname\) is not supported/],
   ["interface: [eth0, eth1], peer-address: 'fe80::1'", /interface: must be one interface/],
   ["interface: 'eth*', peer-address: 'fe80::1'", /interface: no interface is named "eth\*"/],
 ];
@@ -1025,7 +1026,7 @@ const refused: { name: string; text: string; want: string[] }[] = [
         ["enp0s31f6u1u2u3x", 42],
       ].map(
         ([found, column], i) =>
-          `5:${column}: error: address-pools[0].interfaces[${i + 1}]: no interface has a name like "${found}": at most 15 octets besides "*", without blanks, "/" and ":"`,
+          `5:${column}: error: address-pools[0].interfaces[${i + 1}]: no interface has a name like "${found}": at most 15 octets besides "*", without blanks, "/" and ":"${i === 3 ? "; a longer second name (altname) is not supported" : ""}`,
       ),
       "5:63: error: address-pools[0].interfaces[6]: must be text that is not empty, but is a list",
     ],

@@ -36,7 +36,7 @@ export function isInterfaceName(name: string): boolean {
 }
 
 export function notAnInterface(name: string): string {
-  return `no interface is named ${quote(name)}: at most ${nameOctets} octets, without blanks, "/", ":", "*" and "?"`;
+  return `no interface is named ${quote(name)}: at most ${nameOctets} octets, without blanks, "/", ":", "*" and "?"${ofLongName(name)}`;
 }
 
 const nameOctets = 15; // IFNAMSIZ of Linux, without the octet that ends it.
@@ -44,11 +44,20 @@ const otherWildcards = /[[\]{}()^$|\\+]/;
 
 /** Whether an interface may have such a name (`dev_valid_name` of Linux). */
 function canMatch(name: string): boolean {
-  return !/[\s/:]/.test(name) && new TextEncoder().encode(name.replaceAll("*", "")).length <= nameOctets;
+  return !/[\s/:]/.test(name) && !isLong(name);
+}
+
+function isLong(name: string): boolean {
+  return new TextEncoder().encode(name.replaceAll("*", "")).length > nameOctets;
+}
+
+/** Linux takes second names of up to 127 octets, and finds an interface by 15. */
+function ofLongName(name: string): string {
+  return isLong(name) ? "; a longer second name (altname) is not supported" : "";
 }
 
 function notAName(name: string): string {
-  return `no interface has a name like ${quote(name)}: at most ${nameOctets} octets besides "*", without blanks, "/" and ":"`;
+  return `no interface has a name like ${quote(name)}: at most ${nameOctets} octets besides "*", without blanks, "/" and ":"${ofLongName(name)}`;
 }
 
 function notReachable(name: string): string {
