@@ -157,11 +157,13 @@ async function finish(question: CommandInput, applied: Applied): Promise<Command
   const { io, systemNamespace } = question;
   const { unreachable, late } = outcome;
   const missing = late.map(({ target, why }) => `  ${maskControls(`${target.pod} on ${target.node}: ${why}`)}\n`);
-  const text =
-    late.length === 0
-      ? `In force in all ${outcome.count} processes that answer.\n`
+  const inForce = isEverywhere(outcome);
+  const text = inForce
+    ? `In force in all ${outcome.count} processes that answer.\n`
+    : late.length === 0
+      ? "No process says which configuration it has in force.\n"
       : `Not in force in ${late.length} of ${outcome.count + late.length} processes that answer:\n${missing.join("")}`;
-  const found = { value: { ...value, inForce: late.length === 0, backup: way ?? null }, unreachable, isLossy: late.length > 0 };
+  const found = { value: { ...value, inForce, backup: way ?? null }, unreachable, isLossy: !inForce };
   const back = way === undefined ? "" : `The way back: ${commandLine(["ingotctl", "apply", ...question.clusterArgs, way])}\n`;
   if (io.ask === undefined || yes || installation.text === undefined) return { ...found, text: `${text}${back}` };
   io.err(text);
@@ -178,9 +180,13 @@ async function finish(question: CommandInput, applied: Applied): Promise<Command
   const again = await watchUntilInForce(question, { hash: fingerprint(former), version }, timeoutMs);
   return {
     ...found,
-    text: again.late.length === 0 ? "The former configuration is back, everywhere.\n" : "The former configuration is back.\n",
+    text: isEverywhere(again) ? "The former configuration is back, everywhere.\n" : "The former configuration is back.\n",
     isMissing: true,
   };
+}
+
+function isEverywhere({ count, late }: InForce): boolean {
+  return late.length === 0 && count > 0;
 }
 
 /** The words quoted for a shell. */

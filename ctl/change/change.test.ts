@@ -438,6 +438,24 @@ test("apply: one that is not in force in time is said so, with the way back", as
   assert.match(out, /The way back: ingotctl apply old\.yaml\n$/);
 });
 
+test("apply: it is not said to be in force where no process gives an answer that counts", async () => {
+  const { api, processes } = smallCluster();
+  let asked = 0;
+  const silent: Processes = {
+    ...processes,
+    async get(target, path) {
+      if (path !== "/v1/configuration" || dataOf({ api, processes }).data.config === configuration)
+        return processes.get(target, path);
+      if (target.program === "controller" && ++asked < 4) return {};
+      throw new Error("no answer");
+    },
+  };
+  const { status, out } = await ingotctl("apply bigger.yaml --yes --timeout 2", outside({ api, processes: silent }));
+  assert.equal(status, Exit.losses, out);
+  assert.match(out, /^No process says which configuration it has in force\.\nThe way back: /);
+  assert.ok(asked > 3, "it goes on asking");
+});
+
 for (const { name, seen, cause, status: want } of [
   { name: "have seen it, and use it", seen: "7", cause: "inForce", status: Exit.ok },
   { name: "have not seen it", seen: "6", cause: "inForce", status: Exit.losses },

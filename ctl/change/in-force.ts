@@ -42,7 +42,7 @@ export async function watchUntilInForce(question: CommandInput, wanted: Written,
     const standingBy = answers.filter(({ body }) => body.leader === false);
     if (!deciding.some(({ target }) => target.program === "controller"))
       late.push(...standingBy.map(({ target }) => ({ target, why: "it stands by, and no controller leads" })));
-    if (late.length === 0 || io.now().getTime() >= end) return { count, late, unreachable };
+    if ((late.length === 0 && count > 0) || io.now().getTime() >= end) return { count, late, unreachable };
     io.progress(`in force in ${count} of ${deciding.length} processes`);
     await io.sleep(everyMs);
   }
