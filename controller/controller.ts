@@ -4,6 +4,7 @@ import type { ParsedConfig } from "#pkg/config";
 import { CoreRunner, hideByKey, type Recorder, recordLine } from "#pkg/core";
 import { type Cluster, type EventRecorder, NamespaceLabels } from "#pkg/k8s";
 import type { LeaderElector } from "#pkg/leader-election";
+import { customResources } from "#pkg/live-config";
 import type { Log } from "#pkg/log";
 import type { LoadBalancerClasses } from "#pkg/service";
 import {
@@ -61,7 +62,7 @@ export function sourceName({
   configMap,
   configSource,
 }: Pick<ControllerOptions, "namespace" | "configMap" | "configSource">) {
-  return `${namespace}/${configSource === "crds" ? "custom resources" : configMap}`;
+  return `${namespace}/${configSource === "crds" ? customResources : configMap}`;
 }
 
 /**

@@ -19,6 +19,7 @@ import {
 import {
   type ConfigStatus,
   configKey,
+  customResources,
   type HeldTogether,
   type InForce,
   LiveConfig,
@@ -134,7 +135,13 @@ export class Sources implements Disposable {
       },
       do: (effect: LiveConfigEffect) => this.#carryOut(effect),
     };
-    this.#live = new LiveConfig(context, holdings, "awaited", clock.now(), options.configMap);
+    this.#live = new LiveConfig(
+      context,
+      holdings,
+      "awaited",
+      clock.now(),
+      options.configSource === "crds" ? customResources : options.configMap,
+    );
   }
 
   /** @param endpoints EndpointSlices, or Endpoints where the API has no slices */

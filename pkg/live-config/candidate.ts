@@ -13,6 +13,9 @@ export const lastGoodKey = "last-good-config";
 /** On the ConfigMap, or on any of the custom resources: `"true"` lets a configuration leave no pool for addresses in use, whose Services then get others. */
 export const renumberAnnotation = "ingot.dev/allow-renumber";
 
+/** In place of the name of a ConfigMap. */
+export const customResources = "custom resources";
+
 /** @param annotations of one of these */
 export function mayRenumber(annotations: Readonly<Record<string, unknown>> | undefined): boolean {
   return annotations?.[renumberAnnotation] === "true";

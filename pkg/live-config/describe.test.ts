@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PoolIndex, type Problem } from "#pkg/config";
-import { explain } from "#pkg/live-config";
+import { customResources, explain } from "#pkg/live-config";
 import { configOf } from "#pkg/live-config/testing";
 import { Address } from "#pkg/net";
 import type { CandidateResult, InForce } from "./candidate.ts";
@@ -57,10 +57,9 @@ test("the remedy for what is wrong checks objects where it is in an object, and 
     "metallb",
   );
   assert.equal(make, "kubectl -n metallb-system create configmap metallb --from-file=config=FILE");
-  assert.match(
-    next([{ ...problem, object: "BGPPeer a/b" }]),
-    /^kubectl -n metallb-system get ipaddresspools,\S+ -o yaml \| ingotctl/,
-  );
+  const ofObjects = /^kubectl -n metallb-system get ipaddresspools,\S+ -o yaml \| ingotctl/;
+  assert.match(next([{ ...problem, object: "BGPPeer a/b" }]), ofObjects);
+  assert.match(next([problem], `lb/${customResources}`), ofObjects, "also where the error is of no single object");
 });
 
 test("every problem has a line of its own, and the decision is the last one", () => {

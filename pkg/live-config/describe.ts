@@ -3,7 +3,14 @@ import type { Config, Problem } from "#pkg/config";
 import type { Fields } from "#pkg/log";
 import { list } from "#pkg/text";
 import { answer, type CauseOf, causes, type Dated, type Fact, type Verdict, verdict } from "#pkg/verdict";
-import { type CandidateResult, configKey, type InForce, renumberAnnotation, type Stranded } from "./candidate.ts";
+import {
+  type CandidateResult,
+  configKey,
+  customResources,
+  type InForce,
+  renumberAnnotation,
+  type Stranded,
+} from "./candidate.ts";
 import { fingerprint } from "./fingerprint.ts";
 
 // Enough to see the pattern; the log of a cluster with thousands of Services must stay readable.
@@ -86,7 +93,7 @@ export interface Line {
 
 type Refused = Exclude<CandidateResult, { type: "accepted" }>;
 
-/** The verdict on the ConfigMap's configuration. @param configMap the name of the ConfigMap, or NAMESPACE/NAME */
+/** The verdict on the configuration. @param configMap the name of the ConfigMap, or `customResources`, perhaps behind NAMESPACE/ */
 export function configurationVerdict({ inForce, verdict: decided }: Decided, configMap: string): Verdict {
   if (decided === undefined) return verdict("configuration", "undecided");
   if (decided.type === "accepted") {
@@ -100,9 +107,10 @@ export function configurationVerdict({ inForce, verdict: decided }: Decided, con
   const state = inForce === undefined ? "Pending" : "Degraded";
   const stays = inForce === undefined ? "there is none in force" : "the last good one stays in force";
   const message = `the configuration is not used, ${stays}: ${explain(decided)}`;
-  const isOfObjects = decided.type === "invalid" && decided.problems.some(({ object }) => object !== undefined);
   const cause = causeOf(decided);
   const name = configMap.slice(configMap.indexOf("/") + 1);
+  const isOfObjects =
+    decided.type === "invalid" && (name === customResources || decided.problems.some(({ object }) => object !== undefined));
   const isKindMissing = decided.type === "missing" && decided.kinds.length > 0;
   const next = isKindMissing
     ? applyObjects

@@ -7,6 +7,7 @@
  */
 export {
   configKey,
+  customResources,
   type HeldTogether,
   type Holdings,
   type InForce,
