@@ -90,6 +90,21 @@ test("labels are kept of Services of type LoadBalancer where they are asked for,
   assert.deepEqual([ofNamespace(labels), ofNamespace({}), ofNamespace(many)], [labels, {}, undefined]);
 });
 
+test("the controller's conditions are kept of a Service, however many of others there are before them", () => {
+  const condition = (type: string) => ({
+    type,
+    status: "True",
+    reason: "Told",
+    message: "m",
+    lastTransitionTime: "2026-01-01T00:00:00Z",
+  });
+  const others = Array.from({ length: 1_000 }, (_, i) => condition(`example.com/c${i}`));
+  const of = (conditions: object[]) =>
+    project(servicesOf(classlessOnly, "labels"), { metadata, status: { conditions } }).conditions.map(({ type }) => type);
+  assert.deepEqual(of([...others, condition("ingot.dev/Assigned")]), ["ingot.dev/Assigned"]);
+  assert.equal(of(others.map(({ type }) => condition(`ingot.dev/${type}`))).length, 100);
+});
+
 test("1 KiB is kept of each value that anybody may write into a Service, and of an annotation what shows that it is too long", () => {
   const long = `${"x".repeat(1023)}é${"y".repeat(250_000)}`;
   const raw = { metadata: { ...metadata, annotations: { "metallb.io/address-pool": long } }, spec: { loadBalancerIP: long } };

@@ -178,10 +178,10 @@ const maxConditions = 100; // The list is merged by type, so that nobody writes 
 const ofIngot = "ingot.dev/";
 
 function projectConditions(raw: Fields): readonly Condition[] {
-  const all = list(fields(raw.status).conditions).slice(0, maxConditions).map(fields);
+  const all = list(fields(raw.status).conditions).map(fields);
   const ours = all.filter(({ type }) => text(type).startsWith(ofIngot));
   return compact(
-    ours.map(({ type, status, reason, message, lastTransitionTime }) => {
+    ours.slice(0, maxConditions).map(({ type, status, reason, message, lastTransitionTime }) => {
       return {
         type: short(text(type)),
         status: short(text(status)),

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { atOnce } from "#pkg/clock";
 import { classlessOnly } from "#pkg/service";
 import { type Fields, fields } from "#pkg/untrusted";
-import { projectMeta, resources, servicesOf } from "./resources.ts";
+import { nodesOf, projectMeta, resources, servicesOf } from "./resources.ts";
 import { parseInSteps, parseJson } from "./untrusted.ts";
 
 const padding = "x".repeat(70_000);
@@ -28,6 +28,8 @@ test("of labels of more than 64 KiB it is left that they are not known, and shor
     padding,
   });
   assert.deepEqual(parseJson(JSON.stringify({ labels: short, padding })), { labels: short, padding });
+  const ofNode = { labels: map(20_000) }; // They decide whether it may announce.
+  assert.deepEqual(parseJson(JSON.stringify(ofNode), nodesOf("n1").annotations), ofNode);
 });
 
 const sorted = (texts: Readonly<Record<string, string>>) => Object.fromEntries(Object.entries(texts).sort());

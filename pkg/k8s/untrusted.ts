@@ -65,7 +65,8 @@ interface LongPart {
 type EndOf = (json: string, start: number) => number;
 
 const longParts: readonly LongPart[] = [
-  { opening: '"labels":{', end: endOfMap, shortened: () => "null" }, // Labels that nobody knows; see `projectLabels`.
+  // Labels that nobody knows; see `projectLabels`. Those of a Node decide, and no tenant writes them.
+  { opening: '"labels":{', end: endOfMap, shortened: (value, annotations) => (annotations === "all" ? value : "null") },
   { opening: '"annotations":{', end: endOfValue, shortened: onlyRead },
   ...unusedLists.map((name) => ({ opening: `"${name}":[`, end: endOfValue, shortened: () => "[]" })),
   // Whether it has entries counts, and a long one has.
