@@ -113,7 +113,7 @@ function flagged(interfaces: Interfaces): Interfaces {
 
 function inet6Lines(): string[] {
   try {
-    return readFileSync("/proc/net/if_inet6", "latin1").trimEnd().split("\n");
+    return readFileSync("/proc/net/if_inet6", "utf8").trimEnd().split("\n");
   } catch {
     return []; // This node has no IPv6.
   }

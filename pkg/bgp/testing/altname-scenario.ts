@@ -7,7 +7,7 @@ import { SystemClock } from "#pkg/clock";
 import { silentLog } from "#pkg/log/testing";
 import { address } from "#pkg/net/testing";
 import { BgpListener } from "../driver/listener.ts";
-import { sourceNow, tcpTransport } from "../driver/tcp.ts";
+import { forgetInterfaces, interfacesNow, sourceNow, tcpTransport } from "../driver/tcp.ts";
 import type { SocketEnd } from "../driver/transport.ts";
 import { settings } from "./settings.ts";
 
@@ -24,6 +24,14 @@ ip("address add 2001:db8::5/64 dev made0 nodad");
 ip("address add fe80::5/64 dev made0 nodad");
 
 assert.deepEqual(sourceNow("second0", address("192.0.2.1"), undefined), address("192.0.2.5"));
+ip("link set end0 down");
+ip("link set end0 name büro0");
+ip("link set büro0 up");
+ip("address add 2001:db8:1::5/64 dev büro0 nodad");
+forgetInterfaces();
+const flagsOf = (name: string, own: string) => interfacesNow()[name]?.find((info) => info.address === own)?.flags;
+assert.notEqual(flagsOf("made0", "2001:db8::5"), undefined);
+assert.notEqual(flagsOf("büro0", "2001:db8:1::5"), undefined, "of an interface with a name that is not ASCII");
 
 // The router is this node itself, so that there is somebody who answers.
 const server = createServer().listen({ host: "fe80::5%made0", port: 0 });
