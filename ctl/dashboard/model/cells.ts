@@ -87,7 +87,8 @@ function cellOf(range: AddressRange, marks: readonly Mark[], reserved: readonly 
   const found: Use[] = marks.map(useOf);
   const keptFor = reserved.filter(({ ranges }) => ranges.some((one) => one.overlaps(range))).map((one) => one.keptFor);
   if (keptFor.length > 0) found.push("reserved");
-  if (pool.avoidBuggyIPs === true && size === 1 && isBuggy) found.push("excluded");
+  const isKept = (pool.avoidBuggyIPs === true && isBuggy) || pool.slots?.some(({ address }) => address === `${range.first}`);
+  if (pool.closed === true || (size === 1 && isKept)) found.push("excluded");
   const use = found.reduce<Use>((one, other) => (uses.indexOf(other) > uses.indexOf(one) ? other : one), "free");
   return { range, marks, use, keptFor, fill: marks.length / size };
 }

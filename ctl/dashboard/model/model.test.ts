@@ -141,6 +141,16 @@ test("a small range has a field for each address, with what it is used for", () 
   assert.deepEqual([cells[4]?.keptFor, cells[6]?.keptFor], [["namespace shop"], []]);
 });
 
+test("no field is free whose addresses no Service gets: those of a closed pool, and next-hop slots", () => {
+  const marks = marksOf(table(service("a/a", "10.0.0.6", "n1")), new Map());
+  const usesIn = (text: string, more: Partial<PoolRow>) =>
+    cellsOf(range(text), marks, { ...pool, ...more }).map(({ use }) => use);
+  assert.deepEqual(usesIn("10.0.0.6-10.0.0.7", { closed: true }), ["held", "excluded"]);
+  assert.ok(!usesIn("10.1.0.0-10.1.255.255", { closed: true }).includes("free"));
+  const slots = [{ address: "10.0.0.7", node: "n1" }];
+  assert.deepEqual(usesIn("10.0.0.6-10.0.0.8", { slots }), ["held", "excluded", "free"]);
+});
+
 for (const text of [
   "10.0.0.0-10.255.255.255",
   "fd00::-fd00::ffff:ffff:ffff:ffff",
