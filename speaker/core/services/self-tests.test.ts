@@ -132,6 +132,26 @@ for (const { name, macs, connection, known = true, cause } of answers)
     assert.deepEqual(step(state, { type: "wireTested", tested }, 3_000), []); // It is said once.
   });
 
+test("where two owners do not answer on one interface, the remedy names that interface of the node that tries them", () => {
+  const state = stateOf("node3");
+  const [second] = [address("192.0.2.5")];
+  const other = { ...placed(state), address: second, owner: "node2", candidates: ["node2"], contenders: ["node2"] };
+  state.placements.set(second.toString(), [other]);
+  const silent = (address: typeof ip, owner: string, name = "eth0"): TestedAddress => {
+    return { address, owner, port: undefined, interface: name, answer: { macs: [], connection: undefined } };
+  };
+  const next = (tested: TestedAddress) => {
+    step(state, { type: "wireTested", tested }, 0);
+    return state.wireFaults.get(tested.address.toString())?.verdict.next ?? assert.fail();
+  };
+  const alone = next(silent(ip, owner));
+  assert.match(alone, /^look for what drops ARP/);
+  assert.equal(next(silent(second, "node2", "eth1")), alone, "on another interface");
+  const both = /^see eth0 of node3 first, on which (node1|node2) does not answer either; else look for what drops ARP/;
+  assert.match(next(silent(second, "node2")), both);
+  assert.match(next(silent(ip, owner)), both, "also of the one that was found first");
+});
+
 test("a fault ends when the address is answered for again, and when another node announces it", () => {
   const state = stateOf("node3");
   const tested = (answer: TestedAddress["answer"]) => ({ address: ip, owner, port: 80, interface: "eth0", answer });

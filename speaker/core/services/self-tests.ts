@@ -2,7 +2,7 @@ import type { Millis } from "#pkg/clock";
 import { selfTestInterval } from "#pkg/config";
 import { type AddressPlacement, isOwner, ownerOf } from "#pkg/placement";
 import { list } from "#pkg/text";
-import { type CauseOf, type Fact, remedyFor, sentence, type Verdict, verdict } from "#pkg/verdict";
+import { type CauseOf, causes, type Fact, remedyFor, sentence, type Verdict, verdict } from "#pkg/verdict";
 import type { SpeakerEffect } from "../effects.ts";
 import type { TestedAddress } from "../events.ts";
 import { ownedPlacement, poolAt, type SpeakerState, type WireFault } from "../state.ts";
@@ -135,6 +135,20 @@ export function countWireFaults(state: SpeakerState): number {
   }, 0);
 }
 
+/** What is silent on one interface of this node may be that interface: its cable, its VLAN, or the switch. */
+function nextOfSilence({ node, wireFaults }: SpeakerState, owner: string, name: string): string {
+  const { next } = causes.service.notAnswered;
+  const faults = [...wireFaults.values()].filter((one) => one.owner !== owner && one.verdict.cause === "notAnswered");
+  const here = faults.filter(({ verdict: { evidence } }) => evidence.some(({ value }) => value === testedBy(node, name)));
+  if (here.length === 0) return next;
+  const others = [...new Set(here.map((one) => one.owner))];
+  return `see ${name} of ${node} first, on which ${list(others)} ${others.length === 1 ? "does" : "do"} not answer either; else ${next}`;
+}
+
+function testedBy(node: string, name: string): string {
+  return `${node} on ${name}`;
+}
+
 /** The fault of an address, from the answers on the wire. */
 export function wireVerdict(
   state: SpeakerState,
@@ -144,7 +158,7 @@ export function wireVerdict(
   const own = state.members.macs.macs.get(owner) ?? [];
   const others = own.length === 0 ? [] : macs.filter((mac) => !own.includes(mac)); // Nobody knows whose they are.
   const evidence: Fact[] = [
-    { name: "tested by", value: `${state.node} on ${name}`, source: "self-test" },
+    { name: "tested by", value: testedBy(state.node, name), source: "self-test" },
     { name: "answered by", value: macs.length === 0 ? "nobody" : list(macs), source: "self-test" },
     { name: `MAC addresses of ${owner}`, value: own.length === 0 ? "not known" : list(own), source: "gossip" },
   ];
@@ -160,7 +174,10 @@ export function wireVerdict(
       `what comes for ${address} by way of ${owner} gets no answer: TCP port ${port} neither accepts nor refuses a connection, ${where}`,
     );
   }
-  if (macs.length === 0) return fault("notAnswered", `${owner} announces ${address}, and nobody answers for it, ${where}`);
+  if (macs.length === 0) {
+    const message = `${owner} announces ${address}, and nobody answers for it, ${where}`;
+    return verdict("service", "notAnswered", { message, evidence, next: nextOfSilence(state, owner, name) });
+  }
   if (macs.length > 1 && (own.length === 0 || others.length > 0))
     return fault(
       "answeredByTwo",
