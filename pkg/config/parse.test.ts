@@ -1414,6 +1414,15 @@ const warned: { name: string; text: string; want: string[] }[] = [
     want: ["5:3: warning: peers[1]: has the same 192.0.2.1 as peers[0]: a node that both select has that session alone"],
   },
   {
+    name: "a passive peer whose router's connections another peer of the same address gets",
+    text: `${peer("")}- {my-asn: 1, peer-asn: 2, peer-address: 192.0.2.1, peer-port: 1179, passive: true}\n- {my-asn: 1, peer-asn: 2, peer-address: 192.0.2.1, peer-port: 1180}\n- {my-asn: 1, peer-asn: 2, peer-address: 192.0.2.2, passive: true}`,
+    want: [
+      "5:79: warning: peers[1].passive: the router has to connect to the speakers, which listen only when started with --bgp-port",
+      "5:79: warning: peers[1].passive: a node that peers[0] selects too takes connections from 192.0.2.1 for that one alone: this peer has no session there",
+      "7:62: warning: peers[3].passive: the router has to connect to the speakers, which listen only when started with --bgp-port",
+    ],
+  },
+  {
     name: "two sessions between the same ends for some node",
     text: `peers:${["[{match-labels: {rack: a}}]", "[{match-labels: {rack: b}}]", "[{match-labels: {zone: a, rack: b}}]"]
       .map((selectors, i) => `\n- {my-asn: ${i + 1}, peer-asn: 9, peer-address: 192.0.2.1, node-selectors: ${selectors}}`)

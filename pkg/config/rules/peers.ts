@@ -11,7 +11,7 @@ export function readPeers(raw: RawList<RawPeer> | undefined, places: Place, prof
   const peers: Peer[] = [];
   const names = new Names();
   const seen = new Map<string, number>(); // all that a peer says -> index
-  const byEnds = new Map<string, { peer: Peer; index: number }[]>(); // both ends of the session -> peers
+  const byEnds = new Map<string, { peer: Peer; index: number }[]>(); // both ends of the session, without ports -> peers
   const budget = { comparisons: limits.comparisons };
   let ofAllNodes = 0;
   for (const [fields, at, index] of places.each(raw)) {
@@ -30,11 +30,17 @@ export function readPeers(raw: RawList<RawPeer> | undefined, places: Place, prof
       peer.address === undefined
         ? `${describeRouter(peer)} ${JSON.stringify(peer.discovery)}`
         : `${peer.address}%${peer.interface ?? ""}`;
-    const ends = `${peer.sourceAddress ?? peer.sourceInterface ?? ""} ${router} ${peer.port}`;
+    const ends = `${peer.sourceAddress ?? peer.sourceInterface ?? ""} ${router}`;
     const others = byEnds.get(ends) ?? [];
-    const other = others.find((one) => canBeSelectedByBoth(one.peer.nodeSelectors, peer.nodeSelectors, budget));
+    const isOnNodeOf = (one: Peer) => canBeSelectedByBoth(one.nodeSelectors, peer.nodeSelectors, budget);
+    const other = others.find((one) => one.peer.port === peer.port && isOnNodeOf(one.peer));
     if (other !== undefined && same === undefined)
       at.warn(`has the same ${describeRouter(peer)} as peers[${other.index}]: a node that both select has that session alone`);
+    const first = peer.passive && other === undefined ? others.find((one) => isOnNodeOf(one.peer)) : undefined;
+    if (first !== undefined)
+      at.in("passive").warn(
+        `a node that peers[${first.index}] selects too takes connections from ${describeRouter(peer)} for that one alone: this peer has no session there`,
+      );
     others.push({ peer, index });
     byEnds.set(ends, others);
   }
