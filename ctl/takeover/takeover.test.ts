@@ -524,6 +524,31 @@ suite("takeover --check", () => {
       want: [/^error workloads: DaemonSet metallb-system\/speaker: runs with --ml-bindport=9122, and the manifests have 7946/],
     },
     {
+      name: "speakers without a ring, beside which Ingot's would wait",
+      objects: [
+        ...withoutSpeaker,
+        workload("DaemonSet", "speaker", {
+          containers: [container("quay.io/metallb/speaker:v0.12.1", { env: [{ name: "METALLB_NODE_NAME", valueFrom: {} }] })],
+        }),
+      ],
+      want: [/^error workloads: DaemonSet metallb-system\/speaker: has no METALLB_ML_BIND_ADDR: its speakers have no ring/],
+    },
+    {
+      name: "no fault in speakers that have an address for the ring",
+      objects: [
+        ...withoutSpeaker,
+        workload("DaemonSet", "speaker", {
+          containers: [
+            container("quay.io/metallb/speaker:v0.12.1", {
+              env: ["METALLB_NODE_NAME", "METALLB_ML_BIND_ADDR"].map((name) => ({ name, valueFrom: {} })),
+            }),
+          ],
+        }),
+      ],
+      want: [],
+      status: Exit.ok,
+    },
+    {
       name: "who would put MetalLB back: Flux and Argo CD",
       objects: [
         config(lan),

@@ -223,6 +223,12 @@ export function checkWorkloads(view: ClusterView): TakeoverFinding[] {
           isRings ? "error" : "warning",
         );
     }
+    if (!isHelms && flagOf(words, "ml-bindaddr") === undefined && containersOf(template).some(isWithoutRing))
+      differs(
+        "has no METALLB_ML_BIND_ADDR: its speakers have no ring, and the first one of ingot.yaml would wait for them, without becoming ready",
+        "give them a ring first, with METALLB_ML_BIND_ADDR and METALLB_ML_SECRET_KEY as in MetalLB's manifests, or take both from Ingot's in your kustomization",
+        "error",
+      );
     if (JSON.stringify(template).includes('"METALLB_BGP_TYPE","value":"frr"'))
       differs(
         "BGP is spoken by FRR in the speaker's Pod: its sessions end, and Ingot's begin",
@@ -257,6 +263,12 @@ export function checkWorkloads(view: ClusterView): TakeoverFinding[] {
     differs(`runs ${images}`, isHelms ? "keep the release's values: with them its chart brings it back" : ofManifest, "note");
   }
   return findings;
+}
+
+/** Each speaker is told its node by a variable; where it is told otherwise, so may be the address for the ring. */
+function isWithoutRing({ env, envFrom }: Raw): boolean {
+  const names = new Set(listOf(env).map(({ name }) => name));
+  return names.has("METALLB_NODE_NAME") && !names.has("METALLB_ML_BIND_ADDR") && listOf(envFrom).length === 0;
 }
 
 /** Counts a workload's Pods, those that are ready, and those of its present template; each is 0 where nobody counts them. */
