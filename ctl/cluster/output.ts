@@ -108,7 +108,7 @@ const wide =
 
 /** How many columns of a terminal a text takes. */
 function widthOf(text: string): number {
-  if (/^[ -~·…]*$/.test(text)) return text.length;
+  if (/^[ -~\u00b7\u2026]*$/.test(text)) return text.length;
   return [...characters.segment(text)].reduce((sum, { segment }) => sum + (wide.test(segment) ? 2 : 1), 0);
 }
 
