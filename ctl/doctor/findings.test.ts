@@ -23,6 +23,11 @@ const sees = (...nodes: string[]) => ({
   source: "memberlist",
   members: nodes.map((node) => ({ node, status: "alive", active: true })),
 });
+/** Two speakers in one ring, and one without. */
+const ringWithoutOne = [
+  ...speakers.slice(0, 2).map((one) => ({ target: one, body: sees("n1", "n2") })),
+  { target: target("speaker-n3"), body: { ...sees("n1", "n2", "n3"), source: "pods" as const } },
+];
 
 const well: Examined = {
   namespace: "metallb-system",
@@ -333,13 +338,7 @@ const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
   },
   {
     name: "a ring on some nodes only, as in the middle of a rollout that adds it",
-    of: {
-      members: [
-        { target: target("speaker-n1"), body: sees("n1", "n2") },
-        { target: target("speaker-n2"), body: sees("n1", "n2") },
-        { target: target("speaker-n3"), body: { ...sees("n1", "n2", "n3"), source: "pods" } },
-      ],
-    },
+    of: { members: ringWithoutOne },
     want: [
       "error: speaker on n3: they have no ring, and the others have one: both may announce the same address, or the others wait for these without becoming ready",
     ],
@@ -347,11 +346,7 @@ const cases: { name: string; of: Partial<Examined>; want: string[] }[] = [
   {
     name: "a node that cannot announce on layer 2, whose speaker stays out of the ring",
     of: {
-      members: [
-        { target: target("speaker-n1"), body: sees("n1", "n2") },
-        { target: target("speaker-n2"), body: sees("n1", "n2") },
-        { target: target("speaker-n3"), body: { ...sees("n1", "n2", "n3"), source: "pods" } },
-      ],
+      members: ringWithoutOne,
       verdicts: [
         { target: target("speaker-n3"), body: { verdicts: [problem("node", "n3", verdict("node", "layer2Unavailable"))] } },
       ],

@@ -12,7 +12,7 @@ export interface SessionWatchOptions {
 // The core says something of it after 30 s.
 const lookEveryMs: Millis = 2_000;
 
-/** Tells the core which BGP sessions are established, and which routes they carry, until what is returned is disposed. */
+/** Tells the core which BGP sessions are established and which routes they carry. Disposing the result ends that. */
 export function watchSessions({ bgp, emit, clock }: SessionWatchOptions): Disposable {
   let told = "";
   const look = (): void => {

@@ -7,9 +7,9 @@ import { buildModel } from "./build.ts";
 import { cellsOf, marksOf } from "./cells.ts";
 import { applyChanges, changesBetween, keepRows } from "./changes.ts";
 import { earlierThan, eventsBetween, incidentsOf, maxEvents, withEvents } from "./events.ts";
+import { haveOneConfiguration } from "./one-configuration.ts";
 import { recordedEvents } from "./recorded.ts";
 import { emptyModel, type Model, type PoolRow, type ProcessRow, type RowVerdict, type ServiceRow } from "./rows.ts";
-import { haveOneConfiguration } from "./sight.ts";
 import { maxSamples, withSample } from "./trends.ts";
 
 const since = "2026-01-02T03:01:00.000Z";

@@ -1,7 +1,8 @@
 import { useContext, useMemo } from "preact/hooks";
 import { count } from "#pkg/text";
+import { haveOneConfiguration } from "../model/one-configuration.ts";
 import type { Model, NodeRow } from "../model/rows.ts";
-import { haveOneConfiguration, seenBy } from "../model/sight.ts";
+import { seenBy } from "../model/sight.ts";
 import { Badge, Empty, Explain, Here, Message, Since, WideTable } from "./parts.tsx";
 import { RingPicture } from "./ring-picture.tsx";
 import { placeText } from "./store.ts";

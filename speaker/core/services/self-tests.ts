@@ -135,7 +135,7 @@ export function countWireFaults(state: SpeakerState): number {
   }, 0);
 }
 
-/** What is silent on one interface of this node may be that interface: its cable, its VLAN, or the switch. */
+/** Several silent owners on one interface of this node point to that interface: its cable, its VLAN, or the switch. */
 function nextOfSilence({ node, wireFaults }: SpeakerState, owner: string, name: string): string {
   const { next } = causes.service.notAnswered;
   const faults = [...wireFaults.values()].filter((one) => one.owner !== owner && one.verdict.cause === "notAnswered");

@@ -4,7 +4,7 @@ import { drainLabel, excludeLabel, networkTaint, outOfServiceTaint } from "#pkg/
 import { namespace, podObject, podStatus, routerAddress } from "./objects.ts";
 
 export const edgeLabel = "edge";
-/** What a peer may take from a node: field -> where the node has its value, and the one that it has usually. */
+/** Fields of a peer that nodes may give: field -> the place of its value in the Node, and the usual value. */
 export const peerValues = {
   "peer-address": { kind: "annotation", name: "example.com/router", usual: () => routerAddress },
   "my-asn": { kind: "label", name: "example.com/asn", usual: (node: number) => `${65_101 + node}` },

@@ -48,7 +48,7 @@ export function peerOf({ nodes, machines }: SimulatedCluster, peers: readonly Pe
   });
 }
 
-/** In what the session that the router has with the node is not the one that the API wants; undefined without a session. */
+/** AS number and identifier of the router's session with the node, where the API wants others; undefined where they are right or there is no session. */
 export function wrongSession(cluster: SimulatedCluster, peers: readonly Peer[], node: number): string | undefined {
   const { nodes, router } = cluster;
   const open = router.openOf(cluster.neighborOf(node));

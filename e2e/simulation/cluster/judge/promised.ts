@@ -15,7 +15,7 @@ export function hasWrongFamilies(spec: ServiceSpec, addresses: readonly string[]
 /** Pools with addresses of both families. */
 const withBoth: ReadonlySet<string> = new Set(["lan", "sticky"]);
 
-/** Whether it may go on with an address, although its families are others than before. */
+/** Whether a Service that asks for other families than before may keep this address. */
 export function mayKeep({ isDual, firstFamily = "IPv4", pool, wanted }: ServiceSpec, address: string): boolean {
   const family = address.includes(":") ? "IPv6" : "IPv4";
   return wanted === undefined && poolOf(address) === pool && (isDual || family === firstFamily);
