@@ -3,7 +3,8 @@ import { type CauseOf, causes } from "#pkg/verdict";
 
 /** Whether a Service is announced. */
 export interface AnnouncedLine {
-  readonly cause: CauseOf<"service">;
+  /** `unknown`: a cause that only a later version than this one has. Whether the Service is announced, only the message says. */
+  readonly cause: CauseOf<"service"> | "unknown";
   /** One sentence for its owner, with the node or the remedy in it. */
   readonly message: string;
   /** `subjectOf` the Service: a line says nothing about another Service of the same name, or about other addresses. */
@@ -68,10 +69,10 @@ export function decodeAnnounced({ name, data }: NamedData, namespace: string): R
   if (!announcedConfigMaps.includes(name)) return new Map();
   const lines = new Map<string, AnnouncedLine>();
   for (const [key, text] of Object.entries(data).slice(0, maxLines)) {
-    const [, cause = "", subject = "", message = ""] = /^(\w+) (\w{1,7}) (.*)$/su.exec(text) ?? [];
-    if (!isCause(cause)) continue;
+    const [isLine, cause = "", subject = "", message = ""] = /^(\w+) (\w{1,7}) (.*)$/su.exec(text) ?? [];
+    if (isLine === undefined) continue;
     const said = escapeControls(upTo(forNamespace(message, namespace), maxMessage));
-    lines.set(key.replace(".", "/"), { cause, subject, message: said });
+    lines.set(key.replace(".", "/"), { cause: isCause(cause) ? cause : "unknown", subject, message: said });
   }
   return lines;
 }

@@ -57,8 +57,8 @@ export class Announcements extends PartOf<Context> {
     return line !== undefined && line.subject === subjectOf(service) && !this.isSilent ? line : undefined;
   }
 
-  /** State and cause by the speakers; undefined where they say nothing of the Service. */
-  stateOf(service: Service): ReturnType<typeof stateOf> | undefined {
+  /** State and cause by the speakers; undefined where they say nothing of the Service that this version understands. */
+  stateOf(service: Service): ReturnType<typeof stateOf> {
     const line = this.of(service);
     if (line !== undefined) return stateOf(line);
     return this.isSilent && isOurs(service) && service.ingress.length > 0 ? silence : undefined;
@@ -150,7 +150,7 @@ export class Announcements extends PartOf<Context> {
   #tell(service: Service | undefined, haveLasted = false): void {
     if (!this.isWorking || service === undefined || !isOurs(service) || service.ingress.length === 0) return;
     const line = this.of(service);
-    if (line === undefined || stateOf(line).state === "NotOurs") return;
+    if (line === undefined || (stateOf(line)?.state ?? "NotOurs") === "NotOurs") return;
     const { key } = service;
     const now = toTell(line);
     const { what, message } = this.told.get(key) ?? { what: toldByCondition(service), message: now.message };
@@ -178,7 +178,8 @@ export class Announcements extends PartOf<Context> {
 }
 
 /** State and cause of what speakers say: nobody announces the Service, where it is `Pending`. */
-function stateOf({ cause }: AnnouncedLine): { readonly state: Verdict["state"]; readonly cause: string } {
+function stateOf({ cause }: AnnouncedLine): { readonly state: Verdict["state"]; readonly cause: string } | undefined {
+  if (cause === "unknown") return undefined;
   const [state] = causes.service[cause].states;
   return { state: isAnnounced(cause) || state === "NotOurs" ? state : "Pending", cause };
 }
@@ -196,7 +197,7 @@ interface Told {
 
 function toTell({ cause, message }: AnnouncedLine): Told {
   if (cause === "announcedWithFault") return { what: message, message: "" };
-  return isAnnounced(cause) ? { what: "", message: "" } : { what: nobody + reasonOf(cause), message };
+  return isAnnounced(cause) || cause === "unknown" ? { what: "", message: "" } : { what: nobody + reasonOf(cause), message };
 }
 
 function isOfSilence({ type, status, reason }: Condition): boolean {

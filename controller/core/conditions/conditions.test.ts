@@ -455,6 +455,19 @@ test("where no speaker says for minutes who announces a Service, its condition i
   ]);
 });
 
+test("a cause that only a later version of speakers has leaves open whether the Service is announced", async () => {
+  const world = await begin({ web: {} });
+  say(world, { web: announced("node1") });
+  await pass(world, 15_000);
+  say(world, { web: { cause: "causeOfALaterVersion" as Said["cause"], message: "x" } });
+  assert.deepEqual(await pass(world, 15_000), ["default/web: ingot.dev/Announced=Unknown Unknown: x"]);
+  assert.equal(await world.metric("ingot_services", { state: "Assigned", cause: "assigned" }), 1);
+  say(world, { web: announced("node1") });
+  assert.deepEqual(await pass(world, 15_000), [
+    "default/web: ingot.dev/Announced=True Announced: 192.0.2.1 is announced by node1",
+  ]);
+});
+
 test("of 700 Services that nobody announces 500 are told of at once, and the others in the metrics", async () => {
   const world = await begin({}, configText("main 10.0.0.1-10.0.255.200"));
   for (let i = 0; i < 700; i++) world.service(`s${i}`);

@@ -72,7 +72,8 @@ function announced(
   if (line === undefined) return [];
   const said = { ...line, next: "" };
   if (isAnnounced(line.cause)) return [condition(announcedType, "True", said)];
-  return [condition(announcedType, causes.service[line.cause].states[0] === "NotOurs" ? "Unknown" : "False", said)];
+  const isUnknown = line.cause === "unknown" || causes.service[line.cause].states[0] === "NotOurs";
+  return [condition(announcedType, isUnknown ? "Unknown" : "False", said)];
 }
 
 export function isAnnounced(cause: string): boolean {
