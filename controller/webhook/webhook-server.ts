@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer as createHttpsServer, type Server as HttpsServer } from "node:https";
 import { createServer, type Server } from "node:net";
 import type { Certificate } from "#pkg/certificate";
-import { type Allowance, type Clock, type Millis, Tokens } from "#pkg/clock";
+import { Alarm, type Allowance, type Clock, type Millis, Tokens } from "#pkg/clock";
 import { SerialQueue } from "#pkg/collections";
 import { backlog, Regulars, ServerGate } from "#pkg/connections";
 import type { Log } from "#pkg/log";
@@ -29,6 +29,9 @@ export const webhookLimits: { readonly answerMs: Millis; readonly bodyBytes: num
   reviews: { burst: 4, everyMs: 1_000 },
 };
 
+// Another program may have the port.
+const retryMs: Millis = 10_000;
+
 /** Answers admission reviews over HTTPS, once there is a certificate. */
 export class WebhookServer implements AsyncDisposable {
   readonly #options: WebhookServerOptions;
@@ -36,6 +39,7 @@ export class WebhookServer implements AsyncDisposable {
   readonly #gate: ServerGate;
   readonly #connections: Connections;
   readonly #reviews: Tokens;
+  readonly #retry: Alarm;
   #https: HttpsServer | undefined;
   #listener: Server | undefined;
   #paths: readonly string[] = []; // Paths of the certificate in use, and of the former one: the API server may not know the change yet.
@@ -53,6 +57,7 @@ export class WebhookServer implements AsyncDisposable {
       known: this.#regulars,
     });
     this.#connections = new Connections(clock);
+    this.#retry = new Alarm(clock, "webhook", () => this.#listen());
     this.#reviews = new Tokens(webhookLimits.reviews, clock.now());
   }
 
@@ -70,7 +75,7 @@ export class WebhookServer implements AsyncDisposable {
   }
 
   #start(shown: { readonly cert: string; readonly key: string }): void {
-    const { port, log } = this.#options;
+    const { log, clock } = this.#options;
     const https = createHttpsServer(
       { ...shown, minVersion: "TLSv1.2" },
       (request, response) => void this.#answer(request, response),
@@ -83,17 +88,25 @@ export class WebhookServer implements AsyncDisposable {
       if (this.#connections.admit(socket, from, this.#regulars.has(from))) https.emit("connection", socket);
     });
     this.#listener = listener;
-    listener.on("error", (error) => log.error("cannot answer admission reviews", { op: "webhook", error }));
+    listener.on("error", (error) => {
+      log.error("cannot answer admission reviews", { op: "webhook", error });
+      if (!listener.listening) this.#retry.set(clock.now() + retryMs);
+    });
     listener.on("listening", () => {
       this.#gate.add(listener);
       log.info("answering admission reviews", { op: "webhook", port: this.port });
     });
-    listener.listen({ port, backlog });
+    this.#listen();
+  }
+
+  #listen(): void {
+    this.#listener?.listen({ port: this.#options.port, backlog });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const listener = this.#listener;
     this.#gate[Symbol.dispose]();
+    this.#retry[Symbol.dispose]();
     if (listener === undefined) return;
     this.#connections[Symbol.dispose]();
     await new Promise((resolve) => listener.close(resolve));

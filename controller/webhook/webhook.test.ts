@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { request } from "node:https";
-import { connect } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { selfSigned } from "#pkg/certificate";
@@ -187,6 +187,23 @@ async function serve(clock: SimulatedClock) {
   return { server, port: server.port, reviewed };
 }
 const body = JSON.stringify({ kind: "AdmissionReview", request: { uid: "u", namespace, name: "config", object: { data: {} } } });
+
+test("a port that another program has is used once it is free", async () => {
+  const clock = new SimulatedClock();
+  const other = createServer().listen(0);
+  await once(other, "listening");
+  const { port } = other.address() as AddressInfo;
+  let failures = 0;
+  const log = { ...silentLog, error: () => failures++ };
+  await using server = new WebhookServer({ port, review: async () => ({ allowed: true, warnings: [] }), log, clock });
+  server.setCertificate(pair);
+  while (failures === 0) await setImmediate();
+  await new Promise((resolve) => other.close(resolve));
+  clock.advanceBy(10_000);
+  for (let turn = 0; turn < 1_000 && server.port === undefined; turn++) await setImmediate();
+  assert.equal(server.port, port);
+  assert.equal((await post(port, body)).status, 200);
+});
 
 test("the port answers reviews, so many at a time, and refuses everything else", async () => {
   const clock = new SimulatedClock();
