@@ -13,7 +13,7 @@ export const flags = {
     help: "write the conditions ingot.dev/Assigned and ingot.dev/Announced into the status of Services",
     fallback: true,
   }),
-  "status-objects": flag.text({
+  "status-objects": flag.pod({
     help: "write the controller's ConfigurationState, MetalLB's object, as the Pod POD_NAME/POD_UID, which owns it, and with --config-source=crds the status of IPAddressPools; empty: write none",
   }),
   "pool-annotations": flag.boolean({

@@ -61,7 +61,7 @@ export const flags = {
   "ignore-exclude-lb": flag.boolean({
     help: "announce also from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers, or whose network is unavailable",
   }),
-  "status-objects": flag.text({
+  "status-objects": flag.pod({
     help: "write MetalLB's status objects, as the Pod POD_NAME/POD_UID, which owns them; empty: write none",
   }),
   "disable-epslices": flag.boolean({ help: "read Endpoints instead of EndpointSlices" }),

@@ -8,9 +8,18 @@ const flags = {
   "log-level": flag.choice({ help: "how much is logged", fallback: "info", choices: ["info", "warn"] as const }),
   "disable-epslices": flag.boolean({ help: "read Endpoints instead of EndpointSlices" }),
   refresh: flag.duration({ help: "how often", fallback: "60s" }),
+  owner: flag.pod({ help: "who owns the objects" }),
   lease: flag.duration({ help: "how long", fallback: "4s", limits: { min: "1s", max: "10m" } }),
 };
-const defaults = { refresh: 60_000, lease: 4_000, port: 7472, namespace: "", "log-level": "info", "disable-epslices": false };
+const defaults = {
+  owner: "",
+  refresh: 60_000,
+  lease: 4_000,
+  port: 7472,
+  namespace: "",
+  "log-level": "info",
+  "disable-epslices": false,
+};
 
 const accepted: { name: string; args: string[]; env?: Record<string, string>; want: object }[] = [
   { name: "nothing gives the defaults", args: [], want: {} },
@@ -39,6 +48,8 @@ const accepted: { name: string; args: string[]; env?: Record<string, string>; wa
   },
   { name: "a time in several units", args: ["--refresh=1h1m30s500ms"], want: { refresh: 3_690_500 } },
   { name: "a time in parts, in any order, as Go allows", args: ["--refresh=1.5s1m"], want: { refresh: 61_500 } },
+  { name: "a Pod", args: ["--owner=speaker-x2x4z/0f5c-1"], want: { owner: "speaker-x2x4z/0f5c-1" } },
+  { name: "no Pod", args: ["--owner="], want: {} },
   { name: "a time of nothing", args: ["--refresh", "0"], want: { refresh: 0 } },
   { name: "an empty environment variable is unset", args: [], env: { METALLB_NAMESPACE: "" }, want: {} },
 ];
@@ -69,6 +80,11 @@ const refused: { name: string; args: string[]; message: string }[] = [
     name: `a time that is not within its limits: ${text}`,
     args: [`--lease=${text}`],
     message: `flag --lease is "${text}", wanted a time from 1s to 10m`,
+  })),
+  ...["x", "x/", "/1", "x/1/2", "$(POD_NAME)/$(POD_UID)"].map((text) => ({
+    name: `a Pod that is none: ${text}`,
+    args: [`--owner=${text}`],
+    message: `flag --owner is "${text}", wanted POD_NAME/POD_UID`,
   })),
   {
     name: "a boolean that is none",

@@ -44,6 +44,13 @@ export const flag = {
     expects: "text",
     read: (text) => text,
   }),
+  /** A Pod by name and UID; empty: none. */
+  pod: (common: Common): Flag<string> => ({
+    ...common,
+    fallback: "",
+    expects: "POD_NAME/POD_UID",
+    read: (text) => (text === "" || /^[\w.-]+\/[\w-]+$/.test(text) ? text : undefined),
+  }),
   integer: ({ min, max, ...common }: Common & { fallback: number; min: number; max: number }): Flag<number> => ({
     ...common,
     expects: `a whole number from ${min} to ${max}`,
@@ -144,6 +151,7 @@ function helpText(usage: string, flags: FlagSet): string {
 
 function placeholder(expects: string): string {
   if (expects === "text") return "TEXT";
+  if (expects.startsWith("POD")) return expects;
   if (expects.startsWith("one of")) return "NAME";
   return expects.startsWith("a time") ? "TIME" : "NUMBER";
 }
