@@ -342,6 +342,31 @@ test("where the controller's Deployment asks for no Pod, one cause says so besid
   assert.doesNotMatch((await causes(11_000)).join("\n"), /controller:/);
 });
 
+test("more speakers that hang than are asked at a time delay the others once, until they count as silent", async () => {
+  const names = Array.from({ length: 40 }, (_, index) => `n${index}`);
+  const processes = clusterProcesses(() => ({ nodes: names, services: [], silent: {} }));
+  const hanging = new Set(names.slice(0, 20).map((node) => `speaker-${node}`));
+  let asked = 0;
+  let clock: SimulatedClock | undefined;
+  const half: Processes = {
+    targets: processes.targets,
+    get: (target, path) => {
+      if (target.pod === "speaker-n39" && path.startsWith("/v1/verdicts")) asked++;
+      if (clock === undefined || !hanging.has(target.pod)) return processes.get(target, path);
+      const { promise, reject } = Promise.withResolvers<never>();
+      clock.schedule("a time-out", clock.now() + 5_000, () => reject(new Error("no answer within 5 s")));
+      return promise;
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+  await using world = await started({ nodes: names, services: [], silent: {} }, async () => half);
+  ({ clock } = world);
+  await world.pass(30_000);
+  asked = 0;
+  await world.pass(12_000);
+  assert.ok(asked >= 9, `asked ${asked} times in 12 s`);
+});
+
 test("where the API server fails while a speaker hangs, no other process is named for it, whenever that happens", async () => {
   for (let afterMs = 0; afterMs < 4_000; afterMs += 150) {
     const hanging = { nodes, services: manyServices(6, nodes), silent: { n3: silentWhy } };

@@ -54,14 +54,13 @@ interface FollowedProcess {
 }
 
 /**
- * Asks all processes over and over, each at its own pace, so that one that does not answer delays nobody, and makes a model of the latest
- * that each said.
+ * Asks all processes over and over, each at its own pace, so that those that do not answer delay nobody once that is known, and makes a model of
+ * the latest that each said.
  */
 export class Collector implements AsyncDisposable {
   readonly #options: CollectorOptions;
   readonly #asked = new Map<string, FollowedProcess>(); // pod -> what it said
-  readonly #waiting: (() => void)[] = []; // For one of `atOnce`.
-  #running = 0;
+  readonly #turns = { others: new Turns(), silent: new Turns() }; // Processes that were silent wait for one another alone.
   #processes: Processes | undefined;
   #missing: MissingPods = {};
   #listing: string | undefined; // The Pod of the speaker that is asked for all Services.
@@ -201,7 +200,8 @@ export class Collector implements AsyncDisposable {
   }
 
   async #ask(asked: FollowedProcess): Promise<void> {
-    await this.#slot();
+    const turns = asked.heard.silentSince === undefined ? this.#turns.others : this.#turns.silent;
+    await turns.begin();
     const { clock } = this.#options;
     const start = clock.now();
     asked.since = start;
@@ -220,8 +220,7 @@ export class Collector implements AsyncDisposable {
     }
     asked.since = undefined;
     asked.isDone = true;
-    this.#running--;
-    this.#waiting.shift()?.();
+    turns.end();
     if (this.#stopped || this.#asked.get(asked.target.pod) !== asked) return;
     this.#changed();
     const tookMs = clock.now() - start;
@@ -239,11 +238,6 @@ export class Collector implements AsyncDisposable {
 
   get #everyMs(): Millis {
     return Math.max(leastEveryMs, perProcessMs * this.#asked.size);
-  }
-
-  async #slot(): Promise<void> {
-    if (this.#running >= atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#running++;
   }
 
   /** All questions to one process. @throws {Error} for the first that is not answered, where it answers none */
@@ -381,5 +375,21 @@ export class Collector implements AsyncDisposable {
       (last, one) => (last === undefined || one.since > last.since ? one : last),
       undefined,
     );
+  }
+}
+
+/** So many have a turn at a time; the others wait. */
+class Turns {
+  readonly #waiting: (() => void)[] = [];
+  #running = 0;
+
+  async begin(): Promise<void> {
+    if (this.#running >= atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#running++;
+  }
+
+  end(): void {
+    this.#running--;
+    this.#waiting.shift()?.();
   }
 }
