@@ -98,6 +98,7 @@ const pool: Known<PoolAnswer> = {
   "reserved?": [{ ranges: ["text"], "service?": "text", "namespace?": "text" }],
   "avoidBuggyIPs?": "boolean",
   "closed?": "boolean",
+  "netbox?": "boolean",
   "slots?": [{ address: "text", node: "text" }],
   verdict,
 };

@@ -87,8 +87,8 @@ async function explanationOf(processes: Processes, subject: string, namespace: s
 }
 
 interface UnusedAddress {
-  /** `foreign`: in no pool; `occupied`: another host has it; `avoided`: never given, because of avoid-buggy-ips; `closed`: its pool is. */
-  readonly is: "free" | "reserved" | "occupied" | "avoided" | "closed" | "slot" | "foreign";
+  /** `foreign`: in no pool; `occupied`: another host has it; `avoided`: never given, because of avoid-buggy-ips; `closed`: its pool is; `unknown`: NetBox may have a record of it. */
+  readonly is: "free" | "unknown" | "reserved" | "occupied" | "avoided" | "closed" | "slot" | "foreign";
   readonly pool: string | null;
 }
 
@@ -194,7 +194,7 @@ function unusedAddress(
   }
   const found = pools.find(({ ranges }) => has(ranges));
   if (found === undefined) return { is: "foreign", pool: null, words: "it is in no pool, so that no Service gets it" };
-  const { pool, reserved = [], avoidBuggyIPs = false, closed = false } = found;
+  const { pool, reserved = [], avoidBuggyIPs = false, closed = false, netbox = false } = found;
   const other = occupied.find(({ address }) => address === text);
   if (other !== undefined) return { is: "occupied", pool, words: `it is in pool ${pool}, and ${otherHostHasIt(other)}` };
   if (closed) return { is: "closed", pool, words: `it is in pool ${pool}, which is closed, so that no Service gets it` };
@@ -206,6 +206,7 @@ function unusedAddress(
   }
   if (avoidBuggyIPs && /^\d+\.\d+\.\d+\.(0|255)$/.test(text))
     return { is: "avoided", pool, words: `it is in pool ${pool}, whose avoid-buggy-ips keeps it from all Services` };
+  if (netbox) return { is: "unknown", pool, words: `it is in pool ${pool}, and free if NetBox has no record of it` };
   return { is: "free", pool, words: `it is in pool ${pool}, and free` };
 }
 

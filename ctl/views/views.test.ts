@@ -447,11 +447,17 @@ test("a speaker that is starting, and knows of no Service yet, does not hide who
   assert.match((await ingotctl("services", { processes })).out, /\ndefault +web +Announced +192\.0\.2\.1 +lan +n2 /);
 });
 
-const unused: { address: string; says: string; is: string; closed?: boolean }[] = [
+const unused: { address: string; says: string; is: string; more?: object }[] = [
   { address: "192.0.2.7", is: "free", says: "it is in pool lan, and free" },
   {
+    address: "192.0.2.7",
+    more: { netbox: true },
+    is: "unknown",
+    says: "it is in pool lan, and free if NetBox has no record of it",
+  },
+  {
     address: "192.0.2.8",
-    closed: true,
+    more: { closed: true },
     is: "closed",
     says: "it is in pool lan, which is closed, so that no Service gets it",
   },
@@ -470,13 +476,13 @@ const unused: { address: string; says: string; is: string; closed?: boolean }[] 
   { address: "198.51.100.225", is: "slot", says: "it is a next-hop slot of pool lan, and n2 has it" },
   { address: "198.51.100.1", is: "foreign", says: "it is in no pool, so that no Service gets it" },
 ];
-for (const { address, closed = false, is, says } of unused)
+for (const { address, more, is, says } of unused)
   test(`explain ${address}: an address that no Service has is ${is}`, async () => {
     const facts = {
       ranges: ["192.0.2.0-192.0.2.255"],
       reserved: [{ ranges: ["192.0.2.8-192.0.2.8"], service: "shop/kept" }],
       avoidBuggyIPs: true,
-      closed,
+      ...more,
     };
     const [lan] = (controller["/v1/pools"] as { pools: object[] }).pools;
     const occupied = [

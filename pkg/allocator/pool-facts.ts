@@ -19,6 +19,8 @@ export interface PoolFacts extends Pick<PoolUsage, "pool" | "total" | "inUse" | 
   readonly avoidBuggyIPs: boolean;
   /** Nobody gets a new address. */
   readonly closed: boolean;
+  /** No Service gets an address of which NetBox has somebody else's record. */
+  readonly netbox: boolean;
 }
 
 /** Reserved addresses and their owner; without either for nobody. */
@@ -41,6 +43,7 @@ export function poolFacts(pool: Pool, { total, inUse, full, families }: PoolUsag
     reserved: pool.reservations.map(({ ranges, holder }) => ({ ranges: ranges.map(String), ...keptFor(holder) })),
     avoidBuggyIPs: pool.avoidBuggyIPs,
     closed: pool.closed,
+    netbox: pool.netbox !== undefined,
   };
 }
 
