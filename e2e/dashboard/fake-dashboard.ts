@@ -34,8 +34,8 @@ export class FakeDashboard implements AsyncDisposable {
     const ended = run(["dashboard", ...args], io);
     const url = () => /http:\S+/.exec(io.printed.out)?.[0];
     while (url() === undefined) {
-      if (io.printed.err !== "") throw new Error(`Cannot start the dashboard: ${io.printed.err}`);
-      await sleep(10);
+      const status = await Promise.race([sleep(10), ended]);
+      if (status !== undefined || io.printed.err !== "") throw new Error(`Cannot start the dashboard: ${io.printed.err}`);
     }
     now.dashboard = new FakeDashboard(cluster, url() ?? "", io, () => {
       interrupt();

@@ -16,6 +16,10 @@ function cluster(count: number) {
   return { nodes, services: manyServices(count, nodes), silent: {} };
 }
 
+test("a dashboard that ends before it has an address is an error, and nobody waits for it", async () => {
+  await assert.rejects(FakeDashboard.start(cluster(1), "--help"), /^Error: Cannot start the dashboard/);
+});
+
 suite("the page in a browser", { skip: chromiumRefusal() }, () => {
   for (const colorScheme of ["light", "dark"] as const)
     for (const width of [1280, 390])
