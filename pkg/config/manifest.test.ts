@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { dump } from "js-yaml";
 import { formatProblem } from "./index.ts";
 import { readInput } from "./manifest.ts";
+import { parseConfig } from "./parse.ts";
 
 const header = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: config\n  namespace: metallb-system\n";
 const problemsOf = (text: string) => readInput(text).problems.map(formatProblem);
@@ -13,6 +14,14 @@ test("readInput: bare text is read like parseConfig", () => {
   const { config, configMap } = readInput("address-pools:\n- {name: a, protocol: layer2, addresses: [192.0.2.0/24]}\n");
   assert.equal(config?.pools[0]?.name, "a");
   assert.equal(configMap, undefined);
+});
+
+test("readInput: of bare text only the first document counts, also where another one is not valid YAML", () => {
+  const text = "address-pools:\n- {name: a, protocol: layer2, addresses: [192.0.2.0/24]}\n---\na: [\n";
+  assert.equal(readInput(text).config?.pools[0]?.name, "a");
+  assert.deepEqual(problemsOf(text), parseConfig(text).problems.map(formatProblem));
+  for (const broken of [`${header}data: {config: ""}\n---\na: [\n`, "a: [\n---\nb: 1\n"])
+    assert.equal(readInput(broken).config, undefined, broken);
 });
 
 test("readInput: where a configuration asks for labels of namespaces is known, also inside a ConfigMap", () => {

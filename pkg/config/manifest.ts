@@ -1,6 +1,6 @@
 import { quote } from "#pkg/text";
 import { limits } from "./limits.ts";
-import { checked, checkLength, parseConfig, readText } from "./parse.ts";
+import { checked, checkLength, firstDocument, parseConfig, readText } from "./parse.ts";
 import { type ParsedConfig, type Problem, Problems } from "./problems.ts";
 import { textAt, type YamlMapping, type YamlNode, type YamlScalar } from "./yaml/node.ts";
 import { LineIndex, type Position, scalarOffsets } from "./yaml/offsets.ts";
@@ -37,7 +37,7 @@ export function readInput(text: string): Input {
   const at = (offset: number): Position => lines.position(offset);
   const outer = (): Problem[] => problems.list(at);
   const documents = parseManifest(text, problems);
-  if (documents === undefined) return { problems: outer() };
+  if (documents === undefined) return isBare(text) ? { ...parseConfig(text), text } : { problems: outer() };
   const manifests = documents.flatMap(objectsOf);
   if (manifests.length === 0) return { ...parseConfig(text), text };
   const found = findText(manifests, problems);
@@ -47,6 +47,12 @@ export function readInput(text: string): Input {
   const offsets = scalarOffsets(text, found.node.event, found.node.text);
   const position = (offset: number): Position => at(offsets?.[offset] ?? found.keyOffset);
   return { ...checked(config, inner, position, outer()), configMap: found.where, text: found.node.text };
+}
+
+/** Whether a text that is not valid YAML begins with a document that is no object: then no other document is read. */
+function isBare(text: string): boolean {
+  const first = text.length <= limits.textLength ? firstDocument(text, new Problems()) : undefined;
+  return first !== undefined && objectsOf(first).length === 0;
 }
 
 interface FoundText {

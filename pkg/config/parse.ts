@@ -83,6 +83,11 @@ function endOfFirstDocument(text: string): number {
   return marker.exec(text)?.index ?? text.length;
 }
 
+/** @returns undefined where it is empty, or is not valid YAML */
+export function firstDocument(text: string, problems: Problems): YamlNode | undefined {
+  return parseYaml(text.slice(0, endOfFirstDocument(text)), problems)?.[0];
+}
+
 export function checkLength(text: string, limit: number, problems: Problems): boolean {
   if (text.length > limit) problems.errorAt(0, [], `the text has ${text.length} characters, but at most ${limit} are read`);
   return text.length <= limit;
@@ -91,7 +96,7 @@ export function checkLength(text: string, limit: number, problems: Problems): bo
 /** The fields of a configuration's text, as they are written. For text that `parseConfig` accepts. */
 export function readFields(text: string): RawConfig {
   const problems = new Problems();
-  const root = parseYaml(text.slice(0, endOfFirstDocument(text)), problems)?.[0];
+  const root = firstDocument(text, problems);
   return root === undefined ? {} : readShape(root, problems);
 }
 
