@@ -415,6 +415,10 @@ const refused: readonly { readonly values: Values; readonly says: RegExp }[] = [
   { values: { controller: { serviceConditions: "no" } }, says: /at '\/controller\/serviceConditions': got string, want boolean/ },
   { values: { speaker: { logLevel: "loud" } }, says: /at '\/speaker\/logLevel': value must be one of 'all', 'debug'/ },
   { values: { prometheus: { metricsPort: 70_000 } }, says: /at '\/prometheus\/metricsPort': maximum: got 70,?000, want 65,?535/ },
+  {
+    values: { prometheus: { metricsPort: 65_535 }, centralSpeakers: { enabled: true } },
+    says: /central speakers use the port after prometheus\.metricsPort, which can be 65534 at most/,
+  },
   { values: { loadBalancerClass: { default: true } }, says: /at '\/loadBalancerClass/ },
   { values: { controller: { replicas: 0 } }, says: /at '\/controller\/replicas': minimum: got 0, want 1/ },
   { values: { configInline: "address-pools: []" }, says: /at '\/configInline': got string, want object/ },
