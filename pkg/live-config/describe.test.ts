@@ -62,6 +62,16 @@ test("the remedy for what is wrong checks objects where it is in an object, and 
   assert.match(next([problem], `lb/${customResources}`), ofObjects, "also where the error is of no single object");
 });
 
+test("evidence without an object is from the source of the configuration", () => {
+  const problem = { severity: "error", path: "p", line: 1, column: 1, message: "m" } as const;
+  const sourcesOf = (configMap: string) =>
+    configurationVerdict({ inForce: undefined, verdict: { type: "invalid", problems: [problem] } }, configMap).evidence.map(
+      ({ source }) => source,
+    );
+  assert.deepEqual(sourcesOf("lb/config"), ["ConfigMap"]);
+  assert.deepEqual(sourcesOf(`lb/${customResources}`), [customResources]);
+});
+
 test("every problem has a line of its own, and the decision is the last one", () => {
   const refused = "error: configuration refused, the previous one stays in force";
   assert.deepEqual(lines({ type: "invalid", problems: [error(1), error(2)] }, inForce), [

@@ -96,11 +96,13 @@ type Refused = Exclude<CandidateResult, { type: "accepted" }>;
 /** The verdict on the configuration. @param configMap the name of the ConfigMap, or `customResources`, perhaps behind NAMESPACE/ */
 export function configurationVerdict({ inForce, verdict: decided }: Decided, configMap: string): Verdict {
   if (decided === undefined) return verdict("configuration", "undecided");
+  const name = configMap.slice(configMap.indexOf("/") + 1);
+  const source = name === customResources ? name : "ConfigMap";
   if (decided.type === "accepted") {
     const evidence = decided.warnings.map((problem) => ({
       name: "warning",
       value: problemText(problem),
-      source: problem.object ?? "ConfigMap",
+      source: problem.object ?? source,
     }));
     return verdict("configuration", "inForce", { evidence: evidence.slice(0, maxFacts) });
   }
@@ -108,7 +110,6 @@ export function configurationVerdict({ inForce, verdict: decided }: Decided, con
   const stays = inForce === undefined ? "there is none in force" : "the last good one stays in force";
   const message = `the configuration is not used, ${stays}: ${explain(decided)}`;
   const cause = causeOf(decided);
-  const name = configMap.slice(configMap.indexOf("/") + 1);
   const isOfObjects =
     decided.type === "invalid" && (name === customResources || decided.problems.some(({ object }) => object !== undefined));
   const isKindMissing = decided.type === "missing" && decided.kinds.length > 0;
@@ -117,7 +118,7 @@ export function configurationVerdict({ inForce, verdict: decided }: Decided, con
     : isOfObjects
       ? correctObjects
       : causes.configuration[cause].next.replace("configmap config", `configmap ${name}`);
-  return verdict("configuration", cause, { state, message, evidence: factsOf(decided), next });
+  return verdict("configuration", cause, { state, message, evidence: factsOf(decided, source), next });
 }
 
 const causesInForce: readonly string[] = ["inForce", "notSaved", "notReported"] satisfies CauseOf<"configuration">[];
@@ -135,14 +136,14 @@ function causeOf(decided: Refused): CauseOf<"configuration"> {
   return decided.type === "missing" ? missingCause[decided.what] : decided.type;
 }
 
-function factsOf(decided: Refused): Fact[] {
+function factsOf(decided: Refused, source: string): Fact[] {
   switch (decided.type) {
     case "missing":
     case "awaited":
       return [];
     case "invalid": {
       const found = errors(decided.problems).slice(0, maxFacts);
-      return found.map((problem) => ({ name: "error", value: problemText(problem), source: problem.object ?? "ConfigMap" }));
+      return found.map((problem) => ({ name: "error", value: problemText(problem), source: problem.object ?? source }));
     }
     case "strands": {
       const holders = [...decided.stranded].slice(0, maxFacts);

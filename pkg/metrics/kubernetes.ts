@@ -28,7 +28,7 @@ export class KubernetesMetrics {
     this.configStale = new Gauge({
       name: "metallb_k8s_client_config_stale_bool",
       registers,
-      help: "1 while the ConfigMap is missing or its configuration is refused.",
+      help: "1 while the configuration, of the ConfigMap or of custom resources, is missing or refused.",
     });
   }
 
