@@ -98,8 +98,8 @@ export function routerText(name: DialectName, { sides, losses, isCentral }: Rout
   return `${all.map(maskControls).join("\n")}\n`;
 }
 
-function titles({ label, address, port, nodes }: RouterSide): string[] {
+function titles({ label, address, asn, port, nodes }: RouterSide): string[] {
   const count = nodes.length === 1 ? "1 node" : `${nodes.length} nodes`;
   const other = port === 179 ? [] : [`The nodes connect to port ${port}: the router has to listen there.`];
-  return [`${label}: the router with ${address}, and ${count}`, ...other];
+  return [`${label}: the router with ${address} in AS ${asn}, and ${count}`, ...other];
 }
