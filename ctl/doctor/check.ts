@@ -6,6 +6,7 @@ import { structured } from "../cluster/output.ts";
 import { asFarAsKnown, type ClusterOptions } from "../cluster/processes.ts";
 import { command, Exit, readSeconds, UsageError } from "../command.ts";
 import type { Io, Screen } from "../io.ts";
+import { hashOf } from "../views/lagging.ts";
 import { type Examined, examine } from "./examine.ts";
 import { type CheckName, checks, type Finding, findingLines, sumOf, withPage } from "./finding.ts";
 import { findingsOf } from "./findings.ts";
@@ -135,6 +136,7 @@ function wellText(
   server: string,
 ): string {
   const those = (program: string) => counted(targets.filter((target) => target.program === program).length, program);
+  const bodies = configurations.map(({ body }) => body);
   const each = (of: (body: (typeof configurations)[number]["body"]) => string | null) =>
     list([...new Set(configurations.flatMap(({ body }) => (body.leader === false ? [] : (of(body) ?? []))))]);
   switch (check) {
@@ -147,7 +149,7 @@ function wellText(
     case "versions":
       return each(({ version }) => version);
     case "configuration":
-      return `${each(({ hash }) => hash)} is in force`;
+      return `${each((body) => hashOf(body, bodies))} is in force`;
     case "ring":
       return `${counted(members.length, "speaker")} in sight of each other${asFarAsKnown(unreachable)}`;
     case "Services": {

@@ -19,6 +19,7 @@ import { asFarAsKnown, askAll, only, type Processes, type Unreachable } from "..
 import { unknownSubject } from "../cluster/subject.ts";
 import { withoutConsequences } from "../doctor/roots.ts";
 import type { Screen } from "../io.ts";
+import { hashOf } from "./lagging.ts";
 import { askPeers, isPeer } from "./peers.ts";
 import { askPools } from "./pools.ts";
 import { relatedProblems } from "./related.ts";
@@ -260,7 +261,8 @@ function ownersOf(slots: NonNullable<PoolAnswer["slots"]>): Fact {
 async function explainConfiguration(processes: Processes): Promise<Explanation> {
   const { answers, unreachable } = await askAll<ConfigurationAnswer>(processes, "/v1/configuration");
   const deciding = answers.filter(({ body }) => body.leader !== false); // One that stands by has decided nothing.
-  const distinct = Map.groupBy(deciding, ({ body: { hash, verdict } }) => `${hash} ${verdict.message}`);
+  const all = deciding.map(({ body }) => body);
+  const distinct = Map.groupBy(deciding, ({ body }) => `${hashOf(body, all)} ${body.verdict.message}`);
   const explained = [...distinct.values()].flatMap((those): Explained[] => {
     const [first] = those;
     if (first === undefined) return [];

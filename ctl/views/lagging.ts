@@ -35,6 +35,13 @@ export function lagging(answers: readonly Answer<ConfigurationAnswer>[]): Laggin
   });
 }
 
+/** The hash of the process's configuration in force, by the first of all that have the same, of any version. */
+export function hashOf({ hash }: ConfigurationAnswer, all: readonly ConfigurationAnswer[]): string | null {
+  const equal = all.filter((one) => one.hash === hash);
+  const first = all.find((one) => one.hash === hash || equal.some((other) => isSameOfOtherVersion(one, other)));
+  return first?.hash ?? hash;
+}
+
 function isSameOfOtherVersion(one: ConfigurationAnswer, other: ConfigurationAnswer): boolean {
   const isSameSeen = typeof one.seen === "string" && one.seen === other.seen;
   return (

@@ -847,6 +847,20 @@ test("status says who has another configuration in force than the controller, or
   );
 });
 
+test("during an upgrade explain config has one configuration, where both versions have seen and use the same", async () => {
+  const has = (hash: string, version: string, seen = "7") => ({
+    "/v1/configuration": { program: "speaker", version, hash, seen, verdict: inForce },
+  });
+  const both = { "speaker-n1": has("cc", "0.9.0"), "speaker-n2": has("aa", "1.0.0"), "speaker-n3": has("aa", "1.0.0") };
+  const { out } = await ingotctl("explain config", { processes: fakeProcesses(both) });
+  assert.match(out, /^Configuration: /);
+  const other = { ...both, "speaker-n4": has("bb", "1.0.0", "6") };
+  assert.match(
+    (await ingotctl("explain config", { processes: fakeProcesses(other) })).out,
+    /^Configuration of speaker-n1, speaker-n2, speaker-n3: [\s\S]*^Configuration of speaker-n4: /m,
+  );
+});
+
 test("commands of remedies are for the thing that they are about, also those of peers and of addresses", async () => {
   const leaving = { kind: "peer", name: "10.0.0.1:179", ...verdict("peer", "leaving", { message: "n1 is cordoned" }), since };
   const two = service(
