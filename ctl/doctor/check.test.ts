@@ -185,6 +185,18 @@ test("--wait waits until nothing fails, and no longer than --timeout", async () 
   assert.equal((await ingotctl("check --timeout=soon")).status, Exit.usage);
 });
 
+test("one configuration has one hash, also where a process of another version makes another of it", async () => {
+  const { api, processes } = smallCluster();
+  const get: Processes["get"] = async (target, path) => {
+    const older = target.pod === "speaker-n2" ? { version: "0.9.0", hash: "cc" } : {};
+    const body = await processes.get(target, path);
+    return path === "/v1/configuration" ? Object.assign({}, body, { seen: "7" }, older) : body;
+  };
+  const { out } = await ingotctl("check", { api, processes: { ...processes, get } });
+  assert.match(out, /\n✓ configuration: \w+ is in force\n/);
+  assert.doesNotMatch(out, /\bcc\b/);
+});
+
 test("--wait waits for the end of a rollout, which is nothing that fails", async () => {
   const io = fakeIo(cluster());
   const [older, same] = ["0.9.0", "1.0.0"].map((version) => ({ version, hash: null, verdict: { state: "Ready", message: "" } }));
