@@ -1,4 +1,3 @@
-import { Part } from "#pkg/core";
 import type { Context } from "./context.ts";
 import { WorkPlan } from "./queue/work-plan.ts";
 
@@ -6,14 +5,13 @@ import { WorkPlan } from "./queue/work-plan.ts";
 const writesAtOnce = 32;
 
 /** Which Services are to be decided on, and in which order. */
-export class Agenda extends Part {
+export class Agenda {
   readonly plan: WorkPlan;
   /** Services that were decided on before their turn. Such a decision stands, unless `changed` names the Service until then. */
   readonly settled = new Set<string>();
   private isOpen = false;
 
   constructor(context: Pick<Context, "random">) {
-    super();
     this.plan = new WorkPlan(writesAtOnce, context);
   }
 

@@ -1,11 +1,10 @@
 import { chanceOf, type Millis, nextSeed, type Random } from "#pkg/clock";
-import { Part } from "#pkg/core";
 import type { EventReason, ObjectReference, ReportEffect, Service } from "#pkg/k8s";
 import type { Fields } from "#pkg/log";
 import type { ControllerEffect } from "./effects.ts";
 
 /** The shared part of steps: their time, chance, and effects. */
-export class Context extends Part {
+export class Context {
   /** Time of the step, or of the last one. */
   now: Millis = 0;
   /** The ConfigMap with the configuration, or the custom resource that changed last; when it is gone, what it last was. */
@@ -14,7 +13,6 @@ export class Context extends Part {
   private effects: ControllerEffect[] = [];
 
   constructor(seed: number) {
-    super();
     this.seed = seed;
   }
 

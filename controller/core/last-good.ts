@@ -1,6 +1,6 @@
 import type { Allocator } from "#pkg/allocator";
 import { backOff, type Millis } from "#pkg/clock";
-import { Part, PartOf } from "#pkg/core";
+import { PartOf } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
 import type { HeldTogether, Holdings, LiveConfig } from "#pkg/live-config";
 import { recordedHoldings } from "#pkg/service";
@@ -19,12 +19,11 @@ export interface Configuration {
 }
 
 /** Which Service holds what. */
-export class HeldAddresses extends Part implements Holdings {
+export class HeldAddresses implements Holdings {
   private readonly allocator: Pick<Allocator, "held" | "mayHoldSeveral">;
   private readonly known: ReadonlyMap<string, Service>;
 
   constructor(allocator: Pick<Allocator, "held" | "mayHoldSeveral">, known: ReadonlyMap<string, Service>) {
-    super();
     this.allocator = allocator;
     this.known = known;
   }

@@ -1,18 +1,16 @@
 import type { Allocator, Stranded } from "#pkg/allocator";
 import type { Config } from "#pkg/config";
-import { Part } from "#pkg/core";
 
 /**
  * Puts pools in place of the allocator's in steps. Nothing changes before the last step: a change that was restored takes its steps from the first
  * on.
  */
-export class PoolsChange extends Part {
+export class PoolsChange {
   private readonly config: Pick<Config, "pools" | "quotas">;
   private steps = 0;
   #work: Iterator<undefined, readonly Stranded[]> | undefined;
 
   constructor(config: Pick<Config, "pools" | "quotas">) {
-    super();
     this.config = config;
   }
 

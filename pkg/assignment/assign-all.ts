@@ -1,6 +1,5 @@
 import { Allocator, type PoolUsage } from "#pkg/allocator";
 import { type Config, isStrict, PoolIndex } from "#pkg/config";
-import { Part } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
 import { parseAddress } from "#pkg/net";
 import { readRequest } from "#pkg/service";
@@ -30,7 +29,7 @@ export function keepRecorded(service: Service, allocator: Allocator, status: "re
  * given: first all that share an address, then the others. A Service that stopped to allow sharing while nobody looked leaves the address to
  * the others, and the oldest comes first, so that no later Service takes its address.
  */
-export class Settling extends Part {
+export class Settling {
   /** Keys of Services in the order of `olderFirst`: the oldest first, and by key where several are equally old. */
   keys: string[] = [];
   private readonly ofSecond = new Map<number, string[]>(); // when Services were made -> their keys, until these are in order

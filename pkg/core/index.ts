@@ -7,7 +7,7 @@
 export { Checkpoints, makeCheckpointHere } from "./checkpoints.ts";
 export { type CoreInput, defineCore, recordLine, recordStep } from "./contract/core.ts";
 export { Deadlines } from "./contract/deadlines.ts";
-export { Part, PartOf } from "./contract/part.ts";
+export { PartOf } from "./contract/part.ts";
 export { coreOf, type ReplayedCore } from "./recording/checkpoint.ts";
 export { decode, encode, type Hide, hideByKey, type Plain } from "./recording/codec.ts";
 export { type Entry, entryLine, parseEntry, RecordingError } from "./recording/entry.ts";

@@ -176,5 +176,5 @@ test("pages of addresses that a node has no more are forgotten, there and at oth
   b.merge(a.payload());
   for (const last of [1n, 2n]) a.state.release(new Address("IPv4", 0xc0000200n + last));
   b.merge(a.payload());
-  for (const { state } of [a, b]) assert.equal(state.save().at.sets.owned.save().pages.get("a")?.size, 0);
+  for (const { state } of [a, b]) assert.equal(state.save().at.sets.owned.pages.get("a")?.size, 0);
 });

@@ -1,5 +1,4 @@
 import type { Allocator } from "#pkg/allocator";
-import { Part } from "#pkg/core";
 import { parseAddress } from "#pkg/net";
 import type { Agenda } from "../agenda.ts";
 
@@ -10,7 +9,7 @@ const maxChain = 100;
  * Addresses that a Service has given up while its status still has them. Speakers go by the status: another one that had such an address
  * in its status, too, would be answered for on the same address until the first is written.
  */
-export class GivenUp extends Part {
+export class GivenUp {
   private readonly allocator: Pick<Allocator, "held" | "holders">;
   private readonly agenda: Pick<Agenda, "changed">;
   private readonly addresses = new Map<string, readonly string[]>(); // Service -> what it has given up
@@ -19,7 +18,6 @@ export class GivenUp extends Part {
 
   /** @param agenda gets Services of which what they waited for may be free */
   constructor(allocator: Pick<Allocator, "held" | "holders">, agenda: Pick<Agenda, "changed">) {
-    super();
     this.allocator = allocator;
     this.agenda = agenda;
   }

@@ -1,5 +1,3 @@
-import { Part } from "#pkg/core";
-
 /** A resource that has to become available for a Service. */
 export interface Wait {
   /** Such as `free IPv4 in "a"`; see `waits.ts`. */
@@ -25,7 +23,7 @@ interface Group {
  * now. So one freed address costs one successful and one failed try, and if the waiting Services lack something else besides, one try for
  * each group of them.
  */
-export class WaitList extends Part {
+export class WaitList {
   private readonly groups = new Map<string, Group>(); // by chances
   private readonly groupOf = new Map<string, Group>(); // service -> its group, where it waits
   private readonly lines = new Map<string, Set<Group>>(); // resource -> who waits for it

@@ -11,34 +11,21 @@ interface QueuedDeadline {
  * next.
  */
 export class Deadlines {
-  readonly #at: Map<string, Millis>; // key -> its deadline
-  readonly #heap: QueuedDeadline[];
-
-  constructor(at = new Map<string, Millis>(), heap: QueuedDeadline[] = []) {
-    this.#at = at;
-    this.#heap = heap;
-  }
-
-  save() {
-    return { at: this.#at, heap: this.#heap };
-  }
-
-  static restore({ at, heap }: ReturnType<Deadlines["save"]>): Deadlines {
-    return new Deadlines(at, heap);
-  }
+  private readonly at = new Map<string, Millis>(); // key -> its deadline
+  private readonly heap: QueuedDeadline[] = [];
 
   has(key: string): boolean {
-    return this.#at.has(key);
+    return this.at.has(key);
   }
 
   /** Infinity for none. */
   set(key: string, at: Millis): void {
-    if (this.#at.get(key) === at) return;
+    if (this.at.get(key) === at) return;
     if (at === Infinity) {
-      this.#at.delete(key);
+      this.at.delete(key);
       return;
     }
-    this.#at.set(key, at);
+    this.at.set(key, at);
     this.#push({ key, at });
   }
 
@@ -52,20 +39,20 @@ export class Deadlines {
     const top = this.#top();
     if (top === undefined || top.at > now) return undefined;
     this.#pop();
-    this.#at.delete(top.key);
+    this.at.delete(top.key);
     return top.key;
   }
 
   #top(): QueuedDeadline | undefined {
-    for (let top = this.#heap[0]; top !== undefined; top = this.#heap[0]) {
-      if (this.#at.get(top.key) === top.at) return top;
+    for (let top = this.heap[0]; top !== undefined; top = this.heap[0]) {
+      if (this.at.get(top.key) === top.at) return top;
       this.#pop();
     }
     return undefined;
   }
 
   #push(entry: QueuedDeadline): void {
-    const heap = this.#heap;
+    const heap = this.heap;
     let index = heap.push(entry) - 1;
     while (index > 0) {
       const parent = (index - 1) >> 1;
@@ -78,7 +65,7 @@ export class Deadlines {
   }
 
   #pop(): void {
-    const heap = this.#heap;
+    const heap = this.heap;
     const last = heap.pop();
     if (last === undefined || heap.length === 0) return;
     let index = 0;

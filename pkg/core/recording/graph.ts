@@ -1,7 +1,7 @@
 import { Address, AddressRange, Prefix } from "#pkg/net";
 import { decodeValue, encodeValue, isList, isRecord, maxDepth, type Plain, tagOf } from "./codec.ts";
 
-/** An object with private fields that can give out its state, and be made from that state again. */
+/** An object that has private fields, and gives out its state. */
 export interface Savable {
   save(): object;
 }
@@ -9,11 +9,11 @@ export interface Savable {
 /** Classes whose instances a graph may have, by names that a bundler does not change. */
 export type SavableClasses = Readonly<Record<string, SavableClass>>;
 
+/** An instance without `save` is saved by its fields, of which none is private; without `restore`, one has the saved fields. */
 interface SavableClass {
-  readonly prototype: Savable;
-  new (...options: never[]): Savable;
-  /** Where it is missing, an instance has the saved fields. */
-  restore?(saved: never): Savable;
+  readonly prototype: object;
+  new (...options: never[]): object;
+  restore?(saved: never): object;
 }
 
 /** An array, map, set or other object that is being written. */
@@ -85,7 +85,8 @@ function opened(value: object, name: string | undefined): Open {
       `${start}${end}`,
       end,
     );
-  if (name !== undefined) return open([(value as Savable).save()], [`{"@new":[${JSON.stringify(name)},`], "", "]}");
+  if (name !== undefined)
+    return open([isSavable(value) ? value.save() : { ...value }], [`{"@new":[${JSON.stringify(name)},`], "", "]}");
   if (Array.isArray(value)) return list("[", value, "]");
   if (value instanceof Set) return list('{"@set":[', [...value], "]}");
   if (value instanceof Map) {
@@ -128,13 +129,17 @@ export function decodeGraph(root: Plain, classes: SavableClasses): unknown {
   return visit(root, 0);
 }
 
-function restore(of: Plain | undefined, classes: SavableClasses, inner: (plain: Plain) => unknown): Savable {
+function isSavable(value: object): value is Savable {
+  return "save" in value;
+}
+
+function restore(of: Plain | undefined, classes: SavableClasses, inner: (plain: Plain) => unknown): object {
   const [name, saved] = of !== undefined && isList(of) ? of : [];
   const found = typeof name === "string" && Object.hasOwn(classes, name) ? classes[name] : undefined;
   const fields = saved === undefined ? undefined : inner(saved);
   if (found === undefined || typeof fields !== "object" || fields === null)
     throw new TypeError(`Cannot restore ${JSON.stringify(name)}: there is no such class`);
-  return found.restore?.(fields as never) ?? Object.assign(new (found as new () => Savable)(), fields);
+  return found.restore?.(fields as never) ?? Object.assign(new (found as new () => object)(), fields);
 }
 
 const begun = -1;

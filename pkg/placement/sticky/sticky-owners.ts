@@ -163,7 +163,7 @@ export class StickyOwners {
   settle(now: Millis): Address[] {
     if (this.#at.isSettled) return [];
     this.#at.nextDueAt = Infinity;
-    if (this.#at.pace.policy !== "hold") this.#giveAway(now);
+    if (this.#at.pace.inForce !== "hold") this.#giveAway(now);
     for (const unit of [...this.#at.apart])
       if (now >= unit.apartSince + graceMs && this.#mayJoin(unit)) this.#giveOneAway(unit, now);
     for (const unit of this.#at.repeated) if (now >= unit.repeatAt) this.#repeat(unit, now);
@@ -274,7 +274,7 @@ export class StickyOwners {
 
   /** Whether others are still given time: the one that had it to own it, or those that do not participate yet to do so. */
   #isHeld({ announcer, awaitsMore, wasKept }: Unit): boolean {
-    if (this.#at.pace.policy !== "hold" || wasKept) return false;
+    if (this.#at.pace.inForce !== "hold" || wasKept) return false;
     return announcer === undefined ? awaitsMore : announcer !== this.#node;
   }
 
@@ -284,7 +284,7 @@ export class StickyOwners {
     if (own === undefined) return;
     // Others give away at the same time: how many each is to keep is seen again when these have been taken.
     if (this.#at.isEven && this.#at.open.values().some(({ isGivenAway }) => isGivenAway)) return;
-    const isRested = this.#at.pace.policy === "even";
+    const isRested = this.#at.pace.inForce === "even";
     const most = new Map<readonly string[], number>(); // nodes -> how many of the addresses that may be at these this one keeps
     const isTooMuch = ({ preferred }: Unit) => {
       if (!preferred.includes(this.#node)) return false; // It goes to those that are, in its time.
@@ -352,7 +352,7 @@ export class StickyOwners {
 
   /** A node that came back is not preferred before it has been there for long: else an address went back and forth with it. */
   #mayJoin(unit: Unit): boolean {
-    return isSplit(this.#at, this.#node, unit) || this.#at.pace.policy === "even";
+    return isSplit(this.#at, this.#node, unit) || this.#at.pace.inForce === "even";
   }
 
   #due(at: Millis): void {

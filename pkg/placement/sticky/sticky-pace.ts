@@ -17,56 +17,41 @@ export type RebalancePolicy =
   /** The nodes have been the same for long: gives away what this node has beyond its share and one more. */
   | "even";
 
-interface PaceData {
-  holdUntil: Millis;
-  restAt: Millis;
-  nodesChangedAt: Millis;
-  policy: RebalancePolicy;
-}
-
 /** Decides when each policy is in force. */
 export class StickyPace {
-  readonly #at: PaceData;
+  private holdUntil: Millis = -Infinity;
+  private restAt: Millis = Infinity;
+  private nodesChangedAt: Millis = -Infinity;
+  private policy: RebalancePolicy = "limit";
 
-  constructor(at: PaceData = { holdUntil: -Infinity, restAt: Infinity, nodesChangedAt: -Infinity, policy: "limit" }) {
-    this.#at = at;
-  }
-
-  save() {
-    return this.#at;
-  }
-
-  static restore(at: PaceData): StickyPace {
-    return new StickyPace(at);
-  }
-
-  get policy(): RebalancePolicy {
-    return this.#at.holdUntil === -Infinity ? this.#at.policy : "hold";
+  /** The policy in force. */
+  get inForce(): RebalancePolicy {
+    return this.holdUntil === -Infinity ? this.policy : "hold";
   }
 
   /** When `timer` has something to do. */
   get nextDeadline(): Millis {
-    return Math.min(this.#at.restAt, this.#at.holdUntil === -Infinity ? Infinity : this.#at.holdUntil);
+    return Math.min(this.restAt, this.holdUntil === -Infinity ? Infinity : this.holdUntil);
   }
 
   hold(now: Millis): void {
-    if (this.#at.holdUntil === -Infinity) this.#at.holdUntil = now + holdMs;
+    if (this.holdUntil === -Infinity) this.holdUntil = now + holdMs;
   }
 
   nodesChanged(now: Millis): void {
-    this.#at.nodesChangedAt = now;
-    this.#at.policy = "limit";
-    if (this.#at.restAt === Infinity) this.#at.restAt = now + restMs;
+    this.nodesChangedAt = now;
+    this.policy = "limit";
+    if (this.restAt === Infinity) this.restAt = now + restMs;
   }
 
   /** @returns whether the policy is another one */
   timer(now: Millis): boolean {
-    const before = this.policy;
-    if (now >= this.#at.holdUntil) this.#at.holdUntil = -Infinity;
-    if (now >= this.#at.restAt) {
-      if (now - this.#at.nodesChangedAt >= restMs) this.#at.policy = "even";
-      this.#at.restAt = this.#at.policy === "even" ? Infinity : this.#at.nodesChangedAt + restMs;
+    const before = this.inForce;
+    if (now >= this.holdUntil) this.holdUntil = -Infinity;
+    if (now >= this.restAt) {
+      if (now - this.nodesChangedAt >= restMs) this.policy = "even";
+      this.restAt = this.policy === "even" ? Infinity : this.nodesChangedAt + restMs;
     }
-    return this.policy !== before;
+    return this.inForce !== before;
   }
 }
