@@ -7,7 +7,7 @@ import { askServicesBriefly } from "../cluster/ask-services.ts";
 import { type CommandInput, type CommandResult, clusterCommand } from "../cluster/cluster-command.ts";
 import { done, optional } from "../cluster/installation.ts";
 import { table } from "../cluster/output.ts";
-import { askAll, eachOnce, only, type Processes, type Unreachable } from "../cluster/processes.ts";
+import { askAll, eachOnce, only, type Processes } from "../cluster/processes.ts";
 import { type Options, readSeconds } from "../command.ts";
 
 const everyMs = 2_000;
@@ -83,19 +83,7 @@ uncordon" lets Pods come back.`,
   },
 });
 
-interface Progress {
-  readonly node: string;
-  readonly announced: readonly { readonly address: string; readonly protocol: string; readonly service: string }[];
-  readonly served: HandoversAnswer["served"];
-  /** Undefined while they have not all been counted, or the node's speaker does not answer. */
-  readonly connections: number | undefined;
-  /** Why it cannot go, where what it has does not say so. */
-  readonly obstacle: string | undefined;
-  readonly canGo: boolean;
-  readonly unreachable: readonly Unreachable[];
-}
-
-async function progressOf(all: Processes, node: string, isWaiting: boolean): Promise<Progress> {
+async function progressOf(all: Processes, node: string, isWaiting: boolean) {
   const own = only(all, (target) => target.node === node);
   const services = await askServicesBriefly(all);
   const led = await askLed(all, node);
@@ -113,6 +101,7 @@ async function progressOf(all: Processes, node: string, isWaiting: boolean): Pro
   const [answer] = handovers.answers;
   const served = answer?.body.served ?? [];
   const isCounted = answer !== undefined && served.every(({ connections }) => connections !== null);
+  // Undefined while they have not all been counted, or the node's speaker does not answer.
   const connections = isCounted ? served.reduce((sum, one) => sum + (one.connections ?? 0), 0) : undefined;
   const verdict = facts.answers[0]?.body.verdicts.find(({ cause }) => cause === "drained");
   const unseen = isWaiting
@@ -124,6 +113,7 @@ async function progressOf(all: Processes, node: string, isWaiting: boolean): Pro
   const stays = announced.length > 0 ? verdict && `${verdict.message}${routed}` : undefined;
   const hasSpeaker = speakers.some((target) => target.node === node);
   const unasked = isLedOnly || hasSpeaker ? undefined : "it has no speaker, which alone knows whether connections go through it";
+  // Why it cannot go, where what it has does not say so.
   const obstacle = facts.answers.length === 0 ? unasked : verdict === undefined ? unseen : stays;
   const unreachable = eachOnce([...services.unreachable, ...handovers.unreachable, ...led.unreachable]);
   // A speaker that does not answer may announce what nobody else knows of; without one there is nothing to ask.
@@ -148,6 +138,8 @@ async function askLed(all: Processes, node: string) {
 }
 
 const byCentral = "central speakers";
+
+type Progress = Awaited<ReturnType<typeof progressOf>>;
 
 function result(
   { node, announced, served, connections, obstacle, canGo }: Progress,

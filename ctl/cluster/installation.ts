@@ -1,42 +1,21 @@
 import { configurationKinds, type LiveObject, liveObjectText, liveText } from "#pkg/convert";
 import { centralName } from "#pkg/gossip";
 import { configKey, lastGoodKey, mayRenumber, statusConfigMap } from "#pkg/live-config";
-import { type LoadBalancerClasses, readClasses } from "#pkg/service";
+import { readClasses } from "#pkg/service";
 import { type Fields, fields, list, text } from "#pkg/untrusted";
 import { UsageError } from "../command.ts";
 import type { Api, ApiAnswer, RawObject, ReadApi } from "./api.ts";
-
-/** How controller and speakers are set up, by the arguments of their Pods, and the texts of their configurations. */
-export interface Installation {
-  readonly namespace: string;
-  readonly configMapPath: string;
-  /** The ConfigMap, as the API has it; undefined if it does not exist. */
-  readonly configMap: ConfigMapObject | undefined;
-  /** Where controller and speakers have the configuration. */
-  readonly source: "configmap" | "crds";
-  /** The custom resources that are the configuration, where they are. */
-  readonly objects: readonly LiveObject[];
-  /** The text of the configuration; undefined if it does not exist. */
-  readonly text: string | undefined;
-  /** It may leave no pool for addresses in use. */
-  readonly mayRenumber: boolean;
-  /** The text that is in force, as the controller recorded it; undefined where it has recorded none. */
-  readonly lastGood: string | undefined;
-  readonly classes: LoadBalancerClasses;
-  readonly ignoreExcludeLabel: boolean;
-  /** The speakers of nodes have BGP sessions: central ones do not take these from them. */
-  readonly nodesHaveBgp: boolean;
-  /** Nodes with a central speaker. */
-  readonly centralOn: readonly string[];
-}
 
 export interface ConfigMapObject {
   readonly metadata: { readonly annotations?: Readonly<Record<string, string>> };
   readonly data?: Readonly<Record<string, string>>;
 }
 
+/** How controller and speakers are set up, by the arguments of their Pods, and the texts of their configurations. */
+export type Installation = Awaited<ReturnType<typeof readInstallation>>;
+
 /** @throws {UsageError} for objects that may not be read */
-export async function readInstallation(api: Api, namespace: string): Promise<Installation> {
+export async function readInstallation(api: Api, namespace: string) {
   const core = `/api/v1/namespaces/${encodeURIComponent(namespace)}`;
   const all = (await needed(api.list(`${core}/pods`), `the Pods of namespace ${namespace}`)) as readonly RawObject[];
   const pods = withoutReplaced(all);
@@ -54,18 +33,26 @@ export async function readInstallation(api: Api, namespace: string): Promise<Ins
   return {
     namespace,
     configMapPath,
+    // The ConfigMap, as the API has it; undefined if it does not exist.
     configMap,
-    source: isOfObjects ? "crds" : "configmap",
+    // Where controller and speakers have the configuration.
+    source: isOfObjects ? ("crds" as const) : ("configmap" as const),
+    // The custom resources that are the configuration, where they are.
     objects,
+    // The text of the configuration; undefined if it does not exist.
     text: isOfObjects ? text : configMap?.data?.[configKey],
+    // It may leave no pool for addresses in use.
     mayRenumber: (isOfObjects ? objects : [configMap]).some((each) => mayRenumber(each?.metadata.annotations)),
+    // The text that is in force, as the controller recorded it; undefined where it has recorded none.
     lastGood: (status as ConfigMapObject | undefined)?.data?.[lastGoodKey],
     classes: readClasses(flagOf(controller, "lb-class") ?? "", isSet(controller, "lb-class-default")),
     ignoreExcludeLabel: isSet(speaker, "ignore-exclude-lb"),
+    // The speakers of nodes have BGP sessions: central ones do not take these from them.
     nodesHaveBgp:
       ofNodes.length === 0
         ? centralOn.length === 0
         : !ofNodes.some((each) => flagOf(each, "announce-for") === "node-without-bgp"),
+    // Nodes with a central speaker.
     centralOn,
   };
 }

@@ -13,50 +13,10 @@ export interface Unread {
 }
 
 /** Objects are undefined, and lists empty, if they do not exist or could not be read; the second case is in `unread`. */
-export interface ClusterView {
-  readonly namespace: string;
-  /** Name of the ConfigMap with the configuration, according to MetalLB's flags. */
-  readonly configMapName: string;
-  readonly configMap: Raw | undefined;
-  readonly controllers: readonly Raw[];
-  readonly speakers: readonly Raw[];
-  /** Whether all of them run Ingot: then nothing of MetalLB is left to compare with. */
-  readonly isTakenOver: boolean;
-  readonly services: readonly Raw[];
-  /** Pods that have not ended; ended Pods hold nothing of their node. */
-  readonly pods: readonly Raw[];
-  readonly workloads: readonly Raw[];
-  readonly kubeProxy: Raw | undefined;
-  /** Whether the API has the custom resources that configure MetalLB from 0.13 on; those of its status say nothing, since Ingot can write them, too. */
-  readonly hasCustomResources: boolean;
-  /** The definitions of these resources. */
-  readonly definitions: readonly Raw[];
-  /** Their objects, each as one version has it, where they are the configuration: MetalLB has no ConfigMap, or Ingot reads them. */
-  readonly objects: readonly LiveObject[];
-  /** Names of the Secrets from which BGPPeers among them take passwords; and those that are there, with the one of the ring's key where another one has it. */
-  readonly passwordSecrets: readonly string[];
-  readonly secrets: readonly Raw[];
-  /** Objects of FRR-K8s in all namespaces, each of which configures FRR. */
-  readonly frrConfigurations: readonly Raw[];
-  readonly webhooks: readonly Raw[];
-  /** Those in the namespace. */
-  readonly networkPolicies: readonly Raw[];
-  readonly podSecurityPolicies: readonly Raw[];
-  /** Whether the API has the kind: Kubernetes 1.25 has no policy/v1beta1, where it was. */
-  readonly hasPodSecurityPolicies: boolean;
-  /** What Helm keeps of its releases among these in their namespace; empty where it is of no interest, since the API has PodSecurityPolicies. */
-  readonly releaseSecrets: readonly Raw[];
-  /** Roles of controllers and speakers, by their names in MetalLB's manifests and its chart. */
-  readonly clusterRoles: readonly Raw[];
-  readonly prometheusRules: readonly Raw[];
-  readonly ciliumPools: readonly Raw[];
-  /** Cilium's ConfigMap. */
-  readonly ciliumConfig: Raw | undefined;
-  readonly unread: readonly Unread[];
-}
+export type ClusterView = Awaited<ReturnType<typeof readView>>;
 
 /** Reads everything that the checks look at, each part by itself, so that a missing right hides only one part. */
-export async function readView(api: ReadApi, namespace: string): Promise<ClusterView> {
+export async function readView(api: ReadApi, namespace: string) {
   const unread: Unread[] = [];
   const value = async (what: string, asked: Promise<ApiAnswer>): Promise<unknown> => {
     const answer = await asked;
@@ -142,6 +102,7 @@ export async function readView(api: ReadApi, namespace: string): Promise<Cluster
   }
   return {
     namespace,
+    // Name of the ConfigMap with the configuration, according to MetalLB's flags.
     configMapName,
     configMap: await one(
       `ConfigMap ${namespace}/${configMapName}`,
@@ -149,8 +110,10 @@ export async function readView(api: ReadApi, namespace: string): Promise<Cluster
     ),
     controllers,
     speakers,
+    // Whether all of them run Ingot: then nothing of MetalLB is left to compare with.
     isTakenOver: controllers.length > 0 && speakers.length > 0 && [...controllers, ...speakers].every(runsIngot),
     services: await all("Services", "/api/v1/services"),
+    // Pods that have not ended; ended Pods hold nothing of their node.
     pods: (await all("Pods", "/api/v1/pods")).filter(
       ({ status }) => !["Succeeded", "Failed"].includes(text(fields(status).phase)),
     ),
@@ -159,11 +122,16 @@ export async function readView(api: ReadApi, namespace: string): Promise<Cluster
       ...daemonSets.map((object) => ({ ...object, kind: "DaemonSet" })),
     ],
     kubeProxy: await one("ConfigMap kube-system/kube-proxy", "/api/v1/namespaces/kube-system/configmaps/kube-proxy"),
+    // Whether the API has the custom resources that configure MetalLB from 0.13 on; those of its status say nothing, since Ingot can write them, too.
     hasCustomResources: configuring.length > 0,
+    // The definitions of these resources.
     definitions,
+    // Their objects, each as one version has it, where they are the configuration: MetalLB has no ConfigMap, or Ingot reads them.
     objects,
+    // Names of the Secrets from which BGPPeers among them take passwords; and those that are there, with the one of the ring's key where another one has it.
     passwordSecrets,
     secrets,
+    // Objects of FRR-K8s in all namespaces, each of which configures FRR.
     frrConfigurations: versions.includes("frrk8s.metallb.io/v1beta1")
       ? await all("FRRConfigurations", "/apis/frrk8s.metallb.io/v1beta1/frrconfigurations")
       : [],
@@ -171,18 +139,23 @@ export async function readView(api: ReadApi, namespace: string): Promise<Cluster
       "ValidatingWebhookConfigurations",
       "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
     ),
+    // Those in the namespace.
     networkPolicies: await all(
       "NetworkPolicies",
       `/apis/networking.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/networkpolicies`,
     ),
     podSecurityPolicies: await all("PodSecurityPolicies", "/apis/policy/v1beta1/podsecuritypolicies"),
+    // Whether the API has the kind: Kubernetes 1.25 has no policy/v1beta1, where it was.
     hasPodSecurityPolicies,
+    // What Helm keeps of its releases among these in their namespace; empty where it is of no interest, since the API has PodSecurityPolicies.
     releaseSecrets,
+    // Roles of controllers and speakers, by their names in MetalLB's manifests and its chart.
     clusterRoles: roles,
     prometheusRules: groups.has("monitoring.coreos.com")
       ? await all("PrometheusRules", "/apis/monitoring.coreos.com/v1/prometheusrules")
       : [],
     ciliumPools: hasCilium ? await ciliumPools() : [],
+    // Cilium's ConfigMap.
     ciliumConfig: hasCilium
       ? await one("ConfigMap kube-system/cilium-config", "/api/v1/namespaces/kube-system/configmaps/cilium-config")
       : undefined,

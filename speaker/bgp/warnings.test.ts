@@ -136,7 +136,7 @@ const facts = { wait: undefined, bfd: undefined, leavingSeconds: undefined, othe
 
 test("a peer's verdict is as old as what it says, whatever attempts there were meanwhile", () => {
   const up = { state: "established", stateSeconds: 50, sinceSeconds: 50 } as const;
-  const unsendable = [{ family: "IPv6", reason: "noNextHop", prefixes: 1, seconds: 4 }] as const;
+  const unsendable: PeerView["unsendable"] = [{ family: "IPv6", reason: "noNextHop", prefixes: 1, seconds: 4 }];
   const near = { family: "IPv4", prefixes: 10, announced: 8, from: "router" } as const;
   const ages: [Partial<PeerView>, Partial<Parameters<typeof peerVerdict>[1]>, string, number][] = [
     [{ sinceSeconds: 700, stateSeconds: 2, lastFailure: silent }, {}, "connectTimeout", 700],

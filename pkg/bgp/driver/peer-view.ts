@@ -1,11 +1,11 @@
 import type { Millis } from "#pkg/clock";
 import type { BgpRole } from "#pkg/config";
-import { type Address, type Family, families } from "#pkg/net";
+import { type Family, families } from "#pkg/net";
 import type { Message, Notification } from "../codec/messages.ts";
 import { describeNotification, type PrefixLimit, reasonInside } from "../codec/notification-codec.ts";
 import type { RoutesOut, Unsendable } from "../routes/routes-out.ts";
 import { describeReason } from "../session/reason.ts";
-import { type Ending, isAgreed, type Negotiated, type Reason, type Session, type State, stateOf } from "../session/state.ts";
+import { type Ending, isAgreed, type Reason, type Session, stateOf } from "../session/state.ts";
 import type { SocketEnd } from "./transport.ts";
 
 export type MessageCounters = Readonly<Record<Message["type"], number>>;
@@ -29,71 +29,11 @@ export interface Ended extends Past {
   readonly peerRole?: BgpRole;
 }
 
-/** A session as people see it; printed as JSON. */
-export interface PeerView {
-  /** Address and port: the label `peer` of metrics. */
-  readonly peer: string;
-  readonly interface: string | undefined;
-  /** The router's address. */
-  readonly router: Address;
-  readonly myAsn: number;
-  /** The configured AS number; for `external`, the agreed number once there is a session. */
-  readonly peerAsn: number | "external";
-  readonly passive: boolean;
-  /** Whether this side takes connections that the peer opens. */
-  readonly accepts: boolean;
-  readonly state: State;
-  readonly stateSeconds: number;
-  /** Seconds since it was established, or down; attempts and short sessions in between do not count. */
-  readonly sinceSeconds: number;
-  /** Until this side tries again; undefined while it does not wait for that. */
-  readonly retryInSeconds: number | undefined;
-  /** This node's address in the last connection; undefined before the first. */
-  readonly source: Address | undefined;
-  /** A static address for sessions to come from, where `source` comes from router advertisements. */
-  readonly steadierSource: Address | undefined;
-  /** Why the last established session ended. */
-  readonly lastDown: Ended | undefined;
-  /** Why the last attempt failed; undefined since a session was established. */
-  readonly lastFailure: Ended | undefined;
-  readonly notificationReceived: Past | undefined;
-  readonly notificationSent: Past | undefined;
-  /** The agreed settings; undefined without a session. */
-  readonly session: SessionView | undefined;
-  /** Counted over all sessions since the process began. */
-  readonly messagesReceived: MessageCounters;
-  readonly messagesSent: MessageCounters;
-  /** Prefixes that the peer has been sent, and those that it has yet to be. */
-  readonly prefixesAnnounced: number;
-  readonly prefixesPending: number;
-  /** Prefixes with several paths, of which the session carries one, because the router does not take more. */
-  readonly prefixesNarrowed: number;
-  /** Limits of the router that the session has nearly reached. */
-  readonly prefixLimitsNear: readonly NearLimit[];
-  /** Announced by the peer in this session, each time, and dropped. FRR names those that the peer has announced and not withdrawn. */
-  readonly prefixesReceived: number;
-  /** With for how long, as far as it was looked at. */
-  readonly unsendable: readonly (Unsendable & { readonly seconds: number })[];
-  /** How often an established session ended. */
-  readonly flaps: number;
-  readonly holdTimerExpirations: number;
-}
-
 /** A limit of a router's, and how many prefixes of the family it has been sent. */
 export interface NearLimit extends PrefixLimit {
   readonly announced: number;
   /** The source of the limit: the router, when it ended a session for that, or `maximum-prefix`. */
   readonly from: "router" | "configuration";
-}
-
-export interface SessionView extends Omit<Negotiated, "peerAsn" | "families" | "addPath"> {
-  readonly localAddress: Address;
-  readonly localInterface: string | undefined;
-  readonly routerId: Address;
-  readonly families: readonly Family[];
-  readonly addPath: readonly Family[];
-  /** Families whose End-of-RIB has arrived (RFC 4724). */
-  readonly endOfRibReceived: readonly Family[];
 }
 
 /** The sources of a view. */
@@ -114,42 +54,62 @@ export interface PeerFacts {
   readonly routes: Pick<RoutesOut, "advertised" | "advertisedOf" | "pending" | "narrowed" | "unsendable">;
 }
 
-export function peerView(facts: PeerFacts, now: Millis): PeerView {
+/** A session as people see it; printed as JSON. */
+export type PeerView = ReturnType<typeof peerView>;
+
+export function peerView(facts: PeerFacts, now: Millis) {
   const { session, accepts, enteredAt, downAt, unsendableSince, up, end, lastEnd, counters, routes } = facts;
   const { settings, retryAt, lastDown, lastFailure } = session;
   const { received, sent, flaps, holdTimerExpirations, notificationReceived, notificationSent } = counters;
   const past = <Kind extends { readonly at: Millis }>(one: Kind | undefined, words: (one: Kind) => string): Past | undefined =>
     one === undefined ? undefined : { what: words(one), secondsAgo: seconds(now - one.at) };
   return {
+    // Address and port: the label `peer` of metrics.
     peer: `${settings.address}:${settings.port}`,
     interface: settings.interface,
+    // The router's address.
     router: settings.address,
     myAsn: settings.myAsn,
+    // The configured AS number; for `external`, the agreed number once there is a session.
     peerAsn: session.connections.find(isAgreed)?.negotiated.peerAsn ?? settings.peerAsn,
     passive: settings.passive,
+    // Whether this side takes connections that the peer opens.
     accepts,
     state: stateOf(session),
     stateSeconds: seconds(now - enteredAt),
+    // Seconds since it was established, or down; attempts and short sessions in between do not count.
     sinceSeconds: seconds(now - (up === undefined ? downAt : enteredAt)),
+    // Until this side tries again; undefined while it does not wait for that.
     retryInSeconds: retryAt === Infinity ? undefined : seconds(Math.max(0, retryAt - now)),
+    // This node's address in the last connection; undefined before the first.
     source: lastEnd?.address,
+    // A static address for sessions to come from, where `source` comes from router advertisements.
     steadierSource: lastEnd?.steadier,
+    // Why the last established session ended.
     lastDown: ended(lastDown, now),
+    // Why the last attempt failed; undefined since a session was established.
     lastFailure: ended(lastFailure, now),
     notificationReceived: past(notificationReceived, ({ notification }) => describeNotification(notification)),
     notificationSent: past(notificationSent, ({ notification }) => describeNotification(notification)),
     session: sessionView(session, up, end),
+    // Counted over all sessions since the process began.
     messagesReceived: { ...received },
     messagesSent: { ...sent },
+    // Prefixes that the peer has been sent, and those that it has yet to be.
     prefixesAnnounced: routes.advertised,
     prefixesPending: routes.pending,
+    // Prefixes with several paths, of which the session carries one, because the router does not take more.
     prefixesNarrowed: routes.narrowed,
+    // Limits of the router that the session has nearly reached.
     prefixLimitsNear:
       up === undefined ? [] : families.flatMap((family) => nearLimit(session, family, routes.advertisedOf(family)) ?? []),
+    // Announced by the peer in this session, each time, and dropped. FRR names those that the peer has announced and not withdrawn.
     prefixesReceived: up?.prefixesReceived ?? 0,
+    // With for how long, as far as it was looked at.
     unsendable: routes.unsendable().map((one) => {
       return { ...one, seconds: seconds(now - (unsendableSince.get(unsendableKey(one)) ?? now)) };
     }),
+    // How often an established session ended.
     flaps,
     holdTimerExpirations,
   };
@@ -184,7 +144,8 @@ function ended(ending: Ending | undefined, now: Millis): Ended | undefined {
   return "peerAsn" in reason ? { ...ended, peerAsn: reason.peerAsn } : ended;
 }
 
-export function sessionView({ connections }: Session, up: Up | undefined, end: SocketEnd | undefined): SessionView | undefined {
+/** The agreed settings; undefined without a session. */
+export function sessionView({ connections }: Session, up: Up | undefined, end: SocketEnd | undefined) {
   const connection = connections.find(({ id }) => id === up?.connection);
   if (up === undefined || connection === undefined || !isAgreed(connection) || end === undefined) return undefined;
   const { peerAsn: _, families, addPath, ...agreed } = connection.negotiated;
@@ -195,6 +156,7 @@ export function sessionView({ connections }: Session, up: Up | undefined, end: S
     ...agreed,
     families: [...families],
     addPath: [...addPath],
+    // Families whose End-of-RIB has arrived (RFC 4724).
     endOfRibReceived: [...up.complete],
   };
 }
