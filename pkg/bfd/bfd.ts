@@ -35,21 +35,7 @@ export interface BfdWatch extends Disposable {
 }
 
 /** A session for people and programs. Intervals are what both sides agreed on. */
-export interface BfdDescription extends BfdStatus {
-  readonly peer: string;
-  readonly local: string | undefined;
-  readonly interface: string | undefined;
-  readonly multihop: boolean;
-  readonly profile: string;
-  /** When it came into its state, as a date; undefined before it has left the first one. */
-  readonly since: string | undefined;
-  readonly session: Omit<SessionView, "diagnostic" | "remoteDiagnostic"> & {
-    readonly diagnostic: string;
-    readonly remoteDiagnostic: string;
-    /** The mean of the echoes that came back before the next was sent; undefined without any. */
-    readonly echoRoundTripMs: number | undefined;
-  };
-}
+export type BfdDescription = ReturnType<Bfd["describe"]>[number];
 
 /** They only grow for as long as the session is watched. */
 export interface BfdSessionCounters {
@@ -144,7 +130,7 @@ export class Bfd implements AsyncDisposable {
     };
   }
 
-  describe(): BfdDescription[] {
+  describe() {
     return [...this.#entries.values()].flatMap(({ ends, profile, status, view, since, counters }) =>
       view === undefined
         ? []
@@ -155,11 +141,13 @@ export class Bfd implements AsyncDisposable {
             multihop: ends.multihop,
             profile: profile.name,
             ...status,
+            // When it came into its state, as a date; undefined before it has left the first one.
             since: since?.toISOString(),
             session: {
               ...view,
               diagnostic: diagnosticText(view.diagnostic),
               remoteDiagnostic: diagnosticText(view.remoteDiagnostic),
+              // The mean of the echoes that came back before the next was sent; undefined without any.
               echoRoundTripMs: meanRoundTrip(counters),
             },
           },

@@ -2,13 +2,13 @@ import type { Assignments } from "#pkg/assignment";
 import type { Config } from "#pkg/config";
 import type { Service } from "#pkg/k8s";
 import { list } from "#pkg/text";
-import { newTrial, type ServiceChange, serviceChanges, tryAddresses } from "./address-change.ts";
+import { newTrial, serviceChanges, tryAddresses } from "./address-change.ts";
 import { changedFields } from "./changed-fields.ts";
 import { type Placements, placeAll } from "./place-all.ts";
 import type { Route } from "./place-by-bgp.ts";
 import type { Placed } from "./placed.ts";
 import { overPrefixLimits } from "./prefix-limits.ts";
-import { bfdChanges, type SessionChange, sessionChanges } from "./session-change.ts";
+import { bfdChanges, sessionChanges } from "./session-change.ts";
 import type { ClusterState } from "./state.ts";
 
 export interface PoolChange {
@@ -38,28 +38,10 @@ export interface OwnerChange {
 }
 
 /** Differences if another configuration were in force. */
-export interface ConfigChange {
-  /** Where not, the rest is what it would do else. */
-  readonly isAccepted: boolean;
-  /** Services with addresses that would have no pool -> these. The configuration is refused then, unless the ConfigMap allows it. */
-  readonly stranded: ReadonlyMap<string, readonly string[]>;
-  readonly services: readonly ServiceChange[];
-  /** Services that keep their addresses. */
-  readonly kept: number;
-  readonly pools: readonly PoolChange[];
-  readonly sessions: readonly SessionChange[];
-  readonly bfd: readonly SessionChange[];
-  readonly prefixes: readonly PrefixChange[];
-  /** Addresses that are kept, and announced by other nodes. */
-  readonly owners: readonly OwnerChange[];
-  /** Names of other settings that differ, whose effects come later. */
-  readonly settings: readonly string[];
-  /** Sessions that routers would end because of their limits, in sentences. */
-  readonly overLimits: readonly string[];
-}
+export type ConfigChange = ReturnType<typeof configChange>;
 
 /** Tries a configuration on a cluster, by the decisions of controller and speakers. */
-export function configChange(state: ClusterState, config: Config): ConfigChange {
+export function configChange(state: ClusterState, config: Config) {
   const trial = newTrial();
   for (const _ of tryAddresses(state, config, trial));
   const { stranded } = trial;
@@ -71,16 +53,22 @@ export function configChange(state: ClusterState, config: Config): ConfigChange 
   const placedBefore = placeAll(before);
   const placedAfter = placeAll(after);
   return {
+    // Where not, the rest is what it would do else.
     isAccepted: stranded.size === 0 || state.mayRenumber,
+    // Services with addresses that would have no pool -> these. The configuration is refused then, unless the ConfigMap allows it.
     stranded,
     services,
+    // Services that keep their addresses.
     kept: kept - services.filter(({ change }) => change === "gains" || change === "changes").length,
     pools: poolChanges(state.config, now, config, then),
     sessions: sessionChanges(before, after),
     bfd: bfdChanges(before, after),
     prefixes: prefixChanges(placedBefore.routes, placedAfter.routes),
+    // Addresses that are kept, and announced by other nodes.
     owners: ownerChanges(placedBefore, placedAfter),
+    // Names of other settings that differ, whose effects come later.
     settings: changedFields(settingsOf(state.config), settingsOf(config)),
+    // Sessions that routers would end because of their limits, in sentences.
     overLimits: overPrefixLimits(after),
   };
 }

@@ -8,8 +8,6 @@ import { describeReason } from "../session/reason.ts";
 import { type Ending, isAgreed, type Reason, type Session, stateOf } from "../session/state.ts";
 import type { SocketEnd } from "./transport.ts";
 
-export type MessageCounters = Readonly<Record<Message["type"], number>>;
-
 /** A past event, and how long ago it happened. */
 export interface Past {
   readonly what: string;
