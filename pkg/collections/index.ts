@@ -4,7 +4,7 @@
  * what is done for each kind of a union. Pure.
  */
 export { type ByKind, dispatchByKind } from "./by-kind.ts";
-export { isIn } from "./is-in.ts";
 export { DistinctQueue, Queue } from "./queue.ts";
 export { RecentMap, remembered } from "./recent-map.ts";
 export { EventQueue, SerialQueue } from "./serial-queue.ts";
+export { areSameTexts, isIn } from "./texts.ts";

@@ -10,6 +10,7 @@ import {
   textAt,
   type YamlNode,
 } from "#pkg/config";
+import { isDeeper } from "#pkg/untrusted";
 import { object, type Schema, text, textMap } from "./fields.ts";
 import { fromMetallb } from "./metallb/from-metallb.ts";
 import { schemas } from "./metallb/schemas.ts";
@@ -46,11 +47,6 @@ export function liveObjectText({ apiVersion, kind, metadata: { namespace, name, 
 
 // Far more than any kind has: only a definition that keeps unknown fields lets more through.
 const maxDepth = 20;
-
-function isDeeper(value: unknown, depth: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return depth === 0 || Object.values(value).some((each) => isDeeper(each, depth - 1));
-}
 
 /** The text of a configuration of these objects, whatever the order in which they arrived. @param texts as `liveObjectText` writes them */
 export function liveText(texts: Iterable<string>): string {

@@ -20,6 +20,12 @@ export function optionalText(value: unknown): string | undefined {
   return text(value) || undefined;
 }
 
+/** Whether there is anything within more than `depth` objects or lists. */
+export function isDeeper(value: unknown, depth: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return depth === 0 || Object.values(value).some((each) => isDeeper(each, depth - 1));
+}
+
 /** @returns undefined where the text is not JSON */
 export function parsed(json: string): unknown {
   try {

@@ -1,5 +1,6 @@
 import { assignedMessage, quotedList } from "#pkg/assignment";
 import type { Millis } from "#pkg/clock";
+import { areSameTexts } from "#pkg/collections";
 import { PartOf } from "#pkg/core";
 import type { Service } from "#pkg/k8s";
 import { isOurs, recordedAddresses } from "#pkg/service";
@@ -88,16 +89,16 @@ export class Statuses extends PartOf<Context> {
     const written = this.written.get(key);
     // A write for the version before has not been carried out, and will not be: what is on record counts again.
     const replaced = this.replaced.get(key);
-    if (replaced !== undefined && isSameList(replaced, now.ingress))
+    if (replaced !== undefined && areSameTexts(replaced, now.ingress))
       for (const known of [this.replaced, this.written]) known.delete(key);
-    else if (written !== undefined && isSameList(written.status, now.ingress)) this.written.delete(key);
+    else if (written !== undefined && areSameTexts(written.status, now.ingress)) this.written.delete(key);
     else if (isOurs(now) && hasStatus(before, held) && !hasStatus(now, held)) this.overwritten.add(key);
   }
 
   /** Without a status that is being replaced: the addresses in it are given up, and whoever gets them must not lose them again. */
   withoutReplaced<S extends Service | undefined>(service: S): S {
     const replaced = service && this.replaced.get(service.key);
-    return service !== undefined && replaced !== undefined && isSameList(replaced, service.ingress)
+    return service !== undefined && replaced !== undefined && areSameTexts(replaced, service.ingress)
       ? { ...service, ingress: [] }
       : service;
   }
@@ -223,7 +224,7 @@ export class Statuses extends PartOf<Context> {
     const service = this.writing.get(key); // Undefined once that Service is gone.
     this.writing.delete(key);
     const written = this.written.get(key);
-    if (write.result !== "written" && written !== undefined && isSameList(written.status, addresses)) this.written.delete(key);
+    if (write.result !== "written" && written !== undefined && areSameTexts(written.status, addresses)) this.written.delete(key);
     if (write.result === "failed") {
       const { failure } = write;
       if (service !== undefined) this.#recordFailure(service, failure);
@@ -273,9 +274,5 @@ function overwritten(count: number): Verdict {
 }
 
 function hasStatus({ ingress, hasHostnames }: Service, status: readonly string[]): boolean {
-  return isSameList(ingress, status) && !hasHostnames;
-}
-
-function isSameList(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((text, index) => text === b[index]);
+  return areSameTexts(ingress, status) && !hasHostnames;
 }

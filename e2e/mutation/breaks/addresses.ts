@@ -31,7 +31,7 @@ export const addresses: readonly Break[] = [
     tests: ["controller/core/restored.test.ts"],
   },
   {
-    before: "if (replaced !== undefined && isSameList(replaced, now.ingress))",
+    before: "if (replaced !== undefined && areSameTexts(replaced, now.ingress))",
     after: "if (false)",
     tests: ["controller/core/statuses/status-writer.test.ts"],
   },
@@ -94,7 +94,7 @@ export const addresses: readonly Break[] = [
     tests: ["pkg/assignment/assign-all.test.ts", "controller/controller.test.ts", "controller/core/config-changes.test.ts"],
   },
   {
-    before: "return service !== undefined && replaced !== undefined && isSameList(replaced, service.ingress)",
+    before: "return service !== undefined && replaced !== undefined && areSameTexts(replaced, service.ingress)",
     after: "return service !== undefined && false",
     tests: [
       "controller/core/statuses/status-writer.test.ts",

@@ -1,4 +1,4 @@
-import { parsed } from "#pkg/untrusted";
+import { isDeeper, parsed } from "#pkg/untrusted";
 import { type Checkpoint, parseCheckpoint, readEntries } from "./checkpoint.ts";
 import { decode, maxDepth, type Plain } from "./codec.ts";
 import { type Entry, parseEntry, RecordingError } from "./entry.ts";
@@ -125,11 +125,6 @@ const maxEntryDepth = 4 * maxDepth;
 /** Whether the instant has a date that can be shown. */
 function isDate(epoch: string, at: number): boolean {
   return !Number.isNaN(new Date(Date.parse(epoch) + at).getTime());
-}
-
-function isDeeper(value: unknown, depth: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return depth === 0 || Object.values(value).some((each) => isDeeper(each, depth - 1));
 }
 
 /** @returns them as they are, if a core can be made with them */

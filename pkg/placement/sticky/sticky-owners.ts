@@ -1,4 +1,5 @@
 import type { Millis } from "#pkg/clock";
+import { areSameTexts } from "#pkg/collections";
 import type { Address } from "#pkg/net";
 import { rank } from "../election.ts";
 import { mostPreferred, type PoolNodes } from "../eligibility.ts";
@@ -119,7 +120,11 @@ export class StickyOwners {
     const awaitsMore = candidates.length < all.length;
     const claimFor = known?.claimFor;
     if (known !== undefined && claimFor === undefined && known.first === firstKey && known.awaitsMore === awaitsMore)
-      if (isEqual(known.candidates, candidates) && isEqual(known.preferred, preferred) && isEqual(known.owners, owners))
+      if (
+        areSameTexts(known.candidates, candidates) &&
+        areSameTexts(known.preferred, preferred) &&
+        areSameTexts(known.owners, owners)
+      )
         if (known.keeper === keeperOf(this.#gossip, firstKey, candidates, owners)) return known.announcer;
     const unit = known ?? newUnit(address, key);
     unindex(this.#at, unit);
@@ -372,10 +377,6 @@ export class StickyOwners {
 
 /** Classes in a saved `StickyOwners`, without those of gossip. */
 export const stickyClasses = { StickyOwners, StickyPace };
-
-function isEqual(a: readonly string[], b: readonly string[]): boolean {
-  return a === b || (a.length === b.length && a.every((node, index) => node === b[index]));
-}
 
 /** In the order in which all nodes choose for them. */
 function inTurn(units: Iterable<Unit>): Unit[] {

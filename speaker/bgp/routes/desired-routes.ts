@@ -1,4 +1,5 @@
 import { choosePath, type RouteAttributes } from "#pkg/bgp";
+import { areSameTexts } from "#pkg/collections";
 import type { Address, Family, Prefix } from "#pkg/net";
 import type { Advertised, BgpRoute, NextHopPath } from "#pkg/placement";
 import { Attributes } from "./attributes.ts";
@@ -179,7 +180,7 @@ export class DesiredRoutes {
 
   #pass(prefix: Prefix, now: readonly Advertisement[], before: readonly Advertisement[]): void {
     const [one, former] = [now[0], before[0]];
-    if (now.length === 1 && before.length === 1 && one && former && areEqual(one.peers, former.peers)) {
+    if (now.length === 1 && before.length === 1 && one && former && areSameTexts(one.peers, former.peers)) {
       if (!isEqual(former.route, one.route)) for (const peer of one.peers) tell(this.#sink, peer, prefix, one.route);
       return;
     }
@@ -218,10 +219,6 @@ function isPaths(route: RouteAttributes | Paths): route is Paths {
 function isEqual(one: RouteAttributes | Paths | undefined, other: RouteAttributes | Paths): boolean {
   if (one === undefined || one === other || !isPaths(one) || !isPaths(other)) return one === other;
   return one.only === other.only && (one.all === other.all || areSame(one.all, other.all));
-}
-
-function areEqual(one: readonly string[], other: readonly string[]): boolean {
-  return one === other || (one.length === other.length && one.every((peer, index) => peer === other[index]));
 }
 
 function areSame(one: Paths["all"], other: Paths["all"]): boolean {

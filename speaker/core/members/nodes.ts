@@ -1,4 +1,4 @@
-import { isIn } from "#pkg/collections";
+import { areSameTexts, isIn } from "#pkg/collections";
 import { isSlotPool, type LabelSelector, type Pool } from "#pkg/config";
 import { isCentral, type View } from "#pkg/gossip";
 import { type Address, type Family, families, type Prefix, parseAddress } from "#pkg/net";
@@ -247,26 +247,22 @@ export function whyNotHere(state: SpeakerState, pool: Pool, address: Address): N
 
 function isSame(a: PoolNodes, b: PoolNodes): boolean {
   return (
-    equalTexts(a.active, b.active) &&
-    equalTexts(a.inService, b.inService) &&
-    equalTexts(a.eligible, b.eligible) &&
-    equalTexts(a.excluded, b.excluded) &&
-    equalTexts(a.withoutInterface, b.withoutInterface) &&
-    equalTexts(a.withoutKernelAccess, b.withoutKernelAccess) &&
-    families.every((family) => equalTexts(a.undelivering[family], b.undelivering[family])) &&
-    equalTexts(a.behind, b.behind) &&
-    equalTexts(a.outdated, b.outdated) &&
-    equalTexts(a.withoutViews, b.withoutViews) &&
-    equalTexts(a.drained, b.drained) &&
+    areSameTexts(a.active, b.active) &&
+    areSameTexts(a.inService, b.inService) &&
+    areSameTexts(a.eligible, b.eligible) &&
+    areSameTexts(a.excluded, b.excluded) &&
+    areSameTexts(a.withoutInterface, b.withoutInterface) &&
+    areSameTexts(a.withoutKernelAccess, b.withoutKernelAccess) &&
+    families.every((family) => areSameTexts(a.undelivering[family], b.undelivering[family])) &&
+    areSameTexts(a.behind, b.behind) &&
+    areSameTexts(a.outdated, b.outdated) &&
+    areSameTexts(a.withoutViews, b.withoutViews) &&
+    areSameTexts(a.drained, b.drained) &&
     a.weights.size === b.weights.size &&
     a.weights.entries().every(([node, weight]) => b.weights.get(node) === weight) &&
     a.subnets.size === b.subnets.size &&
     a.subnets.entries().every(([node, subnets]) => equalPrefixes(subnets, b.subnets.get(node)))
   );
-}
-
-function equalTexts(a: readonly string[], b: readonly string[]): boolean {
-  return a === b || (a.length === b.length && a.every((text, index) => text === b[index]));
 }
 
 function equalPrefixes(a: readonly Prefix[], b: readonly Prefix[] | undefined): boolean {

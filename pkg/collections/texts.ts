@@ -10,3 +10,8 @@ export function isIn(texts: readonly string[], text: string): boolean {
   sets.set(texts, set);
   return set.has(text);
 }
+
+/** Whether two lists have the same texts in the same order. */
+export function areSameTexts(a: readonly string[], b: readonly string[]): boolean {
+  return a === b || (a.length === b.length && a.every((text, index) => text === b[index]));
+}
