@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import { constants } from "node:fs";
-import { copyFile, mkdir, stat, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { waitFor } from "#e2e/lab";
 import { architectures } from "../../release/debian.ts";
@@ -10,6 +9,7 @@ import { patience, run } from "./command.ts";
 import { buildIngotImage } from "./ingot-image.ts";
 import { kept } from "./kept.ts";
 import { containerdConfig, type NodeOptions, pauseImage, socketOf } from "./node-files.ts";
+import { pauseProgram } from "./pause-program.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 // containerd never changes a file that it has written, but for its databases: the others are shared, where both are on one disk.
@@ -28,11 +28,11 @@ export async function copyDisk(disk: string, root: string): Promise<void> {
  * run of all tests starts some thirty nodes, and loading the images takes each of them seconds of a processor and writes 600 MB.
  * @returns the folder's absolute path
  */
-export async function nodeDisk(sandbox: Sandbox, kcp: string, snapshotter: NodeOptions["snapshotter"]): Promise<string> {
+export async function nodeDisk(sandbox: Sandbox, snapshotter: NodeOptions["snapshotter"]): Promise<string> {
   const image = await buildIngotImage();
-  const { size, mtimeMs } = await stat(kcp);
+  const pause = pauseProgram(process.arch);
   const digest = createHash("sha256")
-    .update(JSON.stringify([image, size, mtimeMs, snapshotter]))
+    .update(JSON.stringify([image, [...pause], snapshotter]))
     .digest("hex")
     .slice(0, 12);
   return await kept("disk", digest, async (disk) => {
@@ -42,20 +42,20 @@ export async function nodeDisk(sandbox: Sandbox, kcp: string, snapshotter: NodeO
     const containerd = sandbox.daemon(undefined, "disk", ["containerd", "-c", join(directory, "containerd.toml")]);
     const ctr = (...args: readonly string[]) => sandbox.run(undefined, ["ctr", "--address", socketOf(directory), ...args]);
     await waitFor("containerd", () => ctr("version"), patience);
-    for (const archive of [await writePauseImage(directory, kcp), image])
+    for (const archive of [await writePauseImage(directory, pause), image])
       await ctr("--namespace", "k8s.io", "images", "import", "--snapshotter", snapshotter, archive);
     await containerd.stop();
     await copyDisk(join(directory, "root"), disk);
   });
 }
 
-async function writePauseImage(directory: string, kcp: string): Promise<string> {
+async function writePauseImage(directory: string, program: Uint8Array): Promise<string> {
   const root = join(directory, "pause");
   await mkdir(root);
-  await copyFile(kcp, join(root, "kcp"), constants.COPYFILE_FICLONE);
+  await writeFile(join(root, "pause"), program, { mode: 0o755 });
   const archive = join(directory, "pause.tar");
   const architecture = architectures.find((each) => nodeArchitecture(each) === process.arch) ?? "amd64";
-  const platform = { architecture, layers: [root], config: { Entrypoint: ["/kcp", "pause"] } };
+  const platform = { architecture, layers: [root], config: { Entrypoint: ["/pause"] } };
   await writeArchive(archive, { name: pauseImage, platforms: [platform], createdSeconds: 0, compression: "none" });
   return archive;
 }

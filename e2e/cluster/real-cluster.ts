@@ -73,7 +73,7 @@ export class RealCluster implements AsyncDisposable {
       const lan = await createLan(sandbox, nodeCount, families);
       const controlPlane = await ControlPlane.start(lan.controlPlane, kcp, directory, pki);
       const snapshotter = await chooseSnapshotter(sandbox);
-      const disk = nodeCount > 0 ? await nodeDisk(sandbox, kcp, snapshotter) : "";
+      const disk = nodeCount > 0 ? await nodeDisk(sandbox, snapshotter) : "";
       const server = apiServerUrl(lan.controlPlane);
       const common = { kcp, directory, pki, server, snapshotter, disk, proxyMode };
       const nodes: ClusterNode[] = [];
