@@ -156,7 +156,7 @@ async function rolledOut(...names: string[]): Promise<void> {
 }
 
 function ingressOf(name: string): Promise<string> {
-  return cluster.kubectl(["get", "service", name, "-o", "jsonpath={.status.loadBalancer.ingress[*].ip}"]);
+  return cluster.addressOf(name);
 }
 
 /** The message of the latest event with that reason, waited for. */

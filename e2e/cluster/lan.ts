@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import type { Socket } from "node:net";
 import { type HttpAnswer, type Published, Relay, relayPath, Switch, type SwitchNamespace, waitFor } from "#e2e/lab";
 import { patience, type RunOptions } from "./command.ts";
 import type { Daemon } from "./daemon.ts";
@@ -42,6 +43,11 @@ export class Host {
   /** Fetches a URL from this host. @throws {Error} without an answer within `timeout` milliseconds, 3,000 unless given */
   async get(url: string, { timeout = 3_000 }: { timeout?: number } = {}): Promise<HttpAnswer> {
     return (await this.#startedRelay()).get(url, timeout);
+  }
+
+  /** Connects from this host by TCP. */
+  async connect(address: string, port: number): Promise<Socket> {
+    return (await this.#startedRelay()).connect(address, port);
   }
 
   /** Opens a TCP port on the caller's 127.0.0.1 that leads to `address` and `port` as this host reaches them. */

@@ -244,7 +244,7 @@ suite("the page on moving from MetalLB", () => {
   }
 
   function addressOf(name: string): Promise<string> {
-    return cluster.kubectl(["get", "service", name, "-o", "jsonpath={.status.loadBalancer.ingress[*].ip}"]);
+    return cluster.addressOf(name);
   }
 });
 

@@ -462,7 +462,7 @@ async function speakersOn(nodes: readonly string[]): Promise<void> {
 }
 
 function ingressOf(name: string): Promise<string> {
-  return kubectl("get", "service", name, "-o", "jsonpath={.status.loadBalancer.ingress[*].ip}");
+  return cluster.addressOf(name);
 }
 
 async function addressOf(name: string): Promise<string> {

@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { V1Service } from "@kubernetes/client-node";
 import { type Switch, waitFor } from "#e2e/lab";
 import { type CommandError, patience, type RunOptions } from "./command.ts";
 import { type ApiRequest, apiServerUrl, ControlPlane, readAuditLog, serviceCidrs } from "./control-plane.ts";
@@ -100,7 +101,9 @@ export class RealCluster implements AsyncDisposable {
     await Promise.all([...nodes.map((node) => node.start()), startControllers()]);
     const names = nodes.map(({ name }) => `node/${name}`);
     // A namespace takes no Pods before it has its ServiceAccount.
-    const created = () => this.kubectl(["get", "serviceaccount/default", ...names]);
+    const account = "namespaces/default/serviceaccounts/default";
+    const paths = [account, ...nodes.map(({ name }) => `nodes/${name}`)].map((path) => `/api/v1/${path}`);
+    const created = () => Promise.all(paths.map((path) => controlPlane.ask(path)));
     await waitFor("the nodes to register", created, patience);
     await this.kubectl(["wait", "--for=condition=Ready", "--timeout=5m", ...names]);
   }
@@ -108,6 +111,17 @@ export class RealCluster implements AsyncDisposable {
   /** Runs kubectl as an administrator; paths have to be absolute. @returns what it printed. @throws {CommandError} */
   kubectl(args: readonly string[], options?: RunOptions): Promise<string> {
     return this.controlPlane.kubectl(args, options);
+  }
+
+  /** The JSON of the API at a path. @throws {Error} unless it has some there */
+  async read<T>(path: string): Promise<T> {
+    return JSON.parse(await this.controlPlane.ask(path));
+  }
+
+  /** The addresses that a Service has, one after a space after the other. */
+  async addressOf(name: string, namespace = "default"): Promise<string> {
+    const { status }: V1Service = await this.read(`/api/v1/namespaces/${namespace}/services/${name}`);
+    return (status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip).join(" ");
   }
 
   /**

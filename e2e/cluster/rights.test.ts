@@ -10,7 +10,7 @@ import { steps } from "./steps.ts";
 const project = resolve(import.meta.dirname, "../..");
 const namespace = "metallb-system";
 const secrets = `/api/v1/namespaces/${namespace}/secrets`;
-const ofKey = ["--namespace", namespace, "get", "secret", "memberlist", "-o", "jsonpath={.type} {.data.secretkey}"];
+const leases = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
 const lease = ["--namespace", namespace, "lease", "ingot-controller"];
 
 interface Role {
@@ -25,6 +25,12 @@ const kubectlOf =
   (cluster: RealCluster) =>
   (...args: readonly string[]) =>
     cluster.kubectl(args);
+
+/** Type and key of the ring's Secret. */
+async function ringKey(cluster: RealCluster): Promise<string> {
+  const { type, data }: { type: string; data: { secretkey: string } } = await cluster.read(`${secrets}/memberlist`);
+  return `${type} ${data.secretkey}`;
+}
 
 /** A kubeconfig with a token of the controller's account. @returns its path */
 async function kubeconfigOfController(cluster: RealCluster): Promise<string> {
@@ -67,9 +73,9 @@ step(
 
     const controller = startController(cluster, "controller", kubeconfig, "--ml-secret-name=memberlist");
     await apply("base/memberlist");
-    const made = await waitFor("the key", async () => /^Opaque (\S+)$/.exec(await kubectl(...ofKey))?.[1], patience);
+    const made = await waitFor("the key", async () => /^Opaque (\S+)$/.exec(await ringKey(cluster))?.[1], patience);
     await apply("base/memberlist");
-    assert.equal(await kubectl(...ofKey), `Opaque ${made}`);
+    assert.equal(await ringKey(cluster), `Opaque ${made}`);
     for (const verb of ["get", "list", "watch", "update", "delete"])
       await assert.rejects(asController("auth", "can-i", verb, "secrets/memberlist", "--namespace", namespace));
     await refused("get", "--raw", `${secrets}?fieldSelector=metadata.name%3Dmemberlist`);
@@ -92,7 +98,7 @@ step(
       (await cluster.requests()).filter(({ resource, verb }) => resource === "secrets" && verb === "patch").length;
     const there = await looks();
     await waitFor("another look of the controller", async () => (await looks()) > there, patience);
-    assert.equal(await kubectl(...ofKey), known);
+    assert.equal(await ringKey(cluster), known);
     await controller.stop();
   },
 );
@@ -111,7 +117,15 @@ step(
     await kubectl("delete", ...lease, "--ignore-not-found"); // The test before had a controller.
 
     const kubeconfig = await kubeconfigOfController(cluster);
-    const holder = () => kubectl("get", ...lease, "-o", "jsonpath={.spec.holderIdentity}").catch(() => "");
+    interface Lease {
+      readonly spec: { readonly holderIdentity?: string };
+    }
+    const read = () => cluster.read<Lease>(`${leases}/ingot-controller`);
+    const holder = () =>
+      read().then(
+        ({ spec }) => spec.holderIdentity ?? "",
+        () => "",
+      );
 
     const first = startController(cluster, "one", kubeconfig);
     const before = await waitFor("a holder of the Lease", holder, patience);

@@ -66,17 +66,20 @@ step("ha: two controllers on two nodes, of which one leads, and another goes on 
     return pods;
   };
   const pods = await waitFor("controllers on both nodes", onBoth, patience);
-  const leader = async () =>
-    (await on.kubectl("-n", namespace, "get", "lease", "ingot-controller", "-o", "jsonpath={.spec.holderIdentity}")).split(
-      "_",
-    )[0];
   const leads = async () => {
-    const name = await leader(); // For a moment it may be nobody, or one of before.
+    const name = await on.leader(); // For a moment it may be nobody, or one of before.
     return pods.some(({ metadata }) => metadata.name === name) && name;
   };
   const before = await waitFor("one of them to lead", leads, patience);
   await on.kubectl("-n", namespace, "delete", "pod", before);
-  await waitFor("another leader", async () => (await leader()) !== before && (await leader()), patience);
+  await waitFor(
+    "another leader",
+    async () => {
+      const now = await on.leader();
+      return now !== before && now;
+    },
+    patience,
+  );
   await on.serve("after");
   await on.rolledOut("deployment/controller");
 });

@@ -54,16 +54,8 @@ async function remove(on: InstalledCluster, kind: Kind, name: string): Promise<v
 async function told(on: InstalledCluster, kind: Kind, name: string, what: RegExp): Promise<void> {
   const selector = `involvedObject.kind=${kind},involvedObject.name=${name},reason=ConfigStale`;
   const is = async () => {
-    const events = await on.kubectl(
-      "-n",
-      namespace,
-      "get",
-      "events",
-      `--field-selector=${selector}`,
-      "-o",
-      "jsonpath={.items[*].message}",
-    );
-    return what.test(events);
+    const events = await on.get("events", "-n", namespace, `--field-selector=${selector}`);
+    return events.some(({ message = "" }) => what.test(message));
   };
   await waitFor(`an event on ${kind} ${name}`, is, patience);
 }
@@ -192,7 +184,7 @@ step("1,000 objects of one apply are a change or a few, and all that go at once 
   await on.answer(address);
   await on.kubectl("delete", "service", "last");
   const all = `/apis/metallb.io/v1beta1/namespaces/${namespace}/ipaddresspools?labelSelector=many%3Dtrue`;
-  const objects = async () => (await on.get("ipaddresspools.metallb.io", "-n", namespace, "-l", "many=true")).length;
+  const objects = async () => (await on.get("ipaddresspools", "-n", namespace, "-l", "many=true")).length;
   // A slow API server gives up a request after a minute, and goes on with the next one.
   const gone = async () => {
     await on.kubectl("delete", "--raw", all);

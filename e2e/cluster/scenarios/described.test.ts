@@ -28,9 +28,7 @@ function placeIn(on: InstalledCluster, own: string): World {
     const endpoints = [{ addresses: ["10.244.9.9"], nodeName: "node1", conditions: { ready: true } }];
     await on.apply({ ...slice, addressType: "IPv4", ports, endpoints });
   };
-  const address = (name: string) =>
-    on.kubectl("-n", own, "get", "service", name, "-o", "jsonpath={.status.loadBalancer.ingress[*].ip}");
-  const assigned = (name: string) => waitFor(`an address of ${name}`, () => address(name), patience);
+  const assigned = (name: string) => waitFor(`an address of ${name}`, () => on.cluster.addressOf(name, own), patience);
   const configure = (text: string) => on.configure(text);
   return { expose, assigned, configure } as unknown as World;
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
+import { parseArgs } from "node:util";
 import { findKcp, ingotImage as image, patience, RealCluster, type RealClusterOptions } from "#e2e/cluster";
 import { waitFor } from "#e2e/lab";
 import type { Streamed, StreamedTo } from "./stream.ts";
@@ -50,7 +51,23 @@ export interface ApiObject {
   readonly metadata: Metadata;
   readonly spec?: Readonly<Record<string, unknown>>;
   readonly status?: Readonly<Record<string, unknown>>;
+  /** Of an event. */
+  readonly message?: string;
 }
+
+/** As `kubectl get` has them. */
+const selection = {
+  namespace: { type: "string", short: "n", default: "default" },
+  selector: { type: "string", short: "l", default: "" },
+  "field-selector": { type: "string", default: "" },
+} as const;
+
+/** Where kinds are that are not of the core group. */
+const groups: Readonly<Record<string, string>> = {
+  daemonsets: "/apis/apps/v1",
+  endpointslices: "/apis/discovery.k8s.io/v1",
+  ipaddresspools: "/apis/metallb.io/v1beta1",
+};
 
 interface PodObject {
   readonly metadata: { readonly uid: string };
@@ -148,7 +165,13 @@ export class InstalledCluster implements AsyncDisposable {
 
   /** Objects of a kind, such as `pods`, by further arguments of `kubectl get`. */
   async get(kind: string, ...args: string[]): Promise<readonly ApiObject[]> {
-    return JSON.parse(await this.kubectl("get", kind, "-o", "json", ...args)).items;
+    const { values } = parseArgs({ args, options: selection, strict: true });
+    const group = groups[kind] ?? "/api/v1";
+    const query = new URLSearchParams({ labelSelector: values.selector, fieldSelector: values["field-selector"] });
+    const { items } = await this.cluster.read<{ items: readonly ApiObject[] }>(
+      `${group}/namespaces/${values.namespace}/${kind}?${query}`,
+    );
+    return items;
   }
 
   async rolledOut(...names: string[]): Promise<void> {
@@ -156,28 +179,20 @@ export class InstalledCluster implements AsyncDisposable {
   }
 
   addressOf(name: string): Promise<string> {
-    return this.kubectl("get", "service", name, "-o", "jsonpath={.status.loadBalancer.ingress[*].ip}");
+    return this.cluster.addressOf(name);
   }
 
   /** The addresses of all Services that have some. */
   async addresses(): Promise<Readonly<Record<string, string>>> {
-    const column =
-      '{range .items[?(@.spec.type=="LoadBalancer")]}{.metadata.name}={.status.loadBalancer.ingress[*].ip}{"\\n"}{end}';
-    const lines = await this.kubectl("get", "services", "-o", `jsonpath=${column}`);
-    return Object.fromEntries(
-      lines
-        .trim()
-        .split("\n")
-        .map((line) => line.split("=")),
-    );
+    const services = (await this.get("services")).filter(({ spec }) => spec?.type === "LoadBalancer");
+    const named = services.map(async ({ metadata: { name } }) => [name, await this.addressOf(name)] as const);
+    return Object.fromEntries(await Promise.all(named));
   }
 
   /** Messages of the events of an object. */
   async events(kind: string, name: string, reason: string): Promise<string[]> {
     const selector = `involvedObject.kind=${kind},involvedObject.name=${name},reason=${reason}`;
-    const range = '{range .items[*]}{.message}{"\\n"}{end}';
-    const lines = await this.kubectl("get", "events", `--field-selector=${selector}`, "-o", `jsonpath=${range}`);
-    return lines.split("\n").filter((line) => line !== "");
+    return (await this.get("events", `--field-selector=${selector}`)).map(({ message = "" }) => message);
   }
 
   /** Waits until the client's ARP requests are answered by one host alone. @returns which node */
@@ -254,8 +269,9 @@ export class InstalledCluster implements AsyncDisposable {
 
   /** The Pod of the controller that leads, by the Lease. */
   async leader(): Promise<string> {
-    const identity = "jsonpath={.spec.holderIdentity}";
-    return (await this.kubectl("-n", namespace, "get", "lease", "ingot-controller", "-o", identity)).split("_")[0] ?? "";
+    const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/ingot-controller`;
+    const { spec } = await this.cluster.read<{ spec: { holderIdentity?: string } }>(path);
+    return spec.holderIdentity?.split("_")[0] ?? "";
   }
 
   /** Kills all processes of a Pod of ours; its kubelet starts them again. */
@@ -269,8 +285,8 @@ export class InstalledCluster implements AsyncDisposable {
     await this.cluster.node(pod.spec.nodeName).signalPod(pod.metadata.uid, signal);
   }
 
-  async #pod(name: string): Promise<PodObject> {
-    return JSON.parse(await this.kubectl("-n", namespace, "get", "pod", name, "-o", "json"));
+  #pod(name: string): Promise<PodObject> {
+    return this.cluster.read(`/api/v1/namespaces/${namespace}/pods/${name}`);
   }
 
   /**

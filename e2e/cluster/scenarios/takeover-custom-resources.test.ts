@@ -106,7 +106,7 @@ function takeOver(directory: string): void {
   });
 
   step("of FRR nothing is left in the Pods, and no webhook stands in the way of the API", async (on) => {
-    const [speaker] = await on.get("daemonset", "-n", namespace);
+    const [speaker] = await on.get("daemonsets", "-n", namespace);
     const { spec } = (speaker?.spec?.template ?? {}) as { spec: Readonly<Record<string, unknown>> };
     const { containers, initContainers, volumes, shareProcessNamespace } = spec;
     assert.deepEqual([(containers as unknown[]).length, initContainers, shareProcessNamespace], [1, undefined, undefined]);
