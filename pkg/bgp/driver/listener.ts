@@ -16,7 +16,7 @@ export interface ListenerOptions {
   readonly log: Log;
 }
 
-interface Expected {
+interface Expected extends Disposable {
   readonly peer: SessionSettings;
   readonly accept: (incoming: Incoming) => void;
 }
@@ -78,37 +78,43 @@ export class BgpListener implements Disposable {
   /**
    * From now on `accept` is given the connections of this peer, until what is returned is disposed. Of peers with one address it is the
    * one whose `sourceAddress` the connection is to, and of peers with the same addresses the one that came first.
+   * @param former what an earlier call for this peer returned, whose place among peers with the same addresses this one takes
    * @throws {SystemCallError} for a password that the kernel does not take
    */
-  expect(peer: SessionSettings, accept: (incoming: Incoming) => void): Disposable {
+  expect(peer: SessionSettings, accept: (incoming: Incoming) => void, former?: Disposable): Disposable {
     const key = keyOf(peer.address, peer.interface, peer.sourceAddress);
+    const place = this.#expected.get(key)?.findIndex((one) => Object.is(one, former)) ?? -1;
+    former?.[Symbol.dispose]();
     const others = this.#expected.get(key) ?? [];
-    const md5 = md5Key(peer);
-    const setKey = (key: typeof md5) => this.#listening.get(peer.address.family)?.socket.setMd5Key(peer.address, key);
-    if (others.length > 0)
+    const expected: Expected = { peer, accept, [Symbol.dispose]: () => this.#forget(key, expected) };
+    if (others.length > 0 && place === -1)
       this.#options.log.warn("several peers have one address: the first gets the connections that the router begins", {
         op: "bgpListen",
         peer: `${peer.address}:${peer.port}`,
       });
-    else if (md5 !== undefined) {
-      setKey(md5);
-      this.#acceptWaiting(peer.address.family);
+    if (others.length === 0 || place === 0) {
+      this.#setMd5Key([expected, ...this.#first.filter((one) => one !== others[0])], others[0] ?? expected);
+      if (md5Key(peer) !== undefined) this.#acceptWaiting(peer.address.family);
     }
-    const expected = { peer, accept };
-    this.#expected.set(key, [...others, expected]);
-    return {
-      [Symbol.dispose]: () => {
-        const all = this.#expected.get(key) ?? [];
-        const left = all.filter((one) => one !== expected);
-        if (left.length > 0) this.#expected.set(key, left);
-        else this.#expected.delete(key);
-        if (all[0] !== expected) return;
-        // The kernel has one key for an address, whatever the interface and this side's address.
-        const others = this.#first.filter((one) => one.peer.address.equals(peer.address));
-        const other = others.map((one) => md5Key(one.peer)).find((key) => key !== undefined);
-        if (md5 !== undefined || other !== undefined) setKey(other);
-      },
-    };
+    this.#expected.set(key, place === -1 ? [...others, expected] : others.toSpliced(place, 0, expected));
+    return expected;
+  }
+
+  #forget(key: string, expected: Expected): void {
+    const all = this.#expected.get(key) ?? [];
+    const left = all.filter((one) => one !== expected);
+    if (left.length > 0) this.#expected.set(key, left);
+    else this.#expected.delete(key);
+    if (all[0] === expected) this.#setMd5Key(this.#first, expected);
+  }
+
+  /** The kernel has one key for an address, whatever the interface and this side's address. @param former who may have set it */
+  #setMd5Key(first: readonly Expected[], { peer: former }: Expected): void {
+    const { address } = former;
+    const keys = first.map(({ peer }) => (peer.address.equals(address) ? md5Key(peer) : undefined));
+    const key = keys.find((one) => one !== undefined);
+    if (key === undefined && md5Key(former) === undefined) return;
+    this.#listening.get(address.family)?.socket.setMd5Key(address, key);
   }
 
   /** The peers that get connections. */

@@ -157,13 +157,12 @@ export class PeerSession {
   /** Accepts the peer's connections under the present settings. */
   #expect(): void {
     const { listener, log } = this.#options;
-    this.#expecting?.[Symbol.dispose]();
-    this.#expecting = undefined;
+    const accept = (incoming: Incoming) => {
+      const isElsewhere = this.#end?.address.equals(incoming.end.address) === false;
+      this.#dispatch({ type: "accepted", routerId: this.#routerId(incoming.end), isElsewhere }, incoming);
+    };
     try {
-      this.#expecting = listener?.expect(this.#session.settings, (incoming) => {
-        const isElsewhere = this.#end?.address.equals(incoming.end.address) === false;
-        this.#dispatch({ type: "accepted", routerId: this.#routerId(incoming.end), isElsewhere }, incoming);
-      });
+      this.#expecting = listener?.expect(this.#session.settings, accept, this.#expecting);
     } catch (error) {
       log.error("connections of the peer cannot be accepted", { op: "bgpListen", error });
     }

@@ -368,6 +368,32 @@ suite("connections of the system", { concurrency: false }, () => {
     );
   });
 
+  test("a peer with other settings keeps its place among peers of one address, with its password", async () => {
+    using listener = new BgpListener({ port: 0, clock: new SystemClock(), log: silentLog });
+    await listener.start();
+    const taken: string[] = [];
+    const [former, next, others] = noMd5 === false ? ["former", "next", "others"] : [];
+    const expect = (name: string, port: number, password: string | undefined, replaced?: Disposable) => {
+      const accept = (incoming: Incoming) => {
+        taken.push(name);
+        incoming.open(new Recorder()).destroy();
+      };
+      return listener.expect(settings({ address: address("127.0.0.1"), port, password }), accept, replaced);
+    };
+    const connect = async (password: string | undefined) => {
+      const { events } = dial({ address: address("127.0.0.1"), port: listener.port, password });
+      await events.until(({ because }) => because !== undefined);
+    };
+    const second = [expect("first", 179, former), expect("second", 180, others)];
+    const first = expect("first, changed", 179, next, second[0]);
+    await connect(next);
+    const open = expect("first, open", 179, undefined, first);
+    await connect(undefined);
+    open[Symbol.dispose]();
+    await connect(others);
+    assert.deepEqual(taken, ["first, changed", "first, open", "second"]);
+  });
+
   test("nothing is left of connections that failed or ended", async () => {
     const before = openDescriptors();
     for (let i = 0; i < 20; i++)

@@ -57,7 +57,8 @@ export class SimulatedNetwork {
   listener(own: string) {
     return {
       listens: () => true,
-      expect: (_: SessionSettings, accept: (incoming: Incoming) => void): Disposable => {
+      expect: (_: SessionSettings, accept: (incoming: Incoming) => void, former?: Disposable): Disposable => {
+        former?.[Symbol.dispose]();
         this.#listening.set(own, accept);
         return { [Symbol.dispose]: () => void this.#listening.delete(own) };
       },

@@ -87,7 +87,7 @@ export class StoryProcess {
           ...shared,
           transport,
           forwardingPreserved: forwardingPreserved || clock.now() - beganAt > session.settings.gracefulRestartSeconds * 1000,
-          listener: { listens: () => true, expect: (settings, accept) => this.#expect(settings, accept) },
+          listener: { listens: () => true, expect: (...what) => this.#expect(...what) },
         }),
       discovery: { watch() {}, on: (name) => (isLate ? { router: notYet, others: [] } : peers.on(name)), interfacesChanged() {} },
       secrets: { watch() {}, get: () => (isLate ? notYet : (peers.secret ?? { missing: "the Secret is gone" })) },
@@ -117,7 +117,8 @@ export class StoryProcess {
     this.#life.isOver = true;
   }
 
-  #expect({ address, sourceAddress }: SessionSettings, accept: Accept): Disposable {
+  #expect({ address, sourceAddress }: SessionSettings, accept: Accept, former?: Disposable): Disposable {
+    former?.[Symbol.dispose]();
     const ends = `${address} to ${sourceAddress}`;
     if (this.#accepts.has(ends)) this.#world.fault(`two wait for connections of ${ends}`);
     this.#accepts.set(ends, accept);
