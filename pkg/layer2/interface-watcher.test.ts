@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NetlinkSocket, SystemCallError } from "#pkg/linux";
+import { InterfaceTable, type NetlinkMessage, NetlinkSocket, SystemCallError } from "#pkg/linux";
 import { InterfaceWatcher } from "./interface-watcher.ts";
 
 const errnoNoBuffers = 105;
@@ -26,4 +26,24 @@ test("a reading that the kernel has no memory for is logged once, and tried agai
   });
   watcher.work(52_700);
   assert.deepEqual([logged.length, watcher.nextAt], [2, 52_800]);
+});
+
+test("readings that are interrupted each time are tried again ever later, which is logged once, and none is without what could be read", (t) => {
+  const logged: string[] = [];
+  using watcher = new InterfaceWatcher((_level, message) => logged.push(message));
+  const { apply } = InterfaceTable.prototype;
+  t.mock.method(InterfaceTable.prototype, "apply", function (this: InterfaceTable, message: NetlinkMessage) {
+    return apply.call(this, { ...message, interrupted: true });
+  });
+  assert.ok(watcher.work(0)?.some(({ name }) => name === "lo"));
+  const times = Array.from({ length: 8 }, () => {
+    const at = watcher.nextAt;
+    watcher.work(at);
+    return at;
+  });
+  assert.deepEqual(times, [100, 300, 700, 1_500, 3_100, 6_300, 12_700, 22_700]);
+  assert.deepEqual(logged, ["interfaces change each time that they are read, retrying ever later"]);
+  t.mock.restoreAll();
+  watcher.work(watcher.nextAt);
+  assert.equal(watcher.nextAt, 42_700);
 });

@@ -16,6 +16,8 @@ import type { WriteLog } from "./messages.ts";
 
 const rescanEvery: Millis = 10_000;
 const rescanAfterError: Millis = 100; // Longer each time: a kernel without memory has more to do than to list all again.
+// So many readings in a row are interrupted where many Pods begin at once.
+const patience = 3;
 // Datagrams read at once. The rest waits for the next call, so that a storm of changes does not keep requests waiting.
 const batch = 32;
 
@@ -26,7 +28,7 @@ export class InterfaceWatcher implements Disposable {
   readonly #log: WriteLog;
   #rescanAt: Millis = 0;
   #loaded = false;
-  #failures = 0; // Since the last reading that succeeded.
+  #failures = 0; // Since the last reading that succeeded, with those that a change interrupted.
   #seen = -1;
 
   /** @throws {SystemCallError} */
@@ -89,8 +91,8 @@ export class InterfaceWatcher implements Disposable {
         break;
       case "loaded":
         this.#loaded = true;
-        this.#failures = 0;
-        if (!effect.complete) this.#rescanSoon(now);
+        if (effect.complete) this.#failures = 0;
+        else this.#interrupted(now);
         break;
       case "failed":
         this.#failed({ errno: effect.errno }, now);
@@ -111,6 +113,17 @@ export class InterfaceWatcher implements Disposable {
 
   #failed(why: Fields, now: Millis): void {
     if (this.#failures === 0) this.#log("warn", "interfaces could not be read, retrying", { op: "getInterfaces", ...why });
+    this.#rescanLater(now);
+  }
+
+  /** All that could be read is known, but an interface that was deleted unnoticed would stay. */
+  #interrupted(now: Millis): void {
+    if (this.#failures === patience)
+      this.#log("warn", "interfaces change each time that they are read, retrying ever later", { op: "getInterfaces" });
+    this.#rescanLater(now);
+  }
+
+  #rescanLater(now: Millis): void {
     this.#rescanAt = Math.min(this.#rescanAt, now + rescanAfterError * 2 ** this.#failures++);
   }
 
