@@ -2,8 +2,11 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "node:test";
+import { EventFd, SystemCallError } from "#pkg/linux";
 import { silentLog } from "#pkg/log/testing";
 import { WorkerThread, workerFile } from "./worker-thread.ts";
+
+const errnoManyFiles = 24;
 
 test("the thread's file is beside the source in a checkout, and beside the bundle in an image", () => {
   assert.equal(workerFile("file:///src/pkg/bfd/bfd.ts", "bfd-worker.js").href, "file:///src/pkg/bfd/worker.ts");
@@ -52,6 +55,19 @@ test("a thread that dies is followed by one that starts with what is wanted by t
   thread.send("die");
   await message("2 started");
   assert.deepEqual(deaths, ["Error: died as told"]);
+});
+
+test("a thread for which the process has no descriptor is tried again until it starts", async (t) => {
+  const { thread, deaths, message } = echo();
+  await using _ = thread;
+  const refused = t.mock.method(EventFd, "create", () => {
+    throw new SystemCallError("eventfd", errnoManyFiles, "create an event descriptor");
+  });
+  thread.start();
+  thread.send("nobody hears it");
+  refused.mock.restore();
+  await message("1 started");
+  assert.match(`${deaths}`, /EMFILE/);
 });
 
 test("disposing ends a thread that waits for ever, also one that was never started", async () => {

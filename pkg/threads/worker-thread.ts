@@ -39,17 +39,16 @@ export class WorkerThread<Start, Command, Message> implements AsyncDisposable {
     });
   }
 
-  /** Takes the descriptor that `start` needs. @throws {SystemCallError} */
+  /** Takes the descriptor that a thread needs, before one starts. @throws {SystemCallError} */
   open(): void {
     if (this.#wake !== undefined) return;
     this.#wake = EventFd.create();
     process.on("exit", this.#end);
   }
 
-  /** Starts the thread, unless that is done. @throws {SystemCallError} unless it is open */
+  /** Starts the thread, unless that is done. Where it cannot start, that is tried again as after its death. */
   start(): void {
     if (this.#isStarted) return;
-    this.open();
     this.#isStarted = true;
     this.#supervisor.start();
   }
@@ -76,6 +75,7 @@ export class WorkerThread<Start, Command, Message> implements AsyncDisposable {
 
   #spawn(): Worker {
     const { name, file, start, onMessage } = this.#options;
+    this.open();
     if (this.#wake === undefined) throw new Error(`Cannot start the thread ${name}: it has no descriptor to wake it`);
     const workerData: ThreadStart<Start> = { stop: this.#stop, wake: this.#wake.fd, start: start() };
     const worker = withOwnCompiler(() => new Worker(file, { name, workerData }));
