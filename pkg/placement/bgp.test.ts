@@ -168,6 +168,16 @@ test("placeBgp: an address has no more routes than there are peers and lengths o
   ]);
 });
 
+test("poolAdvertisements: the advertisements of all pools to all peers of a node share one list of these, which thousands take no longer to compare", () => {
+  const { pools, peers } = config([peer("x"), peer("y", "", "192.0.2.2")], ["{}", "{aggregation-length: 24}"]);
+  const of = { order: 0, node: "node1", labels: {}, eligibility: "eligible", peers: nodePeers(peers, {}) } as const;
+  const lists = pools
+    .concat(pools)
+    .flatMap((pool) => poolAdvertisements({ ...of, pool }).advertised.map((one) => one.peers.IPv4));
+  assert.deepEqual(lists[0], [key, "192.0.2.2:179"]);
+  assert.equal(new Set(lists).size, 1);
+});
+
 test("placeBgp: a peer gets routes of its families alone, and a Service whose family no peer takes is told so", () => {
   const peers = [peer("x", ", families: [ipv4]"), peer("y", "", "192.0.2.2"), peer("z", ", families: [ipv6]", "192.0.2.3")];
   const given = { config: config(peers, ["{localpref: 1}"]) };

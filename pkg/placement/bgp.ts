@@ -225,13 +225,11 @@ export function poolAdvertisements({
  * are. Advertisements of one length are for different prefixes under `Local`, where some of them keep more-specifics.
  */
 class Recipients {
-  readonly #all: Readonly<Record<Family, ReadonlySet<string>>>; // keys
-  readonly #byName: ReadonlyMap<string | undefined, readonly NodePeer[]>; // name -> peers
+  readonly #peers: PeersByName;
   readonly #served: Readonly<Record<Family, Map<string, Set<string>>>> = { IPv4: new Map(), IPv6: new Map() }; // length and kind -> keys
 
   constructor(peers: readonly NodePeer[]) {
-    this.#byName = Map.groupBy(peers, ({ peer }) => peer.name);
-    this.#all = { IPv4: keysOf(peers, "IPv4"), IPv6: keysOf(peers, "IPv6") };
+    this.#peers = peersByName(peers);
   }
 
   /** To be called for the last advertisement first. */
@@ -241,20 +239,42 @@ class Recipients {
 
   #take(advertisement: BgpAdvertisement, family: Family): readonly string[] {
     const prefixes = `${aggregationLength(advertisement, family)} ${advertisement.keepMoreSpecifics}`;
+    const { byName, all } = this.#peers;
+    const { keys, list } = all[family];
     const served = this.#served[family].get(prefixes) ?? new Set();
-    this.#served[family].set(prefixes, served);
-    const all = this.#all[family];
-    if (served.size === all.size) return [];
+    if (served.size === keys.size) return [];
     const { peers: names } = advertisement;
-    const named = names.flatMap((name) => this.#byName.get(name) ?? []);
-    const found = (names.length === 0 ? all : keysOf(named, family)).difference(served);
-    for (const key of found) served.add(key);
-    return [...found];
+    const named = names.flatMap((name) => byName.get(name) ?? []);
+    const asked = names.length === 0 ? list : keysOf(named, family);
+    const found = served.size === 0 ? asked : asked.filter((key) => !served.has(key));
+    if (names.length > 0) for (const key of found) served.add(key);
+    this.#served[family].set(prefixes, names.length === 0 ? keys : served);
+    return found;
   }
 }
 
-function keysOf(peers: readonly NodePeer[], family: Family): ReadonlySet<string> {
-  return new Set(peers.flatMap(({ key, peer }) => (peer.families.includes(family) ? [key] : [])));
+interface PeersByName {
+  readonly byName: ReadonlyMap<string | undefined, readonly NodePeer[]>;
+  readonly all: Readonly<Record<Family, { readonly list: readonly string[]; readonly keys: Set<string> }>>;
+}
+
+const known = new WeakMap<readonly NodePeer[], PeersByName>(); // Thousands of advertisements have the same peers.
+
+function peersByName(peers: readonly NodePeer[]): PeersByName {
+  const allOf = (family: Family) => {
+    const list = keysOf(peers, family);
+    return { list, keys: new Set(list) };
+  };
+  const made = known.get(peers) ?? {
+    byName: Map.groupBy(peers, ({ peer }) => peer.name),
+    all: { IPv4: allOf("IPv4"), IPv6: allOf("IPv6") },
+  };
+  known.set(peers, made);
+  return made;
+}
+
+function keysOf(peers: readonly NodePeer[], family: Family): readonly string[] {
+  return [...new Set(peers.flatMap(({ key, peer }) => (peer.families.includes(family) ? [key] : [])))];
 }
 
 /** Nodes that serve an address in this node's stead. */

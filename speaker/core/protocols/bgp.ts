@@ -1,7 +1,7 @@
 import type { Millis } from "#pkg/clock";
 import { remembered } from "#pkg/collections";
 import { type Config, differByService, limits, type Pool, type ServiceAdvertisements } from "#pkg/config";
-import type { Deliveries, Delivery } from "#pkg/gossip";
+import type { Deliveries } from "#pkg/gossip";
 import type { InterfaceState } from "#pkg/layer2";
 import { type Address, type Family, families } from "#pkg/net";
 import {
@@ -25,7 +25,7 @@ import type { BgpPeers, SpeakerEffect } from "../effects.ts";
 import type { NodeFields } from "../events.ts";
 import { eligibilityOf, givesRoutesUp, isDrainedNode, undeliveringAt, undeliveringFor } from "../members/nodes.ts";
 import { slotPaths, touchSlots } from "../placement/slots.ts";
-import { deliveryOf, entryName, isCarried, serviceAdvertisements } from "../services/policy.ts";
+import { deliveriesOf, deliveryOf, entryName, serviceAdvertisements } from "../services/policy.ts";
 import { lookAtAll } from "../services/reporter.ts";
 import type { SpeakerState } from "../state.ts";
 import { advertisersOf, isAdvertisedByCurrent, reportAnnounced } from "./announcers.ts";
@@ -276,17 +276,6 @@ export function reportDeliveries(state: SpeakerState): void {
   lookAtAll(state);
 }
 
-function deliveriesOf({ bgp: { carried } }: SpeakerState, { eligibility, advertised }: PoolAdvertisements): Deliveries {
-  const of = (family: Family): Delivery => {
-    const made = eligibility === "eligible" ? advertised : [];
-    const sessions = made.flatMap((one) => one.peers[family].map((peer) => isCarried(one, family, carried.get(peer))));
-    if (sessions.length === 0) return "noPeer";
-    if (sessions.includes(true)) return "carried";
-    return sessions.includes(false) ? "notCarried" : "noSession";
-  };
-  return { IPv4: of("IPv4"), IPv6: of("IPv6") };
-}
-
 const noEthernet: ReadonlySet<InterfaceState["status"]> = new Set(["loopback", "notEthernet"]);
 
 function surroundingsOf({ node, nodes: { annotations }, carriers, bgp: { gateways } }: SpeakerState): Surroundings {
@@ -393,7 +382,15 @@ function isSame(a: PoolAdvertisements, b: PoolAdvertisements): boolean {
     a.advertised.every((one, index) => {
       const other = b.advertised[index];
       const isEqual = one.order === other?.order && one.lastResort?.join() === other.lastResort?.join();
-      return isEqual && families.every((family) => one.peers[family].join() === other.peers[family].join());
+      return isEqual && families.every((family) => textOf(one.peers[family]) === textOf(other.peers[family]));
     })
   );
+}
+
+const texts = new WeakMap<readonly string[], string>(); // Advertisements to all peers share one list of them.
+
+function textOf(peers: readonly string[]): string {
+  const text = texts.get(peers) ?? peers.join();
+  texts.set(peers, text);
+  return text;
 }

@@ -7,8 +7,9 @@ import {
   type Pool,
   type ServiceAdvertisements,
 } from "#pkg/config";
+import type { Deliveries, Delivery } from "#pkg/gossip";
 import type { Address, Family } from "#pkg/net";
-import type { AddressPlacement, Advertised, Labels } from "#pkg/placement";
+import type { AddressPlacement, Advertised, Labels, PoolAdvertisements } from "#pkg/placement";
 import { namespaceOf } from "#pkg/service";
 import type { CarriedRoutes } from "../events.ts";
 import type { SpeakerState } from "../state.ts";
@@ -75,6 +76,21 @@ export function deliveryOf(state: SpeakerState, node: string, pool: Pool, family
   );
   if (reported.includes(undefined)) return undefined;
   return (["carried", "notCarried", "noSession"] as const).find((each) => reported.includes(each)) ?? "noPeer";
+}
+
+/** How this node delivers routes of a pool, or of some of its advertisements. */
+export function deliveriesOf({ bgp: { carried } }: SpeakerState, { eligibility, advertised }: PoolAdvertisements): Deliveries {
+  const of = (family: Family): Delivery => {
+    let found: Delivery = "noPeer";
+    for (const one of eligibility === "eligible" ? advertised : [])
+      for (const peer of one.peers[family]) {
+        const isByThis = isCarried(one, family, carried.get(peer));
+        if (isByThis) return "carried";
+        if (found !== "notCarried") found = isByThis === false ? "notCarried" : "noSession";
+      }
+    return found;
+  };
+  return { IPv4: of("IPv4"), IPv6: of("IPv6") };
 }
 
 /** Whether a session carries the advertisement's routes; undefined without a session. */
