@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import "../../pkg/clock/testing/untracked-promises.ts";
+import { drawEditedResources } from "./cluster/draw-edited-resources.ts";
 import { drawEdits, drawQuietEdits } from "./cluster/draw-edits.ts";
+import { drawFields } from "./cluster/draw-fields.ts";
 import { drawNics } from "./cluster/draw-nics.ts";
 import { drawBesideEarlier } from "./cluster/draw-outages.ts";
 import { drawRingless } from "./cluster/draw-ringless.ts";
@@ -27,7 +29,8 @@ async function judge(history: History, atRest: AtRest): Promise<Outcome> {
     cluster = observed;
   };
   const outcome = await run(history, {
-    judge: new Invariants(history.weather === undefined ? new AsWanted() : undefined),
+    // Of custom resources, which people write one by one, nobody knows from when they are in force.
+    judge: new Invariants(history.weather === undefined && history.configSource === undefined ? new AsWanted() : undefined),
     observe,
   });
   if (outcome.problem !== undefined || cluster === undefined) return outcome;
@@ -46,6 +49,14 @@ const kinds: Readonly<Record<string, { readonly draw: (seed: number) => History;
   },
   "labels of namespaces, taints, routers and kinds of Services that change in the moment of a failure leave nothing behind": {
     draw: drawSurroundings,
+    atRest: toldOtherwise,
+  },
+  "fields of pools, peers and BFD, and prefixes of annotations that change in the moment of a failure leave nothing behind": {
+    draw: drawFields,
+    atRest: toldOtherwise,
+  },
+  "custom resources that people write one by one in the moment of a failure leave nothing behind": {
+    draw: drawEditedResources,
     atRest: toldOtherwise,
   },
   "edits and failures where no speaker has a ring leave nothing behind": { draw: drawRingless, atRest: toldOtherwise },

@@ -22,7 +22,7 @@ const poolLan = /- name: lan\n {2}protocol: layer2\n/;
 const preferredLan = /(- name: lan\n(?:.*\n)*?) {2}preferred-nodes.*\n/;
 const withProtocol = (config: string, name: string, protocol: string) =>
   config.replace(new RegExp(`(- name: ${name}\n {2}protocol: ).*`), `$1${protocol}`);
-const withField = (config: string, name: string, field: string) =>
+export const withField = (config: string, name: string, field: string) =>
   config.replace(new RegExp(`(- name: ${name}\n {2}protocol: .*\n)`), `$1  ${field}\n`);
 
 /** Edits of pools. All leave each address in a pool, but for the first two, which are refused where a Service has an address outside. */

@@ -230,7 +230,7 @@ export function drawOfSwitches(seed: number): History {
 }
 
 /** The same of the pool `lan` in place of those that custom resources cannot express. */
-function inResources(spec: ServiceSpec): ServiceSpec {
+export function inResources(spec: ServiceSpec): ServiceSpec {
   const wanted = spec.wanted
     ?.replace(/^192\.0\.2\.(32|112|160)/, "192.0.2.0")
     .replace(/^192\.0\.2\.(3|11|16)(\d)$/, "192.0.2.$2");

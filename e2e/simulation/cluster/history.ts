@@ -274,7 +274,7 @@ export function withShorterHold(config: string): string {
 /** The addresses of one pool are others. */
 export const movedConfig = firstConfig.replace("192.0.2.0-192.0.2.19", "192.0.2.128-192.0.2.147");
 
-const resource = (kind: string, name: string, spec: string) =>
+export const resource = (kind: string, name: string, spec: string) =>
   `---\napiVersion: metallb.io/${kind === "BGPPeer" ? "v1beta2" : "v1beta1"}\nkind: ${kind}\nmetadata: {name: ${name}}\nspec: ${spec}\n`;
 /** The pools that MetalLB's custom resources can express, as them, and the router. */
 export const firstResources = [

@@ -412,7 +412,7 @@ export class SimulatedCluster {
     const before = this.#link(node);
     const { cut } = before;
     this.#update(node, false);
-    before.leave();
+    const bfd = before.leave();
     this.ring.setHost(node, after);
     this.note(`${nameOf(node)} is at ${addressOf(after)} from now on`);
     const link = this.#link(node);
@@ -420,6 +420,7 @@ export class SimulatedCluster {
     const isRunning = speaker?.process.isRunning === true;
     if (isRunning) {
       link.begin((incoming) => this.#accept(node, incoming));
+      link.take(bfd);
       speaker.connection.loseWatches();
       speaker.process.at(this.now, () => speaker.addressChanged());
     }

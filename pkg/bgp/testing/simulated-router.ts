@@ -3,7 +3,7 @@ import { address } from "#pkg/net/testing";
 import { encodeMessage } from "../codec/message-codec.ts";
 import { MessageReader } from "../codec/message-reader.ts";
 import type { Notification, Open } from "../codec/messages.ts";
-import { type ReadMessage, readMessage } from "../codec/testing/update-reader.ts";
+import { type ReadAttributes, type ReadMessage, readMessage } from "../codec/testing/update-reader.ts";
 import type { Connection, ConnectionEvents } from "../driver/transport.ts";
 import { settings } from "./settings.ts";
 import type { SimulatedNetwork } from "./simulated-network.ts";
@@ -17,6 +17,7 @@ export interface RouterPath {
   readonly prefix: string;
   readonly nextHop: string;
   readonly communities: readonly number[];
+  readonly attributes: ReadAttributes | undefined;
   isStale: boolean;
 }
 
@@ -249,6 +250,7 @@ export class SimulatedRouter {
             prefix: `${prefix}`,
             nextHop: `${message.attributes?.nextHops[0]}`,
             communities: message.attributes?.communities ?? [],
+            attributes: message.attributes,
             isStale: false,
           });
         if (message.endOfRib !== undefined) dropStale(neighbor, message.endOfRib.afi === 1 ? "IPv4" : "IPv6");

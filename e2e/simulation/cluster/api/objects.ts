@@ -52,6 +52,8 @@ export interface ServiceSpec {
   readonly layout?: SliceLayout | undefined;
   /** The community that it asks routers for; absent for none. */
   readonly community?: string | undefined;
+  /** Under which prefix MetalLB's annotations stand: the newer one, or both, where the older one asks for something else; absent: the older one. */
+  readonly prefix?: "newer" | "both" | undefined;
 }
 
 /** In the place of a node: none. */
@@ -64,7 +66,7 @@ export const macOf = (index: number, card: number) => `02:00:00:00:${octet(card)
 const octet = (value: number) => (value % 256).toString(16).padStart(2, "0");
 
 export function serviceObject(name: string, spec: ServiceSpec): JsonObject {
-  const { pool, isDual, prefersDual, firstFamily = "IPv4", wanted, sharing, port, isLocal, tier = null, kind, community } = spec;
+  const { isDual, prefersDual, firstFamily = "IPv4", wanted, port, isLocal, tier = null, kind, community } = spec;
   const isInner = kind === "ClusterIP";
   const isList = wanted?.includes(",");
   const isAsked = (family: Family) =>
@@ -75,9 +77,7 @@ export function serviceObject(name: string, spec: ServiceSpec): JsonObject {
       name,
       labels: { tier },
       annotations: {
-        "metallb.universe.tf/loadBalancerIPs": isList ? wanted : null,
-        "metallb.universe.tf/address-pool": wanted === undefined ? pool : null,
-        "metallb.universe.tf/allow-shared-ip": sharing ?? null,
+        ...metallbAnnotations(spec, isList ? wanted : undefined),
         [communityAnnotation]: community ?? null,
       },
     },
@@ -93,6 +93,26 @@ export function serviceObject(name: string, spec: ServiceSpec): JsonObject {
       selector: { app: "all" },
     },
   };
+}
+
+/** An empty pool is none. */
+function metallbAnnotations({ pool, wanted, sharing, prefix }: ServiceSpec, addresses: string | undefined): JsonObject {
+  const asked = {
+    loadBalancerIPs: addresses,
+    "address-pool": wanted === undefined && pool !== "" ? pool : undefined,
+    "allow-shared-ip": sharing,
+  };
+  const ignored = { loadBalancerIPs: "192.0.2.99", "address-pool": "given", "allow-shared-ip": "other" };
+  return Object.fromEntries(
+    (Object.keys(asked) as (keyof typeof asked)[]).flatMap((name) => {
+      const value = asked[name] ?? null;
+      const older = prefix === undefined ? value : prefix === "both" && value !== null ? ignored[name] : null;
+      return [
+        [`metallb.universe.tf/${name}`, older],
+        [`metallb.io/${name}`, prefix === undefined ? null : value],
+      ];
+    }),
+  );
 }
 
 /**

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { poolEdits } from "../draw-edits.ts";
+import { poolEdits, withField } from "../draw-edits.ts";
 import { firstConfig, type History } from "../history.ts";
 import { movedSince, toldOtherwise } from "./as-fresh.ts";
 import { Scene, spec } from "./scene.ts";
@@ -22,6 +22,15 @@ test("what a node has in its kernel, and a cluster that starts with the same obj
   const { cluster } = scene;
   (scene.speaker(0).routed as Set<string>).add("203.0.113.32");
   assert.match((await toldOtherwise(cluster, history)) ?? "", /^at rest node-0 has 203\.0\.113\.32 in its kernel/);
+});
+
+test("a route with other attributes than in a cluster that starts with the same objects is found", async () => {
+  const { cluster } = await Scene.atRest();
+  const withMed = withField(firstConfig, "routed", "bgp-advertisements: [{med: 7}]");
+  assert.match(
+    (await toldOtherwise(cluster, { ...history, config: withMed })) ?? "",
+    /^at rest the router has 198\.51\.100\.0\/32 through node-0 with , MED undefined/,
+  );
 });
 
 test("an address that moves is found, and one of a Service that came later is none", async () => {

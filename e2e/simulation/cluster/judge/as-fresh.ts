@@ -62,6 +62,9 @@ function* decisions(cluster: SimulatedCluster): Iterable<string> {
     const through = neighbors.map((neighbor) => nodes.get(neighbor) ?? neighbor).sort();
     yield `the router has ${prefix} through ${through.join(" and ")}`;
   }
+  for (const [neighbor, node] of nodes)
+    for (const { prefix, communities, attributes } of router.pathsOf(neighbor))
+      yield `the router has ${prefix} through ${node} with ${communities}, MED ${attributes?.med} and LOCAL_PREF ${attributes?.localPref}`;
   for (const [node, { state, routed }] of speakers) {
     for (const address of routed) yield `node-${node} has ${address} in its kernel`;
     for (const [address, placements] of state.placements)

@@ -164,6 +164,30 @@ const unheard: readonly {
     message: /the router has a session with node-0 as AS 65101 and 10\.255\.0\.1, of 65201 and 10\.255\.0\.1, since/,
   },
 ];
+
+const ofRoutes: readonly { what: string; change: (scene: Scene) => void; message: RegExp }[] = [
+  {
+    what: "a community that no entry names",
+    change: ({ cluster: { router } }) => {
+      const own = router.pathsOf.bind(router);
+      router.pathsOf = (name) => own(name).map((path) => ({ ...path, communities: [7] }));
+    },
+    message: /the route to 198\.51\.100\.\d\/32 through node-0 has .*\[7\].*, of /,
+  },
+  {
+    what: "a session with another password",
+    change: (scene) => {
+      const speaker = scene.speaker(0);
+      speaker.bgpSettings = speaker.bgpSettings && { ...speaker.bgpSettings, password: "other" };
+    },
+    message: /the router has a session with node-0 as one with \["other",null,null\], of \[null,null,null\], since/,
+  },
+];
+for (const { what, change, message } of ofRoutes)
+  test(`a route with ${what} is found`, async () => {
+    assert.match(await found(change, 27), message);
+  });
+
 for (const { what, pool, router = byRouter, change, message } of unheard)
   test(`an address ${what} is found`, async () => {
     const act = (scene: Scene) => {

@@ -9,7 +9,7 @@ import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
 import type { SpeakerProcess } from "../speaker-process.ts";
 import { configOf, poolWith } from "./configured.ts";
 import { candidatesOf, hasNic } from "./ownership-sample.ts";
-import { isAble, isInKernels, peerOf, poolFor, wrongSession } from "./pool-terms.ts";
+import { isAble, isInKernels, peerOf, poolFor, wrongAttributes, wrongSession } from "./pool-terms.ts";
 import { holdersOf } from "./promised.ts";
 import { unmet } from "./rest.ts";
 
@@ -314,7 +314,10 @@ export class AsWanted {
       const mayHave = spec.isLocal || (cluster.hasRing && should.some(has)) ? should : may;
       for (const node of part) {
         const isJudged = this.#lasted(cluster, node, "seeing") >= 0 && speakers.get(node)?.bgpSettings !== undefined;
-        if (!isJudged || !cluster.reachesRouter(node) || (has(node) ? mayHave : should).includes(node) === has(node)) continue;
+        if (!isJudged || !cluster.reachesRouter(node)) continue;
+        const wrong = has(node) ? wrongAttributes(cluster, this.#peers, node, { address, spec, pool }) : undefined;
+        if (wrong !== undefined) yield `the route to ${prefix} through node-${node} has ${wrong}`;
+        if ((has(node) ? mayHave : should).includes(node) === has(node)) continue;
         yield `the router has ${has(node) ? "a" : "no"} route to ${prefix} through node-${node}, of ${should} among ${part}`;
       }
     }

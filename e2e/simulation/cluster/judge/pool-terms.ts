@@ -1,7 +1,7 @@
 import { advertisementsFor, layer2PoolFor, type Peer, type Pool } from "#pkg/config";
 import type { PeerField } from "../api/node-objects.ts";
 import { routerAddress, type ServiceSpec } from "../api/objects.ts";
-import type { SimulatedCluster } from "../simulated-cluster.ts";
+import { prefixOf, type SimulatedCluster } from "../simulated-cluster.ts";
 import { isOnLan } from "./configured.ts";
 import { hasNic } from "./ownership-sample.ts";
 
@@ -48,6 +48,57 @@ export function peerOf({ nodes, machines }: SimulatedCluster, peers: readonly Pe
   });
 }
 
+const gracefulShutdown = 0xffff_0000;
+
+/** The attributes of the routes to an address through a node, where the pool wants others; undefined where they are right, or there are several routes to it. */
+export function wrongAttributes(
+  cluster: SimulatedCluster,
+  peers: readonly Peer[],
+  node: number,
+  { address, spec, pool }: { readonly address: string; readonly spec: ServiceSpec; readonly pool: Pool },
+): string | undefined {
+  const [wanted, ...others] = pool.advertisements;
+  const name = cluster.neighborOf(node);
+  const open = cluster.router.openOf(name);
+  const [path] = cluster.router.pathsOf(name).filter(({ prefix }) => prefix === prefixOf(address));
+  const peer = peerOf(cluster, peers, node);
+  if (wanted === undefined || others.length > 0 || !open || path?.attributes === undefined || peer === undefined)
+    return undefined;
+  const { asPath, med, localPref, largeCommunities = [] } = path.attributes;
+  const asked = wanted.communitiesFrom?.allowed.get(spec.community ?? "");
+  const communities = [...wanted.communities, ...(asked ? [asked] : [])];
+  const standard = communities.flatMap((each) => (each.type === "standard" ? [each.value] : []));
+  const large = communities.flatMap(({ type, ...each }) => (type === "large" ? [each] : []));
+  const peerAsn = peer.fromNode?.values.has("peer-asn") ? cluster.nodes.peerValue(node, "peer-asn") : peer.peerAsn;
+  const isInternal = peerAsn === "internal" || Number(peerAsn) === open.asn;
+  const nextHop = address.includes(":") ? wanted.nextHopV6 : wanted.nextHop;
+  const ases = isInternal ? [] : new Array<number>(1 + wanted.asPathPrepend).fill(open.asn);
+  const should = [
+    ases,
+    wanted.med,
+    isInternal ? (wanted.localPref ?? 0) : undefined,
+    sorted(standard),
+    large,
+    `${nextHop ?? path.nextHop}`,
+  ];
+  const marked = path.communities.filter((each) => each !== gracefulShutdown);
+  const isMarked = marked.length < path.communities.length;
+  const is = [
+    asPath.flatMap(({ asns }) => asns),
+    med,
+    isMarked ? should[2] : localPref,
+    sorted(marked),
+    largeCommunities,
+    path.nextHop,
+  ];
+  const [found, right] = [JSON.stringify(is), JSON.stringify(should)];
+  return found === right ? undefined : `${found}, of ${right}`;
+}
+
+function sorted(values: readonly number[]): readonly number[] {
+  return [...new Set(values)].sort((a, b) => a - b);
+}
+
 /** AS number and identifier of the router's session with the node, where the API wants others; undefined where they are right or there is no session. */
 export function wrongSession(cluster: SimulatedCluster, peers: readonly Peer[], node: number): string | undefined {
   const { nodes, router } = cluster;
@@ -58,6 +109,9 @@ export function wrongSession(cluster: SimulatedCluster, peers: readonly Peer[], 
   const asn = peer && (ofNode("my-asn") ?? `${peer.myAsn}`);
   const routerId = ofNode("router-id") ?? peer?.routerId ?? open.routerId;
   const isRight = `${open.asn}` === asn && `${open.routerId}` === `${routerId}`;
+  const settings = cluster.speakers.get(node)?.bgpSettings;
+  const [used, wanted] = [settings, peer].map((each) => JSON.stringify([each?.password, each?.ttl, each?.ttlSecurityHops]));
+  if (isRight && used !== wanted) return `one with ${used}, of ${wanted}`;
   return isRight
     ? undefined
     : `AS ${open.asn} and ${open.routerId}, of ${peer === undefined ? "none" : `${asn} and ${routerId}`}`;

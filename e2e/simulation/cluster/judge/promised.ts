@@ -18,7 +18,7 @@ const withBoth: ReadonlySet<string> = new Set(["lan", "sticky"]);
 /** Whether a Service that asks for other families than before may keep this address. */
 export function mayKeep({ isDual, firstFamily = "IPv4", pool, wanted }: ServiceSpec, address: string): boolean {
   const family = address.includes(":") ? "IPv6" : "IPv4";
-  return wanted === undefined && poolOf(address) === pool && (isDual || family === firstFamily);
+  return wanted === undefined && (pool === "" || poolOf(address) === pool) && (isDual || family === firstFamily);
 }
 
 /** Whether it asks for something else than what it has. */
@@ -27,6 +27,7 @@ export function asksForOther(spec: ServiceSpec, addresses: readonly string[]): b
   if (wanted !== undefined) return wanted.split(",").some((address) => !addresses.includes(address));
   if (hasWrongFamilies(spec, addresses)) return true;
   if (spec.prefersDual && addresses.length === 1 && withBoth.has(pool)) return true;
+  if (pool === "") return false;
   const pools = pool.split(",");
   const has = addresses.map(poolOf).map((each) => (each === "moved" ? "lan" : each));
   return pools.length > 1 ? has.sort().join() !== pools.sort().join() : has.some((each) => each !== pool);

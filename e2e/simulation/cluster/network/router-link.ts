@@ -42,6 +42,8 @@ export interface RouterLinkOptions {
 /** The node's BFD session, which all that watch the path share, as in `Bfd`. */
 interface NearEnd {
   readonly session: SimulatedSession;
+  /** The one that carries its packets. */
+  link: RouterLink;
   readonly watchers: Set<(status: BfdStatus) => void>;
 }
 
@@ -101,7 +103,7 @@ export class RouterLink {
       [Symbol.dispose]: () => {
         if (!watchers.delete(onChange) || watchers.size > 0) return;
         session[Symbol.dispose]();
-        if (this.#near === near) this.#near = undefined;
+        if (near.link.#near === near) near.link.#near = undefined;
       },
     };
   }
@@ -116,14 +118,22 @@ export class RouterLink {
 
   /**
    * The node gets another address. Whichever node has this address next, connections and sessions of the node before are over, and neither
-   * end knows.
+   * end knows. @returns the node's end of BFD, for the path by its next address
    */
-  leave(): void {
+  leave(): NearEnd | undefined {
+    const near = this.#near;
     this.#near = undefined;
     this.#isOff = true;
     this.#isStalled = false;
     this.#cut = undefined;
     this.#update();
+    return near;
+  }
+
+  /** Packets of BFD go out with whatever address the node has. */
+  take(near: NearEnd | undefined): void {
+    this.#near = near;
+    if (near !== undefined) near.link = this;
   }
 
   /** The router's processes end, or its machine does; or only BGP, and BFD goes on. To be called before they have ended. */
@@ -196,10 +206,11 @@ export class RouterLink {
         for (const watcher of watchers) watcher(status);
       },
       send: (octets) => {
-        if (this.#near?.session === session) this.#carry(octets, "toRouter");
+        if (near.link.#near === near) near.link.#carry(octets, "toRouter");
       },
     });
-    return { session, watchers };
+    const near: NearEnd = { session, watchers, link: this };
+    return near;
   }
 
   #newFar(): SimulatedSession {
