@@ -14,7 +14,7 @@ test("where the fields of the state are others, the format of checkpoints is ano
   const { format } = speakerCore;
   assert.deepEqual(
     { format, shape: shapeOf(savedState(core)) },
-    { format: 57, shape: "d7806b38e41f" },
+    { format: 58, shape: "d7806b38e41f" },
     "raise the format, and put the shape here",
   );
 });

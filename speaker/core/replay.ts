@@ -73,7 +73,7 @@ function sha256(text: string): string {
 
 /** The speaker's core, as it is run, recorded and run again. */
 export const speakerCore = defineCore<SpeakerState, SpeakerEvent, SpeakerEffect, SpeakerOptions>({
-  format: 57,
+  format: 58,
   createState,
   step,
   nextDeadline,

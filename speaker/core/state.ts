@@ -81,6 +81,8 @@ export interface SpeakerState {
 export interface WireFault {
   readonly address: Address;
   readonly owner: string;
+  /** The one of this node from which it was tried. */
+  readonly interface: string;
   readonly verdict: Verdict;
   readonly since: Millis;
   /** It was found twice: once may be a frame that was lost, or an address on its way. */

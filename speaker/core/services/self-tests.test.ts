@@ -150,6 +150,13 @@ test("where two owners do not answer on one interface, the remedy names that int
   const both = /^see eth0 of node3 first, on which (node1|node2) does not answer either; else look for what drops ARP/;
   assert.match(next(silent(second, "node2")), both);
   assert.match(next(silent(ip, owner)), both, "also of the one that was found first");
+  assert.deepEqual(
+    state.wireFaults
+      .values()
+      .map((fault) => fault.interface)
+      .toArray(),
+    ["eth0", "eth0"],
+  );
 });
 
 test("a fault ends when the address is answered for again, and when another node announces it", () => {

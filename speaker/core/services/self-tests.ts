@@ -67,7 +67,7 @@ export function portOf({ services }: SpeakerState, keys: readonly string[]): Pro
 
 /** A test came to an end. Its result for an address that has moved meanwhile is worth nothing. */
 export function wireTested(state: SpeakerState, tested: TestedAddress, now: Millis, effects: SpeakerEffect[]): void {
-  const { address, owner } = tested;
+  const { address, owner, interface: on } = tested;
   const key = address.toString();
   // Faults of addresses that have moved since do not count.
   for (const [other, fault] of state.wireFaults) if (currentOwner(state, other) !== fault.owner) state.wireFaults.delete(other);
@@ -88,7 +88,8 @@ export function wireTested(state: SpeakerState, tested: TestedAddress, now: Mill
     return;
   }
   const again = before?.owner === owner && before.verdict.cause === found.cause ? before : undefined;
-  state.wireFaults.set(key, { address, owner, verdict: found, since: again?.since ?? now, isConfirmed: again !== undefined });
+  const since = again?.since ?? now;
+  state.wireFaults.set(key, { address, owner, interface: on, verdict: found, since, isConfirmed: again !== undefined });
   if (again === undefined || again.isConfirmed) return;
   const { cause, message } = found;
   const fields = { event: "selfTestFailed", service, ip: address, owner, cause, macs: tested.answer.macs };
@@ -138,15 +139,11 @@ export function countWireFaults(state: SpeakerState): number {
 /** Several silent owners on one interface of this node point to that interface: its cable, its VLAN, or the switch. */
 function nextOfSilence({ node, wireFaults }: SpeakerState, owner: string, name: string): string {
   const { next } = causes.service.notAnswered;
-  const faults = [...wireFaults.values()].filter((one) => one.owner !== owner && one.verdict.cause === "notAnswered");
-  const here = faults.filter(({ verdict: { evidence } }) => evidence.some(({ value }) => value === testedBy(node, name)));
+  const isSilent = (one: WireFault) => one.owner !== owner && one.verdict.cause === "notAnswered";
+  const here = [...wireFaults.values()].filter((one) => isSilent(one) && one.interface === name);
   if (here.length === 0) return next;
   const others = [...new Set(here.map((one) => one.owner))];
   return `see ${name} of ${node} first, on which ${list(others)} ${others.length === 1 ? "does" : "do"} not answer either; else ${next}`;
-}
-
-function testedBy(node: string, name: string): string {
-  return `${node} on ${name}`;
 }
 
 /** The fault of an address, from the answers on the wire. */
@@ -158,7 +155,7 @@ export function wireVerdict(
   const own = state.members.macs.macs.get(owner) ?? [];
   const others = own.length === 0 ? [] : macs.filter((mac) => !own.includes(mac)); // Nobody knows whose they are.
   const evidence: Fact[] = [
-    { name: "tested by", value: testedBy(state.node, name), source: "self-test" },
+    { name: "tested by", value: `${state.node} on ${name}`, source: "self-test" },
     { name: "answered by", value: macs.length === 0 ? "nobody" : list(macs), source: "self-test" },
     { name: `MAC addresses of ${owner}`, value: own.length === 0 ? "not known" : list(own), source: "gossip" },
   ];
