@@ -20,7 +20,8 @@ export class SimulatedListener {
   }
 
   /** @throws {Error} when another peer has the same address, as the real one does */
-  expect(peer: SessionSettings, accept: Expected["accept"]): Disposable {
+  expect(peer: SessionSettings, accept: Expected["accept"], former?: Disposable): Disposable {
+    former?.[Symbol.dispose]();
     const key = `${peer.address}`;
     if (this.#expected.has(key)) throw new Error(`Cannot take the connections of ${key} for two peers`);
     const expected = { peer, accept };
