@@ -17,7 +17,7 @@ const reclaimEveryMs: Millis = 5_000;
 const maxNodesOfMacs = 5_000;
 const maxNodesGone = 5_000;
 // No cut of the ring lasts so long unseen.
-const longestCutMs: Millis = 24 * 60 * 60_000;
+export const longestCutMs: Millis = 24 * 60 * 60_000;
 // A node that is back broadcasts its report at once, but a cut that is about to heal may still swallow the report.
 const pullAfterMs: Millis = 500;
 const pullEveryMs: Millis = 2_000;

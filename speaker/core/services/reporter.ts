@@ -3,6 +3,7 @@ import type { Millis } from "#pkg/clock";
 import type { CauseOf } from "#pkg/verdict";
 import type { SpeakerEffect } from "../effects.ts";
 import type { SpeakerEvent } from "../events.ts";
+import { longestCutMs } from "../members/members.ts";
 import type { SpeakerState } from "../state.ts";
 import { mayBeOutOfSight, outcomeOf } from "./outcome.ts";
 
@@ -100,9 +101,13 @@ function begin(state: SpeakerState, isHere: boolean, now: Millis): void {
   lookAtAll(state);
 }
 
-/** One that lost this node at the same moment has looked for another reporter then. One that lost it before tells, and does not look again. */
+/**
+ * One that lost this node at the same moment has looked for another reporter then. One that lost it before tells, and does not look again. One that
+ * went a day ago does not tell.
+ */
 function hasLongLost({ members: { lost, missing } }: SpeakerState, now: Millis): boolean {
-  return lost.values().some((node) => now > (missing.get(node)?.since ?? now) + joinedMs);
+  const sinces = lost.values().map((node) => missing.get(node)?.since ?? now);
+  return sinces.some((since) => now > since + joinedMs && now < since + longestCutMs);
 }
 
 /** These Services may be announced otherwise than before. */
