@@ -91,6 +91,11 @@ const refused: { name: string; args: string[]; message: string }[] = [
     args: ["--disable-epslices=maybe"],
     message: 'flag --disable-epslices is "maybe", wanted true or false',
   },
+  {
+    name: "a boolean that is the name of something else of JavaScript",
+    args: ["--disable-epslices=constructor"],
+    message: 'flag --disable-epslices is "constructor", wanted true or false',
+  },
 ];
 for (const { name, args, message } of refused) {
   test(`parseFlags refuses ${name}`, () => {

@@ -61,7 +61,7 @@ export const flag = {
     fallback,
     isBoolean: true,
     expects: "true or false",
-    read: (text) => booleans[text],
+    read: (text) => (Object.hasOwn(booleans, text) ? booleans[text] : undefined),
   }),
   /** In milliseconds. The fallback is text, as the value, and so are the limits. */
   duration: ({ fallback, limits, ...common }: Common & { fallback: string; limits?: Limits }): Flag<number> => ({
