@@ -66,3 +66,18 @@ test("the work of a slow process takes time by its own clock, and what is due me
     times.toSorted((a, b) => a - b),
   );
 });
+
+test("who looks at a slow process from outside takes none of its time", () => {
+  const slowness = { draws: 0 };
+  const { process } = started(0, () => {
+    slowness.draws++;
+    return 0;
+  });
+  assert.equal(
+    process.observe(() => process.clock.now()),
+    0,
+  );
+  assert.deepEqual([slowness.draws, process.isStalled], [0, false]);
+  process.clock.now();
+  assert.equal(slowness.draws, 2);
+});

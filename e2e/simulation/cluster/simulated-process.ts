@@ -28,6 +28,7 @@ export class SimulatedProcess {
   readonly #slowness: Random | undefined;
   #busyUntil: Millis = -Infinity; // By its own clock, in simulated time.
   #isRunning = true;
+  #isObserved = false;
 
   /** @param bootedAt where its clock begins, as an offset to simulated time @param slowness where it is slow */
   constructor(name: string, time: Time, random: Random, bootedAt: Millis, slowness?: Random) {
@@ -65,9 +66,19 @@ export class SimulatedProcess {
     });
   }
 
+  /** What `look` sees of the process from outside: the process has no work with it, also where it is slow. */
+  observe<T>(look: () => T): T {
+    this.#isObserved = true;
+    try {
+      return look();
+    } finally {
+      this.#isObserved = false;
+    }
+  }
+
   #lookAtClock(): Millis {
     const now = Math.max(this.#time.now, this.#busyUntil);
-    if (this.#slowness === undefined || this.#slowness() >= workChance) return now;
+    if (this.#slowness === undefined || this.#isObserved || this.#slowness() >= workChance) return now;
     this.#busyUntil = now + this.#slowness() * maxWorkMs;
     this.#stalledUntil = Math.max(this.#stalledUntil, this.#busyUntil);
     this.#time.schedule(this.#stalledUntil, () => this.#work());

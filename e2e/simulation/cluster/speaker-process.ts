@@ -383,7 +383,8 @@ export class SpeakerProcess {
 
   /** Whether it may be counted on: as `/readyz` says. */
   get isReady(): boolean {
-    return this.process.isRunning && whatIsMissing(this.#sources, new SpeakerView(this.state), this.#members).length === 0;
+    const missing = () => whatIsMissing(this.#sources, new SpeakerView(this.state), this.#members);
+    return this.process.isRunning && this.process.observe(missing).length === 0;
   }
 
   /** Its formats on the ring are those of the version before. */
