@@ -32,8 +32,8 @@ export const inputs: readonly Break[] = [
     tests: ["pkg/memberlist/codec/stream.test.ts"],
   },
   {
-    before: ".difference(served)",
-    after: "",
+    before: "asked.filter((key) => !served.has(key))",
+    after: "asked",
     tests: ["pkg/placement/bgp.test.ts"],
   },
   {
