@@ -330,6 +330,14 @@ test("where speakers may not read the Secret of a password, the remedy names wha
     causes.peer.waitsForPassword.next,
     /may not be read: kustomize component bgp-passwords, or Helm's rbac\.bgpPasswords/,
   );
+  assert.match(
+    causes.peer.waitsForPassword.next,
+    /create secret generic NAME --from-literal=KEY=…, with the key of password-secret/,
+  );
+  assert.match(
+    causes.peer.waitsForPassword.next,
+    /that key is missing .*: kubectl .* patch secret NAME -p '\{"stringData":\{"KEY":"…"\}\}'/,
+  );
 });
 
 test("central speakers take no connections of routers, and their page says what that means for passive peers", () => {

@@ -237,7 +237,7 @@ const sentences: { [R in Refusal["reason"]]: [Extract<Refusal, { reason: R }>, s
   backendKeyMismatch: [
     [
       { reason: "backendKeyMismatch", ...at, key: "", holderKey: "app=web" },
-      'address 192.0.2.7 is in use by default/web for the local Pods of "app=web", not for the whole cluster; request another address, or give both Services one selector or the externalTrafficPolicy Cluster',
+      'address 192.0.2.7 is in use by default/web for the local Pods of "app=web", not for the whole cluster; request another address, or give both Services the externalTrafficPolicy Cluster or, in one namespace, Local and one selector',
     ],
   ],
   portClash: [

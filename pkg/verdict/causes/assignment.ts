@@ -174,7 +174,7 @@ const refusals = {
   backendKeyMismatch: {
     states: isUnmet,
     means: "Another Service shares the requested address, and its traffic policy or selector differs.",
-    next: "request another address, or give both Services one selector or the externalTrafficPolicy Cluster",
+    next: "request another address, or give both Services the externalTrafficPolicy Cluster or, in one namespace, Local and one selector",
   },
   portClash: {
     states: isUnmet,

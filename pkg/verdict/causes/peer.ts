@@ -20,7 +20,7 @@ export const peerCauses = {
   waitsForPassword: {
     states: isEither,
     means: "The speaker cannot get the password of the session from its Secret.",
-    next: "where there is none: kubectl -n metallb-system create secret generic NAME --from-literal=password=…; where it is not marked: kubectl -n metallb-system label secret NAME ingot-use=bgp-password; where it may not be read: kustomize component bgp-passwords, or Helm's rbac.bgpPasswords, with its name",
+    next: `where there is none: kubectl -n metallb-system create secret generic NAME --from-literal=KEY=…, with the key of password-secret, which is password where it has none; where that key is missing or its password refused: kubectl -n metallb-system patch secret NAME -p '{"stringData":{"KEY":"…"}}'; where it is not marked: kubectl -n metallb-system label secret NAME ingot-use=bgp-password; where it may not be read: kustomize component bgp-passwords, or Helm's rbac.bgpPasswords, with its name`,
   },
   waitsForSource: {
     states: isPending,
