@@ -245,10 +245,18 @@ export interface Kernel {
 export interface AnnouncementStatus {
   readonly announcements: Map<string, readonly Announcement[]>; // service key -> what this node announces
   readonly obstacles: Map<string, ObstacleReason>; // service key -> why no node may announce it
-  /** Service key -> owner of its first address, or why it is not announced, and since when. */
-  readonly since: Map<string, { readonly code: string; readonly at: Millis }>;
+  readonly since: Map<string, readonly Standing[]>; // service key -> its placements; one without an address where it has none
   /** Why l2-placement of pools is not in effect. */
   placementWarning: string | undefined;
+}
+
+/** What a placement of an address says, and since when. */
+export interface Standing {
+  readonly address: string | undefined;
+  readonly protocol: Protocol | undefined;
+  /** The owner, or why it is not announced. */
+  readonly code: string;
+  readonly at: Millis;
 }
 
 /** Why no node at all may announce an address, although there are speakers and endpoints. */

@@ -26,7 +26,7 @@ type Withdrawal =
 
 /**
  * Reports, by log lines and Kubernetes events, what is different about a Service since it was reported on last.
- * @param isElsewhere its first address has another owner, or is not announced for another reason: where a node leaves a large ring, that is so of few
+ * @param isElsewhere an address has another owner, or is not announced for another reason: where a node leaves a large ring, that is so of few
  */
 export function reportService(state: SpeakerState, key: string, isElsewhere: boolean, effects: SpeakerEffect[]): void {
   reportAnnouncement(state, key, isElsewhere, effects);

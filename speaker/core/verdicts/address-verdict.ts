@@ -24,7 +24,7 @@ import { type NotHere, undeliveringAt, undeliveringFor, whyNotHere } from "../me
 import { notGranted } from "../services/policy.ts";
 import { wireFault } from "../services/self-tests.ts";
 import { addressesOf, endpointsOf, idleEndpointsOf, policyOf, whyWithoutAddresses } from "../services/services.ts";
-import { layer2PoolAt, type SpeakerState } from "../state.ts";
+import { layer2PoolAt, type SpeakerState, type Standing } from "../state.ts";
 import { refusalVerdict } from "./refusals.ts";
 
 export interface SessionState {
@@ -68,10 +68,10 @@ export interface ServiceView extends Dated<Millis> {
 /** Undefined where there is no such Service. @param isWhole owners are named that this node need not know, which takes a whole election */
 export function serviceView(state: SpeakerState, key: string, sessions: Sessions, isWhole = false): ServiceView | undefined {
   const why = whyWithoutAddresses(state.services, key);
-  const placed = state.status.since.get(key);
-  if (why === "serviceDeleted" || placed === undefined) return undefined;
-  const placedSince = placed.at;
-  if (why !== undefined) return { addresses: [], verdict: verdict("service", why), since: placedSince };
+  const standings = state.status.since.get(key) ?? [];
+  const [standing] = standings;
+  if (why === "serviceDeleted" || standing === undefined) return undefined;
+  if (why !== undefined) return { addresses: [], verdict: verdict("service", why), since: standing.at };
   const addresses = addressesOf(state.services, key).flatMap((address): readonly AddressView[] => {
     const placements = (state.placements.get(address.toString()) ?? [undefined]).map((known) =>
       isWhole && known !== undefined ? withOwner(known) : known,
@@ -79,17 +79,19 @@ export function serviceView(state: SpeakerState, key: string, sessions: Sessions
     const verdicts = byEach(placements.map((placement) => addressVerdict(state, key, address, placement, sessions)));
     return verdicts.map((found, index) => {
       const placement = placements[index];
+      const isOf = (one: Standing) => one.address === address.toString() && one.protocol === placement?.protocol;
+      const placedSince = (standings.find(isOf) ?? standing).at;
       return { address, placement, verdict: found, since: sinceOf(state, address, placement, found, sessions, placedSince) };
     });
   });
   const [first, ...rest] = addresses;
-  if (first === undefined) return { addresses, verdict: notPlaced, since: placedSince };
+  if (first === undefined) return { addresses, verdict: notPlaced, since: standing.at };
   const verdictOfWorst = worst([first.verdict, ...rest.map((one) => one.verdict)]);
   const { since } = addresses.find((one) => one.verdict === verdictOfWorst) ?? first;
   return { addresses, verdict: verdictOfWorst, since };
 }
 
-/** @param placedSince when the Service was placed as it is */
+/** @param placedSince when the address was placed as it is */
 function sinceOf(
   state: SpeakerState,
   address: Address,
@@ -334,24 +336,32 @@ function routedVerdict(state: SpeakerState, { address, pool, prefixLength }: Int
   });
 }
 
-/** Notes what the first placement of the Service's first address says: owner or reason, and since when. @returns whether that is another */
+/** Notes what each placement of the Service says: owner or reason, and since when. @returns whether any says something else */
 export function noteSince(state: SpeakerState, key: string, now: Millis): boolean {
   const { since } = state.status;
-  const code = codeOf(state, key);
-  if (code === since.get(key)?.code) return false;
-  if (code === undefined) since.delete(key);
-  else since.set(key, { code, at: now });
+  const before = since.get(key) ?? [];
+  const isSame = (one: Standing, other: Standing) =>
+    one.address === other.address && one.protocol === other.protocol && one.code === other.code;
+  const standings = standingsOf(state, key, now).map((one) => before.find((known) => isSame(known, one)) ?? one);
+  if (standings.length === before.length && standings.every((one, index) => one === before[index])) return false;
+  if (standings.length === 0) since.delete(key);
+  else since.set(key, standings);
   return true;
 }
 
-/** The owner or the reason; no new text for any of thousands of Services. */
-function codeOf({ services, placements, node }: SpeakerState, key: string): string | undefined {
+/** Without new text for any of thousands of Services. */
+function standingsOf({ services, placements, node }: SpeakerState, key: string, at: Millis): readonly Standing[] {
   const why = whyWithoutAddresses(services, key);
-  if (why === "serviceDeleted") return undefined;
-  if (why !== undefined) return why;
-  const [first] = addressesOf(services, key);
-  const placement = first && placements.get(first.toString())?.[0];
-  const found = placement?.verdicts.get(key);
-  if (placement === undefined || found === undefined) return "notPlaced";
-  return found.announced ? (placement.owner ?? (placement.rival === undefined ? node : "elsewhere")) : found.reason;
+  if (why === "serviceDeleted") return [];
+  if (why !== undefined) return [{ address: undefined, protocol: undefined, code: why, at }];
+  return addressesOf(services, key).flatMap((each) => {
+    const address = each.toString();
+    return (placements.get(address) ?? [undefined]).map((placement) => {
+      const found = placement?.verdicts.get(key);
+      const { protocol } = placement ?? {};
+      if (placement === undefined || found === undefined) return { address, protocol, code: "notPlaced", at };
+      const by = placement.owner ?? (placement.rival === undefined ? node : "elsewhere");
+      return { address, protocol, code: found.announced ? by : found.reason, at };
+    });
+  });
 }

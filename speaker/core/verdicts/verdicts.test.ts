@@ -227,6 +227,23 @@ test("a verdict is since the owner became the owner, not since the last change o
   assert.equal(since(), 7_000);
 });
 
+test("a verdict is since that address is placed as it is, whatever became of the Service's other addresses", () => {
+  const bench = Bench.announcing(owner);
+  const y = "192.0.2.9";
+  const since = () => serviceView(bench.state, "default/web", noSessions)?.addresses.map((one) => one.since);
+  const serve = (...addresses: string[]) => {
+    bench.serve("default/web", addresses, { annotations: { "metallb.universe.tf/loadBalancerIPs": addresses.join() } });
+    bench.settle();
+  };
+  assert.deepEqual(since(), [0]);
+  bench.clock.advanceBy(7_000);
+  serve(x, y);
+  assert.deepEqual(since(), [0, 7_000]);
+  bench.clock.advanceBy(1_000);
+  serve(y);
+  assert.deepEqual(since(), [7_000]);
+});
+
 test("no verdict on a Service is since before the Service was seen, or placed as it is", () => {
   const bench = Bench.announcing(owner);
   bench.membersChanged([owner]); // Beside other speakers, without a ring, the host might be one of theirs.
