@@ -131,9 +131,22 @@ test("entries of a node that is no member wait until it is one, are not passed o
     ["k"],
   );
   assert.deepEqual([b.state(), payloads(b), b.nextDeadline], [d, [d], Infinity]);
-  b.forget("d");
+  b.left("d");
   b.merge(d, 0);
   assert.deepEqual([b.expire(59_999), b.expire(60_000), b.joined("d", 7)], [[], ["d"], []]);
+});
+
+test("a member that is forgotten tells its entries again, and one that failed before is forgotten for good", () => {
+  const b = new GossipStore("b", 1);
+  const d = encodeEntries([{ node: "d", life: 7, key: "k", version: 1, value: bytes("1") }]);
+  b.joined("d", 7);
+  b.merge(d, 0);
+  b.forget("d");
+  assert.deepEqual(b.state(), new Uint8Array());
+  assert.deepEqual([b.merge(d, 0).map(({ key }) => key), b.state()], [["k"], d]);
+  b.failed("d", 0);
+  b.forget("d");
+  assert.deepEqual([b.merge(d, 0), b.state()], [[], new Uint8Array()]);
 });
 
 test("entries of a member that failed are kept for ten minutes, also when its Node was deleted before", () => {

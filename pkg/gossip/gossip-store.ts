@@ -87,8 +87,16 @@ export class GossipStore {
     this.#failed.set(node, now + keepFailedMs);
   }
 
-  /** Forgets the entries of a node that will not be back. */
+  /** Forgets the entries of a node that will not be back. One that is a member, as while its Node is deleted and made again, is to tell them anew. */
   forget(node: string): void {
+    const known = this.#nodes.get(node);
+    if (node === this.#node || known === undefined) return;
+    if (this.#unknown.has(node) || this.#failed.has(node)) this.left(node);
+    else clear(known);
+  }
+
+  /** A member left. */
+  left(node: string): void {
     if (node === this.#node) return;
     this.#nodes.delete(node);
     this.#unknown.delete(node);

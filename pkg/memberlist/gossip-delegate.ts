@@ -55,12 +55,12 @@ export class GossipDelegate implements Disposable {
     if (self) return;
     const life = lifeOf(meta);
     if (change === "failed") this.#store.failed(name, this.#options.clock.now());
-    else if (change === "left") this.#store.forget(name);
+    else if (change === "left") this.#store.left(name);
     else if ((change === "joined" || change === "updated") && life !== undefined) this.#merged(this.#store.joined(name, life));
     this.#setExpiry();
   }
 
-  /** The node is gone for good. */
+  /** The node is gone for good, unless it is a member. */
   forget(node: string): void {
     this.#store.forget(node);
   }
