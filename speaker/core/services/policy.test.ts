@@ -6,6 +6,7 @@ import { isByBgp } from "#pkg/placement";
 import { amongOthers, Bench, eth0, loser, nodes, owner, pools, x } from "../../testing/speaker-bench.ts";
 import { ownedPlacement } from "../state.ts";
 import { serviceView } from "../verdicts/address-verdict.ts";
+import { poolVerdict } from "../verdicts/pool-verdict.ts";
 import { notGranted } from "./policy.ts";
 
 const entry = (more: string) =>
@@ -122,6 +123,18 @@ test("on layer 2 the labels of a Service choose nodes and interfaces, and withdr
   assert.match(JSON.stringify(seen?.verdict), /the pool's node-selectors do not match it/);
   bench.setNode(loser, {});
   assert.deepEqual(placed(bench), ["nobody", "noNodeSelected"]);
+  const { message, next } = serviceView(bench.state, "racked/web", new Map())?.verdict ?? assert.fail();
+  assert.match(
+    message,
+    /: the node-selectors of the pool or its layer2-advertisements\[1\] match none that has a running speaker$/,
+  );
+  assert.match(next, /change the node-selectors of the pool or its layer2-advertisements\[1\] or the labels$/);
+  const lan = poolVerdict(bench.state, bench.state.config?.config.pools[0] ?? assert.fail());
+  assert.match(
+    lan.message,
+    /^no node in sight may announce pool lan by layer2-advertisements\[1\]: its node-selectors match none/,
+  );
+  assert.match(lan.next, /the node-selectors of the pool or its layer2-advertisements\[1\]/);
 });
 
 test("of Services that share an address on layer 2 the oldest decides where it is", () => {

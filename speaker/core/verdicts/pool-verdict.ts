@@ -8,7 +8,7 @@ import { slotCounts, slotPoolsOf } from "../placement/slots.ts";
 import { advertisementsOf } from "../protocols/bgp.ts";
 import { ownEligibility } from "../protocols/interface.ts";
 import type { SpeakerState } from "../state.ts";
-import { excludedRemedy, noSpeakerVerdict, orTaint, selectedInVain } from "./refusals.ts";
+import { entryOf, excludedRemedy, noSpeakerVerdict, orTaint, remedyAt, selectedInVain } from "./refusals.ts";
 
 /** Whether some node may announce the pool on layer 2, as this one sees it, or this node by BGP or in its kernel; of several protocols the worst. */
 export function poolVerdict(state: SpeakerState, pool: Pool): Verdict {
@@ -26,18 +26,20 @@ const verdictBy: Readonly<Record<Protocol, (state: SpeakerState, pool: Pool) => 
 /** The worst for any Service. */
 function layer2PoolVerdict(state: SpeakerState, pool: Pool): Verdict {
   const [first = pool, ...more] = layer2PoolsOf(pool);
-  return worst([ownedPoolVerdict(state, first), ...more.map((own) => ownedPoolVerdict(state, own))]);
+  return worst([ownedPoolVerdict(state, first, pool), ...more.map((own) => ownedPoolVerdict(state, own, pool))]);
 }
 
-function ownedPoolVerdict(state: SpeakerState, pool: Pool): Verdict {
+/** @param pool as it is for some Services @param whole as it is in the configuration */
+function ownedPoolVerdict(state: SpeakerState, pool: Pool, whole = pool): Verdict {
   const { members } = state;
   const problem = placementProblem([pool], members.gossip !== undefined, members.withoutGossip);
-  const found = nodesVerdict(state, pool);
+  const found = nodesVerdict(state, pool, whole);
   return problem === undefined ? found : worst([found, problem]);
 }
 
-function nodesVerdict(state: SpeakerState, pool: Pool): Verdict {
+function nodesVerdict(state: SpeakerState, pool: Pool, whole: Pool): Verdict {
   const { name } = pool;
+  const entry = entryOf(whole, pool);
   const { inService: active, eligible, excluded, withoutInterface, withoutKernelAccess } = nodesOf(state, pool);
   const evidence: Fact[] = [
     { name: "active speakers", value: list(active), source: "ring" },
@@ -52,7 +54,7 @@ function nodesVerdict(state: SpeakerState, pool: Pool): Verdict {
     ["nodeExcluded", excluded],
   ];
   if (active.length === 0) return noSpeakerVerdict("pool", state, undefined, `pool ${name}`);
-  const how = pool.protocols.includes("layer2") ? " by layer 2" : " with its addresses on NICs";
+  const how = pool.protocols.includes("layer2") ? ` by ${entry ?? "layer 2"}` : " with its addresses on NICs";
   if (eligible.length > 0)
     return verdict("pool", "available", {
       message: `${counted(eligible.length, "node")} may announce pool ${name}${how}: ${list(eligible)}`,
@@ -70,8 +72,12 @@ function nodesVerdict(state: SpeakerState, pool: Pool): Verdict {
     ? `${state.node}, which sees no other speaker, does not announce pool ${name}${how}`
     : `no node in sight may announce pool ${name}${how}`;
   const interfaces = cause === "noInterface" ? interfacesText(state, pool, withoutInterface) : "";
-  const next = found.map(([reason, nodes]) => remedyOf(state, reason, nodes)).join("; or ") || inVain.next;
-  return verdict("pool", cause, { message: `${start}: ${why}${interfaces}`, evidence, ...(next !== "" && { next }) });
+  const remedies = found.map(([reason, nodes]) => {
+    if (reason === "nodeExcluded") return excludedRemedy(state, nodes);
+    return remedyAt(entry, causes.pool[reason]);
+  });
+  const next = remedies.join("; or ") || inVain.next || remedyAt(entry, causes.pool[cause]);
+  return verdict("pool", cause, { message: `${start}: ${why}${interfaces}`, evidence, next });
 }
 
 type Obstacle = "noKernelAccess" | "noInterface" | "nodeExcluded";
@@ -88,10 +94,6 @@ function whyNot(state: SpeakerState, reason: Obstacle, nodes: readonly string[])
     default:
       return reason satisfies never;
   }
-}
-
-function remedyOf(state: SpeakerState, reason: Obstacle, nodes: readonly string[]): string {
-  return reason === "nodeExcluded" ? excludedRemedy(state, nodes) : causes.pool[reason].next;
 }
 
 function bgpPoolVerdict(state: SpeakerState, pool: Pool): Verdict {

@@ -7,7 +7,7 @@ import { drainLabel, eligibility, excludeLabel, isDrained, isSelected, networkTa
 import { list } from "#pkg/text";
 import { causes, type Fact, remedyFor, type Verdict, verdict } from "#pkg/verdict";
 import { interfacesText, outOfServiceNodes } from "../members/nodes.ts";
-import { layer2PoolAt, type ObstacleReason, type SpeakerState } from "../state.ts";
+import { layer2PoolAt, type ObstacleReason, poolAt, type SpeakerState } from "../state.ts";
 
 type State = Pick<
   SpeakerState,
@@ -194,6 +194,7 @@ export function obstacleVerdict(
   policy: Policy,
 ): Verdict {
   const pool = layer2PoolAt(state, address);
+  const entry = entryOf(poolAt(state, address), pool);
   const isOneOfSeveral = (pool?.protocols.length ?? 1) > 1;
   const isOnNic = protocol === "interface";
   const by = isOnNic ? " with the address on a NIC" : " on layer 2";
@@ -209,6 +210,7 @@ export function obstacleVerdict(
       return verdict("service", obstacle.reason, {
         message: `${start}: no candidate has an interface for the pool that is up and has a carrier${interfacesText(state, pool, obstacle.nodes) || ` (${list(obstacle.nodes)})`}`,
         evidence: nodeFacts(obstacle.nodes, "ring"),
+        next: remedyAt(entry, causes.service.noInterface),
       });
     case "noKernelAccess":
       return verdict("service", obstacle.reason, {
@@ -228,12 +230,27 @@ export function obstacleVerdict(
       const wanted =
         policy === "Local" ? "a running speaker and, for externalTrafficPolicy Local, a ready endpoint" : "a running speaker";
       const { cause, why, next } = selectedInVain(state, pool);
-      const message = `${start}: the pool's node-selectors match none that has ${wanted}${why}`;
-      return verdict("service", cause, next === "" ? { message } : { message, next });
+      const selectors = entry === undefined ? "the pool's node-selectors" : `the node-selectors of the pool or its ${entry}`;
+      const message = `${start}: ${selectors} match none that has ${wanted}${why}`;
+      return verdict("service", cause, { message, next: next || remedyAt(entry, causes.service.noNodeSelected) });
     }
     default:
       return obstacle satisfies never;
   }
+}
+
+/** The entry of `layer2-advertisements` that is for some Services; undefined for the pool itself. @param own the pool as these have it */
+export function entryOf(pool: Pool | undefined, own: Pool | undefined): string | undefined {
+  const entry = pool?.layer2Advertisements.findIndex((each) => each.pool === own) ?? -1;
+  return entry < 0 ? undefined : `layer2-advertisements[${entry}]`;
+}
+
+/** A list that an entry does not have is that of the pool. @param entry see `entryOf` */
+export function remedyAt(entry: string | undefined, { next }: { readonly next: string }): string {
+  if (entry === undefined) return next;
+  return next
+    .replace("the node-selectors of the pool", `the node-selectors of the pool or its ${entry}`)
+    .replace("the pool's interfaces", `the interfaces of the pool or its ${entry}`);
 }
 
 /** Nodes that a pool selects, and that count as without a speaker: in words, and what to do about the first of them. Empty texts without such nodes. */
