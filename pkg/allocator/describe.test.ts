@@ -227,7 +227,12 @@ const sentences: { [R in Refusal["reason"]]: [Extract<Refusal, { reason: R }>, s
       "another host uses address 192.0.2.7 (02:00:00:00:00:42, seen on eth0 of node node1); request another address, or remove this one from that host; it can be assigned about a minute after nobody answers for it",
     ],
   ],
-  inUse: [[{ reason: "inUse", ...at }, `address 192.0.2.7 is in use by default/web; request another address ${oneKey}`]],
+  inUse: [
+    [
+      { reason: "inUse", ...at },
+      `address 192.0.2.7 is in use by default/web; request another address ${oneKey}, which have no port in common and the externalTrafficPolicy Cluster`,
+    ],
+  ],
   sharingKeyMismatch: [
     [
       { reason: "sharingKeyMismatch", ...at, key: "k", holderKey: "l" },

@@ -164,7 +164,7 @@ const refusals = {
   inUse: {
     states: isUnmet,
     means: "Another Service holds the requested address, and the two do not share it.",
-    next: shareKey,
+    next: `${shareKey}, which have no port in common and the externalTrafficPolicy Cluster`,
   },
   sharingKeyMismatch: {
     states: isUnmet,
