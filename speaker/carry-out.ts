@@ -50,7 +50,8 @@ export interface Drivers {
   /** A central speaker has them. */
   readonly nodePaths: Pick<NodePaths, "watch"> | undefined;
   readonly sources: Pick<Sources, "startConfig" | "followNodes">;
-  readonly dataPath: Pick<DataPath, "tryFirst">;
+  /** Undefined at a central speaker, which brings no packets to Pods. */
+  readonly dataPath: Pick<DataPath, "start" | "looked" | "tryFirst"> | undefined;
   readonly checks: Pick<NodeChecks, "changed">;
   readonly events: Pick<EventRecorder, "record">;
   readonly timings: SpeakerTimings;
@@ -108,9 +109,12 @@ const carriers: ByKind<SpeakerEffect, "type", [Drivers], void> = {
     if ("afterMs" in effect) timings.failover.observe({ cause: effect.cause }, effect.afterMs / 1000);
   },
   converged: ({ afterMs }, { timings }) => timings.convergence.observe(afterMs / 1000),
-  startMembers: ({ isLarge }, { members }) => members.start(isLarge),
-  tryFirst: (effect, { dataPath }) => dataPath.tryFirst(effect),
-  startConfig: (_, { sources }) => sources.startConfig(),
+  startMembers({ isLarge }, { dataPath, members }) {
+    members.start(isLarge);
+    dataPath?.start();
+  },
+  tryFirst: (effect, { dataPath }) => dataPath?.tryFirst(effect),
+  startConfig: (_, { dataPath, sources }) => void Promise.resolve(dataPath?.looked).then(() => sources.startConfig()),
   followNodes: ({ names }, { sources }) => sources.followNodes(names),
   publishInterfaces({ interfaces }, { members, bgp }) {
     members.setInterfaces(interfaces);

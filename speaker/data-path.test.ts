@@ -68,7 +68,6 @@ test("kube-proxy is asked on the ports that the core names, and the core hears o
   let turns = 0;
   using dataPath = new DataPath({
     view: {
-      isClusterSynced: true,
       podCIDRs: [],
       nextConnectionTest: () => undefined,
       nextHealthPorts: (scan) => ({ ports: [{ key: "default/web", port }], scan: scan + ++turns, isQuiet }),
@@ -115,7 +114,6 @@ test("the core hears of the LAN's faults, each for its family, before it announc
   let lan: LanFaults = { withoutIpv6: "eth0", notForwarding: "eth0" };
   using dataPath = new DataPath({
     view: {
-      isClusterSynced: true,
       podCIDRs: [],
       nextConnectionTest: () => undefined,
       nextHealthPorts: (scan) => ({ ports: [], scan, isQuiet: true }),
@@ -179,7 +177,6 @@ test("a speaker without a descriptor to ask kube-proxy takes it for what it was"
   const clock = new SimulatedClock();
   const heard: boolean[] = [];
   const view = {
-    isClusterSynced: true,
     podCIDRs: [],
     nextConnectionTest: () => undefined,
     nextHealthPorts: (scan: number) => ({ ports: [], scan, isQuiet: true }),
@@ -203,6 +200,43 @@ test("a speaker without a descriptor to ask kube-proxy takes it for what it was"
   }
 });
 
+for (const answers of [true, false])
+  test(`a speaker may begin once the core has ${answers ? "the first look and kube-proxy's answers" : "waited for these for a second"}`, async () => {
+    const asked = Promise.withResolvers<() => void>();
+    await using server = createServer((_, response) => asked.resolve(() => response.end()));
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const clock = new SimulatedClock();
+    const heard: string[] = [];
+    using dataPath = new DataPath({
+      view: {
+        podCIDRs: [],
+        nextConnectionTest: () => undefined,
+        nextHealthPorts: (scan) => ({ ports: [{ key: "default/web", port }], scan, isQuiet: true }),
+      },
+      emit: ({ type }) => void heard.push(type),
+      clock,
+      log: silentLog,
+      lanFaults: () => ({ withoutIpv6: undefined, notForwarding: undefined }),
+      ownAddresses: () => [],
+      api: undefined,
+    });
+    dataPath.start();
+    void dataPath.looked.then(() => heard.push("may begin"));
+    clock.advanceBy(999);
+    const answer = await asked.promise;
+    assert.ok(!heard.includes("may begin"));
+    if (answers) answer();
+    else clock.advanceBy(1);
+    await dataPath.looked;
+    await Promise.resolve();
+    assert.deepEqual(
+      heard.slice(-2),
+      answers ? ["dataPath", "may begin"] : heard.includes("dataPath") ? ["dataPath", "may begin"] : ["may begin"],
+    );
+  });
+
 test("a fault that is over at the next look is told to be, also while an answer is waited for", async () => {
   await using server = createServer(() => {}); // It never answers.
   server.listen(0, "127.0.0.1");
@@ -213,7 +247,6 @@ test("a fault that is over at the next look is told to be, also while an answer 
   let lan: LanFaults = { withoutIpv6: "eth0", notForwarding: undefined };
   using dataPath = new DataPath({
     view: {
-      isClusterSynced: true,
       podCIDRs: [],
       nextConnectionTest: () => undefined,
       nextHealthPorts: (scan) => ({ ports: [{ key: "default/web", port }], scan, isQuiet: true }),

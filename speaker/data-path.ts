@@ -10,14 +10,14 @@ import type { HealthAnswer, PathFault, SpeakerView } from "./core/index.ts";
 import { HealthClient, type HealthClientOptions, type HealthStatus } from "./health-client.ts";
 
 export interface DataPathOptions extends ConnectionTesterOptions, HealthClientOptions {
-  readonly view: Pick<SpeakerView, "isClusterSynced" | "nextConnectionTest" | "nextHealthPorts" | "podCIDRs">;
+  readonly view: Pick<SpeakerView, "nextConnectionTest" | "nextHealthPorts" | "podCIDRs">;
   readonly log: Log;
   readonly lanFaults: () => LanFaults;
 }
 
 const everyMs: Millis = 1_000;
-// Until the node's Pod networks are known. The first look is before the speaker announces.
-const waitMs: Millis = 50;
+// A port that drops what comes to it keeps nobody from beginning.
+const firstLookMs: Millis = 1_000;
 // A minute of silence counts, and a request costs more than all else here.
 const healthEveryTurns = 5;
 /** Of kube-proxy, kube-router and Cilium's agent. */
@@ -34,6 +34,8 @@ export class DataPath implements Disposable {
   readonly #alarm: Alarm;
   readonly #tester: ConnectionTester;
   readonly #health: HealthClient;
+  readonly #looked = Promise.withResolvers<void>();
+  readonly #patience: Alarm;
   #told: string | undefined;
   #conntrack: Conntrack | undefined;
   #kernel: Rtnetlink | undefined;
@@ -48,6 +50,7 @@ export class DataPath implements Disposable {
   constructor(options: DataPathOptions) {
     this.#options = options;
     this.#alarm = new Alarm(options.clock, "data path", () => this.#turn());
+    this.#patience = new Alarm(options.clock, "first look", this.#looked.resolve);
     this.#tester = new ConnectionTester(options);
     this.#health = new HealthClient(options);
   }
@@ -56,24 +59,33 @@ export class DataPath implements Disposable {
     void this.#tester.tryFirst(effect);
   }
 
+  /** To be called when the node's Pod networks are known, and its Services. */
   start(): void {
-    this.#alarm.set(this.#options.clock.now());
+    const { clock } = this.#options;
+    this.#tester.start();
+    this.#alarm.set(clock.now());
+    this.#patience.set(clock.now() + firstLookMs);
+  }
+
+  /**
+   * Once the core has been told of the first look, and of the first answers of kube-proxy; a second after the start at most. A speaker that announces
+   * before takes for a moment what its node cannot serve.
+   */
+  get looked(): Promise<void> {
+    return this.#looked.promise;
   }
 
   [Symbol.dispose](): void {
     this.#isDisposed = true;
     this.#alarm[Symbol.dispose]();
+    this.#patience[Symbol.dispose]();
     this.#tester[Symbol.dispose]();
     this.#kernel?.[Symbol.dispose]();
     this.#kernel = undefined;
   }
 
   #turn(): void {
-    const { clock, view } = this.#options;
-    const { isClusterSynced } = view;
-    this.#alarm.set(clock.now() + (isClusterSynced ? everyMs : waitMs));
-    if (!isClusterSynced) return;
-    if (this.#turns === 0) this.#tester.start();
+    this.#alarm.set(this.#options.clock.now() + everyMs);
     if (this.#told !== undefined) this.#look();
     if (!this.#isAsking) void this.#ask();
   }
@@ -83,6 +95,7 @@ export class DataPath implements Disposable {
     this.#isAsking = true;
     const health = this.#turns++ % healthEveryTurns === 0 ? this.#askHealth() : undefined;
     await Promise.all([health, this.#askServices()]);
+    if (!this.#isDisposed) this.#looked.resolve();
     this.#isAsking = false;
   }
 

@@ -116,7 +116,7 @@ await runDaemon({
     const lanFaults = () => checks.lanFaults();
     const ownAddresses = () => addressesOn(view.ownInterfaces);
     const ofPath = { view, lanFaults, ownAddresses, api: api.host === "" ? undefined : api };
-    const dataPath = stack.use(new DataPath({ ...ofPath, emit, clock, log }));
+    const dataPath = isCentral ? undefined : stack.use(new DataPath({ ...ofPath, emit, clock, log }));
     const prober = new Prober({ view, layer2, asker, members, cluster: common.cluster });
     const viewAge = () => view.viewAgeSeconds(clock.now());
     const { registry, metrics, timings } = speakerMetrics({
@@ -174,7 +174,6 @@ await runDaemon({
       kernel.check();
       checks.start();
       selfTest.start();
-      dataPath.start();
     }
     const [name = "", uid] = values["status-objects"].split("/");
     if (uid !== undefined) stack.use(new StatusObjects({ ...common, owner: { name, uid }, view, bgp, sources })).start();

@@ -217,8 +217,8 @@ export class SpeakerView {
 
   /** Whether everything was placed once since the start, or nothing is configured. After a second some is enough, as for the others. */
   get isPlaced(): boolean {
-    const { isTold, config } = this.#state;
-    return isTold || config === undefined;
+    const { isTold, config, hasBegun, isStarted } = this.#state;
+    return isTold || (config === undefined && isStarted === hasBegun); // In between it looks whether its node delivers.
   }
 
   /** Where this node can answer, as the others know it by gossip. */
@@ -229,11 +229,6 @@ export class SpeakerView {
   /** Addresses that flannel takes for this node's own. */
   get flannelAddresses(): readonly string[] {
     return this.#state.nodes.flannelAddresses;
-  }
-
-  /** Whether Services, and this node's own Node, have been seen. */
-  get isClusterSynced(): boolean {
-    return this.#state.isClusterSynced;
   }
 
   /** Networks of this node's Pods. */

@@ -26,7 +26,6 @@ const clock = new SimulatedClock();
 const told: (readonly [isWithoutRoute: boolean, hasPods: boolean])[] = [];
 using dataPath = new DataPath({
   view: {
-    isClusterSynced: true,
     podCIDRs: ["10.244.1.0/24"],
     nextConnectionTest: () => undefined,
     nextHealthPorts: (scan) => ({ ports: [], scan, isQuiet: true }),

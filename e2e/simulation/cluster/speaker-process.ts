@@ -111,7 +111,6 @@ export interface SpeakerProcessOptions {
 }
 
 const healthPortsEveryMs: Millis = 1_000;
-const untilSyncedMs: Millis = 50;
 // The kernel of a speaker that lacks the capability NET_ADMIN: it fulfils no wishes.
 const noKernel = { want: () => {}, complete: () => {} };
 const noFilter = { change: () => 1, query: () => undefined };
@@ -296,6 +295,7 @@ export class SpeakerProcess {
     });
     const view = new SpeakerView(this.state);
     const tester = options.connects && newTester(options.connects, view, clock, emit);
+    const looked = Promise.withResolvers<void>();
     const drivers = {
       runner: this.#runner,
       layer2: this.layer2,
@@ -322,7 +322,15 @@ export class SpeakerProcess {
       },
       nodePaths: undefined,
       sources: this.#sources,
-      dataPath: { tryFirst: (effect: Parameters<ConnectionTester["tryFirst"]>[0]) => void tester?.tryFirst(effect) },
+      dataPath: {
+        start: () =>
+          process.at(options.ring.now, () => {
+            if (options.servedHere !== undefined) this.#askHealthPorts(options.servedHere, 0);
+            looked.resolve();
+          }),
+        looked: looked.promise,
+        tryFirst: (effect: Parameters<ConnectionTester["tryFirst"]>[0]) => void tester?.tryFirst(effect),
+      },
       checks: { changed: () => {} },
       events: {
         record: (about: { namespace: string; name: string }, type: string, reason: string, message: string) =>
@@ -343,7 +351,6 @@ export class SpeakerProcess {
     this.#sources.start(resources.endpointSlices);
     watchSessions({ bgp: this.#bgp, emit, clock });
     tester?.start();
-    if (options.servedHere !== undefined) this.#askHealthPorts(options.servedHere, 0);
     // Faults that Services suffer from stay here: of the node's settings none is simulated.
     const ofNode = { node, bgp: this.#bgp, checks: { findings: [] }, events: drivers.events, emit: () => {}, clock };
     if (!options.hasNodeEvents) return;
@@ -488,10 +495,6 @@ export class SpeakerProcess {
   /** As `DataPath` does. @param scan the Service to begin with */
   #askHealthPorts(served: () => ReadonlySet<string>, scan: number): void {
     const { process } = this;
-    if (!this.state.isClusterSynced) {
-      process.at(this.#options.ring.now + untilSyncedMs, () => this.#askHealthPorts(served, scan));
-      return;
-    }
     const next = new SpeakerView(this.state).nextHealthPorts(scan, process.clock.now());
     const answers = new Map<string, HealthAnswer>(
       next.ports.map(({ key }) => [key, served().has(key) ? "serves" : "serves none"]),

@@ -386,6 +386,9 @@ test("in a large cluster a speaker decides as soon as all members have told thei
   assert.ok(!scene.hasBegun);
   scene.hear("node3");
   assert.ok(scene.hasBegun && scene.view.isRingSynced);
+  assert.ok(!scene.view.isPlaced, "it may still look whether its node delivers");
+  scene.runner.dispatch({ type: "start" });
+  assert.ok(scene.view.isPlaced);
   scene.clock.advanceBy(1_000);
   assert.deepEqual(scene.nodesFollowed, [["node1"]]);
 });

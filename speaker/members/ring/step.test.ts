@@ -229,13 +229,12 @@ function starting(
   assert.deepEqual(until(0, { type: "interfaces", interfaces: [], address: "192.0.2.1" }), []);
   assert.deepEqual(until(0, { type: "start", isLarge: true }, { type: "bound" }), ["askPods", "bind"]);
   assert.deepEqual(until(10_000), [], "the answer is awaited");
-  assert.deepEqual(until(10_000, { type: "podsAsked", pods }), isAnswered ? [] : ["follow true"]);
+  assert.deepEqual(until(10_000, { type: "podsAsked", pods }), isAnswered ? ["join"] : ["follow true"]);
   return { state, until };
 }
 
 test("a speaker that starts in a large cluster joins the Pods that it asked for, and follows none once it is in the ring", () => {
   const { state, until } = starting();
-  assert.deepEqual(until(10_200), ["join"]);
   assert.deepEqual(until(10_900, membersOf(["node2", "node3"])), ["members", "members"]);
   const suspected = ["node1", "node2", "node3"].map((name) => memberOf(name, name === "node1" ? "alive" : "suspect"));
   assert.deepEqual(
@@ -255,12 +254,12 @@ test("a speaker that starts in a large cluster joins the Pods that it asked for,
 
 test("a speaker that starts in a large cluster follows the Pods soon where it meets nobody, later where it is in no ring, and at once without an answer", () => {
   const alone = starting();
-  assert.deepEqual(alone.until(10_999), ["join"]);
+  assert.deepEqual(alone.until(10_999), []);
   assert.deepEqual(alone.until(11_000), ["follow true"]);
   assert.deepEqual(alone.until(12_000, { type: "joined", wanted: podsOf(["node2"], true), failures: [] }), []);
   assert.equal(alone.state.isSynced, false, "not before the Pods are known again");
   const { state, until } = starting();
-  assert.deepEqual(until(10_500), ["join"]);
+  assert.deepEqual(until(10_500), []);
   assert.deepEqual(until(15_499, membersOf(["node4"])), ["members"]);
   assert.deepEqual(until(15_500), ["follow true"]);
   assert.equal(state.isSynced, false);
@@ -269,17 +268,39 @@ test("a speaker that starts in a large cluster follows the Pods soon where it me
 
 test("a speaker that starts in a large cluster, and counts before it knows all members of the ring, follows the Pods only where they stay few", () => {
   const grown = starting(true, { ...ofTwo, fromMembers: 4 });
-  assert.deepEqual(grown.until(11_000, membersOf(["node2"])), ["members", "join", "members"]);
+  assert.deepEqual(grown.until(11_000, membersOf(["node2"])), ["members", "members"]);
   assert.equal(grown.state.isSynced, true);
   assert.deepEqual(grown.until(20_000, membersOf(["node2", "node3", "node4"])), ["members"]);
   const few = starting(true, { ...ofTwo, fromMembers: 4 });
-  assert.deepEqual(few.until(14_999, membersOf(["node2"])), ["members", "join", "members"]);
+  assert.deepEqual(few.until(14_999, membersOf(["node2"])), ["members", "members"]);
   assert.deepEqual(few.until(15_000), ["follow true"]);
   const slow = starting(true, { ...ofTwo, fromMembers: 5 });
-  assert.deepEqual(slow.until(14_999, membersOf(["node2"])), ["members", "join", "members"]);
+  assert.deepEqual(slow.until(14_999, membersOf(["node2"])), ["members", "members"]);
   assert.deepEqual(slow.until(18_999, membersOf(["node2", "node3"])), ["members"], "more and more are met");
   assert.deepEqual(slow.until(19_000, membersOf(["node2", "node3", "node4"])), ["members", "follow true"], "which has an end");
 });
+
+const firstLists = [
+  { name: "no other Pod", pods: podsOf([], true), joinAt: 1_000 },
+  { name: "Pods that are all Ready", pods: podsOf(["node2", "node3"], true), joinAt: 1_000 },
+  { name: "a Pod that is about to be Ready", pods: podsOf(["node2"], false), joinAt: 1_200 },
+];
+for (const { name, pods, joinAt } of firstLists) {
+  test(`a speaker whose first list has ${name} joins after ${joinAt - 1_000} ms, and after any later change once the Pods have settled`, () => {
+    const state = newRingState("node1");
+    step(state, { type: "start", isLarge: false }, moment(0));
+    step(state, { type: "bound" }, moment(0));
+    step(state, { type: "timer" }, moment(0));
+    step(state, { type: "pods", pods, areComplete: false }, moment(500)); // Half of a list.
+    step(state, { type: "timer" }, moment(700));
+    step(state, { type: "pods", pods, areComplete: true }, moment(1_000));
+    assert.equal(state.joinAt, joinAt);
+    step(state, { type: "timer" }, moment(joinAt));
+    step(state, { type: "joined", wanted: pods, failures: [] }, moment(joinAt));
+    step(state, { type: "pods", pods, areComplete: true }, moment(joinAt + 50));
+    assert.equal(state.joinAt, joinAt + 250);
+  });
+}
 
 test("a speaker that starts in a large cluster has its time to meet the ring from when its port is open", () => {
   const state = newRingState("node1", ofTwo);

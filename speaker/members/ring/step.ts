@@ -155,10 +155,12 @@ class Turn {
 
   #podsKnown(pods: SpeakerPods, areComplete: boolean): void {
     const state = this.#state;
+    const isFirst = areComplete && !state.arePodsComplete && !state.isSynced;
+    const isSettled = isFirst && pods.values().every(({ isReady }) => isReady); // Nobody is about to come, and this node is not ready before it has joined.
     state.pods = pods;
     state.arePodsComplete = areComplete;
     for (const address of state.unreachable.keys()) if (!pods.has(address)) state.unreachable.delete(address);
-    this.#joinAt(this.#moment.now + settleMs);
+    this.#joinAt(this.#moment.now + (isSettled ? 0 : settleMs));
     this.#consider();
   }
 
