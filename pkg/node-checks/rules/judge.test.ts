@@ -77,7 +77,7 @@ const cases: readonly { name: string; facts: Partial<Facts>; want: readonly stri
     name: "threads that could be real-time are not",
     facts: { isRealTimeRefused: true },
     want: [
-      "the kernel gives threads of the speaker no real time, although it has the capability SYS_NICE: on a busy node ARP, BFD and the ring may be late, at nice -20; start the node's kernel with rt_group_sched=0 (Linux 6.15 or later), or use one without CONFIG_RT_GROUP_SCHED; else leave the node time to spare, and no BFD below 300 ms",
+      "the kernel gives threads of the speaker no real time, although it has the capability SYS_NICE: on a busy node ARP, BFD and the ring may be late, at nice -20; start the node's kernel with rt_group_sched=0 (Linux 6.16 or later), or use one without CONFIG_RT_GROUP_SCHED; else leave the node time to spare, and no BFD below 300 ms",
     ],
   },
   { name: "nothing is known yet", facts: { interfaces: [], routes: [], pools: [], announced: [] }, want: [] },

@@ -166,7 +166,7 @@ export const nodeCauses = {
     states: isDegraded,
     means:
       "The kernel gives threads of the speaker no real time, because their cgroup has none (CONFIG_RT_GROUP_SCHED). They have the largest share of the processors that others may get too, nice -20.",
-    next: "start the node's kernel with rt_group_sched=0 (Linux 6.15 or later), or use one without CONFIG_RT_GROUP_SCHED; else leave the node time to spare, and no BFD below 300 ms",
+    next: "start the node's kernel with rt_group_sched=0 (Linux 6.16 or later), or use one without CONFIG_RT_GROUP_SCHED; else leave the node time to spare, and no BFD below 300 ms",
   },
   cpuLimited: {
     states: isDegraded,
