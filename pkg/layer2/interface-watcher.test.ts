@@ -47,3 +47,18 @@ test("readings that are interrupted each time are tried again ever later, which 
   watcher.work(watcher.nextAt);
   assert.equal(watcher.nextAt, 42_700);
 });
+
+test("a reading that fails after one that was interrupted is logged", (t) => {
+  const logged: string[] = [];
+  using watcher = new InterfaceWatcher((_level, message) => logged.push(message));
+  const { apply } = InterfaceTable.prototype;
+  t.mock.method(InterfaceTable.prototype, "apply", function (this: InterfaceTable, message: NetlinkMessage) {
+    return apply.call(this, { ...message, interrupted: true });
+  });
+  watcher.work(0);
+  t.mock.method(NetlinkSocket.prototype, "send", () => {
+    throw new SystemCallError("send", errnoNoBuffers, "send a netlink request");
+  });
+  for (let reading = 0; reading < 5; reading++) watcher.work(watcher.nextAt);
+  assert.deepEqual(logged, ["interfaces could not be read, retrying"]);
+});

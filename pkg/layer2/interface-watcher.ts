@@ -28,7 +28,8 @@ export class InterfaceWatcher implements Disposable {
   readonly #log: WriteLog;
   #rescanAt: Millis = 0;
   #loaded = false;
-  #failures = 0; // Since the last reading that succeeded, with those that a change interrupted.
+  #failures = 0; // Since the last reading that succeeded, or that a change interrupted.
+  #interruptions = 0; // Since the last reading that succeeded.
   #seen = -1;
 
   /** @throws {SystemCallError} */
@@ -63,7 +64,7 @@ export class InterfaceWatcher implements Disposable {
       datagram = this.#socket.receive();
     } catch (error) {
       if (!(error instanceof SystemCallError && error.code === "ENOBUFS")) throw error;
-      this.#rescanSoon(now); // Notifications were lost.
+      this.#rescanAfter(0, now); // Notifications were lost.
       return true;
     }
     if (datagram === undefined) return false;
@@ -91,7 +92,8 @@ export class InterfaceWatcher implements Disposable {
         break;
       case "loaded":
         this.#loaded = true;
-        if (effect.complete) this.#failures = 0;
+        this.#failures = 0;
+        if (effect.complete) this.#interruptions = 0;
         else this.#interrupted(now);
         break;
       case "failed":
@@ -113,22 +115,19 @@ export class InterfaceWatcher implements Disposable {
 
   #failed(why: Fields, now: Millis): void {
     if (this.#failures === 0) this.#log("warn", "interfaces could not be read, retrying", { op: "getInterfaces", ...why });
-    this.#rescanLater(now);
+    this.#rescanAfter(this.#failures++, now);
   }
 
   /** All that could be read is known, but an interface that was deleted unnoticed would stay. */
   #interrupted(now: Millis): void {
-    if (this.#failures === patience)
+    if (this.#interruptions === patience)
       this.#log("warn", "interfaces change each time that they are read, retrying ever later", { op: "getInterfaces" });
-    this.#rescanLater(now);
+    this.#rescanAfter(this.#interruptions++, now);
   }
 
-  #rescanLater(now: Millis): void {
-    this.#rescanAt = Math.min(this.#rescanAt, now + rescanAfterError * 2 ** this.#failures++);
-  }
-
-  #rescanSoon(now: Millis): void {
-    this.#rescanAt = Math.min(this.#rescanAt, now + rescanAfterError);
+  /** @param vain so many readings before this one were in vain, too */
+  #rescanAfter(vain: number, now: Millis): void {
+    this.#rescanAt = Math.min(this.#rescanAt, now + rescanAfterError * 2 ** vain);
   }
 
   [Symbol.dispose](): void {
