@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Entry, parseEntry } from "#pkg/core";
-import { savedState, shapeOf } from "#pkg/core/testing";
+import { savedState, shapeOf, unsavedFields } from "#pkg/core/testing";
 import { annotations } from "#pkg/service";
 import { configText, coreOptions, startWorld } from "../testing/world.ts";
 import { controllerCore } from "./index.ts";
@@ -27,6 +27,10 @@ test("where the fields of the state are others, the format of checkpoints is ano
     { format: 28, shape: "e2bc97a1a613" },
     "raise the format, and put the shape here",
   );
+});
+
+test("no field of a saved class is lost, but for the steps of a change of pools, which are taken again", () => {
+  assert.deepEqual(unsavedFields(controllerCore), ["PoolsChange.work"]);
 });
 
 test("no text of a ConfigMap is in what is recorded, nor a password of a peer", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Entry, encode, parseEntry } from "#pkg/core";
-import { savedState, shapeOf } from "#pkg/core/testing";
+import { savedState, shapeOf, unsavedFields } from "#pkg/core/testing";
 import { amongOthers, Bench, pools, x } from "../testing/speaker-bench.ts";
 import { speakerCore } from "./replay.ts";
 
@@ -18,6 +18,8 @@ test("where the fields of the state are others, the format of checkpoints is ano
     "raise the format, and put the shape here",
   );
 });
+
+test("no field of a saved class is lost", () => assert.deepEqual(unsavedFields(speakerCore), []));
 
 test("no password of a peer is in what is recorded, and a change of it is", () => {
   const bench = new Bench("node1");

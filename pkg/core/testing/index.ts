@@ -5,6 +5,7 @@ import type { Random } from "#pkg/clock";
 import { seededRandom } from "#pkg/clock/testing";
 import { type Checkpoints, type Plain, parseEntry, Recorder, type ReplayedCore } from "#pkg/core";
 import type { CoreKind } from "../recording/checkpoint.ts";
+import type { SavableClasses } from "../recording/graph.ts";
 
 export { entryPieces } from "../recording/entry.ts";
 export { decodeGraph, encodeGraph } from "../recording/graph.ts";
@@ -26,6 +27,14 @@ export function assertReplays(kind: CoreKind, options: Plain, lines: readonly st
 /** The state of a core, saved and read again. */
 export function savedState(core: Pick<ReplayedCore, "save">): Plain {
   return JSON.parse([...core.save()].join(""));
+}
+
+/** Private fields that are lost when an instance of these classes is saved by its fields. */
+export function unsavedFields({ classes }: { readonly classes: SavableClasses }): string[] {
+  return Object.entries(classes).flatMap(([name, { prototype }]) => {
+    if ("save" in prototype) return [];
+    return [...`${prototype.constructor}`.matchAll(/^\s+#(\w+)\s*[=;]/gm)].map(([, field]) => `${name}.${field}`);
+  });
 }
 
 /** The names of fields in a saved state: if they change, the format has to change. */
