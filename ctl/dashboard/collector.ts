@@ -48,6 +48,7 @@ interface FollowedProcess {
   since: Millis | undefined;
   /** Whether its first round is over, however it ended. */
   isDone: boolean;
+  /** Its next round, for which it does not wait for a turn yet. */
   next: Disposable | undefined;
   /** Its last answers before it fell silent, for as long as the API server may be the cause. */
   doubted: Heard | undefined;
@@ -200,12 +201,12 @@ export class Collector implements AsyncDisposable {
   }
 
   async #ask(asked: FollowedProcess): Promise<void> {
+    asked.next = undefined;
     const turns = asked.heard.silentSince === undefined ? this.#turns.others : this.#turns.silent;
     await turns.begin();
     const { clock } = this.#options;
     const start = clock.now();
     asked.since = start;
-    asked.next = undefined;
     try {
       await this.#round(asked);
       asked.answeredAt = this.#now;
@@ -307,7 +308,6 @@ export class Collector implements AsyncDisposable {
     );
     if (another === undefined) return;
     another.next?.[Symbol.dispose]();
-    another.next = undefined;
     void this.#ask(another);
   }
 
