@@ -37,7 +37,7 @@ export const ownership: readonly Break[] = [
     tests: ["speaker/core/members/members.test.ts"],
   },
   {
-    before: "return isTold || config === undefined;",
+    before: "return isTold || (config === undefined && isStarted === hasBegun);",
     after: "return true;",
     tests: ["speaker/routes.test.ts"],
   },
