@@ -342,16 +342,21 @@ test("where the controller's Deployment asks for no Pod, one cause says so besid
   assert.doesNotMatch((await causes(11_000)).join("\n"), /controller:/);
 });
 
-test("more speakers that hang than are asked at a time delay the others once, until they count as silent", async () => {
-  const names = Array.from({ length: 40 }, (_, index) => `n${index}`);
-  const processes = clusterProcesses(() => ({ nodes: names, services: [], silent: {} }));
-  const hanging = new Set(names.slice(20).map((node) => `speaker-${node}`));
-  const asked = new Map<string, number>(); // pod -> how often
-  let clock: SimulatedClock | undefined;
+/** The first 20 of these speakers answer, and from the time on when there is a clock the others hang. */
+function partlyHanging(count: number) {
+  const nodes = Array.from({ length: count }, (_, index) => `n${index}`);
+  const cluster = { nodes, services: [], silent: {} };
+  const processes = clusterProcesses(() => cluster);
+  const hanging = new Set(nodes.slice(20).map((node) => `speaker-${node}`));
+  const asked: string[] = [];
+  const now = { clock: undefined as SimulatedClock | undefined, areGone: false };
   const half: Processes = {
-    targets: processes.targets,
+    get targets() {
+      return processes.targets.filter(({ pod }) => !(now.areGone && hanging.has(pod)));
+    },
     get: (target, path) => {
-      if (path.startsWith("/v1/verdicts")) asked.set(target.pod, (asked.get(target.pod) ?? 0) + 1);
+      const { clock } = now;
+      if (path.startsWith("/v1/verdicts")) asked.push(target.pod);
       // The one that lists all Services is restarted while others wait.
       if (target.pod === "speaker-n0" && clock !== undefined && Math.abs(clock.now() - 5_000) < 500) throw new Error("refused");
       if (clock === undefined || !hanging.has(target.pod)) return processes.get(target, path);
@@ -361,16 +366,34 @@ test("more speakers that hang than are asked at a time delay the others once, un
     },
     [Symbol.asyncDispose]: async () => {},
   };
-  await using world = await started({ nodes: names, services: [], silent: {} }, async () => half);
-  ({ clock } = world);
+  return { cluster, hanging, asked, now, half };
+}
+
+test("more speakers that hang than are asked at a time delay the others once, until they count as silent", async () => {
+  const { cluster, hanging, asked, now, half } = partlyHanging(40);
+  await using world = await started(cluster, async () => half);
+  now.clock = world.clock;
   await world.pass(30_000);
-  asked.clear();
+  asked.length = 0;
   await world.pass(12_000);
-  const often = names.slice(0, 20).map((node) => asked.get(`speaker-${node}`) ?? 0);
-  assert.ok(
-    often.every((times) => times >= 9 && times <= 13),
-    `asked ${often} times in 12 s`,
+  const often = Map.groupBy(asked, (pod) => pod);
+  for (const pod of hanging) often.delete(pod);
+  for (const [pod, { length }] of often) assert.ok(length >= 9 && length <= 13, `${pod} is asked ${length} times in 12 s`);
+  assert.equal(often.size, 21);
+});
+
+test("a Pod that is gone when its turn comes is not asked, and takes no turn from others", async () => {
+  const { cluster, hanging, asked, now, half } = partlyHanging(60);
+  await using world = await started(cluster, async () => half);
+  Object.assign(now, { clock: world.clock, areGone: true });
+  await world.pass(6_950);
+  asked.length = 0;
+  await world.pass(2_500);
+  assert.deepEqual(
+    asked.filter((pod) => hanging.has(pod)),
+    [],
   );
+  assert.ok(asked.includes("speaker-n19"));
 });
 
 test("where the API server fails while a speaker hangs, no other process is named for it, whenever that happens", async () => {

@@ -204,6 +204,8 @@ export class Collector implements AsyncDisposable {
     asked.next = undefined;
     const turns = asked.heard.silentSince === undefined ? this.#turns.others : this.#turns.silent;
     await turns.begin();
+    const isGone = () => this.#stopped || this.#asked.get(asked.target.pod) !== asked;
+    if (isGone()) return turns.end();
     const { clock } = this.#options;
     const start = clock.now();
     asked.since = start;
@@ -222,7 +224,7 @@ export class Collector implements AsyncDisposable {
     asked.since = undefined;
     asked.isDone = true;
     turns.end();
-    if (this.#stopped || this.#asked.get(asked.target.pod) !== asked) return;
+    if (isGone()) return;
     this.#changed();
     const tookMs = clock.now() - start;
     const everyMs = Math.min(maxEveryMs, Math.max(this.#everyMs, asked.heard.problem === undefined ? restFactor * tookMs : 0));
