@@ -87,7 +87,7 @@ export class GossipStore {
     this.#failed.set(node, now + keepFailedMs);
   }
 
-  /** Forgets the entries of a node that will not be back. One that is a member, as while its Node is deleted and made again, is to tell them anew. */
+  /** Forgets the entries of a node that will not be back. A member, whose Node may be made again, tells them once more. */
   forget(node: string): void {
     const known = this.#nodes.get(node);
     if (node === this.#node || known === undefined) return;

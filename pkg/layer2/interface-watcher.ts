@@ -118,7 +118,7 @@ export class InterfaceWatcher implements Disposable {
     this.#rescanAfter(this.#failures++, now);
   }
 
-  /** All that could be read is known, but an interface that was deleted unnoticed would stay. */
+  /** The table has what could be read, but an interface that was deleted unnoticed would stay. */
   #interrupted(now: Millis): void {
     if (this.#interruptions === patience)
       this.#log("warn", "interfaces change each time that they are read, retrying ever later", { op: "getInterfaces" });

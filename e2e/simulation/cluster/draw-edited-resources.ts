@@ -23,7 +23,7 @@ const withPool = (name: string, fields: string): Edit => {
       ? text
       : text.replace(new RegExp(`(name: ${name}}\nspec: {addresses: \\[[^\\]]*\\])`), `$1, ${fields}`);
 };
-/** Of a field that it has already the value stays. */
+/** A field that it has already keeps its value. */
 const withSpec = (kind: string, fields: string): Edit => {
   return (text) =>
     text.includes(`${fields.split(":")[0]}:`)
