@@ -56,7 +56,7 @@ export class NetboxKeeper implements Disposable {
   constructor(options: NetboxKeeperOptions) {
     this.#options = options;
     const { cluster, namespace, log } = options;
-    this.#secrets = new SecretValues({ cluster, namespace, use: "netbox-token", log, changed: () => this.#changed() });
+    this.#secrets = new SecretValues({ cluster, namespace, use: "netbox-token", log, changed: () => this.#secretChanged() });
   }
 
   /** These pools are in force, and no others. */
@@ -92,6 +92,10 @@ export class NetboxKeeper implements Disposable {
 
   #changed(): void {
     for (const { records } of [...this.#kept, ...this.#retired]) records.changed();
+  }
+
+  #secretChanged(): void {
+    for (const { records } of [...this.#kept, ...this.#retired]) records.clientChanged();
   }
 
   #watchSecrets(): void {

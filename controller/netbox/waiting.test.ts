@@ -155,6 +155,40 @@ test("a pool of which NetBox has no address left is full until it has one", asyn
   assert.equal(pool(), "available ");
 });
 
+test("a token that is replaced after a long time is used at once", async () => {
+  await using netbox = await FakeNetbox.start("198.51.100.0/30");
+  const world = await start(netbox, poolText(netbox, "dc1", "198.51.100.0/30", "allocate"));
+  netbox.token = "89abcdef012345670123456789abcdef01234567";
+  put(world, "default/web");
+  await pass(world, 1_800_000);
+  for (const before = netbox.requests.length; netbox.requests.length === before; ) await pass(world, 100);
+  world.cluster.put("secrets", tokenOf(netbox));
+  await pass(world, 2_000);
+  assert.deepEqual(has(world, "default/web"), ["default/web=198.51.100.0"]);
+});
+
+test("a token that may not remove records keeps nobody waiting, and is told once a minute", async () => {
+  await using netbox = await FakeNetbox.start("198.51.100.0/29");
+  const world = await start(netbox, poolText(netbox, "dc1", "198.51.100.0/29", "allocate"));
+  const names = ["a", "b", "c", "d"];
+  for (const name of names) put(world, `default/${name}`);
+  await pass(world, 2_000);
+  netbox.forbidden = "DELETE";
+  for (const name of names) world.cluster.remove("services", `default/${name}`);
+  const before = netbox.requests.length;
+  await pass(world, 605_000);
+  const removals = netbox.requests.slice(before).filter((request) => request.startsWith("DELETE")).length;
+  assert.ok(removals >= 9 && removals <= 10, `${removals} removals`);
+  put(world, "default/web");
+  await pass(world, 1_000);
+  assert.deepEqual(has(world, "default/web"), ["default/web=198.51.100.4"]);
+  const [{ verdict } = assert.fail()] = [...world.controller.view.pools()];
+  assert.match(verdict.message, /Cannot remove the record of 198\.51\.100\.0: NetBox answers 403: You do not have permission/);
+  netbox.forbidden = undefined;
+  await pass(world, 61_000);
+  assert.equal(netbox.lines.length, 1);
+});
+
 const count = 500;
 
 test("however many Services wait for NetBox, an address that is free there again costs few decisions", async () => {

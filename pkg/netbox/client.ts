@@ -33,13 +33,19 @@ export class NetboxError extends Error {
   readonly isUnclear: boolean;
   /** It is about this record alone; others may fare better. */
   readonly isOfRecord: boolean;
+  /** The token may do no such thing: it is about all requests of this kind alike. */
+  readonly isForbidden: boolean;
   /** Seconds for which NetBox asks to be left alone. */
   readonly retryAfterSeconds: number | undefined;
 
-  constructor(message: string, { isUnclear = false, isOfRecord = false, retryAfterSeconds }: Partial<NetboxError> = {}) {
+  constructor(
+    message: string,
+    { isUnclear = false, isOfRecord = false, isForbidden = false, retryAfterSeconds }: Partial<NetboxError> = {},
+  ) {
     super(message);
     this.isUnclear = isUnclear;
     this.isOfRecord = isOfRecord;
+    this.isForbidden = isForbidden;
     this.retryAfterSeconds = retryAfterSeconds;
   }
 }
@@ -205,6 +211,7 @@ export class NetboxClient {
     return new NetboxError(`Cannot ${purpose}: NetBox answers ${status}: ${sentence(said)}${hint}`, {
       isUnclear,
       isOfRecord: status === 400,
+      isForbidden: method !== "GET" && status === 403,
       retryAfterSeconds: Number.isFinite(seconds) && seconds >= 0 ? Math.min(seconds, 300) : undefined,
     });
   }

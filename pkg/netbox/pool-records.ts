@@ -12,7 +12,7 @@ export interface PoolRecordsOptions {
   readonly ranges: readonly AddressRange[];
   /** The pool's addresses. */
   readonly addresses: readonly AddressRange[];
-  /** The client, or the reason in words why there is no client; once there is one, `changed` has to be called. */
+  /** The client, or the reason in words why there is no client; once there is one, or it has another token, `clientChanged` has to be called. */
   readonly client: () =>
     | Pick<NetboxClient, "list" | "take" | "create" | "get" | "update" | "remove">
     | { readonly missing: string };
@@ -110,6 +110,13 @@ export class PoolRecords implements Disposable {
     if (this.#failures === 0) this.#alarm.setNoLater(this.#options.clock.now() + settleMs);
   }
 
+  /** What NetBox refused until now, it may allow with another token. */
+  clientChanged(): void {
+    this.#failures = 0;
+    this.#refused.clear();
+    this.changed();
+  }
+
   /** The pool has left the configuration: from now on records are released, and no record is made. */
   retire(): void {
     this.#retiredAt = this.#options.clock.now();
@@ -125,7 +132,6 @@ export class PoolRecords implements Disposable {
     if (this.#isBusy || this.#isClosed) return;
     const client = this.#options.client();
     if ("missing" in client) {
-      this.#failures = 0; // A caller that gets a client now says so by `changed`.
       this.#publish(client.missing);
       return;
     }
@@ -219,8 +225,10 @@ export class PoolRecords implements Disposable {
       try {
         await run();
       } catch (error) {
-        if (!(error instanceof NetboxError) || !error.isOfRecord) throw error;
-        this.#refused.set(key, { until: clock.now() + refusedMs, problem: error.message });
+        if (!(error instanceof NetboxError) || !(error.isOfRecord || error.isForbidden)) throw error;
+        const [kind] = key.split(" ");
+        const refused = error.isForbidden ? actions.filter((other) => other.key.startsWith(`${kind} `)) : [{ key }];
+        for (const each of refused) this.#refused.set(each.key, { until: clock.now() + refusedMs, problem: error.message });
       }
     }
     return actions.length <= actionsAtOnce;

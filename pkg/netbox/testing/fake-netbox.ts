@@ -31,7 +31,7 @@ type Body = Readonly<Record<string, unknown>>;
 
 /**
  * An HTTP server that answers as NetBox 4 documents for IP addresses, prefixes and IP ranges: tokens of both versions, pages, `available-ips`, and
- * the check for duplicates, from which roles such as `vip` are exempt. It has no VRFs, no object permissions, and no custom fields; of tags and
+ * the check for duplicates, from which roles such as `vip` are exempt. It has no VRFs, no constraints of permissions, and no custom fields; of tags and
  * tenants it only knows which there are.
  */
 export class FakeNetbox implements AsyncDisposable {
@@ -43,6 +43,8 @@ export class FakeNetbox implements AsyncDisposable {
   pageSize = 50;
   token = "0123456789abcdef0123456789abcdef01234567";
   enforceUnique = true;
+  /** A method that the token's user has no permission for. */
+  forbidden: string | undefined;
   /** Actions of others in NetBox before a request is answered, or a promise of them where that takes time. */
   beforeAnswer: (() => void | Promise<void>) | undefined;
   readonly #tags = new Set(["k8s", "cluster-a"]);
@@ -123,6 +125,7 @@ export class FakeNetbox implements AsyncDisposable {
     if (refusal !== undefined) return void response.writeHead(refusal.status, refusal.headers).end(refusal.body);
     const scheme = this.token.startsWith("nbt_") ? "Bearer" : "Token";
     if (headers.authorization !== `${scheme} ${this.token}`) return send(response, 403, { detail: "Invalid token" });
+    if (method === this.forbidden) return send(response, 403, { detail: "You do not have permission to perform this action." });
     const { status, body } = this.#handle(method, url, text === "" ? {} : JSON.parse(text));
     if (fault === "late") return;
     if (fault === "lostAnswer") return void request.socket.destroy();
