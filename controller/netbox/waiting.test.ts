@@ -46,16 +46,19 @@ async function proceed(world: World): Promise<void> {
 
 test("once NetBox has no address left, none of those who asked for it counts in a quota for that", async () => {
   await using netbox = await FakeNetbox.start("198.51.100.0/31", "2001:db8::/128");
-  netbox.add("2001:db8::/64", { description: "router" });
+  const take = () => netbox.add("2001:db8::/64", { description: "router" });
+  const { id } = take();
   const pools = `${poolText(netbox, "dc1", '198.51.100.0/31, "2001:db8::/128"', "allocate")}${other}`;
   const world = await start(netbox, `${pools}quotas:\n- {namespaces: [team], services: 1}\n`);
   put(world, "default/first", { clusterIPs: ["10.96.0.1", "fd96::1"] });
   await pass(world, 290_000);
+  netbox.addresses.delete(id);
   const answer = hold(netbox, "POST");
   const posts = () => netbox.requests.filter((request) => request.startsWith("POST")).length;
   for (const before = posts(); posts() === before; ) await proceed(world);
   put(world, "team/second", { ...inPool("dc1"), clusterIPs: ["fd96::2"] });
   await proceed(world);
+  take();
   answer();
   await pass(world, 5_000);
   put(world, "team/third", inPool("other"));
@@ -99,6 +102,8 @@ test("a Service that asks NetBox for an address of one pool is in nobody's way i
   await pass(world, 2_000);
   assert.deepEqual(has(world, "default/any", "default/silver"), ["default/any=", "default/silver="]);
   const answer = hold(gold, "POST");
+  gold.addresses.clear();
+  while (gold.requests.at(-1)?.startsWith("POST") !== true) await proceed(world);
   silver.addresses.delete(taken.id);
   for (let passed = 0; passed < 400_000; passed += 100) await proceed(world);
   assert.deepEqual(has(world, "default/any", "default/silver"), ["default/any=", "default/silver=203.0.113.0"]);
@@ -187,6 +192,22 @@ test("a token that may not remove records keeps nobody waiting, and is told once
   netbox.forbidden = undefined;
   await pass(world, 61_000);
   assert.equal(netbox.lines.length, 1);
+});
+
+test("a Service for which NetBox has nothing left is told that once, and its pool stays full", async () => {
+  await using netbox = await FakeNetbox.start("198.51.100.0/31", "2001:db8::/128");
+  for (const host of [0, 1]) netbox.add(`198.51.100.${host}/24`, { description: "router" });
+  const world = await start(netbox, poolText(netbox, "dc1", '198.51.100.0/31, "2001:db8::/128"', "allocate"));
+  put(world, "default/four");
+  put(world, "default/six", { clusterIPs: ["fd96::1"] });
+  await pass(world, 2_000);
+  world.cluster.remove("services", "default/six");
+  await pass(world, 5_000);
+  const pool = () => Array.from(world.controller.view.pools(), ({ verdict, since }) => `${verdict.cause} ${since}`).join();
+  const before = pool();
+  assert.match(before, /^full /);
+  assert.deepEqual(await pass(world, 700_000), []);
+  assert.equal(pool(), before);
 });
 
 const count = 500;

@@ -109,6 +109,14 @@ export class NetboxClient {
     return recordOf(await this.#read(response, purpose), purpose);
   }
 
+  /** Whether `take` would find an address. @throws {NetboxError} */
+  async hasFree(range: AddressRange): Promise<boolean> {
+    const parent = await this.#parentOf(range);
+    const purpose = `look for a free address of ${describeRange(range)}`;
+    const found = await this.#json("GET", `ipam/${parent}/available-ips/?limit=1`, undefined, purpose);
+    return !Array.isArray(found) || found.length > 0;
+  }
+
   /** Records an address that was chosen here. @throws {NetboxError}, also where NetBox enforces that addresses are unique and has it */
   async create(address: Address, fields: RecordFields): Promise<NetboxRecord> {
     const length = address.bits;

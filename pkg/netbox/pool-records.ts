@@ -14,7 +14,7 @@ export interface PoolRecordsOptions {
   readonly addresses: readonly AddressRange[];
   /** The client, or the reason in words why there is no client; once there is one, or it has another token, `clientChanged` has to be called. */
   readonly client: () =>
-    | Pick<NetboxClient, "list" | "take" | "create" | "get" | "update" | "remove">
+    | Pick<NetboxClient, "list" | "take" | "hasFree" | "create" | "get" | "update" | "remove">
     | { readonly missing: string };
   /** What Services hold of the pool, found in steps. */
   readonly claims: () => Generator<undefined, readonly Claim[]>;
@@ -176,14 +176,25 @@ export class PoolRecords implements Disposable {
     return Math.min(this.#listedAt + listEveryMs, earliest(refused), earliest(idle), isAhead ? end : Infinity);
   }
 
-  async #list(client: Pick<NetboxClient, "list">): Promise<void> {
+  async #list(client: Pick<NetboxClient, "list" | "hasFree">): Promise<void> {
     const { addresses, clock } = this.#options;
     const records = new Map<number, NetboxRecord>();
     for (const range of addresses)
       for (const cidr of range.toPrefixes()) for (const record of await client.list(cidr)) records.set(record.id, record);
     this.#records = records;
-    this.#exhausted.clear();
+    for (const family of [...this.#exhausted]) if (await this.#hasFree(client, family)) this.#exhausted.delete(family);
     this.#listedAt = clock.now();
+  }
+
+  /** Also where NetBox does not say so: the next Service that waits asks for one. */
+  async #hasFree(client: Pick<NetboxClient, "hasFree">, family: Family): Promise<boolean> {
+    const unknown = (error: unknown) => {
+      if (error instanceof NetboxError) return true;
+      throw error;
+    };
+    for (const range of this.#options.ranges.filter((of) => of.family === family))
+      if (await client.hasFree(range).catch(unknown)) return true;
+    return false;
   }
 
   *#plan(): Generator<undefined, Plan> {
@@ -278,7 +289,7 @@ export class PoolRecords implements Disposable {
     if (this.#options.rules.onRelease === "deprecate") return this.#put(await client.update(record, { status: "deprecated" }));
     await client.remove(record);
     this.#records.delete(record.id);
-    this.#exhausted.clear();
+    this.#exhausted.delete(record.address.family);
   }
 
   /**

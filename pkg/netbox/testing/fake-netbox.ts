@@ -155,7 +155,12 @@ export class FakeNetbox implements AsyncDisposable {
       if (method === "DELETE") return this.addresses.delete(found.id) ? { status: 204 } : { status: 404 };
       return this.#store({ ...found, ...fieldsOf(body) }, body, 200);
     }
-    if (action === "available-ips") return this.#takeFrom(this.#parents[Number(id)]?.range, body);
+    if (action === "available-ips") {
+      const free = this.#freeIn(this.#parents[Number(id)]?.range);
+      if (method === "GET") return { status: 200, body: free === undefined ? [] : [{ address: free }] };
+      if (free !== undefined) return this.#create(free, body);
+      return { status: 409, body: { detail: "An insufficient number of IP addresses are available" } };
+    }
     const [wanted, last] = [searchParams.get("prefix") ?? searchParams.get("start_address"), searchParams.get("end_address")];
     const found = this.#parents.flatMap((parent, number) => {
       const is = parent.kind === "prefixes" ? `${parent.range.toPrefixes()[0]}` : `${parent.range.first}`;
@@ -172,14 +177,14 @@ export class FakeNetbox implements AsyncDisposable {
     return { count: all.length, next: end < all.length ? `${this.url}/?offset=${end}` : null, previous: null, results };
   }
 
-  #takeFrom(range: AddressRange | undefined, body: Body) {
+  #freeIn(range: AddressRange | undefined): string | undefined {
     const used = new Set(Array.from(this.addresses.values(), ({ address }) => `${ipOf(address)}`));
     for (const prefix of range?.toPrefixes() ?? [])
       for (let value = prefix.first.value; value <= prefix.last.value; value++) {
         const address = new Address(range?.family ?? "IPv4", value);
-        if (!used.has(`${address}`)) return this.#create(`${address}/24`, body);
+        if (!used.has(`${address}`)) return `${address}/24`;
       }
-    return { status: 409, body: { detail: "An insufficient number of IP addresses are available" } };
+    return undefined;
   }
 
   #create(address: string, body: Body) {
