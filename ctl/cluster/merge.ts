@@ -70,7 +70,7 @@ function withoutSpeakers<V extends BriefVerdict>(one: MergedService<V>): MergedS
   return { ...one, addresses, verdict: said, ...(one.verdict.state === "Degraded" && { also: one.verdict }) };
 }
 
-function mergeSaid<V extends BriefVerdict>({ controllers, whole, problems }: Omit<ServiceAnswers<V>, "all">): MergedService<V>[] {
+function mergeSaid<V extends BriefVerdict>({ all: asked, controllers, whole, problems }: ServiceAnswers<V>): MergedService<V>[] {
   const ofController = new Map(controllers.flatMap(({ body }) => body.services.map((one) => [one.service, one])));
   const said = new Map<string, SaidOfService<V>>();
   const outdated = new Set([...whole, ...problems].flatMap(({ body }) => (body.apiViewOld === true ? body.node : [])));
@@ -98,7 +98,8 @@ function mergeSaid<V extends BriefVerdict>({ controllers, whole, problems }: Omi
     const known = said.get(service);
     const well = quiet.filter((node) => known?.nodes.has(node) !== true);
     const addresses = [...(known?.addresses.values() ?? [])].flatMap((all) => {
-      const each = byProtocol(all).map((those) => withoutOutdated(mergeAddress(those, well, outdated), those, outdated));
+      const merge = (those: readonly Said<V>[]) => mergeAddress(those, well, outdated, asked.isNodeLocal);
+      const each = byProtocol(all).map((those) => withoutOutdated(merge(those), those, outdated));
       const verdicts = byEach(each.map((one) => one.verdict));
       return each.map((one, index) => ({ ...one, verdict: verdicts[index] ?? one.verdict }));
     });
@@ -195,11 +196,13 @@ function byProtocol<V extends BriefVerdict>(all: readonly Said<V>[]): readonly (
 /**
  * @param well nodes where nothing is wrong with the Service
  * @param outdated nodes that announce what they knew before they lost the API
+ * @param isNodeLocal other nodes may announce what this one leaves to them
  */
 function mergeAddress<V extends BriefVerdict>(
   all: readonly Said<V>[],
   well: readonly string[],
   outdated: ReadonlySet<string>,
+  isNodeLocal = false,
 ): MergedAddress<V> {
   const sure = all.filter((one) => (well.length > 0 ? one.verdict.cause !== undecided : !isHearsay(one, outdated)));
   const first =
@@ -221,7 +224,7 @@ function mergeAddress<V extends BriefVerdict>(
   const announcing = all.filter(({ announced, verdict: { state } }) => announced && state !== "Pending").map(({ by }) => by);
   const nodes = [...announcing, ...well].sort();
   const merged = { address, pool, protocol, nodes };
-  if (nodes.length === 0) return { ...merged, verdict: nobodysVerdict(best, all) };
+  if (nodes.length === 0) return { ...merged, verdict: isNodeLocal ? best.verdict : nobodysVerdict(best, all) };
   const served =
     protocol === "bgp"
       ? `${nodes.length === 1 ? "1 node announces" : `${nodes.length} nodes announce`} ${address} of pool ${pool} by BGP`

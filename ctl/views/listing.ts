@@ -1,9 +1,9 @@
 import { nearestName } from "#pkg/config";
 import { age, list, maskControls } from "#pkg/text";
-import { type BriefVerdict, causes, states } from "#pkg/verdict";
+import { type BriefVerdict, causes, isProblem, states } from "#pkg/verdict";
 import type { CommandInput, CommandResult } from "../cluster/cluster-command.ts";
 import { table } from "../cluster/output.ts";
-import type { Unreachable } from "../cluster/processes.ts";
+import { asFarAsKnown, type Unreachable } from "../cluster/processes.ts";
 import { type Options, UsageError, type Values } from "../command.ts";
 
 /** Options of the commands that list things with a verdict. */
@@ -50,12 +50,14 @@ interface Listing<T> {
   readonly unreachable: readonly Unreachable[];
 }
 
-type Filters = Values<typeof listOptions> & Values<typeof poolOption> & Values<typeof nodeOption>;
+type Filters = Values<typeof listOptions> &
+  Values<typeof poolOption> &
+  Values<typeof nodeOption> & { readonly problems?: boolean };
 
 /** The things that were asked for by name and by option, in order. @throws {UsageError} for a column, state or cause that is not there */
 export function listing<T>(
   { args, format, screen, now }: Pick<CommandInput, "args" | "format" | "screen" | "now">,
-  { state, cause, pool, node, "sort-by": sortBy }: Filters,
+  { state, cause, pool, node, problems = false, "sort-by": sortBy }: Filters,
   { kind, all, columns, isNamed, verdicts, pools, nodes, none, unreachable }: Listing<T>,
 ): CommandResult {
   const said = all.flatMap(verdicts);
@@ -68,6 +70,7 @@ export function listing<T>(
   const chosen = named.filter(
     (one) =>
       verdicts(one).some((verdict) => isAmong(state, [verdict.state]) && isAmong(cause, [verdict.cause])) &&
+      (!problems || verdicts(one).some(isProblem)) &&
       isAmong(pool, pools?.(one)) &&
       isAmong(node, nodes?.(one)),
   );
@@ -89,7 +92,7 @@ export function listing<T>(
           ),
     unreachable,
     isMissing: missing.length > 0,
-    ...(missing.length > 0 && { note: `there is no ${list(missing)} among the ${kind}` }),
+    ...(missing.length > 0 && { note: `there is no ${list(missing)} among the ${kind}${asFarAsKnown(unreachable)}` }),
   };
 }
 

@@ -71,7 +71,9 @@ why on standard error. There it also says which nodes still have connections to 
     const nodes = [...new Set([...found.flatMap((one) => one.nodes), ...ofSlot])].sort();
     const printed = nodes.map((node) => `${maskControls(node)}\n`).join("");
     const isMissing = nodes.length === 0;
-    const note = isMissing ? whyNobody(address, holders, unreachable.length === 0) : keptText(kept, address);
+    const note = isMissing
+      ? whyNobody(address, holders, unreachable.length === 0 && processes.isNodeLocal !== true)
+      : keptText(kept, address);
     return { value: { address, nodes, kept }, text: printed, note, unreachable, isMissing };
   },
 });

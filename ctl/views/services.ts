@@ -1,4 +1,4 @@
-import { type BriefVerdict, isProblem } from "#pkg/verdict";
+import type { BriefVerdict } from "#pkg/verdict";
 import { askServices, askServicesBriefly } from "../cluster/ask-services.ts";
 import { clusterCommand } from "../cluster/cluster-command.ts";
 import type { MergedService } from "../cluster/merge.ts";
@@ -25,14 +25,11 @@ export const services = clusterCommand({
     "ingotctl services -n shop --pool=lan --state=Pending,Degraded",
     "ingotctl services -A --node=node1 --sort-by=since",
   ],
-  async find(question, { "all-namespaces": allNamespaces, problems, ...filters }) {
+  async find(question, { "all-namespaces": allNamespaces, ...filters }) {
     const { processes, namespace, format, args } = question;
     const { services, unreachable } = format === "text" ? await askServicesBriefly(processes) : await askServices(processes);
-    const all = services.filter(
-      ({ service, verdict }) =>
-        (allNamespaces || service.startsWith(`${namespace}/`) || args.includes(service)) && (!problems || isProblem(verdict)),
-    );
-    const none = problems ? "nothing is wrong with any Service" : "there is no Service of type LoadBalancer";
+    const all = services.filter(({ service }) => allNamespaces || service.startsWith(`${namespace}/`) || args.includes(service));
+    const none = filters.problems ? "nothing is wrong with any Service" : "there is no Service of type LoadBalancer";
     const where = allNamespaces ? "" : ` in namespace ${namespace}`;
     return listing<MergedService<BriefVerdict>>(question, filters, {
       kind: "services",

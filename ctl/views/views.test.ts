@@ -155,6 +155,7 @@ const golden: { args: string; out: string[]; err?: string; status?: number }[] =
       "default    full  Pending  -          -     -      3m     poolFull",
     ],
   },
+  { args: "services web --problems", out: ["nothing has what is asked for"] },
   { args: "services -n none", out: ["there is no Service of type LoadBalancer in namespace none"] },
   {
     args: "explain svc/full",
@@ -412,6 +413,16 @@ test("an address that nobody who answers announces may be announced by who does 
   const { status, err } = await ingotctl("owner 192.0.2.2", { processes: fakeProcesses(away) });
   assert.match(err, /^ingotctl: no node that answers announces 192\.0\.2\.2 of Service shop\/cart/);
   assert.equal(status, Exit.invalid);
+  const gone = await ingotctl("nodes n2", { processes: fakeProcesses({ ...cluster, "speaker-n2": {} }) });
+  assert.match(gone.err, /^ingotctl: there is no n2 among the nodes, as far as there are answers\n/);
+});
+
+test("that the speaker on this machine leaves an address to other nodes does not say that none announces it", async () => {
+  const processes = { ...fakeProcesses({ "speaker-n1": cluster["speaker-n1"] }), isNodeLocal: true };
+  const { out } = await ingotctl("explain svc/shop/far --node-local", { processes });
+  assert.match(out, /^Service shop\/far: Pending \(noReadyEndpointOnNode\) for 3m\n {2}n1 has no ready endpoint\n/);
+  const { err } = await ingotctl("owner 203.0.113.1 --node-local", { processes });
+  assert.match(err, /^ingotctl: no node that answers announces 203\.0\.113\.1 of Service shop\/far/);
 });
 
 test("owner names the nodes that still have connections to the address", async () => {
