@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
 import { configurationKinds, parseConfiguration } from "#pkg/convert";
 import { configKey, fingerprint, textVersion } from "#pkg/live-config";
-import { maskControls } from "#pkg/text";
+import { list, maskControls } from "#pkg/text";
 import type { Api, RawObject } from "../cluster/api.ts";
 import { type CommandInput, type CommandResult, clusterCommand } from "../cluster/cluster-command.ts";
 import { done, type Installation, optional, readInstallation } from "../cluster/installation.ts";
@@ -52,23 +52,37 @@ custom resources, to get, update and create these.`,
     io.err(changeText(change, doubts, screen));
     const value = changeValue(change);
     if (!change.isAccepted) return { value, text: "", unreachable, isMissing: true };
-    if (installation.text === wanted.text && installation.mayRenumber === wanted.mayRenumber)
-      return { value, text: "The cluster has this configuration already.\n", unreachable };
+    if (installation.text === wanted.text && installation.mayRenumber === wanted.mayRenumber) {
+      const outcome = await watchUntilInForce(question, { hash: wanted.hash, version: versionOf(installation) }, timeoutMs);
+      const inForce = isEverywhere(outcome);
+      const text = `The cluster has this configuration already.\n${inForce ? "" : outcomeText(outcome)}`;
+      return { value: { ...value, inForce }, text, unreachable: outcome.unreachable, isLossy: !inForce };
+    }
     if (!(await confirmed(io, yes === true, hurts(change))))
       return { value, text: "Nothing was changed.\n", unreachable, isMissing: true };
     const way = await keepFormer(question, backup, installation);
     if (installation.source === "crds") {
-      for (const object of wanted.objects) await writeObject(client, object, installation);
-      const { text } = await readInstallation(client, installation.namespace); // With the defaults of the API.
-      const version = text && textVersion(text);
+      await writeObjects(client, wanted.objects, installation);
+      io.err(isWritten);
+      const version = versionOf(await readInstallation(client, installation.namespace)); // With the defaults of the API.
       const outcome = await watchUntilInForce(question, { hash: wanted.hash, version }, timeoutMs);
       return finish(question, { yes: true, timeoutMs, value, way, outcome, client, installation, wanted: wanted.text });
     }
     const version = await writeConfiguration(client, installation, wanted.text);
+    io.err(isWritten);
     const outcome = await watchUntilInForce(question, { hash: wanted.hash, version }, timeoutMs);
     return finish(question, { yes, timeoutMs, value, way, outcome, client, installation, wanted: wanted.text });
   },
 });
+
+/** Whoever ends the program while it waits knows what it leaves. */
+const isWritten = "The new configuration is written.\n";
+
+/** The version of the configuration that processes say they have seen. */
+function versionOf({ source, text, configMap }: Installation): string | undefined {
+  if (source === "crds") return text && textVersion(text);
+  return (configMap as RawObject | undefined)?.metadata?.resourceVersion as string | undefined;
+}
 
 async function confirmed(io: Io, yes: boolean, hurting: boolean): Promise<boolean> {
   if (yes) return true;
@@ -116,6 +130,19 @@ async function writeConfiguration(
   return metadata?.resourceVersion as string | undefined;
 }
 
+/** @throws {UsageError} naming the objects that are written, where another one is not */
+async function writeObjects(api: Api, objects: readonly NewObject[], installation: Installation): Promise<void> {
+  const written: string[] = [];
+  for (const object of objects)
+    try {
+      await writeObject(api, object, installation);
+      written.push(`${object.kind} ${object.metadata.namespace}/${object.metadata.name}`);
+    } catch (error) {
+      if (!(error instanceof UsageError) || written.length === 0) throw error;
+      throw new UsageError(`${error.message}; written before it: ${list(written)}`, { cause: error });
+    }
+}
+
 /** Makes the object, or gives the one that is there, and was there when the effects were shown, this spec, labels and annotations. @throws {UsageError} */
 async function writeObject(api: Api, object: NewObject, { namespace, objects }: Installation): Promise<void> {
   const { kind, apiVersion, metadata } = object;
@@ -153,36 +180,49 @@ interface Applied {
 }
 
 async function finish(question: CommandInput, applied: Applied): Promise<CommandResult> {
-  const { yes, timeoutMs, value, way, outcome, client, installation, wanted } = applied;
+  const { yes, timeoutMs, value, way, outcome, client, installation } = applied;
   const { io, systemNamespace } = question;
-  const { unreachable, late } = outcome;
-  const missing = late.map(({ target, why }) => `  ${maskControls(`${target.pod} on ${target.node}: ${why}`)}\n`);
+  const { unreachable } = outcome;
   const inForce = isEverywhere(outcome);
-  const text = inForce
-    ? `In force in all ${outcome.count} processes that answer.\n`
-    : late.length === 0
-      ? "No process says which configuration it has in force.\n"
-      : `Not in force in ${late.length} of ${outcome.count + late.length} processes that answer:\n${missing.join("")}`;
+  const text = outcomeText(outcome);
   const found = { value: { ...value, inForce, backup: way ?? null }, unreachable, isLossy: !inForce };
   const back = way === undefined ? "" : `The way back: ${commandLine(["ingotctl", "apply", ...question.clusterArgs, way])}\n`;
   if (io.ask === undefined || yes || installation.text === undefined) return { ...found, text: `${text}${back}` };
   io.err(text);
   const answer = await io.ask("Keep it? [Y/n] ");
   if (!/^no?$/i.test(answer.trim())) return { ...found, text: back };
-  const now = await readInstallation(client, systemNamespace);
-  if (now.text !== wanted)
-    throw new UsageError(
-      `somebody changed the ConfigMap meanwhile, so it is left as it is; the former configuration is in ${way}`,
-    );
-  const version = await writeConfiguration(client, now, installation.text);
+  const version = await writeFormer(client, systemNamespace, installation.text, applied);
   const former = parseConfiguration(installation.text).config;
-  if (former === undefined) return { ...found, text: "The former configuration is back. It had errors.\n", isMissing: true };
+  const given = { ...found, value: { ...found.value, inForce: false }, isMissing: true };
+  if (former === undefined) return { ...given, text: "The former configuration is back. It had errors.\n" };
   const again = await watchUntilInForce(question, { hash: fingerprint(former), version }, timeoutMs);
   return {
-    ...found,
-    text: isEverywhere(again) ? "The former configuration is back, everywhere.\n" : "The former configuration is back.\n",
-    isMissing: true,
+    ...given,
+    text: isEverywhere(again)
+      ? "The former configuration is back, everywhere.\n"
+      : `The former configuration is written again.\n${outcomeText(again)}`,
+    unreachable: again.unreachable,
   };
+}
+
+/** @returns the new version @throws {UsageError} saying what is left */
+async function writeFormer(client: Api, namespace: string, former: string, { wanted, way }: Applied) {
+  try {
+    const now = await readInstallation(client, namespace);
+    if (now.text === wanted) return await writeConfiguration(client, now, former);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(`${error.message}; the former configuration is in ${way}`, { cause: error });
+  }
+  throw new UsageError(`somebody changed the ConfigMap meanwhile, so it is left as it is; the former configuration is in ${way}`);
+}
+
+function outcomeText(outcome: InForce): string {
+  const { count, late } = outcome;
+  if (isEverywhere(outcome)) return `In force in all ${count} processes that answer.\n`;
+  if (late.length === 0) return "No process says which configuration it has in force.\n";
+  const each = late.map(({ target, why }) => `  ${maskControls(`${target.pod} on ${target.node}: ${why}`)}\n`);
+  return `Not in force in ${late.length} of ${count + late.length} processes that answer:\n${each.join("")}`;
 }
 
 function isEverywhere({ count, late }: InForce): boolean {

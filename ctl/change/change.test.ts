@@ -430,6 +430,58 @@ for (const { name, args, given = {}, status: want, says } of unwritten)
     assert.equal(dataOf(cluster).data.config, configuration);
   });
 
+test("apply: one that is there already, and not in force, is said so", async () => {
+  const cluster = smallCluster(() => false);
+  dataOf(cluster).data.config = bigger;
+  const { status, out } = await ingotctl("apply bigger.yaml --yes --timeout 1", outside(cluster));
+  assert.equal(status, Exit.losses);
+  assert.match(
+    out,
+    /^The cluster has this configuration already\.\nNot in force in 3 of 3 processes that answer:\n {2}controller/,
+  );
+});
+
+test("apply: a former configuration that is written again, and not in force, is said so, also to programs", async () => {
+  const [cluster, refusing] = [smallCluster(), smallCluster()];
+  dataOf(refusing).data.config = bigger;
+  let isGoingBack = false;
+  const beforeAnswer = (question: string) => {
+    isGoingBack = question.startsWith("Keep it?");
+  };
+  const get: Processes["get"] = (target, path) => (isGoingBack ? refusing : cluster).processes.get(target, path);
+  const given = outside({ ...cluster, processes: { ...cluster.processes, get }, beforeAnswer });
+  const back = async (args: string) => ingotctl(`apply bigger.yaml --timeout 1${args}`, { ...given, answers: ["y", "n"] });
+  const { status, out } = await back("");
+  assert.equal(status, Exit.invalid);
+  assert.match(
+    out,
+    /^The former configuration is written again\.\nNot in force in 3 of 3 processes that answer:\n {2}controller/,
+  );
+  isGoingBack = false;
+  assert.equal(JSON.parse((await back(" -o json")).out).inForce, false);
+});
+
+test("apply: a way back that fails leaves the person with the file", async () => {
+  const cluster = smallCluster();
+  const beforeAnswer = (question: string) => {
+    if (question.startsWith("Keep it?")) cluster.api.stored[configMapPath] = new Error("no answer within 15 s");
+  };
+  const { status, err } = await ingotctl("apply bigger.yaml", outside({ ...cluster, answers: ["y", "n"], beforeAnswer }));
+  assert.equal(status, Exit.usage);
+  assert.match(err, /cannot read ConfigMap .*: no answer within 15 s; the former configuration is in \/state\/config-before-/);
+});
+
+test("apply: a write without an answer may be done all the same, and one that is done is said before the wait", async () => {
+  for (const why of ["no answer within 15 s", "504 Timeout: request did not complete", "read ECONNRESET", "socket hang up"]) {
+    const { api, processes } = smallCluster();
+    const write = async () => ({ type: "unread" as const, why });
+    const { status, err } = await ingotctl("apply bigger.yaml --yes", outside({ processes, api: { ...api, write } }));
+    assert.equal(status, Exit.usage);
+    assert.ok(err.endsWith(`cannot write the ConfigMap: ${why}; it may be done all the same: look first\n`), err);
+  }
+  assert.match((await ingotctl("apply bigger.yaml --yes", outside())).err, /\nThe new configuration is written\.\n$/);
+});
+
 test("apply: one that is not in force in time is said so, with the way back", async () => {
   const cluster = smallCluster(() => false);
   const { status, out } = await ingotctl("apply bigger.yaml --yes --backup old.yaml --timeout 1", outside(cluster));

@@ -47,9 +47,10 @@ function cluster() {
     for (const each of objects) api.stored[`${path(plural)}/${each.metadata.name}`] = each;
   }
   api.stored[path("bgppeers", "v1beta2")] = [peer];
+  api.stored[`${path("bgppeers", "v1beta2")}/tor`] = peer;
   const text = () => {
     const stored = Object.entries(api.stored).filter(([key]) => /^\/apis\/metallb\.io\/[^/]+\/namespaces(\/[^/]+){3}$/.test(key));
-    return liveText([...stored.map(([, each]) => each as LiveObject), peer].map(liveObjectText));
+    return liveText(stored.map(([, each]) => liveObjectText(each as LiveObject)));
   };
   const processes: Processes = {
     ...others,
@@ -110,6 +111,9 @@ test("apply: makes and changes the objects of the file alone, keeps the former o
   assert.equal(stored[`${path("ipaddresspools")}/far`], there.ipaddresspools[1]);
   const old = String(written["old.yaml"]);
   assert.match(old, /192\.0\.2\.1-192\.0\.2\.2/);
+  const lists = { ipaddresspools: ["lan", "far"], communities: ["c"] };
+  for (const [plural, names] of Object.entries(lists))
+    stored[path(plural)] = names.map((name) => stored[`${path(plural)}/${name}`] as LiveObject);
   const back = await ingotctl("apply old.yaml --yes --backup newer.yaml", { ...given, files: { "old.yaml": old } });
   assert.equal(back.status, Exit.ok, back.err);
 });
@@ -188,6 +192,20 @@ for (const { what, before, after } of [
     assert.match(err, /cannot write IPAddressPool metallb-system\/lan: somebody changed it: try again/);
     assert.deepEqual(stored[`${path("ipaddresspools")}/lan`], after === undefined ? undefined : at(after));
   });
+
+test("apply: objects that are written before one that cannot be are named", async () => {
+  const given = cluster();
+  given.api.stored[`${path("communities")}/c`] = object("Community", "c", {});
+  const write: typeof given.api.write = async (method, at, body) =>
+    at.endsWith("/c") ? { type: "unread", why: "403 forbidden" } : given.api.write(method, at, body);
+  given.api.stored[path("communities")] = [object("Community", "c", {})];
+  const { status, err } = await ingotctl("apply list.yaml --yes --backup old.yaml", { ...given, api: { ...given.api, write } });
+  assert.equal(status, Exit.usage);
+  assert.match(
+    err,
+    /cannot write Community metallb-system\/c: 403 forbidden; written before it: IPAddressPool metallb-system\/lan\n$/,
+  );
+});
 
 test("apply: processes of another version have objects in force that they have seen as the API has them, with its defaults", async () => {
   const given = cluster();

@@ -201,7 +201,14 @@ export async function done(asked: Promise<ApiAnswer>, what: string): Promise<unk
   const answer = await asked;
   if (answer.type === "found") return answer.value;
   const why = answer.type === "absent" ? "it is gone" : answer.why;
-  throw new UsageError(`cannot ${what}: ${why}${/^409/.test(why) ? "; somebody changed it: try again" : ""}`);
+  // Without an answer of the API server itself, or in time, nobody knows whether it did it.
+  const isUnknown = /^(?:50[0-4] |no answer |read |socket hang up)/.test(why);
+  const next = /^409/.test(why)
+    ? "; somebody changed it: try again"
+    : isUnknown
+      ? "; it may be done all the same: look first"
+      : "";
+  throw new UsageError(`cannot ${what}: ${why}${next}`);
 }
 
 /** @returns undefined if the object does not exist @throws {UsageError} if it may not be read */
