@@ -384,3 +384,16 @@ test("a pool that is widened gives nothing new before NetBox has said what it ha
   await pass(world, 2_000);
   assert.deepEqual(world.addresses("a", "b"), ["a=198.51.100.0", "b=198.51.100.2"]);
 });
+
+test("a record that somebody gave another address, of another pool, is left alone", async () => {
+  await using netbox = await FakeNetbox.start();
+  const world = await start(netbox, "mode: record", { a: spec("a") });
+  world.service("b", spec("b", { annotations: { "metallb.io/address-pool": "other" } }));
+  world.delete("a");
+  await pass(world, 1_000);
+  const [record] = netbox.addresses.values();
+  netbox.addresses.set(1, { ...(record ?? assert.fail()), address: "203.0.113.0/24" });
+  const { length } = netbox.requests;
+  await pass(world, 200_000);
+  assert.deepEqual([netbox.lines.length, netbox.requests.slice(length)], [1, ["GET /api/ipam/ip-addresses/1/"]]);
+});

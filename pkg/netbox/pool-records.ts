@@ -299,8 +299,9 @@ export class PoolRecords implements Disposable {
   async #isAsRead(client: Pick<NetboxClient, "get">, record: NetboxRecord): Promise<boolean> {
     const now = await client.get(record);
     if (isDeepStrictEqual(now, record)) return true;
-    if (now === undefined) this.#records.delete(record.id);
-    else this.#put(now);
+    const isHere = now !== undefined && this.#options.addresses.some((range) => range.contains(now.address));
+    if (isHere) this.#put(now);
+    else this.#records.delete(record.id);
     this.#hasChanged = true;
     return false;
   }
