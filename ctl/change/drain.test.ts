@@ -258,4 +258,6 @@ test("drain leaves a node alone that is to be drained when it is cordoned", asyn
   assert.equal(status, 3);
   assert.match(out, /n1 cannot go yet: it is drained when it is cordoned: kubectl cordon n1/);
   assert.deepEqual(given.labelled(), { disk: "ssd", [label]: "when-cordoned" });
+  const waited = await ingotctl("drain n1 --wait --timeout=60", given);
+  assert.equal(waited.err, "n1 is drained while it is cordoned: kubectl cordon n1\n", "it waits for the person");
 });

@@ -42,8 +42,11 @@ Besides the rights that all commands need it takes the right to get and patch th
     if (had === undefined) return noNode(node);
     if (had !== whenCordoned && (had === null || had === "false")) await setLabel(question, node, "");
     // Whoever ends the program while it waits knows what it leaves.
-    if (wait === true && had !== whenCordoned)
-      io.err(`${maskControls(`${node} is drained from now on: ingotctl uncordon ${node} takes it back`)}\n`);
+    const state =
+      had === whenCordoned
+        ? `is drained while it is cordoned: kubectl cordon ${node}`
+        : `is drained from now on: ingotctl uncordon ${node} takes it back`;
+    if (wait === true) io.err(`${maskControls(`${node} ${state}`)}\n`);
     const end = io.now().getTime() + timeoutMs;
     for (let { processes } = question; ; processes = await question.again()) {
       const found = await progressOf(processes, node, had === whenCordoned);

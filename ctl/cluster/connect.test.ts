@@ -339,3 +339,14 @@ test("a kubeconfig that is not there is a usage error, also for the namespace", 
     (error) => error instanceof UsageError && /cannot read the kubeconfig: ENOENT/.test(error.message),
   );
 });
+
+test("where the API server does not answer, the way without it is a command that has that option", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "ingotctl-"));
+  try {
+    kubeconfigOf(folder, "config", "c", "http://127.0.0.1:1");
+    const options = { kubeconfig: join(folder, "config"), context: undefined, systemNamespace: "metallb-system" };
+    await assert.rejects(connect(options), /; on a node, ingotctl status --node-local asks its speaker without the API$/);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});

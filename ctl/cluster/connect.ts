@@ -32,7 +32,7 @@ export async function connect(options: ClusterOptions, before?: Processes): Prom
   const pods = await api.list(`/api/v1/namespaces/${encodeURIComponent(systemNamespace)}/pods`);
   if (pods.type !== "found") {
     const why = pods.type === "unread" ? pods.why : "it has no Pods";
-    const onNode = "on a node, --node-local asks its speaker without the API";
+    const onNode = "on a node, ingotctl status --node-local asks its speaker without the API";
     throw new UsageError(
       `cannot ask the API server ${api.server} for the Pods of namespace ${systemNamespace}: ${why}; ${onNode}`,
     );

@@ -75,7 +75,7 @@ function withCommands({ about, verdict }: Explained): Explained {
 async function explanationOf(processes: Processes, subject: string, namespace: string): Promise<Explanation> {
   const [word = "", ...rest] = subject.split("/");
   const name = rest.join("/");
-  const kind = kinds[word] ?? word;
+  const kind = name === "" ? undefined : (kinds[word] ?? word);
   if (kind === "svc") return explainService(processes, rest.length === 1 ? `${namespace}/${name}` : name);
   if (kind === "node") return explainNode(processes, name);
   if (kind === "peer") return explainPeer(processes, name);

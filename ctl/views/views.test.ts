@@ -791,6 +791,7 @@ test("--watch asks again, over the connections that there are, until it is ended
 const misused: { args: string; says: RegExp }[] = [
   { args: "explain", says: /explain takes one or two arguments, not 0/ },
   { args: "explain nonsense", says: /it is no IP address, nor svc\/NAME/ },
+  ...["svc", "node/", "peer"].map((args) => ({ args: `explain ${args}`, says: /it is no IP address, nor svc\/NAME/ })),
   { args: "explain default/web", says: /pool\/NAME or config; did you mean svc\/default\/web\?/ },
   { args: "owner nonsense", says: /"nonsense" is no IP address/ },
   { args: "services -o table", says: /--output is one of wide, json, yaml, not "table"/ },
