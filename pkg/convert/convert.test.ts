@@ -607,6 +607,22 @@ for (const { name, text, options, want, losses = [], notes } of toConfigMap) {
   });
 }
 
+test("PureLB: `interfaces` of agents are beside the NIC that they choose, so that they exclude none", () => {
+  const group =
+    "apiVersion: purelb.io/v2\nkind: ServiceGroup\nmetadata: {name: default, namespace: purelb}\nspec: {local: {v4pool: {subnet: 192.0.2.0/24, pool: 192.0.2.0/28}}}\n";
+  const interfacesOf = (...agents: string[]) => {
+    const objects = agents.map(
+      (local, index) =>
+        `---\napiVersion: purelb.io/v2\nkind: LBNodeAgent\nmetadata: {name: a${index}, namespace: purelb}\nspec: {local: ${local}}\n`,
+    );
+    return /interfaces:\n((?: *- .*\n)*)/.exec(converted(group + objects.join("")).config ?? "")?.[1]?.replaceAll(/[ '\n]/g, "");
+  };
+  assert.equal(interfacesOf("{localInterface: default, interfaces: [eth1, bond0]}"), undefined);
+  assert.equal(interfacesOf("{localInterface: eth1}", "{interfaces: [eth2]}"), undefined);
+  assert.equal(interfacesOf("{localInterface: eth1}", "{localInterface: '^eth2$'}"), undefined);
+  assert.equal(interfacesOf("{localInterface: eth0, interfaces: [eth1]}"), "-*eth0*-eth1");
+});
+
 test("OpenELB: the BgpConf that is named default counts, wherever it stands, as in OpenELB", () => {
   const object = (kind: string, name: string, spec: string) =>
     `---\napiVersion: network.kubesphere.io/v1alpha2\nkind: ${kind}\nmetadata: {name: ${name}}\nspec: ${spec}\n`;

@@ -79,10 +79,10 @@ function agentInterfaces(agents: readonly ManifestObject[], report: Report): Age
     "dummy interfaces",
     specs.flatMap(({ local }) => local.dummyInterface ?? local.extlbint ?? []),
   );
-  const globs = specs.flatMap(({ object, local }) => {
-    const pattern = local.localInterface ?? local.localint ?? "default";
-    if (pattern === "default") return local.interfaces ?? []; // Which is the default route's is decided by the subnet here.
-    if (/^[\w.-]+$/.test(pattern)) return [`*${pattern.replaceAll(".", "?")}*`]; // PureLB looks for it anywhere in the name.
+  const globs = specs.map(({ object, local: { localInterface, localint, interfaces = [] } }) => {
+    const pattern = localInterface ?? localint ?? "default";
+    if (pattern === "default") return []; // The NIC of the default route, beside `interfaces`: the subnet decides which here.
+    if (/^[\w.-]+$/.test(pattern)) return [`*${pattern.replaceAll(".", "?")}*`, ...interfaces]; // PureLB looks for it anywhere in the name.
     report.lose(
       title(object),
       `spec.local.localInterface ${quote(pattern)}: it is no name; interfaces are chosen by subnet alone`,
@@ -90,7 +90,7 @@ function agentInterfaces(agents: readonly ManifestObject[], report: Report): Age
     return [];
   });
   return {
-    nics: globs.length === 0 ? {} : { interfaces: [...new Set(globs)] },
+    nics: globs.every((names) => names.length > 0) && globs.length > 0 ? { interfaces: [...new Set(globs.flat())] } : {},
     dummy: dummy === undefined || dummy === "kube-lb0" ? {} : { "dummy-interface": dummy },
   };
 }
