@@ -7,7 +7,7 @@ import { checkConfiguration } from "./configuration.ts";
 const namespace = "metallb-system";
 const version = "metallb.io/v1beta1";
 const byLabels = { namespaceSelectors: [{ matchLabels: { team: "a" } }] };
-const secret = (labels?: object) => ({ metadata: { name: "tor", labels }, data: { password: "c2VjcmV0" } });
+const secret = (labels?: object) => ({ metadata: { name: "tor-password", labels }, data: { password: "c2VjcmV0" } });
 const marked = secret({ "ingot-use": "bgp-password" });
 const runsIngot = (component: string) => [
   {
@@ -54,29 +54,30 @@ const ofChart = {
 const cases: { name: string; peer?: object; allocation?: object; answers?: object; want: RegExp[]; advice?: RegExp }[] = [
   { name: "nothing is needed", want: [] },
   { name: "a password in the object", peer: { password: "x" }, want: [] },
-  { name: "a Secret that is not there", want: [/^error Secret metallb-system\/tor: it is not there/], peer: {} },
+  { name: "a Secret that is not there", want: [/^error Secret metallb-system\/tor-password: it is not there/], peer: {} },
   {
     name: "a Secret without the label",
     peer: {},
-    answers: { [`/api/v1/namespaces/${namespace}/secrets/tor`]: secret() },
-    want: [/^error Secret metallb-system\/tor: .*label ingot-use=bgp-password: sessions .* wait$/],
+    answers: { [`/api/v1/namespaces/${namespace}/secrets/tor-password`]: secret() },
+    want: [/^error Secret metallb-system\/tor-password: .*label ingot-use=bgp-password: sessions .* wait$/],
   },
   {
     name: "a Secret that is meant for another use",
     peer: {},
-    answers: { ...takenOver, [`/api/v1/namespaces/${namespace}/secrets/tor`]: secret({ "ingot-use": "netbox-token" }) },
-    want: [/^error Secret metallb-system\/tor: /],
+    answers: { ...takenOver, [`/api/v1/namespaces/${namespace}/secrets/tor-password`]: secret({ "ingot-use": "netbox-token" }) },
+    want: [/^error Secret metallb-system\/tor-password: /],
   },
   {
     name: "a Secret with the label, before the takeover",
     peer: {},
-    answers: { [`/api/v1/namespaces/${namespace}/secrets/tor`]: marked },
-    want: [/^warning Secret metallb-system\/tor: /],
+    answers: { [`/api/v1/namespaces/${namespace}/secrets/tor-password`]: marked },
+    want: [/^warning Secret metallb-system\/tor-password: /],
+    advice: /^name tor-password in the Role of the component bgp-passwords/,
   },
   {
     name: "a Secret with the label, afterwards",
     peer: {},
-    answers: { ...takenOver, [`/api/v1/namespaces/${namespace}/secrets/tor`]: marked },
+    answers: { ...takenOver, [`/api/v1/namespaces/${namespace}/secrets/tor-password`]: marked },
     want: [],
   },
   {
@@ -96,9 +97,9 @@ const cases: { name: string; peer?: object; allocation?: object; answers?: objec
   {
     name: "a Secret with the label, for a release of Helm",
     peer: {},
-    answers: { ...ofChart, [`/api/v1/namespaces/${namespace}/secrets/tor`]: marked },
-    want: [/^warning Secret metallb-system\/tor: /],
-    advice: /^upgrade to Ingot's chart with "tor" in the list rbac\.bgpPasswords$/,
+    answers: { ...ofChart, [`/api/v1/namespaces/${namespace}/secrets/tor-password`]: marked },
+    want: [/^warning Secret metallb-system\/tor-password: /],
+    advice: /^upgrade to Ingot's chart with tor-password in the list rbac\.bgpPasswords$/,
   },
   { name: "the same afterwards", allocation: byLabels, answers: takenOver, want: [] },
   {
@@ -128,7 +129,7 @@ const cases: { name: string; peer?: object; allocation?: object; answers?: objec
 ];
 for (const { name, peer, allocation, answers, want, advice = /./ } of cases)
   test(`components that a configuration needs: ${name}`, async () => {
-    const passwordSecret = peer && !("password" in peer) && { passwordSecret: { name: "tor" } };
+    const passwordSecret = peer && !("password" in peer) && { passwordSecret: { name: "tor-password" } };
     const tor = { myASN: 64512, peerASN: 64513, peerAddress: "192.0.2.1", ...peer, ...passwordSecret };
     const pool = { addresses: ["192.0.2.0/28"], ...(allocation && { serviceAllocation: allocation }) };
     const list = (plural: string) => `/apis/${version}/namespaces/${namespace}/${plural}`;

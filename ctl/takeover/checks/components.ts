@@ -44,8 +44,8 @@ function checkSecret(view: ClusterView, name: string): TakeoverFinding[] {
   const secret = view.secrets.find((each) => metadata(each).name === name);
   if (secret === undefined && view.unread.some(({ what }) => what === where)) return [];
   const component = isOfHelm(view)
-    ? `upgrade to Ingot's chart with ${quote(name)} in the list rbac.bgpPasswords`
-    : `name ${quote(name)} in the Role of the component bgp-passwords, and install Ingot with it`;
+    ? `upgrade to Ingot's chart with ${name} in the list rbac.bgpPasswords` // Not quoted: that hides names such as tor-password.
+    : `name ${name} in the Role of the component bgp-passwords, and install Ingot with it`;
   const finding = (severity: TakeoverFinding["severity"], found: string, advice: string) => {
     return [{ severity, check: "components", found: `${found}: sessions of peers that have it wait`, where, advice }];
   };
