@@ -155,6 +155,29 @@ suite("the page on moving from MetalLB", () => {
     assert.equal(await addressOf("web"), address);
   });
 
+  test("from OpenELB: Services can be made and deleted once it is gone", async () => {
+    const rules = [{ apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE", "UPDATE"], resources: ["services"] }];
+    const asks = { admissionReviewVersions: ["v1"], failurePolicy: "Fail", sideEffects: "None", rules };
+    const service = { name: "openelb-admission", namespace: "openelb-system" };
+    const finalizers = [
+      "finalizer.lb.kubesphere.io/v1alpha1",
+      "service.kubernetes.io/load-balancer-cleanup",
+      "example.com/other",
+    ];
+    for (const finalizer of finalizers) await run(`kubectl patch service web -p '{"metadata":{"finalizers":["${finalizer}"]}}'`);
+    await apply({
+      apiVersion: "admissionregistration.k8s.io/v1",
+      kind: "MutatingWebhookConfiguration",
+      metadata: { name: "openelb-admission" },
+      webhooks: [{ name: "mutating.eip.network.kubesphere.io", clientConfig: { service }, ...asks }],
+    });
+    await assert.rejects(serve("refused"), /failed calling webhook/);
+    await type("From OpenELB and PureLB", "Stop OpenELB");
+    await type("From OpenELB and PureLB", "Services that cannot be deleted");
+    assert.equal(await run("kubectl get service web -o jsonpath='{.metadata.finalizers}'"), '["example.com/other"]');
+    await serve("accepted");
+  });
+
   test("every command of the pages has been run", () => {
     const commands = ["docs/migrate-from-metallb.md", inPlace].flatMap((file) => blocks(page(file)));
     assert.deepEqual(

@@ -248,6 +248,8 @@ test("OpenELB is in the way of Services with its annotation alone", async () => 
   assert.deepEqual(await found(services(service("web", annotations), other)), [
     `error ${where}: ${text}: 1 Service, such as default/web`,
   ]);
+  const [finding] = checkOtherLoadBalancers(await view(services(service("web", annotations))), classlessOnly);
+  assert.match(finding?.advice ?? "", /^stop it before .* loses the annotation loses its address/);
 });
 
 test("objects of any shape do no harm", async () => {

@@ -234,7 +234,8 @@ function checkOpenElb({ services }: ClusterView, places: readonly Deployed[], ou
       check: "load-balancer",
       found: first === undefined ? found : `${found}: ${counted(both.length, "Service")}, such as ${keyOf(first)}`,
       where: place.where,
-      advice: "take the annotation off Services that Ingot is to serve; ingotctl convert --cluster openelb has its addresses",
+      advice:
+        "stop it before you install Ingot, by docs/migrate-from-metallb.md: while it runs, a Service that loses the annotation loses its address; ingotctl convert --cluster openelb has its pools",
     },
   ];
 }
