@@ -1,17 +1,13 @@
 import type { Timed } from "#e2e/faults";
-import type { Millis } from "#pkg/clock";
 import { seededRandom } from "#pkg/clock/testing";
 import { Draw, inResources } from "./draw.ts";
 import { drawEdits } from "./draw-edits.ts";
 import { otherAct, prefixed } from "./draw-fields.ts";
-import { type Act, endOf, firstResources, type History, resource } from "./history.ts";
+import { momentsOf } from "./draw-moments.ts";
+import { type Act, firstResources, type History, resource } from "./history.ts";
 
 // Beyond the seeds of histories.
 const resourceSeeds = 19 * 2 ** 27;
-// So long before or after another act begins an act may come.
-const aroundMs: Millis = 3_000;
-// In half of the cases it is this soon.
-const soonMs: Millis = 300;
 
 type Edit = (manifests: string) => string;
 
@@ -95,18 +91,16 @@ export function drawEditedResources(seed: number): History {
   const services = Object.fromEntries(
     Object.entries(history.services).map(([name, spec]) => [name, prefixed(draw, inResources(spec))]),
   );
-  const moments = history.acts.map(({ at }) => at);
-  const until = endOf(history);
+  const moment = momentsOf(draw, history);
   const acts: Timed<Act>[] = [];
   for (let count = 3 + draw.pick(8); count > 0; count--) {
-    const moment = draw.pick(2) === 0 ? draw.pick(until) : (moments[draw.pick(moments.length)] ?? 0);
-    const off = draw.pick(2) === 0 ? draw.pick(soonMs) : draw.pick(2 * aroundMs) - aroundMs;
+    const at = moment();
     const length = draw.pick(2) === 0 ? 12_000 + draw.pick(30_000) : draw.pick(6_000);
     const act: Act =
       draw.pick(3) > 0
         ? { type: "configure", text: text(), mayRenumber: false, length }
         : otherAct(draw, nodes, draw.pick(nodes), Math.min(length, 10_000));
-    acts.push({ at: Math.max(0, moment + off), act });
+    acts.push({ at, act });
   }
   const others = history.acts.map(({ at, act }): Timed<Act> => {
     if (act.type === "service" && act.spec !== undefined) return { at, act: { ...act, spec: inResources(act.spec) } };

@@ -4,21 +4,18 @@ import { seededRandom } from "#pkg/clock/testing";
 import { communityAnnotation, type ServiceSpec } from "./api/objects.ts";
 import { Draw } from "./draw.ts";
 import { drawEdits, withField } from "./draw-edits.ts";
+import { momentsOf } from "./draw-moments.ts";
 import { drawSurroundings } from "./draw-surroundings.ts";
-import { type Act, endOf, type History } from "./history.ts";
+import type { Act, History } from "./history.ts";
 
 // Beyond the seeds of histories.
 const fieldSeeds = 17 * 2 ** 27;
-// So long before or after another act begins an act may come.
-const aroundMs: Millis = 3_000;
-// In half of the cases it is this soon.
-const soonMs: Millis = 300;
 
 type Edit = (config: string) => string;
 
 const pools = ["lan", "sticky", "routed", "both", "strict"] as const;
 
-/** What entries of `bgp-advertisements` say. The last two are of several routes for each address. */
+/** Entries of `bgp-advertisements`. The last two are of several routes for each address. */
 const advertisements = [
   "{med: 7}",
   "{localpref: 200}",
@@ -120,12 +117,10 @@ export function drawFields(seed: number): History {
   const config = named(base(draw.pick(4) === 0 ? internal(history.config) : history.config));
   const services = Object.fromEntries(Object.entries(history.services).map(([name, spec]) => [name, prefixed(draw, spec)]));
   for (let index = 0; index < 4; index++) services[`f${index}`] = drawService(draw, nodes, index);
-  const moments = history.acts.map(({ at }) => at);
-  const until = endOf(history);
+  const moment = momentsOf(draw, history);
   const acts: Timed<Act>[] = [];
   for (let count = 5 + draw.pick(10); count > 0; count--) {
-    const moment = draw.pick(2) === 0 ? draw.pick(until) : (moments[draw.pick(moments.length)] ?? 0);
-    const off = draw.pick(2) === 0 ? draw.pick(soonMs) : draw.pick(2 * aroundMs) - aroundMs;
+    const at = moment();
     const [node, index] = [draw.pick(nodes), draw.pick(4)];
     const length = draw.pick(2) === 0 ? 12_000 + draw.pick(30_000) : draw.pick(6_000);
     const kinds: readonly (() => Act)[] = [
@@ -136,7 +131,7 @@ export function drawFields(seed: number): History {
       () => ({ type: "service", name: `f${index}`, spec: draw.pick(3) === 0 ? undefined : drawService(draw, nodes, index) }),
       () => otherAct(draw, nodes, node, Math.min(length, 10_000)),
     ];
-    acts.push({ at: Math.max(0, moment + off), act: kinds[draw.pick(kinds.length)]?.() ?? { type: "compact" } });
+    acts.push({ at, act: kinds[draw.pick(kinds.length)]?.() ?? { type: "compact" } });
   }
   const others = history.acts.map(({ at, act }): Timed<Act> => {
     if (act.type === "service" && act.spec !== undefined) return { at, act: { ...act, spec: prefixed(draw, act.spec) } };

@@ -1,17 +1,13 @@
 import type { Timed } from "#e2e/faults";
-import type { Millis } from "#pkg/clock";
 import { seededRandom } from "#pkg/clock/testing";
 import type { ServiceSpec } from "./api/objects.ts";
 import { Draw } from "./draw.ts";
 import { drawEdits } from "./draw-edits.ts";
+import { momentsNearActs } from "./draw-moments.ts";
 import { type Act, fairWeather, type History, nicEdits, withNicPools } from "./history.ts";
 
 // Beyond the seeds of histories.
 const nicSeeds = 7 * 2 ** 27;
-// So long before or after another act begins an act may come.
-const aroundMs: Millis = 3_000;
-// In half of the cases it is this soon.
-const soonMs: Millis = 300;
 
 const pools = [
   "second",
@@ -44,12 +40,10 @@ export function drawNics(seed: number): History {
     names.push(name);
   }
   const config = withNicPools(history.config);
-  const moments = history.acts.map(({ at }) => at);
+  const moment = momentsNearActs(draw, history);
   const acts: Timed<Act>[] = [];
   for (let count = 3 + draw.pick(8); count > 0; count--) {
-    const moment = moments[draw.pick(moments.length)] ?? 0;
-    const off = draw.pick(2) === 0 ? draw.pick(soonMs) : draw.pick(2 * aroundMs) - aroundMs;
-    const at = Math.max(0, moment + off);
+    const at = moment();
     const [node, length] = [draw.pick(nodes), draw.pick(draw.pick(3) === 0 ? 40_000 : 6_000)];
     const index = draw.pick(names.length);
     const kinds: readonly (() => Act)[] = [

@@ -1,19 +1,15 @@
 import type { Timed } from "#e2e/faults";
-import type { Millis } from "#pkg/clock";
 import { seededRandom } from "#pkg/clock/testing";
 import { networkTaint } from "#pkg/placement";
 import { elsewhere, layouts, type ServiceSpec } from "./api/objects.ts";
 import { Draw } from "./draw.ts";
 import { drawEdits } from "./draw-edits.ts";
+import { momentsOf } from "./draw-moments.ts";
 import { asPassive, peerEdits, peerValue, routers } from "./draw-peers.ts";
-import { type Act, endOf, fairWeather, type History, ownTeam } from "./history.ts";
+import { type Act, fairWeather, type History, ownTeam } from "./history.ts";
 
 // Beyond the seeds of histories.
 const surroundingSeeds = 11 * 2 ** 27;
-// So long before or after another act begins an act may come.
-const aroundMs: Millis = 3_000;
-// In half of the cases it is this soon.
-const soonMs: Millis = 300;
 /** Kubernetes' own controllers leave nodes out by it, MetalLB does not. */
 const leavingTaint = "ToBeDeletedByClusterAutoscaler";
 
@@ -77,13 +73,10 @@ export function drawSurroundings(seed: number): History {
   const withRouter = drawRouter();
   const failover = history.failoverMs === undefined ? "" : `failover: {interval: ${history.failoverMs}ms}\n`;
   const config = withRouter(withMore(history.config)) + failover;
-  const moments = history.acts.map(({ at }) => at);
-  const until = endOf(history);
+  const moment = momentsOf(draw, history);
   const acts: Timed<Act>[] = [];
   for (let count = 8 + draw.pick(12); count > 0; count--) {
-    const moment = draw.pick(2) === 0 ? draw.pick(until) : (moments[draw.pick(moments.length)] ?? 0);
-    const off = draw.pick(2) === 0 ? draw.pick(soonMs) : draw.pick(2 * aroundMs) - aroundMs;
-    const at = Math.max(0, moment + off);
+    const at = moment();
     const [node, length] = [draw.pick(nodes), draw.pick(2) === 0 ? 12_000 + draw.pick(20_000) : draw.pick(6_000)];
     const index = draw.pick(pools.length);
     const kinds: readonly (() => Act)[] = [

@@ -95,7 +95,7 @@ export function serviceObject(name: string, spec: ServiceSpec): JsonObject {
   };
 }
 
-/** An empty pool is none. */
+/** An empty `pool` asks for no pool. */
 function metallbAnnotations({ pool, wanted, sharing, prefix }: ServiceSpec, addresses: string | undefined): JsonObject {
   const asked = {
     loadBalancerIPs: addresses,
