@@ -75,7 +75,7 @@ custom resources, to get, update and create these.`,
   },
 });
 
-/** Whoever ends the program while it waits knows what it leaves. */
+/** For people who end the program while it waits. */
 const isWritten = "The new configuration is written.\n";
 
 /** The version of the configuration that processes say they have seen. */

@@ -41,7 +41,7 @@ Besides the rights that all commands need it takes the right to get and patch th
     const had = await labelOf(question, node);
     if (had === undefined) return noNode(node);
     if (had !== whenCordoned && (had === null || had === "false")) await setLabel(question, node, "");
-    // Whoever ends the program while it waits knows what it leaves.
+    // People who end the program while it waits know what they leave.
     const state =
       had === whenCordoned
         ? `is drained while it is cordoned: kubectl cordon ${node}`

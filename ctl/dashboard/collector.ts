@@ -55,8 +55,8 @@ interface FollowedProcess {
 }
 
 /**
- * Asks all processes over and over, each at its own pace, so that those that do not answer delay nobody once that is known, and makes a model of
- * the latest that each said.
+ * Asks all processes over and over, each at its own pace, and makes a model of the latest that each said. Processes that do not answer delay only
+ * one another, once that is known.
  */
 export class Collector implements AsyncDisposable {
   readonly #options: CollectorOptions;
