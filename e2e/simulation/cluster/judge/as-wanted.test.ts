@@ -55,6 +55,16 @@ test("where a configuration is refused the last good one is in force, not the on
   assert.equal(await found(edits, 40), "");
 });
 
+test("a configuration that keeps an address in use out of use is refused, so that of before is in force", async () => {
+  const edits = ({ cluster: { people, time, now } }: Scene) => {
+    assert.deepEqual(people.status("a"), ["192.0.2.0"]);
+    const withLine = (line: string) => firstConfig.replace("protocol: layer2\n", `$&  ${line}\n`);
+    people.setConfig(withLine("interfaces: [eth9]"), false);
+    time.schedule(now + 3_000, () => people.setConfig(withLine("avoid-buggy-ips: true"), false));
+  };
+  assert.equal(await found(edits, 40), "");
+});
+
 test("a node that has not seen a Service, because its watches ended and it does not know that yet, need not announce it", async () => {
   const cut = ({ cluster: { people, time, now, speakers } }: Scene) => {
     const at = (later: Millis, act: () => void) => time.schedule(now + later, act);

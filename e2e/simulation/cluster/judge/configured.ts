@@ -1,6 +1,6 @@
 import type { ObjectChange } from "#e2e/apiserver";
 import type { Millis } from "#pkg/clock";
-import { type Config, hasOwners, type Pool, parseConfig } from "#pkg/config";
+import { type Config, hasOwners, isBuggyAddress, type Pool, parseConfig } from "#pkg/config";
 import { parseAddress } from "#pkg/net";
 import { namespace } from "../api/objects.ts";
 
@@ -45,7 +45,7 @@ export function configOf(text: string): Config | undefined {
 
 const found = new WeakMap<readonly Pool[], Map<string, Pool | undefined>>(); // pools -> address -> that of them which has it
 
-/** The one of these pools that has an address. */
+/** The one of these pools that has an address, and lets a Service keep it. */
 export function poolWith(pools: readonly Pool[], address: string): Pool | undefined {
   const known = found.get(pools) ?? new Map<string, Pool | undefined>();
   found.set(pools, known);
@@ -53,7 +53,10 @@ export function poolWith(pools: readonly Pool[], address: string): Pool | undefi
   if (parsed !== undefined)
     known.set(
       address,
-      pools.find(({ ranges }) => ranges.some((range) => range.contains(parsed))),
+      pools.find(
+        ({ ranges, avoidBuggyIPs }) =>
+          ranges.some((range) => range.contains(parsed)) && !(avoidBuggyIPs && isBuggyAddress(parsed)),
+      ),
     );
   return known.get(address);
 }
