@@ -188,10 +188,8 @@ export class GossipState {
 
   /** The faults of this node; of more than eight the first ones. */
   setFaults(faults: readonly Fault[]): void {
-    for (const [index, key] of faultKeys.entries()) {
-      const fault = faults[index];
-      this.#at.entries.set(key, fault === undefined ? new Uint8Array() : encodeFault(fault));
-    }
+    const values = faults.slice(0, faultKeys.length).map(encodeFault);
+    for (const [index, key] of faultKeys.entries()) this.#at.entries.set(key, values[index] ?? new Uint8Array());
   }
 
   /** The last traits that the node told in this life, also before it participates; undefined where it tells none. */
@@ -212,8 +210,7 @@ export class GossipState {
 
   /** Where this node can answer. */
   setReachability({ answers, hasKernelAccess, interfaces }: Reachability): void {
-    this.#at.answers = answers;
-    this.#at.hasKernelAccess = hasKernelAccess;
+    Object.assign(this.#at, { answers, hasKernelAccess });
     const own = reportOf(this.#at, this.#node);
     for (const name of own.interfaces.keys())
       if (!interfaces.has(name)) this.#at.entries.set(interfaceKey(name), new Uint8Array());
@@ -310,6 +307,11 @@ export class GossipState {
     if (this.#at.nodes.has(node)) this.#at.since.set(node, Infinity);
   }
 
+  /** Whether the node has joined, and not failed since; undefined for one that has not joined, or was forgotten. */
+  isMember(node: string): boolean | undefined {
+    return this.#at.since.has(node) ? this.#at.since.get(node) !== Infinity : undefined;
+  }
+
   /** A node joined, perhaps again: what it reports in this life, and as this incarnation or a later one, counts. */
   joined(node: string, incarnation: number, life: number): GossipChanges {
     const before = this.isParticipating(node);
@@ -346,10 +348,8 @@ export class GossipState {
       const set = this.#at.sets[setOf(page) ?? "owned"];
       this.#at.entries.set(page, encodePage(set.page(this.#node, page).values()));
     }
-    this.#at.changedPages.clear();
     const entries = [...this.#at.entries].map(([key, value]) => ({ key, value, repeated: this.#at.repeated.has(key) }));
-    this.#at.entries.clear();
-    this.#at.repeated.clear();
+    for (const taken of [this.#at.entries, this.#at.changedPages, this.#at.repeated]) taken.clear();
     return entries;
   }
 

@@ -81,6 +81,24 @@ test("one whose Node was deleted while it was a member is forgotten when it dies
   assert.deepEqual([bench.gossip.isAwaited(gone), bench.gossip.isAwaited(kept)], [false, true]);
 });
 
+test("a Node that is deleted before the list of members follows the ring is forgotten where its member has failed, and kept where it has joined", () => {
+  const { bench, others } = amongOthers(owner, "{name: lan, protocol: layer2, addresses: [192.0.2.0/28]}");
+  const [gone = assert.fail(), kept = assert.fail()] = others.map(({ name }) => name);
+  const happen = (change: Change, node: string) =>
+    bench.runner.dispatch({ type: "member", change, node, incarnation: 1, life: 1, macs: undefined });
+  happen("joined", gone);
+  happen("failed", gone);
+  bench.setNode(gone, undefined);
+  assert.equal(viewUncertainty(bench.state.members), 0);
+  happen("joined", gone);
+  assert.equal(bench.gossip.isAwaited(gone), false);
+  bench.membersChanged([]);
+  happen("failed", kept);
+  happen("joined", kept);
+  bench.setNode(kept, undefined);
+  assert.equal(bench.gossip.isAwaited(kept), true);
+});
+
 test("to have been suspected outweighs any number of lost members, for some time", () => {
   const { clock, happen, state } = bench();
   happen("failed", "a");

@@ -66,7 +66,8 @@ export function memberChanged(state: SpeakerState, event: MemberChange, now: Mil
 /** The node no longer exists. A node that is a member lives, even if the API does not have it. */
 export function forgetNode(state: SpeakerState, node: string, effects: SpeakerEffect[]): void {
   const { members } = state;
-  if (isIn(members.active, node)) {
+  const isMember = members.gossip?.isMember(node) ?? isIn(members.active, node); // The list may follow the ring later.
+  if (isMember) {
     members.deleted.add(node);
     return;
   }
