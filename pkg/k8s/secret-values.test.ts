@@ -95,11 +95,17 @@ test("SecretValues: a changed value is reported, without the line break that fil
 
 test("SecretValues: what is deleted by accident stays in use, and the log names it without the value", () => {
   const { values, informer, calls } = bench();
-  informer.see(secret(`${namespace}/routers`, { main: "hunter2", spare: "x" }, "bgp-password"));
+  informer.see(secret(`${namespace}/routers`, { main: "hunter2", constructor: "y", spare: "x" }, "bgp-password"));
   informer.see(secret(`${namespace}/routers`, { spare: "x" }, "bgp-password"));
   informer.forget("metallb-system/routers");
   assert.equal(values.get(wanted), "hunter2");
   const warning = (keys: string[]) =>
     `values of a Secret are gone, the last ones stay in use ${JSON.stringify({ event: "secretChanged", secret: "routers", keys })}`;
-  assert.deepEqual(calls, ["changed", warning(["main"]), "changed", warning(["main", "spare"]), "changed"]);
+  assert.deepEqual(calls, [
+    "changed",
+    warning(["main", "constructor"]),
+    "changed",
+    warning(["main", "constructor", "spare"]),
+    "changed",
+  ]);
 });

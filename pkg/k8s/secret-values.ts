@@ -103,7 +103,7 @@ export class SecretValues implements Disposable {
     watched.isUnmarked = now !== undefined && now.use !== use;
     const data = watched.isUnmarked ? {} : (now?.data ?? {});
     if (use === "netbox-token" && now !== undefined) values.clear(); // A token goes to the URL that stands beside it, not to one that did.
-    const gone = [...values.keys()].filter((key) => data[key] === undefined);
+    const gone = [...values.keys()].filter((key) => !Object.hasOwn(data, key));
     if (gone.length > 0)
       this.#options.log.warn("values of a Secret are gone, the last ones stay in use", {
         event: "secretChanged",
