@@ -50,7 +50,7 @@ export { MulticastMemberships } from "./multicast-memberships.ts";
 export { Netfilter } from "./netfilter.ts";
 export { interfaceIndexOf, interfaceNameOf, Neighbors, NetlinkGroup, NetlinkSocket } from "./netlink-socket.ts";
 export { CookedPacketSocket, EtherType, PacketSocket } from "./packet-sockets.ts";
-export { Rtnetlink } from "./rtnetlink.ts";
+export { addressesByInterface, Rtnetlink } from "./rtnetlink.ts";
 export { type AcceptedConnection, TcpSocket } from "./tcp-socket.ts";
 export {
   becomeOrdinary,

@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { Address, type Family, type Prefix } from "#pkg/net";
 import { decodeDefaultRoutes, type Gateway, mainTable } from "./codec/default-routes.ts";
-import { decodeNetlink, type NetlinkMessage, type TableRoute } from "./codec/netlink.ts";
+import { decodeNetlink, type InterfaceAddress, type NetlinkMessage, type TableRoute } from "./codec/netlink.ts";
 import { type DumpRequest, encodeDump, encodeRequest, encodeRouteTo, type KernelRequest } from "./codec/netlink-requests.ts";
 import { NetlinkError } from "./codec/netlink-wire.ts";
 import { SystemCallError } from "./libc.ts";
@@ -157,4 +157,25 @@ export class Rtnetlink implements Disposable {
   *#receive(): Iterable<NetlinkMessage> {
     for (const datagram of this.#socket.received()) yield* decodeNetlink(datagram);
   }
+}
+
+/**
+ * The addresses of the interfaces that are up and running, by name, in the kernel's order. Node's own list makes an error of an interface that is
+ * called `constructor`, and worse of `__proto__`. @throws {SystemCallError} when they could not be had
+ */
+export function addressesByInterface(): ReadonlyMap<string, readonly InterfaceAddress[]> {
+  using link = new Rtnetlink();
+  const names = new Map<number, string>(); // index -> name
+  for (const message of link.dump({ type: "interfaces" }).messages) {
+    if (message.type !== "interfaceSet") continue;
+    const { index, name, up, running } = message.networkInterface;
+    if (up && running) names.set(index, name);
+  }
+  const found = new Map<string, InterfaceAddress[]>();
+  for (const message of link.dump({ type: "addresses" }).messages) {
+    const name = message.type === "addressSet" ? names.get(message.address.interfaceIndex) : undefined;
+    if (message.type !== "addressSet" || name === undefined) continue;
+    found.set(name, [...(found.get(name) ?? []), message.address]);
+  }
+  return found;
 }

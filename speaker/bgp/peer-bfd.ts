@@ -2,7 +2,7 @@ import type { Bfd, BfdEnds, BfdStatus, BfdWatch } from "#pkg/bfd";
 import { interfacesNow } from "#pkg/bgp";
 import type { Clock, Millis } from "#pkg/clock";
 import type { BfdProfile, ReachedPeer } from "#pkg/config";
-import { type Prefix, parsePrefix } from "#pkg/net";
+import { Prefix } from "#pkg/net";
 
 /**
  * The path to one peer, watched where the configuration has a profile. BIRD and FRR take the end of a BFD session for a failure, AdminDown or
@@ -120,9 +120,7 @@ export function nodeSubnets(): readonly Prefix[] {
   const interfaces = interfacesNow();
   const known = subnetsOf.get(interfaces);
   if (known !== undefined) return known;
-  const subnets = Object.values(interfaces).flatMap((addresses = []) =>
-    addresses.flatMap(({ cidr }) => (cidr === null ? [] : (parsePrefix(cidr) ?? []))),
-  );
+  const subnets = [...interfaces.values()].flat().map(({ address, prefixLength }) => new Prefix(address, prefixLength));
   subnetsOf.set(interfaces, subnets);
   return subnets;
 }

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
-import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { wallClock } from "#pkg/clock";
 import type { FlagValues } from "#pkg/flags";
 import { encodeOffer } from "#pkg/gossip";
 import type { InterfaceState, Layer2 } from "#pkg/layer2";
+import { addressesByInterface } from "#pkg/linux";
 import type { Log } from "#pkg/log";
 import { MemberlistThread, MetadataKey } from "#pkg/memberlist";
 import { flags } from "../flags.ts";
@@ -41,7 +41,7 @@ export interface MembersOptions extends Omit<RingMembersOptions, "memberlist" | 
 export function createMembers(options: MembersOptions): { members: Members; memberlist?: MemberlistThread } {
   const { values, cluster, namespace, node, noRing, interfaces, layer2, gossip, emit, log, clock, random } = options;
   const secret = ringSecret(values);
-  const own = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));
+  const own = [...addressesByInterface().values()].flat().map(({ address }) => `${address}`);
   const port = values["ml-bindport"];
   const isBeside = values["announce-for"] === "all"; // The speaker of the same node has the port.
   const bind = { address: ringAddress(values, own, log), port: isBeside ? port + 1 : port };

@@ -177,7 +177,7 @@ export const routes: readonly Break[] = [
     tests: ["pkg/bgp/driver/peer-session.test.ts", ...bgpTests],
   },
   {
-    before: ".filter(({ flags = 0 }) => (flags & unfitFlags) === 0)",
+    before: '.filter(({ address, flags }) => address.family === "IPv4" || (flags & unfitFlags) === 0)',
     after: "",
     tests: ["pkg/bgp/driver/transport.test.ts"],
   },

@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
-import { syncBuiltinESMExports } from "node:module";
-import os, { type NetworkInterfaceInfo } from "node:os";
 import { test } from "node:test";
 import type { SessionSettings } from "#pkg/config";
 import { address } from "#pkg/net/testing";
 import { settings } from "../testing/settings.ts";
-import { describeConnectionError, forgetInterfaces, interfacesNow, sourceNow, tcpTransport } from "./tcp.ts";
+import { describeConnectionError } from "./tcp.ts";
 
 const cases: readonly [code: string, fields: Partial<SessionSettings>, words: string][] = [
   ["ECONNREFUSED", {}, "connection refused: nothing accepts connections from this node on 192.0.2.2 port 179"],
@@ -34,27 +32,3 @@ for (const [code, fields, words] of cases)
   test(`${code}${Object.keys(fields).map((name) => ` with ${name}`)}: ${words}`, () => {
     assert.equal(describeConnectionError(Object.assign(new Error("as it was"), { code }), settings(fields)), words);
   });
-
-test("an address with a label is on the device, beside those of IPv6", (t) => {
-  const one = (cidr: string) =>
-    ({ address: cidr.split("/")[0], cidr, family: cidr.includes(":") ? "IPv6" : "IPv4" }) as NetworkInterfaceInfo;
-  t.mock.method(os, "networkInterfaces", () => ({
-    "eth0:1": [one("192.0.2.5/24")],
-    eth0: [one("2001:db8::5/64")],
-    eth1: [one("198.51.100.1/24")],
-  }));
-  syncBuiltinESMExports();
-  t.after(() => {
-    t.mock.restoreAll();
-    syncBuiltinESMExports();
-    forgetInterfaces();
-  });
-  forgetInterfaces();
-  assert.deepEqual(Object.keys(interfacesNow()), ["eth0", "eth1"]);
-  const [own, router] = [address("192.0.2.5"), address("192.0.2.1")];
-  assert.deepEqual(sourceNow("eth0", router, undefined), own);
-  const end = { address: own, interface: undefined, addresses: new Map(), linkLocal: undefined };
-  const now = tcpTransport.endNow(end, settings({ address: router }));
-  assert.equal(now.interface, "eth0");
-  assert.deepEqual([...now.addresses.values()].map(String), ["192.0.2.5", "2001:db8::5"]);
-});

@@ -1,13 +1,10 @@
-import { readFileSync } from "node:fs";
 import { Socket } from "node:net";
-import { networkInterfaces } from "node:os";
 import type { SessionSettings } from "#pkg/config";
-import { interfaceIndexOf, interfaceNameOf, TcpSocket, UdpSocket } from "#pkg/linux";
+import { addressesByInterface, interfaceIndexOf, interfaceNameOf, TcpSocket, UdpSocket } from "#pkg/linux";
 import { type Address, parseAddress } from "#pkg/net";
 import {
   type Connection,
   type ConnectionEvents,
-  type InterfaceInfo,
   type Interfaces,
   type SocketEnd,
   socketEnd,
@@ -43,9 +40,11 @@ export const tcpTransport: Transport = {
 export function sourceNow(name: string, peer: Address, current: Address | undefined): Address | { readonly missing: string } {
   const interfaces = interfacesNow(); // Without those that are down.
   const own = nameNow(name, interfaces);
-  const infos = Object.hasOwn(interfaces, own) ? interfaces[own] : undefined;
-  if (infos !== undefined)
-    return sourceAmong(infos, peer, current) ?? { missing: `interface ${name} has no ${peer.family} address to connect from` };
+  const addresses = interfaces.get(own);
+  if (addresses !== undefined)
+    return (
+      sourceAmong(addresses, peer, current) ?? { missing: `interface ${name} has no ${peer.family} address to connect from` }
+    );
   const scope = interfaceIndexOf(name);
   if (scope === undefined) return { missing: `this node has no interface ${name}` };
   if (current !== undefined && canBind(current, scope)) return current;
@@ -54,7 +53,7 @@ export function sourceNow(name: string, peer: Address, current: Address | undefi
 
 /** The name under which the interface is among these: the configuration may have its second one (altname). */
 export function nameNow(name: string, interfaces: Interfaces = interfacesNow()): string {
-  return Object.hasOwn(interfaces, name) ? name : (interfaceNameOf(name) ?? name);
+  return interfaces.has(name) ? name : (interfaceNameOf(name) ?? name);
 }
 
 /** The address that a connection to the peer would come from; undefined where this node has no way to it. */
@@ -80,7 +79,7 @@ let asked: Interfaces | undefined; // Until what is being done is done.
  */
 export function interfacesNow(): Interfaces {
   if (asked === undefined) {
-    asked = flagged(networkInterfaces());
+    asked = addressesByInterface();
     process.nextTick(forgetInterfaces); // Not longer: what is done next may be to hear of other addresses.
   }
   return asked;
@@ -89,34 +88,6 @@ export function interfacesNow(): Interfaces {
 /** To be called by whoever hears of a change: several may be heard in one turn of the loop, and who asks then is to see the last. */
 export function forgetInterfaces(): void {
   asked = undefined;
-}
-
-/** With the flags that the kernel has for IPv6 addresses, and by the device: libc has an IPv4 address that is labeled `eth0:1` under that name. */
-function flagged(interfaces: Interfaces): Interfaces {
-  const flags = new Map<string, number>(); // address and interface -> IFA_F_*
-  for (const line of inet6Lines()) {
-    const [octets = "", , , , hex = "", name = ""] = line.trim().split(/ +/);
-    flags.set(`${octets}%${name}`, Number.parseInt(hex, 16));
-  }
-  const withFlags = (name: string, info: InterfaceInfo): InterfaceInfo => {
-    const address = info.family === "IPv6" ? parseAddress(info.address) : undefined;
-    const found = address && flags.get(`${Buffer.from(address.toBytes()).toString("hex")}%${name}`);
-    return found === undefined ? info : { ...info, flags: found };
-  };
-  const byDevice = new Map<string, InterfaceInfo[]>();
-  for (const [label, infos = []] of Object.entries(interfaces)) {
-    const [name = ""] = label.split(":");
-    byDevice.set(name, [...(byDevice.get(name) ?? []), ...infos.map((info) => withFlags(name, info))]);
-  }
-  return Object.fromEntries(byDevice);
-}
-
-function inet6Lines(): string[] {
-  try {
-    return readFileSync("/proc/net/if_inet6", "utf8").trimEnd().split("\n");
-  } catch {
-    return []; // This node has no IPv6.
-  }
 }
 
 /** @throws {Error} in words, {SystemCallError} for `describeConnectionError` */

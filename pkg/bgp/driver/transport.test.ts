@@ -3,22 +3,20 @@ import { test } from "node:test";
 import type { Family } from "#pkg/net";
 import { address } from "#pkg/net/testing";
 import { settings } from "../testing/settings.ts";
-import { type InterfaceInfo, type Interfaces, routerIdOf, socketEnd, socketEndNow, sourceAmong } from "./transport.ts";
+import { type Interfaces, type OwnAddress, routerIdOf, socketEnd, socketEndNow, sourceAmong } from "./transport.ts";
 
-function info(cidr: string): InterfaceInfo {
-  const [text = ""] = cidr.split("/");
-  const shared = { address: text, netmask: "", mac: "02:00:00:00:00:01", internal: false, cidr };
-  return text.includes(":") ? { ...shared, family: "IPv6", scopeid: 0 } : { ...shared, family: "IPv4" };
+function info(cidr: string): OwnAddress {
+  const [text = "", length] = cidr.split("/");
+  return { address: address(text), prefixLength: Number(length), flags: text.includes(":") ? 0x80 : 0x01 }; // Static, or a secondary one.
 }
 
-const interfaces: Interfaces = {
-  lo: ["127.0.0.1/8", "203.0.113.1/32", "::1/128"].map(info),
-  eth0: ["192.0.2.1/24", "192.0.2.7/24", "2001:db8::1/64", "fe80::1/64"].map(info),
-  eth1: ["fe80::1/64", "198.51.100.1/24"].map(info),
-  tun0: ["169.254.10.2/30"].map(info),
-  eth2: ["169.254.20.2/30", "198.51.100.9/24"].map(info),
-  gone: undefined,
-};
+const interfaces: Interfaces = new Map([
+  ["lo", ["127.0.0.1/8", "203.0.113.1/32", "::1/128"].map(info)],
+  ["eth0", ["192.0.2.1/24", "192.0.2.7/24", "2001:db8::1/64", "fe80::1/64"].map(info)],
+  ["eth1", ["fe80::1/64", "198.51.100.1/24"].map(info)],
+  ["tun0", ["169.254.10.2/30"].map(info)],
+  ["eth2", ["169.254.20.2/30", "198.51.100.9/24"].map(info)],
+]);
 
 interface Case {
   readonly name: string;
@@ -120,7 +118,7 @@ test("an end has the addresses that its interface has by now, keeps those that i
   const peer = address("192.0.2.254");
   const end = socketEnd(address("192.0.2.1"), peer, interfaces);
   const now = (...cidrs: string[]) => {
-    const { addresses, linkLocal } = socketEndNow(end, peer, { ...interfaces, eth0: cidrs.map(info) });
+    const { addresses, linkLocal } = socketEndNow(end, peer, new Map([...interfaces, ["eth0", cidrs.map(info)]]));
     return [...[...addresses.values()].map(String).sort(), `link-local ${linkLocal}`].join(", ");
   };
   assert.equal(now("192.0.2.1/24", "2001:db8::9/64", "fe80::9/64"), "192.0.2.1, 2001:db8::9, link-local fe80::9");
@@ -173,13 +171,13 @@ for (const { name, has, nextHop } of fitness)
   test(`an IPv6 next hop is ${name}`, () => {
     const eth0 = [info("192.0.2.1/24"), ...has.map(([cidr, flags = 0x80]) => ({ ...info(cidr), flags }))];
     const [own, peer] = [address("192.0.2.1"), address("192.0.2.254")];
-    const end = socketEnd(own, peer, { eth0 });
+    const end = socketEnd(own, peer, new Map([["eth0", eth0]]));
     assert.equal(end.addresses.get("IPv6")?.toString(), nextHop);
     const had = {
       ...end,
       addresses: new Map([...end.addresses, ...has.map(([cidr]) => ["IPv6", address(cidr.split("/")[0] ?? "")] as const)]),
     };
-    assert.equal(socketEndNow(had, peer, { eth0 }).addresses.has("IPv6"), nextHop !== undefined);
+    assert.equal(socketEndNow(had, peer, new Map([["eth0", eth0]])).addresses.has("IPv6"), nextHop !== undefined);
   });
 
 const steadier: readonly {
@@ -235,13 +233,15 @@ const steadier: readonly {
 for (const { name, source, has, wanted } of steadier)
   test(`the source of a session is ${name}: ${wanted ?? "no"} steadier one`, () => {
     const eth0 = has.map(([cidr, flags]) => ({ ...info(cidr), flags }));
-    assert.equal(socketEnd(address(source), address("2001:db8::fe"), { eth0 }).steadier?.toString(), wanted);
+    assert.equal(socketEnd(address(source), address("2001:db8::fe"), new Map([["eth0", eth0]])).steadier?.toString(), wanted);
   });
 
 test("an IPv4 next hop is the primary address, and no Service's", () => {
   const eth0 = ["2001:db8::1/64", "192.0.2.9/32", "192.0.2.7/24", "192.0.2.1/24"].map(info);
   assert.equal(
-    socketEnd(address("2001:db8::1"), address("2001:db8::fe"), { eth0 }).addresses.get("IPv4")?.toString(),
+    socketEnd(address("2001:db8::1"), address("2001:db8::fe"), new Map([["eth0", eth0]]))
+      .addresses.get("IPv4")
+      ?.toString(),
     "192.0.2.7",
   );
 });

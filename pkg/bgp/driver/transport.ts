@@ -1,7 +1,7 @@
-import type { NetworkInterfaceInfo } from "node:os";
 import { crc32 } from "node:zlib";
 import type { SessionSettings } from "#pkg/config";
-import { Address, type Family, isLinkLocal, parseAddress, parsePrefix } from "#pkg/net";
+import type { InterfaceAddress } from "#pkg/linux";
+import { Address, type Family, isLinkLocal, Prefix, parsePrefix } from "#pkg/net";
 
 /** This side's end of a connection. */
 export interface SocketEnd {
@@ -55,11 +55,11 @@ export interface Transport {
   endNow(end: SocketEnd, peer: SessionSettings): SocketEnd;
 }
 
-/** Interfaces by name, as `os.networkInterfaces` lists them, and the flags of IPv6 addresses (IFA_F_*). */
-export type Interfaces = Readonly<Record<string, readonly InterfaceInfo[] | undefined>>;
-export type InterfaceInfo = NetworkInterfaceInfo & { readonly flags?: number };
+/** By name, the addresses of the node's interfaces that are up and running. */
+export type Interfaces = ReadonlyMap<string, readonly OwnAddress[]>;
+export type OwnAddress = Pick<InterfaceAddress, "address" | "prefixLength" | "flags">;
 
-// IFA_F_TEMPORARY, IFA_F_DADFAILED, IFA_F_DEPRECATED (as addresses of Services are), IFA_F_TENTATIVE
+// Of IPv6 addresses: IFA_F_TEMPORARY, IFA_F_DADFAILED, IFA_F_DEPRECATED (as addresses of Services are), IFA_F_TENTATIVE
 const unfitFlags = 0x01 | 0x08 | 0x20 | 0x40;
 const permanentFlag = 0x80; // IFA_F_PERMANENT: neither SLAAC nor DHCP gave it.
 
@@ -73,25 +73,24 @@ function isOfOneLink(address: Address): boolean {
 
 /** @param name the interface, where `address` is link-local and several may have it */
 export function socketEnd(address: Address, peer: Address, interfaces: Interfaces, name?: string): SocketEnd {
-  const own = Object.entries(interfaces).find(
-    ([each, infos]) => (name === undefined || name === each) && infos?.some((info) => address.equals(addressOf(info))),
-  );
-  const infos = own?.[1] ?? [];
-  const fit = byFitness(infos);
+  const [device, own = []] =
+    interfaces
+      .entries()
+      .find(([each, all]) => (name === undefined || name === each) && all.some((one) => address.equals(one.address))) ?? [];
+  const fit = byFitness(own);
   const addresses = new Map<Family, Address>();
   if (!isOfOneLink(address)) addresses.set(address.family, address);
   for (const other of fit) if (!addresses.has(other.family) && isOfUseElsewhere(other)) addresses.set(other.family, other);
   // The router shares the link, as of a tunnel. An IPv6 one is `linkLocal`.
   if (address.family === "IPv4" && !addresses.has("IPv4")) addresses.set("IPv4", address);
-  const onLink = isOfOneLink(peer) || infos.some(({ cidr }) => cidr !== null && parsePrefix(cidr)?.contains(peer));
+  const onLink = isOfOneLink(peer) || own.some((one) => new Prefix(one.address, one.prefixLength).contains(peer));
   const linkLocal = onLink ? fit.find(isLinkLocal) : undefined;
-  return { address, interface: own?.[0], addresses, linkLocal, steadier: steadierThan(address, infos, fit) };
+  return { address, interface: device, addresses, linkLocal, steadier: steadierThan(address, own, fit) };
 }
 
 /** Of equal addresses Linux takes the newest as the source, so that a router's first advertisement changes it. */
-function steadierThan(address: Address, infos: readonly InterfaceInfo[], fit: readonly Address[]): Address | undefined {
-  const isStatic = (one: Address): boolean =>
-    infos.some((info) => one.equals(addressOf(info)) && ((info.flags ?? permanentFlag) & permanentFlag) !== 0);
+function steadierThan(address: Address, own: readonly OwnAddress[], fit: readonly Address[]): Address | undefined {
+  const isStatic = (one: Address): boolean => own.some((each) => one.equals(each.address) && (each.flags & permanentFlag) !== 0);
   if (address.family === "IPv4" || isOfOneLink(address) || isStatic(address)) return undefined;
   return fit.find((one) => one.family === "IPv6" && isOfUseElsewhere(one) && isStatic(one));
 }
@@ -100,33 +99,32 @@ function steadierThan(address: Address, infos: readonly InterfaceInfo[], fit: re
  * The addresses that may be next hops, in this order: an address of a subnet before the address of a host route, as Services have; for IPv6
  * static addresses first, and the lowest of equals. For IPv4 the kernel's order counts, whose first is the primary address.
  */
-function byFitness(infos: readonly InterfaceInfo[]): Address[] {
-  const rank = ({ cidr, flags = permanentFlag }: InterfaceInfo, { bits }: Address): number =>
-    (cidr?.endsWith(`/${bits}`) ? 2 : 0) + ((flags & permanentFlag) === 0 ? 1 : 0);
-  return infos
-    .filter(({ flags = 0 }) => (flags & unfitFlags) === 0)
-    .map((info) => ({ info, address: addressOf(info) }))
-    .map(({ info, address }) => ({ address, rank: rank(info, address) }))
+function byFitness(own: readonly OwnAddress[]): Address[] {
+  const rank = ({ address, prefixLength, flags }: OwnAddress): number =>
+    (prefixLength === address.bits ? 2 : 0) + (address.family === "IPv6" && (flags & permanentFlag) === 0 ? 1 : 0);
+  return own
+    .filter(({ address, flags }) => address.family === "IPv4" || (flags & unfitFlags) === 0)
+    .map((one) => ({ address: one.address, rank: rank(one) }))
     .sort((a, b) => a.rank - b.rank || (a.address.family === "IPv6" ? a.address.compare(b.address) : 0))
     .map(({ address }) => address);
 }
 
 /**
- * This side's address for a session from the interface with `infos`, which is one that may be a next hop; undefined where it has none of the peer's family.
+ * This side's address for a session from the interface with `own`, which is one that may be a next hop; undefined where it has none of the peer's family.
  * @param current that of the session. It stays while it is fit, and while no other is
  */
-export function sourceAmong(infos: readonly InterfaceInfo[], peer: Address, current: Address | undefined): Address | undefined {
+export function sourceAmong(own: readonly OwnAddress[], peer: Address, current: Address | undefined): Address | undefined {
   const isOfUse = isOfOneLink(peer) ? isOfOneLink : isOfUseElsewhere;
-  const fit = byFitness(infos).filter((each) => each.family === peer.family && isOfUse(each));
+  const fit = byFitness(own).filter((each) => each.family === peer.family && isOfUse(each));
   const isCurrent = (each: Address): boolean => current?.equals(each) === true;
-  return fit.find(isCurrent) ?? fit[0] ?? infos.map(addressOf).find(isCurrent);
+  return fit.find(isCurrent) ?? fit[0] ?? own.map(({ address }) => address).find(isCurrent);
 }
 
 /** @param end as it was; it stays as it is where no interface has its address any more, since its connection will break */
 export function socketEndNow(end: SocketEnd, peer: Address, interfaces: Interfaces): SocketEnd {
   const now = socketEnd(end.address, peer, interfaces, end.interface);
   if (now.interface === undefined) return end;
-  const had = new Set([end.address, ...byFitness(interfaces[now.interface] ?? [])].map(String));
+  const had = new Set([end.address, ...byFitness(interfaces.get(now.interface) ?? [])].map(String));
   const isKept = (address: Address | undefined): address is Address => address !== undefined && had.has(address.toString());
   const kept = [...end.addresses].filter(([, address]) => isKept(address));
   const linkLocal = now.linkLocal !== undefined && isKept(end.linkLocal) ? end.linkLocal : now.linkLocal;
@@ -135,12 +133,6 @@ export function socketEndNow(end: SocketEnd, peer: Address, interfaces: Interfac
 
 function isOfUseElsewhere(address: Address): boolean {
   return !isOfOneLink(address) && !loopback.some((prefix) => prefix?.contains(address));
-}
-
-function addressOf({ address }: NetworkInterfaceInfo): Address {
-  const parsed = parseAddress(address);
-  if (parsed === undefined) throw new Error(`Cannot read an interface's address: ${address}`);
-  return parsed;
 }
 
 /**

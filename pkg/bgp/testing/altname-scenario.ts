@@ -1,4 +1,4 @@
-/** An interface that the configuration names by its second name (altname). Run by `sockets.test.ts`, in a network namespace of its own. */
+/** An interface that the configuration names by its second name (altname), and addresses with labels. Run by `sockets.test.ts`, in a network namespace of its own. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
@@ -20,6 +20,7 @@ ip("link add port0 type veth peer name end0");
 ip("link set port0 master made0 up");
 ip("link set end0 up");
 ip("address add 192.0.2.5/24 dev made0");
+ip("address add 192.0.2.6/32 dev made0 label made0:1");
 ip("address add 2001:db8::5/64 dev made0 nodad");
 ip("address add fe80::5/64 dev made0 nodad");
 
@@ -29,7 +30,11 @@ ip("link set end0 name büro0");
 ip("link set büro0 up");
 ip("address add 2001:db8:1::5/64 dev büro0 nodad");
 forgetInterfaces();
-const flagsOf = (name: string, own: string) => interfacesNow()[name]?.find((info) => info.address === own)?.flags;
+const flagsOf = (name: string, own: string) =>
+  interfacesNow()
+    .get(name)
+    ?.find((one) => `${one.address}` === own)?.flags;
+assert.notEqual(flagsOf("made0", "192.0.2.6"), undefined, "of an address with a label");
 assert.notEqual(flagsOf("made0", "2001:db8::5"), undefined);
 assert.notEqual(flagsOf("büro0", "2001:db8:1::5"), undefined, "of an interface with a name that is not ASCII");
 

@@ -6,7 +6,7 @@ import { routeProtocolFilter } from "../codec/filter.ts";
 import { decodeNetlink, type NetlinkMessage } from "../codec/netlink.ts";
 import type { KernelRequest } from "../codec/netlink-requests.ts";
 import { interfaceIndexOf, interfaceNameOf, NetlinkGroup, NetlinkSocket } from "../netlink-socket.ts";
-import { Rtnetlink } from "../rtnetlink.ts";
+import { addressesByInterface, Rtnetlink } from "../rtnetlink.ts";
 
 // Run in a network namespace of its own, by `rtnetlink.test.ts`. The kernel may have no dummies; every one has bridges.
 const errno = {
@@ -215,6 +215,26 @@ test("a group tells of changes, of routes only those of the protocols that were 
     return "route" in one ? `${one.type} ${one.route.prefix}` : one.type;
   });
   assert.deepEqual(texts, ["addressSet 192.0.2.9", "routeSet 198.51.100.8/32", "routeDeleted 198.51.100.8/32"]);
+});
+
+test("the addresses of interfaces that are up and running are found by name, whatever the name and the address's label", () => {
+  for (const name of ["constructor", "__proto__", "toString"]) {
+    ip(`link add ${name} type veth peer name end-${name.replaceAll("_", "")}`);
+    ip(`link set end-${name.replaceAll("_", "")} up`);
+    ip(`link set ${name} up`);
+    ip(`address add 192.0.2.20/24 dev ${name} label ${name}:1`);
+    ip(`address add 192.0.2.21/24 dev ${name}`);
+    const found = addressesByInterface()
+      .get(name)
+      ?.filter(({ address }) => address.family === "IPv4");
+    assert.deepEqual(
+      found?.map(({ address, prefixLength }) => `${address}/${prefixLength}`),
+      ["192.0.2.20/24", "192.0.2.21/24"],
+    );
+    ip(`link set ${name} down`);
+    assert.equal(addressesByInterface().get(name), undefined);
+    ip(`link delete ${name}`);
+  }
 });
 
 test("without the capability NET_ADMIN every change is refused, and a dump is not", () => {

@@ -1,10 +1,15 @@
-import { syncBuiltinESMExports } from "node:module";
-import os from "node:os";
 import type { TestContext } from "node:test";
+import { Rtnetlink } from "#pkg/linux";
+import { address } from "#pkg/net/testing";
 
-function infoOf(cidr: string) {
-  const [address = ""] = cidr.split("/");
-  return { address, cidr, family: address.includes(":") ? "IPv6" : "IPv4" };
+const eth0 = { type: "interfaceSet", networkInterface: { index: 2, name: "eth0", up: true, running: true } };
+
+function addressOf(cidr: string) {
+  const [text = "", length] = cidr.split("/");
+  return {
+    type: "addressSet",
+    address: { interfaceIndex: 2, address: address(text), prefixLength: Number(length), flags: 0x80 },
+  };
 }
 
 /** In place of the node's own. */
@@ -14,13 +19,10 @@ export class NodeInterfaces {
 
   /** To the end of the test the node has one interface, without addresses so far. */
   constructor(t: TestContext) {
-    const { mock } = t.mock.method(os, "networkInterfaces", () => ({ eth0: this.#cidrs.map(infoOf) }));
-    syncBuiltinESMExports();
-    t.after(() => {
-      t.mock.restoreAll();
-      syncBuiltinESMExports();
-    });
-    this.#asked = () => mock.callCount();
+    const { mock } = t.mock.method(Rtnetlink.prototype, "dump", ({ type }: { type: string }) => ({
+      messages: type === "interfaces" ? [eth0] : this.#cidrs.map(addressOf),
+    }));
+    this.#asked = () => mock.calls.filter(({ arguments: [what] }) => what.type === "addresses").length;
   }
 
   /** How often they have been asked for. */
