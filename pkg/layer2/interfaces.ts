@@ -9,6 +9,7 @@ import {
   type InterfaceState,
   type InterfaceStatus,
   interfaceState,
+  isVirtualRouter,
   reachedSubnets,
 } from "./engine/interface-state.ts";
 import { FrameMemory, InterfaceSocket } from "./interface-socket.ts";
@@ -56,11 +57,13 @@ export class Interfaces implements Disposable {
     return this.#retryAt;
   }
 
-  /** The MAC addresses of all interfaces, also of those that do not answer: frames from one of them are of this node. */
+  /**
+   * The MAC addresses of all interfaces, also of those that do not answer, but of virtual routers, which may be another node: frames from one of them
+   * are of this node.
+   */
   get macs(): ReadonlySet<Mac> {
-    this.#macs ??= new Set(
-      [...this.#entries.values()].flatMap(({ networkInterface }) => parseMac(networkInterface.hardwareAddress) ?? []),
-    );
+    const macs = () => [...this.#entries.values()].flatMap(({ networkInterface: one }) => parseMac(one.hardwareAddress) ?? []);
+    this.#macs ??= new Set(macs().filter((mac) => !isVirtualRouter(mac)));
     return this.#macs;
   }
 

@@ -49,11 +49,16 @@ export function eligibility(one: NetworkInterface): "eligible" | IneligibleReaso
   if (one.loopback) return "loopback";
   const mac = one.hardwareType === ethernet ? parseMac(one.hardwareAddress) : undefined;
   if (mac === undefined) return "notEthernet";
-  if (virtualRouters.includes(Math.floor(mac / 2 ** 8))) return "virtualRouter";
+  if (isVirtualRouter(mac)) return "virtualRouter";
   if (one.noArp) return "noArp";
   if (!one.broadcast) return "noBroadcast";
   if (one.master !== undefined && one.masterKind !== "vrf") return "enslaved";
   return one.up ? "eligible" : "down";
+}
+
+/** Whether several nodes have this MAC address, one of which speaks with it. */
+export function isVirtualRouter(mac: Mac): boolean {
+  return virtualRouters.includes(Math.floor(mac / 2 ** 8));
 }
 
 /** One end of a pair, the other one of which is in a Pod as a rule: netkit is what Cilium may have in the place of veth. */

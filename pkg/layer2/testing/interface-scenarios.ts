@@ -183,6 +183,21 @@ test("an interface with the MAC address of a virtual router, which other nodes h
   assert.deepEqual([...new Set(senders.map(({ source }) => source))], [mac("lan0")]);
 });
 
+test("what another node sends as a virtual router, whose MAC address an interface here has too, is of another host", async () => {
+  const shared = "00:00:5e:00:01:34";
+  ip(`link add vrrp52 address ${shared} type veth peer name in52`); // As keepalived makes on each node of a virtual router.
+  using _ = { [Symbol.dispose]: () => ip("link delete vrrp52") };
+  ip("link set vrrp52 up");
+  const sightings: AddressSighting[] = [];
+  await using layer2 = await started({ onSighting: (sighting) => sightings.push(sighting) });
+  layer2.announce(quiet);
+  await until(() => statusOf(layer2, "vrrp52") === "virtualRouter");
+  const sender = { source: mac("vrrp52"), senderMac: mac("vrrp52"), senderAddress: Number(quiet.value) };
+  await lan.call("send", "host0", [encodeArp(await requestFor(lan, quiet, sender))]);
+  await until(() => sightings.length > 0, 5_000);
+  assert.deepEqual(sightings[0], { address: quiet, mac: shared, kind: "announces", interface: "lan0", ownMac: macText("lan0") });
+});
+
 test("what comes by a VLAN with an interface of its own is answered by that one alone, and shows nothing on the one below", async (t) => {
   try {
     ip("link add link lan0 name vlan5 type vlan id 5");
