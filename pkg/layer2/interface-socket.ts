@@ -128,7 +128,7 @@ export class InterfaceSocket implements Disposable {
 
   /**
    * Takes in what changed. @returns whether hosts on the link may now reach this machine at another MAC or behind another port of a
-   * switch, or hosts or a subnet come behind it, or IPv6 begins here, before which the kernel has no groups, or other addresses are for an interface
+   * switch, or hosts or a subnet come behind it, or IPv6 begins here, maybe again, before which the kernel has no groups, or other addresses are for an interface
    * of this name
    */
   update(one: TrackedInterface): boolean {
@@ -141,7 +141,7 @@ export class InterfaceSocket implements Disposable {
       moved ||
       grown ||
       (!canReachHosts(before) && canReachHosts(one)) ||
-      (!hasIpv6(before) && hasIpv6(one)) ||
+      (hasIpv6(one) && (!hasIpv6(before) || before.ipv6Generation !== one.ipv6Generation)) ||
       before.name !== one.name
     );
   }

@@ -107,7 +107,7 @@ for (const { name, link, addresses, want } of reached)
         validSeconds: Infinity,
       };
     });
-    assert.deepEqual([...reachedSubnets({ ...ethernet, ...link, generation: 1, addresses: parsed })], want);
+    assert.deepEqual([...reachedSubnets({ ...ethernet, ...link, generation: 1, ipv6Generation: 0, addresses: parsed })], want);
   });
 
 test("of the addresses of an interface those are told that nothing new is to be sent from", () => {
@@ -122,6 +122,6 @@ test("of the addresses of an interface those are told that nothing new is to be 
   const addresses = Object.entries(flags).map(([text, flags]) => {
     return { interfaceIndex: 2, address: address(text), prefixLength: 24, flags, protocol: undefined, validSeconds: Infinity };
   });
-  const { unfit } = interfaceState({ ...ethernet, generation: 1, addresses }, "answering");
+  const { unfit } = interfaceState({ ...ethernet, generation: 1, ipv6Generation: 0, addresses }, "answering");
   assert.deepEqual(unfit, ["2001:db8::3/24", "2001:db8::4/24", "2001:db8::5/24"]);
 });

@@ -433,6 +433,7 @@ function ethernet(index: number, changes: Partial<TrackedInterface> = {}): Track
     kind: undefined,
     masterKind: undefined,
     generation: 1,
+    ipv6Generation: 0,
     addresses: [],
     ...changes,
   };

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -297,6 +298,17 @@ test("an interface that goes down and up, or loses IPv6 for a while, is in the g
     ip(back);
     await until(() => joined().length === 1);
     assert.equal(await lan.call("resolve", "2001:db8::100"), macText("lan0"));
+  }
+});
+
+test("an interface that loses IPv6 for so short a time that both are seen at once is in the groups again", async () => {
+  await using layer2 = await started();
+  layer2.announce(virtual);
+  await until(() => joined().length === 1);
+  const input = ["link set lan0 mtu 1000", "link set lan0 mtu 1500", "address add 2001:db8::1/64 dev lan0 nodad", ""].join("\n");
+  for (let turn = 0; turn < 20; turn++) {
+    execFileSync("ip", ["-batch", "-"], { input });
+    await until(() => joined().length === 1, 10_000);
   }
 });
 

@@ -215,3 +215,20 @@ test("the end of a dump that was given up ends nothing", () => {
   assert.equal(table.apply({ type: "done", errno: 0, sequence: old, interrupted: false }), undefined);
   assert.deepEqual(summary(table), ["eth0 "]);
 });
+
+test("IPv6 addresses that were all gone for a moment are another generation of IPv6, and those that come and go beside another are not", () => {
+  const table = new InterfaceTable();
+  const addressDeleted = (text: string): NetlinkMessage => ({
+    ...notification,
+    type: "addressDeleted",
+    address: address(2, text),
+  });
+  dump(table, [linkSet()], [addressSet(2, "192.0.2.1"), addressSet(2, "fe80::1")]);
+  const generation = (): number | undefined => table.interfaces()[0]?.ipv6Generation;
+  const before = generation();
+  for (const message of [addressSet(2, "2001:db8::1"), addressDeleted("2001:db8::1"), addressDeleted("192.0.2.1")])
+    table.apply(message);
+  assert.equal(generation(), before);
+  for (const message of [addressDeleted("fe80::1"), addressSet(2, "fe80::1"), linkSet({ running: false })]) table.apply(message);
+  assert.notEqual(generation(), before);
+});

@@ -1,9 +1,13 @@
 import type { InterfaceAddress, NetlinkMessage, NetworkInterface } from "./netlink.ts";
 import { encodeDump } from "./netlink-requests.ts";
 
-/** An interface with its addresses. `generation` differs when the index was given to another interface meanwhile. */
+/**
+ * An interface with its addresses. `generation` differs when the index was given to another interface meanwhile, `ipv6Generation` when all IPv6
+ * addresses were gone for a moment, as where the kernel forgot all that is IPv6.
+ */
 export interface TrackedInterface extends NetworkInterface {
   readonly generation: number;
+  readonly ipv6Generation: number;
   readonly addresses: readonly InterfaceAddress[];
 }
 
@@ -19,6 +23,7 @@ export type InterfaceTableEffect =
 interface InterfaceEntry {
   readonly networkInterface: NetworkInterface;
   readonly generation: number;
+  ipv6Generation: number;
   mentioned: number;
   /** With its addresses; undefined once one of these has changed. */
   tracked: TrackedInterface | undefined;
@@ -95,11 +100,12 @@ export class InterfaceTable {
   }
 
   #tracked(entry: InterfaceEntry): TrackedInterface {
-    const { networkInterface, generation } = entry;
+    const { networkInterface, generation, ipv6Generation } = entry;
     const addresses = () => [...(this.#addresses.get(networkInterface.index)?.values() ?? [])].map(({ address }) => address);
     entry.tracked ??= {
       ...networkInterface,
       generation,
+      ipv6Generation,
       addresses: addresses().sort((a, b) => a.address.compare(b.address)),
     };
     return entry.tracked;
@@ -129,7 +135,8 @@ export class InterfaceTable {
       return;
     }
     const generation = known?.generation ?? ++this.#generation;
-    const entry = { networkInterface, generation, mentioned: this.#sequence, tracked: undefined };
+    const ipv6Generation = known?.ipv6Generation ?? 0;
+    const entry = { networkInterface, generation, ipv6Generation, mentioned: this.#sequence, tracked: undefined };
     this.#interfaces.set(networkInterface.index, entry);
     this.#changes++;
   }
@@ -150,9 +157,15 @@ export class InterfaceTable {
   }
 
   #deleteAddress(address: InterfaceAddress): void {
-    const ofInterface = this.#addresses.get(address.interfaceIndex);
-    if (ofInterface?.delete(addressKey(address))) this.#addressesChanged(address.interfaceIndex);
-    if (ofInterface?.size === 0) this.#addresses.delete(address.interfaceIndex);
+    const { interfaceIndex } = address;
+    const ofInterface = this.#addresses.get(interfaceIndex);
+    if (!ofInterface?.delete(addressKey(address))) return;
+    this.#addressesChanged(interfaceIndex);
+    if (ofInterface.size === 0) this.#addresses.delete(interfaceIndex);
+    const entry = this.#interfaces.get(interfaceIndex);
+    const isIpv6 = ({ address: { family } }: InterfaceAddress) => family === "IPv6";
+    if (entry !== undefined && isIpv6(address) && !ofInterface.values().some((one) => isIpv6(one.address)))
+      entry.ipv6Generation++;
   }
 
   #addressesChanged(index: number): void {
