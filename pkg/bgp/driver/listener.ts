@@ -17,8 +17,13 @@ export interface ListenerOptions {
 }
 
 interface Expected extends Disposable {
+  readonly key: string; // see `keyOf`
+  /** Of peers with one key the lowest gets the connections. */
+  readonly place: number;
   readonly peer: SessionSettings;
   readonly accept: (incoming: Incoming) => void;
+  /** Some of its connections may be from before the kernel asked for its password: they are closed. */
+  mayBeUnsigned: boolean;
 }
 
 interface Listening {
@@ -32,6 +37,8 @@ export class BgpListener implements Disposable {
   readonly #expected = new Map<string, readonly Expected[]>(); // see `keyOf` -> who wait for it, of whom the first gets it
   readonly #listening = new Map<Family, Listening>();
   readonly #gate: ServerGate;
+  readonly #returned = new WeakMap<Disposable, Expected>(); // Also what is disposed.
+  #places = 0;
   #port: number;
 
   constructor(options: ListenerOptions) {
@@ -78,34 +85,41 @@ export class BgpListener implements Disposable {
   /**
    * From now on `accept` is given the connections of this peer, until what is returned is disposed. Of peers with one address it is the
    * one whose `sourceAddress` the connection is to, and of peers with the same addresses the one that came first.
-   * @param former what an earlier call for this peer returned, whose place among peers with the same addresses this one takes
+   * @param former what an earlier call for this peer returned, whose place among peers with the same addresses this one takes, also later
    * @throws {SystemCallError} for a password that the kernel does not take
    */
   expect(peer: SessionSettings, accept: (incoming: Incoming) => void, former?: Disposable): Disposable {
     const key = keyOf(peer.address, peer.interface, peer.sourceAddress);
-    const place = this.#expected.get(key)?.findIndex((one) => Object.is(one, former)) ?? -1;
+    const before = former && this.#returned.get(former);
     former?.[Symbol.dispose]();
     const others = this.#expected.get(key) ?? [];
-    const expected: Expected = { peer, accept, [Symbol.dispose]: () => this.#forget(key, expected) };
-    if (others.length > 0 && place === -1)
+    const isNew = before?.key !== key;
+    const place = isNew ? this.#places++ : before.place;
+    const expected: Expected = { key, place, peer, accept, mayBeUnsigned: false, [Symbol.dispose]: () => this.#forget(expected) };
+    if (others.length > 0 && isNew)
       this.#options.log.warn("several peers have one address: the first gets the connections that the router begins", {
         op: "bgpListen",
         peer: `${peer.address}:${peer.port}`,
       });
-    if (others.length === 0 || place === 0) {
-      this.#setMd5Key([expected, ...this.#first.filter((one) => one !== others[0])], others[0] ?? expected);
-      if (md5Key(peer) !== undefined) this.#acceptWaiting(peer.address.family);
-    }
-    this.#expected.set(key, place === -1 ? [...others, expected] : others.toSpliced(place, 0, expected));
+    const all = [...others, expected].sort((a, b) => a.place - b.place);
+    const isFirst = all[0] === expected;
+    if (isFirst) this.#setMd5Key([expected, ...this.#first.filter((one) => one !== others[0])], others[0] ?? expected);
+    this.#expected.set(key, all);
+    this.#returned.set(expected, expected);
+    if (isFirst) this.#closeUnsigned(expected);
     return expected;
   }
 
-  #forget(key: string, expected: Expected): void {
+  #forget(expected: Expected): void {
+    const { key } = expected;
     const all = this.#expected.get(key) ?? [];
     const left = all.filter((one) => one !== expected);
-    if (left.length > 0) this.#expected.set(key, left);
+    const [next] = left;
+    if (next !== undefined) this.#expected.set(key, left);
     else this.#expected.delete(key);
-    if (all[0] === expected) this.#setMd5Key(this.#first, expected);
+    if (all[0] !== expected) return;
+    this.#setMd5Key(this.#first, expected);
+    if (next !== undefined) this.#closeUnsigned(next);
   }
 
   /** The kernel has one key for an address, whatever the interface and this side's address. @param former who may have set it */
@@ -137,7 +151,10 @@ export class BgpListener implements Disposable {
       if (error instanceof SystemCallError && error.code === "EAFNOSUPPORT") return;
       throw error;
     }
-    const server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+    const server = createServer({ noDelay: true }, (socket) => {
+      this.#accept(socket);
+      for (const one of this.#first) if (one.mayBeUnsigned) this.#closeUnsigned(one);
+    });
     server.listen({ fd, backlog });
     // From now on, because peers that come before the event need their passwords here.
     this.#listening.set(family, { socket: TcpSocket.of(fd), server });
@@ -152,16 +169,26 @@ export class BgpListener implements Disposable {
     this.#gate.add(server);
   }
 
-  /**
-   * Closes the connections of the next peer that wait: the kernel did not ask them for its password. Others are given to their peers.
-   * @throws {SystemCallError} EMFILE
-   */
-  #acceptWaiting(family: Family): void {
+  /** Closes the connections of a peer that wait, where the kernel did not ask them for its password. Others are given to their peers. */
+  #closeUnsigned(first: Expected): void {
+    if (md5Key(first.peer) === undefined) return;
+    first.mayBeUnsigned = true;
+    first.mayBeUnsigned = !this.#acceptWaiting(first.peer.address.family);
+  }
+
+  /** @returns false where some may be left, as without a free descriptor */
+  #acceptWaiting(family: Family): boolean {
     const { socket: listener } = this.#listening.get(family) ?? {};
-    for (let left = backlog + 1; left > 0; left--) {
-      const waiting = listener?.accept();
-      if (waiting === undefined) return;
-      this.#accept(new Socket({ fd: waiting.socket.release(), readable: true, writable: true }).setNoDelay());
+    try {
+      for (let left = backlog + 1; left > 0; left--) {
+        const waiting = listener?.accept();
+        if (waiting === undefined) break;
+        this.#accept(new Socket({ fd: waiting.socket.release(), readable: true, writable: true }).setNoDelay());
+      }
+      return true;
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      return false;
     }
   }
 
@@ -192,7 +219,8 @@ export class BgpListener implements Disposable {
       return keyOf(remote, peer.interface && nameNow(peer.interface)) === keyOf(remote, zone);
     };
     const own = parseAddress(socket.localAddress?.split("%")[0] ?? "");
-    const expected = of(own) ?? of() ?? this.#first.find(isIts);
+    const found = of(own) ?? of() ?? this.#first.find(isIts);
+    const expected = found?.mayBeUnsigned === true ? undefined : found;
     const end = expected === undefined ? undefined : endOf(socket, expected.peer);
     if (expected === undefined || end === undefined) {
       if (expected === undefined)

@@ -121,8 +121,7 @@ export class PeerSession {
    * it. Resolves when it is sent and the peer has closed its side too, at the latest after 3 s.
    */
   async close(cease: keyof typeof Cease, text: string): Promise<void> {
-    this.#expecting?.[Symbol.dispose]();
-    this.#expecting = undefined;
+    this.#expecting?.[Symbol.dispose](); // It keeps its place for the next start.
     this.#dispatch({ type: "stop", notification: ceaseOf(cease, text), because: text });
     await this.closed();
   }

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { createServer, type Server } from "node:net";
-import { networkInterfaces } from "node:os";
+import { constants, networkInterfaces } from "node:os";
 import { suite, test } from "node:test";
 import { promisify } from "node:util";
 import { SystemClock } from "#pkg/clock";
 import { SimulatedClock } from "#pkg/clock/testing";
 import type { SessionSettings } from "#pkg/config";
-import { TcpSocket } from "#pkg/linux";
+import { SystemCallError, TcpSocket } from "#pkg/linux";
 import { silentLog } from "#pkg/log/testing";
 import { address } from "#pkg/net/testing";
 import { RecordingLog } from "../testing/pair.ts";
@@ -392,6 +392,75 @@ suite("connections of the system", { concurrency: false }, () => {
     open[Symbol.dispose]();
     await connect(others);
     assert.deepEqual(taken, ["first, changed", "first, open", "second"]);
+  });
+
+  test("a peer that waits for something else meanwhile has its place among peers of one address again", async () => {
+    const log = new RecordingLog();
+    using listener = new BgpListener({ port: 0, clock: new SystemClock(), log });
+    await listener.start();
+    const taken: number[] = [];
+    const expect = (port: number, former?: Disposable) => {
+      const accept = (incoming: Incoming) => {
+        taken.push(port);
+        incoming.open(new Recorder()).destroy();
+      };
+      return listener.expect(settings({ address: address("127.0.0.1"), port }), accept, former);
+    };
+    const connect = async () => {
+      const { events } = dial({ address: address("127.0.0.1"), port: listener.port });
+      await events.until(({ because }) => because !== undefined);
+    };
+    const first = expect(179);
+    expect(180);
+    first[Symbol.dispose]();
+    await connect();
+    expect(179, first);
+    await connect();
+    assert.deepEqual(taken, [180, 179]);
+    assert.equal(log.lines.filter(({ level }) => level === "warn").length, 1);
+  });
+
+  test("RFC 2385: connections that wait are given to no other peer of the address, nor to the next one, which has a password", {
+    skip: noMd5,
+  }, async () => {
+    for (const isReplaced of [true, false]) {
+      using listener = new BgpListener({ port: 0, clock: new SystemClock(), log: silentLog });
+      await listener.start();
+      const expect = (port: number, password: string | undefined, former?: Disposable) =>
+        listener.expect(
+          settings({ address: address("127.0.0.1"), port, password }),
+          () => assert.fail("it is not signed"),
+          former,
+        );
+      const first = expect(179, undefined);
+      expect(180, "second");
+      const unsigned = dial({ port: listener.port });
+      await new Promise(process.nextTick);
+      if (isReplaced) expect(179, "first", first);
+      else first[Symbol.dispose]();
+      await unsigned.events.until(({ because }) => because !== undefined);
+    }
+  });
+
+  test("RFC 2385: a peer gets its connections also where those that wait could not be looked at, once they are", {
+    skip: noMd5,
+  }, async (t) => {
+    using listener = new BgpListener({ port: 0, clock: new SystemClock(), log: silentLog });
+    await listener.start();
+    const unsigned = dial({ port: listener.port });
+    await new Promise(process.nextTick);
+    const none = t.mock.method(TcpSocket.prototype, "accept", () => {
+      throw new SystemCallError("accept4", constants.errno.EMFILE, "accept a connection");
+    });
+    const taken = Promise.withResolvers<Incoming>();
+    listener.expect(settings({ address: address("127.0.0.1"), password: "secret" }), taken.resolve);
+    await unsigned.events.until(({ because }) => because !== undefined);
+    none.mock.restore();
+    const signed = () => dial({ port: listener.port, password: "secret" });
+    await signed().events.until(({ because }) => because !== undefined);
+    const good = signed();
+    (await taken.promise).open(new Recorder()).destroy();
+    await good.events.until(({ because }) => because !== undefined);
   });
 
   test("nothing is left of connections that failed or ended", async () => {
