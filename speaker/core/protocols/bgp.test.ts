@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Config, parseConfig } from "#pkg/config";
+import { Bench, pools } from "../../testing/speaker-bench.ts";
 import type { SpeakerEffect } from "../effects.ts";
+import type { CarriedRoutes } from "../events.ts";
 import { createState } from "../state.ts";
 import { bgpConfigChanged, ownNodeChanged } from "./bgp.ts";
 
@@ -43,4 +45,21 @@ test("a node has sessions with the first 256 of its peers, and says how many get
   assert.deepEqual(label({ other: "label" }), ["256 peers"]);
   assert.deepEqual(label({ absent: "" }), ["0 peers"]);
   assert.deepEqual(label({}), [744, "256 peers"]);
+});
+
+test("sessions with peers that many pools have in common are looked at once, and not for each pool", () => {
+  const peers = Array.from({ length: 40 }, (_, index) => `{my-asn: 1, peer-asn: 2, peer-address: 10.1.0.${index}}`);
+  const many = Array.from({ length: 50 }, (_, index) => `{name: p${index}, protocol: bgp, addresses: [10.0.${index}.0/24]}`);
+  const bench = new Bench("self", { hasRing: true });
+  bench.setConfig(pools(many.join(), peers.join()));
+  bench.start();
+  let looked = 0;
+  const carried = new Map<string, readonly CarriedRoutes[]>();
+  carried.get = () => {
+    looked++;
+    return undefined;
+  };
+  bench.runner.dispatch({ type: "sessions", carried });
+  assert.ok(looked > 0 && looked <= 2 * peers.length, `${looked}`);
+  assert.ok(bench.state.bgp.deliveries.values().every(({ IPv4 }) => IPv4 === "noSession"));
 });

@@ -81,27 +81,42 @@ export function deliveryOf(state: SpeakerState, node: string, pool: Pool, family
 /** How this node delivers routes of a pool, or of some of its advertisements. */
 export function deliveriesOf({ bgp: { carried } }: SpeakerState, { eligibility, advertised }: PoolAdvertisements): Deliveries {
   const of = (family: Family): Delivery => {
-    let found: Delivery = "noPeer";
-    for (const one of eligibility === "eligible" ? advertised : [])
-      for (const peer of one.peers[family]) {
-        const isByThis = isCarried(one, family, carried.get(peer));
-        if (isByThis) return "carried";
-        if (found !== "notCarried") found = isByThis === false ? "notCarried" : "noSession";
-      }
-    return found;
+    const made = eligibility === "eligible" ? advertised.filter(({ peers }) => peers[family].length > 0) : [];
+    const sessions = made.flatMap((one) => carriedTo(one.peers[family], carried).map((each) => isCarried(one, family, each)));
+    if (sessions.length > 0) return sessions.includes(true) ? "carried" : "notCarried";
+    return made.length > 0 ? "noSession" : "noPeer";
   };
   return { IPv4: of("IPv4"), IPv6: of("IPv6") };
 }
 
-/** Whether a session carries the advertisement's routes; undefined without a session. */
-export function isCarried(
+type Carried = SpeakerState["bgp"]["carried"];
+const carriedToPeers = new WeakMap<Carried, WeakMap<readonly string[], readonly (readonly CarriedRoutes[])[]>>();
+
+/** What the sessions with these peers carry, without repetitions. Advertisements of many pools to all peers share one list of them. */
+function carriedTo(peers: readonly string[], carried: Carried): readonly (readonly CarriedRoutes[])[] {
+  const known = carriedToPeers.get(carried) ?? new WeakMap();
+  carriedToPeers.set(carried, known);
+  const found = known.get(peers);
+  if (found !== undefined) return found;
+  const sessions = new Map<string, readonly CarriedRoutes[]>(); // as text -> what a session carries
+  for (const peer of peers) {
+    const its = carried.get(peer);
+    if (its !== undefined) sessions.set(its.join(), its);
+  }
+  const all = [...sessions.values()];
+  known.set(peers, all);
+  return all;
+}
+
+/** Whether a session carries the advertisement's routes. */
+function isCarried(
   { advertisement, slots }: Pick<Advertised, "advertisement" | "slots">,
   family: Family,
-  carried: readonly CarriedRoutes[] | undefined,
-): boolean | undefined {
+  carried: readonly CarriedRoutes[],
+): boolean {
   const nextHop = family === "IPv4" ? advertisement.nextHop : advertisement.nextHopV6;
   const isByNextHop = nextHop !== undefined || slots.has(family);
-  return carried && (carried.includes(family) || (isByNextHop && carried.includes(`${family} by next hop`)));
+  return carried.includes(family) || (isByNextHop && carried.includes(`${family} by next hop`));
 }
 
 /** The labels of a namespace are others. @returns the addresses for which they may matter */
