@@ -6,6 +6,7 @@ import {
   type Answers,
   askAll,
   isOtherVersion,
+  isSlow,
   isWithoutSpeakers,
   only,
   type Processes,
@@ -70,6 +71,9 @@ function whyUndecided({ answers, unreachable }: Answers<ControllerServices>): st
   return unreachable.length > 0 ? "none answers" : "there is none";
 }
 
+// A speaker that works has made a list of 10,000 Services by then.
+const slowMs = 1_000;
+
 /** All Services. In a large ring each speaker says itself what it announces: the one that lists all does not know who else does. */
 export function askServices(processes: Processes): Promise<AskedServices> {
   return askAllServices(processes, { all: "/v1/services", problems: "/v1/services?problems&own" });
@@ -131,7 +135,8 @@ async function askAllServices<V extends BriefVerdict>(
   const [controllers, asked, instead, others] = await Promise.all([
     askAll<ControllerServices<V>>(processes, paths.all, "controller"),
     asking,
-    isSlow(asking).then((isSlow) => askForAll(isSlow ? second : undefined)),
+    // One that hangs is known by its silence alone, and another one is asked meanwhile.
+    isSlow(asking, slowMs).then((isSlow) => askForAll(isSlow ? second : undefined)),
     askAll<SpeakerServices<V>>(
       only(processes, (target) => target.program === "speaker" && target !== first),
       paths.problems,
@@ -159,18 +164,6 @@ async function askAllServices<V extends BriefVerdict>(
     names: wellByName(said),
     unreachable: [...controllers.unreachable, ...asked.unreachable, ...others.unreachable],
   };
-}
-
-// A speaker that works has made a list of 10,000 Services by then.
-const slowMs = 1_000;
-
-/** Whether it takes long. One that hangs is known by its silence alone, and another one is asked meanwhile. */
-async function isSlow(asking: Promise<unknown>): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(resolve, slowMs, true);
-  const result = await Promise.race([asking.then(() => false), promise]);
-  clearTimeout(timer);
-  return result;
 }
 
 function leaders<V extends BriefVerdict>(

@@ -61,6 +61,8 @@ export interface Answers<T> {
 
 // Each is a connection to the API server; kubectl opens as many at a time as people have patience for.
 const atOnce = 16;
+// A process that is silent for longer may hang: the next one is asked meanwhile.
+const turnMs = 250;
 
 /** Asks those of one program, or all, some at a time. A process that does not answer delays no other, and what is no answer counts as none. */
 export function askAll<T>(processes: Processes, path: string, program?: Target["program"]): Promise<Answers<T>> {
@@ -77,22 +79,37 @@ export async function askAny(
   const waiting = processes.targets.filter((target) => program === undefined || target.program === program);
   const answers: Answer<unknown>[] = [];
   const unreachable: Unreachable[] = [];
+  const ask = async (target: Target): Promise<void> => {
+    try {
+      if (target.notRunning !== undefined) throw new Error(target.notRunning);
+      answers.push({ target, body: check(target.program, path, await processes.get(target, path)) });
+    } catch (error) {
+      unreachable.push({ target, why: (error as Error).message });
+    }
+  };
+  const asking: Promise<void>[] = [];
   const work = async (): Promise<void> => {
     for (let target = waiting.shift(); target !== undefined; target = waiting.shift()) {
-      if (target.notRunning !== undefined) unreachable.push({ target, why: target.notRunning });
-      else
-        try {
-          answers.push({ target, body: check(target.program, path, await processes.get(target, path)) });
-        } catch (error) {
-          unreachable.push({ target, why: (error as Error).message });
-        }
+      const asked = ask(target);
+      asking.push(asked);
+      await isSlow(asked, turnMs);
     }
   };
   await Promise.all(Array.from({ length: atOnce }, work));
+  await Promise.all(asking);
   const order = new Map(processes.targets.map((target, place) => [target, place]));
   const byPlace = (one: { target: Target }, other: { target: Target }) =>
     (order.get(one.target) ?? 0) - (order.get(other.target) ?? 0);
   return { answers: answers.sort(byPlace), unreachable: unreachable.sort(byPlace) };
+}
+
+/** Whether it takes longer than this. */
+export async function isSlow(asking: Promise<unknown>, ms: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(resolve, ms, true);
+  const result = await Promise.race([asking.then(() => false), promise]);
+  clearTimeout(timer);
+  return result;
 }
 
 /** No process could announce anything. */

@@ -6,6 +6,7 @@ import { Exit } from "../command.ts";
 import { smallCluster } from "../testing/small-cluster.ts";
 import { stepMs, timedIngotctl, timeoutMs, turns } from "../testing/timed-ingotctl.ts";
 import { PodAgent } from "./connect.ts";
+import type { Processes, Target } from "./processes.ts";
 
 const commands = [
   ...["status", "check", "doctor", "doctor --wire", "services -A", "pools", "nodes", "peers", "members", "version"],
@@ -48,6 +49,31 @@ suite("a process that hangs", () => {
         }
       });
 });
+
+for (const command of ["status", "doctor", "services -A", "nodes", "explain svc/web", "drain n99"])
+  test(`many processes that hang do not delay one another in ${command}`, async (context) => {
+    const { api, processes } = smallCluster();
+    const agents = new Map<string, PodAgent>();
+    const [controller, speaker] = processes.targets as [Target, Target];
+    const speakers = Array.from({ length: 100 }, (_, place) => ({ ...speaker, pod: `speaker-${place}`, node: `n${place}` }));
+    const many: Processes = {
+      ...processes,
+      targets: [controller, ...speakers],
+      async get(target, path) {
+        if (target === controller || Number(target.node.slice(1)) >= 40)
+          return processes.get({ ...target, pod: target === controller ? "controller" : "speaker-n1" }, path);
+        const agent = agents.get(target.pod) ?? new PodAgent(async () => duplexPair()[0]);
+        agents.set(target.pod, agent);
+        return agent.get(path, many);
+      },
+    };
+    api.stored["/api/v1/nodes/n99"] = { metadata: { name: "n99", labels: {} } };
+    context.mock.timers.enable({ apis: ["setTimeout"] });
+    const { err, waitedMs } = await timedIngotctl(command, { api, processes: many }, (ms) => context.mock.timers.tick(ms));
+    assert.ok(waitedMs <= 1.5 * timeoutMs + stepMs, `${waitedMs} ms`);
+    if (command !== "doctor") assert.equal(err.match(/no answer within 2 s/g)?.length, 40);
+    for (const agent of agents.values()) agent.destroy();
+  });
 
 test("time that the API server takes to open a connection is not the process's", async (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });

@@ -382,6 +382,14 @@ test("more speakers that hang than are asked at a time delay the others once, un
   assert.equal(often.size, 21);
 });
 
+test("more speakers that hang than are asked at a time keep no other from the first page", async () => {
+  const { cluster, asked, now, half } = partlyHanging(40);
+  await using world = await started(cluster, async () => half);
+  now.clock = world.clock;
+  await world.pass(1_500);
+  assert.equal(new Set(asked).size, half.targets.length);
+});
+
 test("a Pod that is gone when its turn comes is not asked, and takes no turn from others", async () => {
   const { cluster, hanging, asked, now, half } = partlyHanging(60);
   await using world = await started(cluster, async () => half);

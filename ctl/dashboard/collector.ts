@@ -38,6 +38,7 @@ const settleMs: Millis = 100;
 // A speaker that lists all Services and is silent for longer is followed by another.
 const silentMs: Millis = 2_000;
 const atOnce = 16;
+const turnMs: Millis = 500; // A process that takes longer may hang: its turn passes to the next one meanwhile.
 
 interface FollowedProcess {
   readonly target: Target;
@@ -55,8 +56,8 @@ interface FollowedProcess {
 }
 
 /**
- * Asks all processes over and over, each at its own pace, and makes a model of the latest that each said. Processes that do not answer delay only
- * one another, once that is known.
+ * Asks all processes over and over, each at its own pace, and makes a model of the latest that each said. Processes that do not answer delay
+ * others for a moment, and once that is known only one another.
  */
 export class Collector implements AsyncDisposable {
   readonly #options: CollectorOptions;
@@ -203,10 +204,10 @@ export class Collector implements AsyncDisposable {
   async #ask(asked: FollowedProcess): Promise<void> {
     asked.next = undefined;
     const turns = asked.heard.silentSince === undefined ? this.#turns.others : this.#turns.silent;
-    await turns.begin();
-    const isGone = () => this.#stopped || this.#asked.get(asked.target.pod) !== asked;
-    if (isGone()) return turns.end();
     const { clock } = this.#options;
+    const end = await turns.begin(clock);
+    const isGone = () => this.#stopped || this.#asked.get(asked.target.pod) !== asked;
+    if (isGone()) return end();
     const start = clock.now();
     asked.since = start;
     try {
@@ -223,7 +224,7 @@ export class Collector implements AsyncDisposable {
     }
     asked.since = undefined;
     asked.isDone = true;
-    turns.end();
+    end();
     if (isGone()) return;
     this.#changed();
     const tookMs = clock.now() - start;
@@ -324,13 +325,11 @@ export class Collector implements AsyncDisposable {
   }
 
   #publish(): void {
-    const all = [...this.#asked.values()];
     const before = this.#model;
-    const heard = all.map((one) => one.heard);
-    const { namespace } = this.#options;
-    const about = { namespace, now: this.#now, missing: this.#missing };
+    const heard = [...this.#asked.values()].map((one) => one.heard);
+    const about = { namespace: this.#options.namespace, now: this.#now, missing: this.#missing };
     const built = buildModel(before, heard, this.#whole, about);
-    const isComplete = all.every(({ isDone }) => isDone);
+    const isComplete = this.#asked.values().every(({ isDone }) => isDone);
     // Objects that exist at the beginning are no events.
     const row = this.#about(isComplete);
     const now = Object.assign({}, built, { about: keepRows(before.about, [row]) });
@@ -380,18 +379,21 @@ export class Collector implements AsyncDisposable {
   }
 }
 
-/** So many have a turn at a time; the others wait. */
+/** So many have a turn at a time, besides those that take long; the others wait. */
 class Turns {
   readonly #waiting: (() => void)[] = [];
-  #running = 0;
+  readonly #running = new Set<Disposable>();
 
-  async begin(): Promise<void> {
-    if (this.#running >= atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#running++;
+  /** @returns what ends the turn, where it has not passed to another yet */
+  async begin(clock: Clock): Promise<() => void> {
+    if (this.#running.size >= atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    const turn: Disposable = clock.schedule("pass on a turn", clock.now() + turnMs, () => this.#end(turn));
+    this.#running.add(turn);
+    return () => this.#end(turn);
   }
 
-  end(): void {
-    this.#running--;
-    this.#waiting.shift()?.();
+  #end(turn: Disposable): void {
+    turn[Symbol.dispose]();
+    if (this.#running.delete(turn)) this.#waiting.shift()?.();
   }
 }

@@ -44,7 +44,7 @@ export const onTheWire: readonly Break[] = [
     tests: ["speaker/status-objects/status-objects.test.ts"],
   },
   {
-    before: "isSlow(asking).then((isSlow) => askForAll(isSlow ? second : undefined)),",
+    before: "isSlow(asking, slowMs).then((isSlow) => askForAll(isSlow ? second : undefined)),",
     after: "askForAll(undefined),",
     tests: ["ctl/cluster/ask-services.test.ts"],
   },
