@@ -11,8 +11,8 @@ export interface Mark {
   readonly occupiedBy: string | undefined;
 }
 
-/** The use of an address; for several addresses, the last in this list that any of them has. */
-export const uses = ["free", "excluded", "reserved", "held", "shared", "occupied"] as const;
+/** The use of an address; for several addresses, the last in this list that any of them has. `unknown`: NetBox may have a record of it. */
+export const uses = ["free", "unknown", "excluded", "reserved", "held", "shared", "occupied"] as const;
 export type Use = (typeof uses)[number];
 
 /** One field of a map: an address, or several in a row. */
@@ -27,6 +27,10 @@ export interface Cell {
 }
 
 const maxCells = 256;
+
+export function useText(use: Use): string {
+  return use === "unknown" ? "free if NetBox has no record of it" : use;
+}
 
 /** Marks of every address that is held or occupied, sorted. */
 export function marksOf(services: Table<ServiceRow>, occupied: Table<OccupiedRow>): readonly Mark[] {
@@ -89,7 +93,8 @@ function cellOf(range: AddressRange, marks: readonly Mark[], reserved: readonly 
   if (keptFor.length > 0) found.push("reserved");
   const isKept = (pool.avoidBuggyIPs === true && isBuggy) || pool.slots?.some(({ address }) => address === `${range.first}`);
   if (pool.closed === true || (size === 1 && isKept)) found.push("excluded");
-  const use = found.reduce<Use>((one, other) => (uses.indexOf(other) > uses.indexOf(one) ? other : one), "free");
+  const unused = pool.netbox === true ? "unknown" : "free";
+  const use = found.reduce<Use>((one, other) => (uses.indexOf(other) > uses.indexOf(one) ? other : one), unused);
   return { range, marks, use, keptFor, fill: marks.length / size };
 }
 

@@ -151,6 +151,15 @@ test("no field is free whose addresses no Service gets: those of a closed pool, 
   assert.deepEqual(usesIn("10.0.0.6-10.0.0.8", { slots }), ["held", "excluded", "free"]);
 });
 
+test("no field of a pool with netbox is free, since somebody else's record in NetBox keeps an address from Services", () => {
+  const marks = marksOf(table(service("a/a", "10.0.0.6", "n1")), new Map());
+  const cells = cellsOf(range("10.0.0.4-10.0.0.8"), marks, { ...pool, netbox: true });
+  assert.deepEqual(
+    cells.map(({ use }) => use),
+    ["reserved", "reserved", "held", "unknown", "unknown"],
+  );
+});
+
 for (const text of [
   "10.0.0.0-10.255.255.255",
   "fd00::-fd00::ffff:ffff:ffff:ffff",

@@ -1,6 +1,6 @@
 import { useRef, useState } from "preact/hooks";
 import { count } from "#pkg/text";
-import type { Cell } from "../model/cells.ts";
+import { type Cell, useText } from "../model/cells.ts";
 import { plain } from "./text.ts";
 
 interface Props {
@@ -70,7 +70,7 @@ function titleOf({ range, marks, use, keptFor }: Cell): string {
   const [mark] = marks;
   if (!range.first.equals(range.last)) return `${range}: ${count(marks.length)} in use`;
   const kept = keptFor.length === 0 ? "" : ` for ${keptFor.map(plain).join(", ")}`;
-  if (mark === undefined) return `${range.first}: ${use}${kept}`;
+  if (mark === undefined) return `${range.first}: ${useText(use)}${kept}`;
   const by = mark.services.length > 0 ? ` by ${mark.services.slice(0, 5).map(plain).join(", ")}` : "";
   return `${range.first}: ${use}${by}`;
 }

@@ -1,7 +1,7 @@
 import { useMemo, useState } from "preact/hooks";
 import type { AddressRange } from "#pkg/net";
 import { count } from "#pkg/text";
-import { type Cell, cellsOf, type Mark, marksIn, marksOf, rangesOf, uses } from "../model/cells.ts";
+import { type Cell, cellsOf, type Mark, marksIn, marksOf, rangesOf, uses, useText } from "../model/cells.ts";
 import type { Model, PoolRow } from "../model/rows.ts";
 import { CellMap } from "./cell-map.tsx";
 import { Badge, Empty, Explain, Message } from "./parts.tsx";
@@ -13,7 +13,7 @@ export function Pools({ model }: { readonly model: Model }) {
   return (
     <>
       <h1>Pools</h1>
-      <Legend />
+      <Legend hasNetbox={pools.some(({ netbox }) => netbox === true)} />
       {pools.length === 0 && <Empty>There is no pool.</Empty>}
       {pools.map((pool, index) => (
         <Pool key={pool.id} pool={pool} marks={marks} isOpen={index < 4} />
@@ -22,14 +22,16 @@ export function Pools({ model }: { readonly model: Model }) {
   );
 }
 
-function Legend() {
+function Legend({ hasNetbox }: { readonly hasNetbox: boolean }) {
   return (
     <ul class="legend" aria-label="Legend">
-      {uses.map((use) => (
-        <li key={use}>
-          <span class={`cell ${use}`} aria-hidden="true" /> {use}
-        </li>
-      ))}
+      {uses
+        .filter((use) => hasNetbox || use !== "unknown")
+        .map((use) => (
+          <li key={use}>
+            <span class={`cell ${use}`} aria-hidden="true" /> {useText(use)}
+          </li>
+        ))}
     </ul>
   );
 }
@@ -128,7 +130,7 @@ function Chosen({ cell: { range, use, marks, keptFor } }: { readonly cell: Cell 
   const address = `${range.first}`;
   return (
     <p class="chosen" role="status">
-      <strong>{address}</strong> {use}
+      <strong>{address}</strong> {useText(use)}
       {keptFor.length > 0 && `, kept for ${keptFor.map(plain).join(", ")}`}
       {mark !== undefined && mark.services.length > 0 && (
         <>
