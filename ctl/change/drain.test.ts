@@ -166,7 +166,8 @@ test("drain: a speaker that does not answer leaves open whether its node can go"
     },
   };
   const { status, out, err } = await ingotctl("drain n1", { api, processes: silent, now });
-  assert.deepEqual([status, out], [3, "n1 cannot go yet\n"]);
+  const why = "its speaker does not answer, which alone knows whether connections go through it";
+  assert.deepEqual([status, out], [3, `n1 cannot go yet: ${why}\n`]);
   assert.match(err, /speaker-n1 on n1 is not among these: no answer/);
 });
 

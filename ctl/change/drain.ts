@@ -118,7 +118,8 @@ async function progressOf(all: Processes, node: string, isWaiting: boolean) {
   const routed = announced.some(({ protocol }) => protocol === "interface") ? "; those of pools with placement: routed stay" : "";
   const stays = announced.length > 0 ? verdict && `${verdict.message}${routed}` : undefined;
   const hasSpeaker = speakers.some((target) => target.node === node);
-  const unasked = isLedOnly || hasSpeaker ? undefined : "it has no speaker, which alone knows whether connections go through it";
+  const speaker = hasSpeaker ? "its speaker does not answer" : "it has no speaker";
+  const unasked = isLedOnly ? undefined : `${speaker}, which alone knows whether connections go through it`;
   // Why it cannot go, where what it has does not say so.
   const obstacle = facts.answers.length === 0 ? unasked : verdict === undefined ? unseen : stays;
   const unreachable = eachOnce([...services.unreachable, ...handovers.unreachable, ...led.unreachable]);
