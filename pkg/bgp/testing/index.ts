@@ -4,6 +4,7 @@ export { MessageReader } from "../codec/message-reader.ts";
 export type { Connection, ConnectionEvents, Incoming, Transport } from "../driver/transport.ts";
 export { localEnd, negotiated } from "../routes/testing/fixtures.ts";
 export { Listener } from "../routes/testing/listener.ts";
+export { asnOf } from "../session/negotiation.ts";
 export { ModelRouter } from "./model-router.ts";
 export type { ModelRoute, Removal } from "./model-routes.ts";
 export type { ModelSettings } from "./model-settings.ts";

@@ -206,3 +206,11 @@ for (const { what, pool, router = byRouter, change, message } of unheard)
     };
     assert.match(await found(act, 27, router(withMore(firstConfig))), message);
   });
+
+test("routes by a session whose AS number takes four octets are right", async () => {
+  const act = ({ cluster: { people, nodes } }: Scene) => {
+    nodes.setPeerValue(0, "my-asn", "4200000001");
+    people.setService("r", { ...spec, pool: "routed" });
+  };
+  assert.equal(await found(act, 27, byAsn(withMore(firstConfig))), "");
+});

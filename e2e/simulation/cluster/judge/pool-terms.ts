@@ -1,3 +1,4 @@
+import { asnOf } from "#pkg/bgp/testing";
 import { advertisementsFor, layer2PoolFor, type Peer, type Pool } from "#pkg/config";
 import type { PeerField } from "../api/node-objects.ts";
 import { routerAddress, type ServiceSpec } from "../api/objects.ts";
@@ -70,9 +71,9 @@ export function wrongAttributes(
   const standard = communities.flatMap((each) => (each.type === "standard" ? [each.value] : []));
   const large = communities.flatMap(({ type, ...each }) => (type === "large" ? [each] : []));
   const peerAsn = peer.fromNode?.values.has("peer-asn") ? cluster.nodes.peerValue(node, "peer-asn") : peer.peerAsn;
-  const isInternal = peerAsn === "internal" || Number(peerAsn) === open.asn;
+  const isInternal = peerAsn === "internal" || Number(peerAsn) === asnOf(open);
   const nextHop = address.includes(":") ? wanted.nextHopV6 : wanted.nextHop;
-  const ases = isInternal ? [] : new Array<number>(1 + wanted.asPathPrepend).fill(open.asn);
+  const ases = isInternal ? [] : new Array<number>(1 + wanted.asPathPrepend).fill(asnOf(open));
   const should = [
     ases,
     wanted.med,
@@ -108,13 +109,13 @@ export function wrongSession(cluster: SimulatedCluster, peers: readonly Peer[], 
   const ofNode = (field: PeerField) => (peer?.fromNode?.values.has(field) ? nodes.peerValue(node, field) : undefined);
   const asn = peer && (ofNode("my-asn") ?? `${peer.myAsn}`);
   const routerId = ofNode("router-id") ?? peer?.routerId ?? open.routerId;
-  const isRight = `${open.asn}` === asn && `${open.routerId}` === `${routerId}`;
+  const isRight = `${asnOf(open)}` === asn && `${open.routerId}` === `${routerId}`;
   const settings = cluster.speakers.get(node)?.bgpSettings;
   const [used, wanted] = [settings, peer].map((each) => JSON.stringify([each?.password, each?.ttl, each?.ttlSecurityHops]));
   if (isRight && used !== wanted) return `one with ${used}, of ${wanted}`;
   return isRight
     ? undefined
-    : `AS ${open.asn} and ${open.routerId}, of ${peer === undefined ? "none" : `${asn} and ${routerId}`}`;
+    : `AS ${asnOf(open)} and ${open.routerId}, of ${peer === undefined ? "none" : `${asn} and ${routerId}`}`;
 }
 
 /** Whether each node has an address of the pool by itself, as far as these nodes go. */
