@@ -4,6 +4,7 @@ import { seededRandom } from "#pkg/clock/testing";
 import { families } from "#pkg/net";
 import type { ServiceSpec } from "./api/objects.ts";
 import { Draw } from "./draw.ts";
+import { withoutEarlier } from "./draw-outages.ts";
 import { type Act, bfdConfig, firstConfig, type History, movedConfig } from "./history.ts";
 import { firstActMs } from "./judge/as-fresh.ts";
 
@@ -76,10 +77,21 @@ export function drawEdits(seed: number): History {
     at += length + draw.pick(20_000);
   }
   acts.sort((a, b) => a.at - b.at);
+  const outages = acts.flatMap(({ at, act }) => (act.type === "cutApi" ? [{ from: at, to: at + act.length + againMs }] : []));
   const loss = [0, 0, 0.05][draw.pick(3)] ?? 0;
   const failoverMs = [undefined, 10, 50][draw.pick(3)];
   const startDelayMs = [0, 500, 4_000][draw.pick(3)] ?? 0;
-  return { seed, nodes, loss, failoverMs, startDelayMs, isSlow: draw.pick(3) === 0, config, services, acts };
+  return {
+    seed,
+    nodes,
+    loss,
+    failoverMs,
+    startDelayMs,
+    isSlow: draw.pick(3) === 0,
+    config,
+    services,
+    acts: withoutEarlier(acts, outages),
+  };
 }
 
 /** Most have an endpoint. */
@@ -222,11 +234,19 @@ function drawFailure(draw: Draw, nodes: number): readonly Timed<Act>[] {
     () => [{ at: 0, act: { type: "deleteLease" } }],
     () => [{ at: 0, act: { type: "rollOut", length: nodes * 10_000 } }],
     () => [{ at: 0, act: { type: "breakPath", node, length } }],
+    () => [{ at: 0, act: { type: "otherVersion", node, length } }],
     () => [{ at: 0, act: { type: "stallSpeaker", node, length: draw.pick(8_000) } }],
   ];
   const drawn = failures[draw.pick(failures.length)]?.() ?? [];
   // A second one at the same time, now and then.
   return draw.pick(4) > 0 && drawn.length > 0 ? drawn : [...drawn, ...(failures[draw.pick(4)]?.() ?? [])];
+}
+
+/** A Service that may belong to another load balancer for a time. */
+function changed(draw: Draw, nodes: number, name: string): Act {
+  const spec = { ...served(draw, nodes), sharing: draw.pick(3) === 0 ? "k" : undefined, port: 80 + draw.pick(2) };
+  const kind = ([undefined, undefined, "ClusterIP", "otherClass"] as const)[draw.pick(4)];
+  return { type: "service", name, spec: { ...spec, kind, prefix: ([undefined, "newer", "both"] as const)[draw.pick(3)] } };
 }
 
 function drawEdit(
@@ -255,6 +275,9 @@ function drawEdit(
         { at: draw.pick(draw.pick(2) === 0 ? 50 : 4_000), act: { type: "service", name, spec: again ?? served(draw, nodes) } },
       ];
     },
+    // Others follow while nodes read the first, or while its status is on its way.
+    () => [...configure(), ...configure().map(({ act }) => ({ at: draw.pick(soonMs), act }))],
+    () => Array.from({ length: 2 + draw.pick(4) }, () => ({ at: draw.pick(soonMs), act: changed(draw, nodes, name) })),
     () => drawFamilies(draw, name),
     () => drawFamilies(draw, `s${draw.pick(8)}`),
     () => [{ at: 0, act: { type: "service", name, spec: draw.pick(5) === 0 ? undefined : served(draw, nodes) } }],

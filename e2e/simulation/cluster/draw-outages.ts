@@ -7,6 +7,7 @@ import { type Act, firstConfig, type History } from "./history.ts";
 // Beyond the seeds of histories.
 const outageSeeds = 3 * 2 ** 29;
 const besideSeeds = 5 * 2 ** 28;
+const restoreSeeds = 7 * 2 ** 28;
 // Watches begin again by then.
 const againMs: Millis = 30_000;
 
@@ -32,6 +33,18 @@ export function widenOutages({ seed, nodes, acts }: Pick<History, "seed" | "node
     return others.filter(() => isOfAll || pick(3) > 0).map((node) => ({ at, act: { ...act, node } }));
   });
   return [...withoutEarlier(acts, outages), ...added].sort((a, b) => a.at - b.at);
+}
+
+/** Speakers begin in the moment in which the API is restored. */
+export function restartsAtRestores({ seed, nodes, acts }: Pick<History, "seed" | "nodes" | "acts">): Timed<Act>[] {
+  const random = seededRandom(seed + restoreSeeds);
+  const pick = (limit: number): number => Math.floor(random() * limit);
+  return acts.flatMap(({ at, act }): Timed<Act>[] => {
+    if (act.type !== "restore" || pick(4) === 0) return [];
+    const some = Array.from({ length: nodes }, (_, node) => node).filter(() => pick(2) === 0);
+    const restart = { type: "restartSpeakers", nodes: some, inOrder: pick(2) === 0, length: pick(4_000) } as const;
+    return [{ at: Math.max(0, at + pick(4_000) - 2_000), act: restart }];
+  });
 }
 
 /**

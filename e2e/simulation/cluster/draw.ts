@@ -5,7 +5,7 @@ import { families } from "#pkg/net";
 import type { ApiWeather } from "./api/api-connection.ts";
 import type { ServiceSpec } from "./api/objects.ts";
 import { drawTroubles } from "./draw-controllers.ts";
-import { widenOutages } from "./draw-outages.ts";
+import { restartsAtRestores, widenOutages } from "./draw-outages.ts";
 import {
   type Act,
   bfdConfig,
@@ -78,6 +78,7 @@ export function drawHistory(seed: number): History {
   if (isSlow) acts.push(...drawBursts(new Draw(seededRandom(seed + burstSeeds)), at, nodes));
   const ofFamilies = drawFamilies(new Draw(seededRandom(seed + familySeeds)), at, nodes);
   acts.push(...ofFamilies.acts);
+  acts.push(...restartsAtRestores({ seed, nodes, acts }));
   acts.sort((a, b) => a.at - b.at);
   const failoverMs = [undefined, undefined, 10, 50][new Draw(seededRandom(seed + failoverSeeds)).pick(4)];
   return {
