@@ -61,17 +61,24 @@ custom resources, to get, update and create these.`,
     if (!(await confirmed(io, yes === true, hurts(change))))
       return { value, text: "Nothing was changed.\n", unreachable, isMissing: true };
     const way = await keepFormer(question, backup, installation);
-    if (installation.source === "crds") {
-      await writeObjects(client, wanted.objects, installation);
-      io.err(isWritten);
-      const version = versionOf(await readInstallation(client, installation.namespace)); // With the defaults of the API.
-      const outcome = await watchUntilInForce(question, { hash: wanted.hash, version }, timeoutMs);
-      return finish(question, { yes: true, timeoutMs, value, way, outcome, client, installation, wanted: wanted.text });
-    }
-    const version = await writeConfiguration(client, installation, wanted.text);
+    const isOfObjects = installation.source === "crds";
+    const written = isOfObjects
+      ? await writeObjects(client, wanted.objects, installation)
+      : await writeConfiguration(client, installation, wanted.text);
     io.err(isWritten);
+    // Only then do custom resources have the defaults of the API.
+    const version = written ?? versionOf(await readInstallation(client, installation.namespace));
     const outcome = await watchUntilInForce(question, { hash: wanted.hash, version }, timeoutMs);
-    return finish(question, { yes, timeoutMs, value, way, outcome, client, installation, wanted: wanted.text });
+    return finish(question, {
+      yes: isOfObjects || yes,
+      timeoutMs,
+      value,
+      way,
+      outcome,
+      client,
+      installation,
+      wanted: wanted.text,
+    });
   },
 });
 
