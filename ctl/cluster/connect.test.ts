@@ -169,10 +169,11 @@ function kubeconfigOf(folder: string, file: string, name: string, server: string
 
 test("of several files in KUBECONFIG the first to name something wins, as with kubectl, and one may be missing or empty", () => {
   withEnvironment(
-    { KUBECONFIG: "FOLDER/missing:FOLDER/blank:FOLDER/comment:FOLDER/none:FOLDER/one:FOLDER/two:FOLDER/three" },
+    { KUBECONFIG: "FOLDER/missing:FOLDER/blank:FOLDER/comment:FOLDER/nulls:FOLDER/none:FOLDER/one:FOLDER/two:FOLDER/three" },
     (folder) => {
       writeFileSync(join(folder, "blank"), "");
       writeFileSync(join(folder, "comment"), "# clusters: []\n");
+      writeFileSync(join(folder, "nulls"), "clusters: [null]\nusers: [null]\ncontexts:\n-\n");
       kubeconfigOf(folder, "none", "empty", "https://192.0.2.9", "");
       kubeconfigOf(folder, "one", "default", "https://192.0.2.1:6443");
       kubeconfigOf(folder, "two", "default", "https://192.0.2.2:6443");

@@ -144,14 +144,17 @@ function filesOfKubectl(): readonly string[] {
 function readFile(file: string) {
   const text = contents.get(file) ?? readFileSync(file, "utf8");
   if (!statSync(file).isFile()) contents.set(file, text);
-  return { directory: dirname(file), text, content: loadAll(text)[0] };
+  return { directory: dirname(file), content: loadAll(text)[0] };
 }
+
+const entryLists = ["clusters", "users", "contexts"] as const;
 
 /** Several files are one kubeconfig, as kubectl merges them: the first to name an entry, or the current context, wins. */
 function mergeInto(config: KubeConfig, files: readonly ReturnType<typeof readFile>[]): void {
-  const all = files.map(({ directory, text }) => {
+  const all = files.map(({ directory, content }) => {
     const one = new KubeConfig();
-    one.loadFromString(text);
+    const lists = entryLists.map((key) => [key, list(fields(content)[key]).filter((entry) => entry !== null)]);
+    one.loadFromString(JSON.stringify({ ...fields(content), ...Object.fromEntries(lists) })); // It takes an entry that is null for a fault.
     one.makePathsAbsolute(directory);
     return one;
   });
