@@ -253,6 +253,18 @@ for (const { labels, after, says } of uncordoned)
     assert.deepEqual([status, out, given.labelled()], [0, says, { disk: "ssd", ...after }]);
   });
 
+test("uncordon -o json: a node that stays cordoned stays drained where its label asks for that", async () => {
+  for (const [value, taints, drained] of [
+    ["when-cordoned", ["node.kubernetes.io/unschedulable"], true],
+    ["when-cordoned", ["example.com/spot"], false],
+    ["", ["node.kubernetes.io/unschedulable"], false],
+  ] as const) {
+    const node = { metadata: { name: "n1", labels: { [label]: value } }, spec: { taints: taints.map((key) => ({ key })) } };
+    const { out } = await ingotctl("uncordon n1 -o json", { ...cluster({}), api: fakeApi({ [path]: node }) });
+    assert.equal(JSON.parse(out).drained, drained, value);
+  }
+});
+
 test("drain leaves a node alone that is to be drained when it is cordoned", async () => {
   const given = cluster({ owner: "n1" }, { [label]: "when-cordoned" }, false);
   const { status, out } = await ingotctl("drain n1", given);

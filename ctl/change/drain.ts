@@ -1,7 +1,7 @@
 import { isCentral } from "#pkg/gossip";
-import { drainLabel } from "#pkg/placement";
+import { drainLabel, isDrained } from "#pkg/placement";
 import { maskControls, plural } from "#pkg/text";
-import { fields } from "#pkg/untrusted";
+import { fields, list, text } from "#pkg/untrusted";
 import type { HandoversAnswer, NodeAnswer, SpeakerServices } from "../cluster/answers.ts";
 import { askServicesBriefly } from "../cluster/ask-services.ts";
 import { type CommandInput, type CommandResult, clusterCommand } from "../cluster/cluster-command.ts";
@@ -38,8 +38,9 @@ Besides the rights that all commands need it takes the right to get and patch th
     const { args, io } = question;
     const [node = ""] = args;
     const timeoutMs = readSeconds(timeout ?? "660");
-    const had = await labelOf(question, node);
-    if (had === undefined) return noNode(node);
+    const found = await drainOf(question, node);
+    if (found === undefined) return noNode(node);
+    const had = found.label;
     if (had !== whenCordoned && (had === null || had === "false")) await setLabel(question, node, "");
     // People who end the program while it waits know what they leave.
     const state =
@@ -49,14 +50,14 @@ Besides the rights that all commands need it takes the right to get and patch th
     if (wait === true) io.err(`${maskControls(`${node} ${state}`)}\n`);
     const end = io.now().getTime() + timeoutMs;
     for (let { processes } = question; ; processes = await question.again()) {
-      const found = await progressOf(processes, node, had === whenCordoned);
-      if (found.canGo || wait !== true || io.now().getTime() >= end)
-        return { ...result(found, question), unreachable: found.unreachable };
-      io.progress(`${found.announced.length} addresses and ${found.connections ?? "uncounted"} connections at ${node}`);
+      const progress = await progressOf(processes, node, had === whenCordoned);
+      if (progress.canGo || wait !== true || io.now().getTime() >= end)
+        return { ...result(progress, question), unreachable: progress.unreachable };
+      io.progress(`${progress.announced.length} addresses and ${progress.connections ?? "uncounted"} connections at ${node}`);
       await io.sleep(everyMs);
-      const label = await labelOf(question, node).catch(() => ""); // The API server may be away for a moment.
-      if (label === undefined) return noNode(node);
-      if (label === null || label === "false")
+      const now = await drainOf(question, node).catch(() => ({ label: "" })); // The API server may be away for a moment.
+      if (now === undefined) return noNode(node);
+      if (now.label === null || now.label === "false")
         return {
           value: { node, canGo: false },
           text: `${maskControls(node)} is drained no more\n`,
@@ -80,12 +81,12 @@ uncordon" lets Pods come back.`,
   examples: ["ingotctl uncordon node1"],
   async find(question) {
     const [node = ""] = question.args;
-    const had = await labelOf(question, node);
-    if (had === undefined) return noNode(node);
-    const isWaiting = had === whenCordoned;
-    if (had !== null && !isWaiting) await setLabel(question, node, null);
+    const found = await drainOf(question, node);
+    if (found === undefined) return noNode(node);
+    const isWaiting = found.label === whenCordoned;
+    if (found.label !== null && !isWaiting) await setLabel(question, node, null);
     const next = isWaiting ? `is drained while it is cordoned: kubectl uncordon ${node}` : "may announce addresses";
-    return { value: { node, drained: false }, text: `${node} ${next}\n`, unreachable: [] };
+    return { value: { node, drained: isWaiting && found.isDrained }, text: `${node} ${next}\n`, unreachable: [] };
   },
 });
 
@@ -173,12 +174,15 @@ function nodePath(node: string): string {
   return `/api/v1/nodes/${encodeURIComponent(node)}`;
 }
 
-/** @returns the value of the label, null without it; undefined where there is no such node @throws {UsageError} */
-async function labelOf(question: CommandInput, node: string): Promise<string | null | undefined> {
+/** Its label, null without it, and whether the node is drained by it; undefined where there is no such node. @throws {UsageError} */
+async function drainOf(question: CommandInput, node: string): Promise<{ label: string | null; isDrained: boolean } | undefined> {
   const found = await optional((await question.api()).read(nodePath(node)), `Node ${node}`);
   if (found === undefined) return undefined;
-  const value = fields(fields(fields(found).metadata).labels)[drainLabel];
-  return typeof value === "string" ? value : null;
+  const { metadata, spec } = fields(found);
+  const label = fields(fields(metadata).labels)[drainLabel];
+  if (typeof label !== "string") return { label: null, isDrained: false };
+  const taints = list(fields(spec).taints).map((taint) => text(fields(taint).key));
+  return { label, isDrained: isDrained({ [drainLabel]: label }, taints) };
 }
 
 /** Changes this label alone. @throws {UsageError} */
