@@ -128,8 +128,8 @@ export class InterfaceSocket implements Disposable {
 
   /**
    * Takes in what changed. @returns whether hosts on the link may now reach this machine at another MAC or behind another port of a
-   * switch, or hosts or a subnet come behind it, or IPv6 begins here, maybe again, before which the kernel has no groups, or other addresses are for an interface
-   * of this name
+   * switch, or hosts or a subnet come behind it, or IPv6 begins here, maybe again, before which the kernel has no groups, or other
+   * addresses are for an interface of this name
    */
   update(one: TrackedInterface): boolean {
     const before = this.#interface;
